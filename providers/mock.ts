@@ -1,0 +1,203 @@
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { z } from 'zod'
+import type { ChatRequest } from '../src/chat-request.ts'
+import { isErrorCode, SluiceError, toFaults, type ErrorCode } from '../src/errors.ts'
+import { writeText, type Random } from './mock-text.ts'
+import { ProviderError, type Delta, type Provider, type ProviderContext, type StreamEvent } from './provider.ts'
+
+const index = z.number().int().nonnegative()
+const milliseconds = z.number().nonnegative().max(3_600_000)
+
+/** Positions count deltas from 0; a token is a delta. */
+const knobs = z.strictObject({
+  /** How many tokens of text; by default what the seed gives, 60 to 180. */
+  tokens: index.max(10_000_000).optional(),
+  /** Between two tokens; 33 is about thirty tokens a second, 0 is as fast as it goes. */
+  interval_ms: milliseconds.default(33),
+  /** The same seed tells the same story at the same length. */
+  seed: z.number().int().default(1),
+  /** This text instead of a story. */
+  text: z.string().optional(),
+  /** Silence before the first token; by default `interval_ms`. */
+  first_token_ms: milliseconds.optional(),
+  /** Falls silent before this token … */
+  stall_at: index.optional(),
+  /** … for this long; for good when absent. */
+  stall_ms: milliseconds.optional(),
+  /** Fails before this token … */
+  fail_at: index.optional(),
+  /** … with this code. */
+  fail_code: z
+    .custom<ErrorCode>((code) => typeof code === 'string' && isErrorCode(code), 'is not a code of Sluice')
+    .default('upstream_error'),
+  /** Ends before this token without saying so. */
+  truncate_at: index.optional(),
+  /** Tokens of reasoning before the text. */
+  reasoning_tokens: index.max(1_000_000).default(0),
+  /** Ends in a call of this tool; `true` takes the first of the request's tools. */
+  tool_call: z
+    .union([z.literal(true), z.strictObject({ name: z.string().min(1), arguments: z.record(z.string(), z.unknown()) })])
+    .optional(),
+})
+
+type Knobs = z.infer<typeof knobs>
+
+/** At full speed: deltas that are yielded together, before other work gets its turn. */
+const BURST = 64
+
+/** Tells a story, or does to you what real providers do; see the knobs, which travel as `mock` in the request. */
+export function mock({ name = 'mock', models = ['mock'] as readonly string[] } = {}): Provider {
+  return {
+    name,
+    models,
+    check(request) {
+      readKnobs(request)
+    },
+    stream(request, context) {
+      return play(readKnobs(request), request, context)
+    },
+  }
+}
+
+function readKnobs(request: ChatRequest): Knobs {
+  const result = z.object({ mock: knobs.prefault({}) }).safeParse({ mock: request.mock })
+  if (result.success) return result.data.mock
+  const faults = toFaults(result.error.issues)
+  throw new SluiceError('invalid_request', 'The request has fields that are wrong.', { faults })
+}
+
+async function* play(
+  knob: Knobs,
+  request: ChatRequest,
+  { signal }: ProviderContext,
+): AsyncGenerator<StreamEvent | StreamEvent[]> {
+  const script = writeScript(knob, request)
+  const pace = pacer(knob, signal)
+  let position = 0
+  let burst: Delta[] = []
+  for (const delta of script.deltas()) {
+    const eventful = position === knob.stall_at || position === knob.fail_at || position === knob.truncate_at
+    if (burst.length > 0 && (eventful || burst.length === BURST || !pace.due(position))) {
+      yield burst
+      burst = []
+    }
+    if (position === knob.stall_at) await stall(knob.stall_ms, signal)
+    if (position === knob.fail_at)
+      throw new ProviderError({ code: knob.fail_code, message: 'The mock was told to fail.' })
+    if (position === knob.truncate_at) return
+    if (burst.length === 0) await pace.until(position)
+    burst.push(delta)
+    position += 1
+  }
+  if (burst.length > 0) yield burst
+  const prompt_tokens = countPromptTokens(request)
+  yield {
+    type: 'done',
+    finish_reason: script.finishReason,
+    usage: { prompt_tokens, completion_tokens: position, total_tokens: prompt_tokens + position },
+  }
+}
+
+/** When each token is due, by the clock: a late timer makes no stream slower. */
+function pacer({ interval_ms, first_token_ms = interval_ms }: Knobs, signal: AbortSignal) {
+  const start = performance.now() + first_token_ms
+  const wait = (position: number) => start + position * interval_ms - performance.now()
+  return {
+    due: (position: number) => wait(position) <= 0,
+    async until(position: number): Promise<void> {
+      const remaining = wait(position)
+      if (remaining > 0) await sleep(remaining, undefined, { signal })
+      // Nobody waits for a token that is late, but nobody else gets a turn without this either.
+      else await nextTurn(undefined, { signal })
+    },
+  }
+}
+
+async function stall(duration: number | undefined, signal: AbortSignal): Promise<void> {
+  if (duration !== undefined) return sleep(duration, undefined, { signal })
+  return new Promise((_, reject) => {
+    signal.throwIfAborted()
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}
+
+function writeScript(knob: Knobs, request: ChatRequest) {
+  const random = mulberry32(knob.seed)
+  const wanted = knob.tokens ?? 60 + Math.floor(random() * 121)
+  const limit = request.max_completion_tokens ?? request.max_tokens ?? Infinity
+  const call = chooseCall(knob, request)
+  const words = knob.text === undefined ? writeText(random) : tokenize(knob.text)
+  const available = knob.text === undefined ? wanted : (knob.tokens ?? Infinity)
+  let cut = false
+
+  function* deltas(): Generator<Delta> {
+    if (knob.reasoning_tokens > 0) {
+      const thoughts = writeText(mulberry32(knob.seed + 1))
+      for (let i = 0; i < knob.reasoning_tokens; i++) yield { type: 'delta', reasoning: thoughts.next().value ?? '' }
+    }
+    let written = 0
+    for (const content of words) {
+      if (written >= available) break
+      if (written >= limit) {
+        cut = true
+        return
+      }
+      written += 1
+      yield { type: 'delta', content }
+    }
+    if (call) yield* callDeltas(call)
+  }
+
+  return {
+    deltas,
+    get finishReason() {
+      return cut ? ('length' as const) : call ? ('tool_calls' as const) : ('stop' as const)
+    },
+  }
+}
+
+interface Call {
+  id: string
+  name: string
+  arguments: Record<string, unknown>
+}
+
+function chooseCall({ tool_call, seed }: Knobs, { tools }: ChatRequest): Call | undefined {
+  if (tool_call === undefined) return undefined
+  const id = `call_mock_${seed}`
+  if (tool_call !== true) return { id, ...tool_call }
+  return { id, name: tools?.[0]?.function?.name ?? 'mock_tool', arguments: { seed } }
+}
+
+function* callDeltas({ id, name, arguments: args }: Call): Generator<Delta> {
+  yield { type: 'delta', tool_calls: [{ index: 0, id, type: 'function', function: { name, arguments: '' } }] }
+  const json = JSON.stringify(args)
+  for (let at = 0; at < json.length; at += 5)
+    yield { type: 'delta', tool_calls: [{ index: 0, function: { arguments: json.slice(at, at + 5) } }] }
+}
+
+/** Pieces of about a token's size, that together are the text again. */
+function* tokenize(text: string): Generator<string> {
+  for (const [word] of text.matchAll(/\s*[^\s]{1,6}|\s+$/gu)) yield word
+}
+
+/** Four characters to a token, as is usual for English. */
+function countPromptTokens({ messages }: ChatRequest): number {
+  let characters = 0
+  for (const { content } of messages) {
+    if (typeof content === 'string') characters += content.length
+    else for (const part of content ?? []) characters += part.text?.length ?? 0
+  }
+  return Math.ceil(characters / 4)
+}
+
+/** A small seeded generator of numbers in [0, 1): https://gist.github.com/tommyettinger/46a874533244883189143505d203312c */
+function mulberry32(seed: number): Random {
+  let state = seed | 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}

@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import type { ChatRequest } from '../src/chat-request.ts'
+import { ChunkReader } from './openai-chunks.ts'
+import type { Provider } from './provider.ts'
+import { createDispatcher, requestEvents } from './upstream.ts'
+
+export const openaiOptions = z.object({
+  /** Up to and without `/chat/completions`. */
+  baseUrl: z.url({ protocol: /^https?$/ }).default('https://api.openai.com/v1'),
+  /** Sent as a bearer token; none for local servers that want none. */
+  apiKey: z.string().min(1).optional(),
+  headers: z.record(z.string(), z.string()).default({}),
+  /** Asks for token counts with `stream_options`; off for a server that refuses the field. */
+  includeUsage: z.boolean().default(true),
+})
+
+export type OpenAIOptions = z.infer<typeof openaiOptions> & { name: string; models?: readonly string[] | undefined }
+
+/**
+ * Anything that speaks Chat Completions: OpenAI, vLLM, Ollama, llama.cpp, Groq, DeepSeek, Mistral …
+ * https://platform.openai.com/docs/api-reference/chat-streaming
+ */
+export function openai({ name, models, baseUrl, apiKey, headers, includeUsage }: OpenAIOptions): Provider {
+  const dispatcher = createDispatcher()
+  const url = `${baseUrl.replace(/\/+$/, '')}/chat/completions`
+  const allHeaders = { ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }), ...headers }
+  return {
+    name,
+    models,
+    async *stream(request, { signal }) {
+      const reader = new ChunkReader()
+      const body = toBody(request, includeUsage)
+      for await (const events of requestEvents({ url, headers: allHeaders, body, signal, dispatcher })) {
+        const deltas = events.flatMap((event) => reader.read(event.data))
+        if (deltas.length > 0) yield deltas
+        if (reader.finished) break
+      }
+      yield reader.end()
+    },
+    close: () => dispatcher.close(),
+  }
+}
+
+/** The request as it came, less what only Sluice understands. */
+function toBody({ mock: _, stream_options, ...request }: ChatRequest, includeUsage: boolean): Record<string, unknown> {
+  const options = includeUsage
+    ? { include_usage: true, ...(typeof stream_options === 'object' ? stream_options : undefined) }
+    : stream_options
+  return { ...request, stream: true, ...(options ? { stream_options: options } : {}) }
+}

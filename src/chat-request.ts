@@ -1,0 +1,80 @@
+import { z } from 'zod'
+
+/**
+ * What every protocol turns its request into and every provider is given. Names are OpenAI's. Types are checked,
+ * ranges are not (they differ between models), and fields that are not listed travel on untouched.
+ */
+const contentPart = z
+  .looseObject({
+    type: z.string(),
+    text: z.string().optional(),
+    image_url: z.looseObject({ url: z.string(), detail: z.string().optional() }).optional(),
+  })
+  .superRefine((part, context) => {
+    const field = part.type === 'text' ? 'text' : part.type === 'image_url' ? 'image_url' : undefined
+    if (field && part[field] === undefined)
+      context.addIssue({ code: 'custom', path: [field], message: `is required in a part of type "${part.type}"` })
+  })
+
+const toolCall = z.looseObject({
+  id: z.string(),
+  type: z.string(),
+  function: z.looseObject({ name: z.string(), arguments: z.string() }).optional(),
+})
+
+const message = z
+  .looseObject({
+    role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
+    content: z.union([z.string(), z.array(contentPart)], 'expected a string or an array of parts').nullish(),
+    name: z.string().optional(),
+    tool_calls: z.array(toolCall).optional(),
+    tool_call_id: z.string().optional(),
+  })
+  .superRefine((value, context) => {
+    if (value.role !== 'assistant' && (value.content === null || value.content === undefined))
+      context.addIssue({ code: 'custom', path: ['content'], message: `is required for the role "${value.role}"` })
+  })
+
+const tool = z.looseObject({
+  type: z.string(),
+  function: z
+    .looseObject({
+      name: z.string().min(1),
+      description: z.string().optional(),
+      parameters: z.record(z.string(), z.unknown()).optional(),
+    })
+    .optional(),
+})
+
+const count = z.number().int().positive()
+
+export const chatRequestSchema = z.looseObject({
+  messages: z.array(message).min(1, 'at least one message is required'),
+  model: z.string().min(1).optional(),
+  tools: z.array(tool).optional(),
+  tool_choice: z.union([z.string(), z.looseObject({ type: z.string() })]).optional(),
+  parallel_tool_calls: z.boolean().optional(),
+  response_format: z.looseObject({ type: z.string() }).optional(),
+  temperature: z.number().nullish(),
+  top_p: z.number().nullish(),
+  max_tokens: count.nullish(),
+  max_completion_tokens: count.nullish(),
+  stop: z.union([z.string(), z.array(z.string())]).nullish(),
+  n: count.nullish(),
+  seed: z.number().int().nullish(),
+  frequency_penalty: z.number().nullish(),
+  presence_penalty: z.number().nullish(),
+  logit_bias: z.record(z.string(), z.number()).nullish(),
+  logprobs: z.boolean().nullish(),
+  top_logprobs: z.number().int().nullish(),
+  reasoning_effort: z.string().nullish(),
+  user: z.string().optional(),
+  metadata: z.record(z.string(), z.unknown()).nullish(),
+})
+
+export type ChatInput = z.infer<typeof chatRequestSchema>
+export type ChatMessage = ChatInput['messages'][number]
+export type ContentPart = z.infer<typeof contentPart>
+
+/** A request that has been routed: `model` is the name that the provider knows. */
+export type ChatRequest = ChatInput & { model: string }

@@ -1,0 +1,201 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { parse as parseYaml, stringify as toYaml } from 'yaml'
+import { z } from 'zod'
+import { providerConfigSchema } from '../providers/registry.ts'
+import { toFaults, type Fault } from './errors.ts'
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+
+const UNITS = { b: 1, kb: 1024, kib: 1024, mb: 1024 ** 2, mib: 1024 ** 2, gb: 1024 ** 3, gib: 1024 ** 3 } as const
+
+const milliseconds = z.coerce
+  .number()
+  .int()
+  .nonnegative()
+  .max(2 ** 31 - 1)
+const positiveMilliseconds = milliseconds.min(1)
+
+/** `10mb`, `512 KiB` or a number of bytes; a kilobyte has 1024 of them. */
+const bytes = z.union([z.number(), z.string()]).transform((value, context) => {
+  const [, amount, unit = 'b'] = /^(\d+(?:\.\d+)?)\s*([kmg]?i?b)?$/i.exec(String(value).trim()) ?? []
+  const factor = unit.toLowerCase()
+  if (amount !== undefined && isUnit(factor)) return Math.floor(Number(amount) * UNITS[factor])
+  context.addIssue({ code: 'custom', message: 'expected a size such as 10mb' })
+  return z.NEVER
+})
+
+function isUnit(text: string): text is keyof typeof UNITS {
+  return text in UNITS
+}
+
+/** Every setting, with its default and what `--help` says of it. In `sluice.yaml` under these names, in the environment as `UPPER_CASE`. */
+const settings = {
+  host: z.string().min(1).default('127.0.0.1').describe('address to listen on; 0.0.0.0 for all'),
+  port: z.coerce.number().int().min(0).max(65_535).default(8080).describe('port to listen on; 0 for any free one'),
+  logLevel: z
+    .enum(LOG_LEVELS)
+    .default('info')
+    .describe(`one of ${LOG_LEVELS.join(', ')}`),
+  heartbeatMs: positiveMilliseconds.default(15_000).describe('silence before a heartbeat comment'),
+  resumeWindowMs: milliseconds.default(30_000).describe('how long a generation goes on without a reader'),
+  retentionMs: milliseconds.default(300_000).describe('how long a finished stream can be read'),
+  streamMaxBytes: bytes.default(8 * UNITS.mib).describe('size of one stream, beyond which it ends'),
+  storeMaxBytes: bytes.default(256 * UNITS.mib).describe('size of all streams together'),
+  slowReaderMs: positiveMilliseconds.default(30_000).describe('how long a full socket may take to drain'),
+  firstTokenTimeoutMs: positiveMilliseconds.default(300_000).describe('silence of a provider before its first token'),
+  idleTimeoutMs: positiveMilliseconds.default(120_000).describe('silence of a provider after its first token'),
+  drainMs: milliseconds.default(30_000).describe('how long running streams may go on after SIGTERM'),
+  bodyLimit: bytes.default(10 * UNITS.mib).describe('size of a request body'),
+  defaultModel: z.string().min(1).default('mock').describe('model of a request that names none'),
+}
+
+export type Setting = keyof typeof settings
+
+/** Settings of the environment that belong to a provider: they add it, or fill in what its entry leaves open. */
+const PROVIDER_VARIABLES = {
+  openai: { apiKey: 'OPENAI_API_KEY', baseUrl: 'OPENAI_BASE_URL' },
+} as const
+
+const configSchema = z.strictObject({
+  ...settings,
+  providers: z
+    .record(z.string().regex(/^[\w.-]+$/, 'a name has letters, digits, ".", "_" and "-"'), providerConfigSchema)
+    .default({}),
+})
+
+export type Config = Readonly<z.infer<typeof configSchema>>
+
+/** The configuration cannot be used; `faults` says where and why. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly faults: Fault[]
+
+  constructor(faults: Fault[]) {
+    super(faults.map(({ path, message }) => `${path}: ${message}`).join('\n'))
+    this.faults = faults
+  }
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export interface ConfigSources {
+  environment?: Environment
+  /** A YAML file; `sluice.yaml` in the working directory when absent, if there is one. */
+  file?: string | undefined
+}
+
+/**
+ * Environment over file over defaults, checked by one schema.
+ * @throws ConfigError
+ */
+export function loadConfig({ environment = {}, file }: ConfigSources = {}): Config {
+  const fromFile = readFile(file ?? (existsSync('sluice.yaml') ? 'sluice.yaml' : undefined), environment)
+  const fromEnvironment: Record<string, unknown> = {}
+  for (const name of Object.keys(settings)) {
+    const value = environment[variableName(name)]
+    if (value !== undefined && value !== '') fromEnvironment[name] = value
+  }
+  const providers = withEnvironment(isRecord(fromFile.providers) ? fromFile.providers : {}, environment)
+  const input = {
+    ...fromFile,
+    ...fromEnvironment,
+    ...(fromFile.providers === undefined || isRecord(fromFile.providers) ? { providers } : {}),
+  }
+  const result = configSchema.safeParse(input)
+  if (result.success) return Object.freeze(result.data)
+  throw new ConfigError(
+    toFaults(result.error.issues).map(({ path, message }) => ({
+      path: path in fromEnvironment ? variableName(path) : path,
+      message,
+    })),
+  )
+}
+
+/** `heartbeatMs` → `HEARTBEAT_MS`. */
+function variableName(setting: string): string {
+  return setting.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
+}
+
+function readFile(file: string | undefined, environment: Environment): Record<string, unknown> {
+  if (file === undefined) return {}
+  let content: unknown
+  try {
+    content = parseYaml(readFileSync(file, 'utf8')) ?? {}
+  } catch (error) {
+    throw new ConfigError([{ path: file, message: error instanceof Error ? error.message : String(error) }])
+  }
+  if (!isRecord(content)) throw new ConfigError([{ path: file, message: 'expected settings, one to a line' }])
+  const faults: Fault[] = []
+  const filled = fillIn(content, environment, '', faults)
+  if (faults.length > 0) throw new ConfigError(faults)
+  return isRecord(filled) ? filled : {}
+}
+
+/** Replaces `${NAME}` by the environment's value, so that no secret need stand in a file. */
+function fillIn(value: unknown, environment: Environment, path: string, faults: Fault[]): unknown {
+  if (typeof value === 'string') {
+    return value.replace(/\$\{(\w+)\}/g, (_, name: string) => {
+      const found = environment[name]
+      if (found === undefined) faults.push({ path, message: `the environment has no ${name}` })
+      return found ?? ''
+    })
+  }
+  if (Array.isArray(value)) return value.map((item, index) => fillIn(item, environment, `${path}[${index}]`, faults))
+  if (!isRecord(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [
+      name,
+      fillIn(item, environment, path ? `${path}.${name}` : name, faults),
+    ]),
+  )
+}
+
+function withEnvironment(configured: Record<string, unknown>, environment: Environment): Record<string, unknown> {
+  const providers: Record<string, unknown> = { mock: { type: 'mock' }, ...configured }
+  for (const [name, variables] of Object.entries(PROVIDER_VARIABLES)) {
+    const given: Record<string, unknown> = {}
+    for (const [option, variable] of Object.entries(variables))
+      if (environment[variable]) given[option] = environment[variable]
+    const entry = providers[name]
+    if (isRecord(entry)) providers[name] = { ...(entry.type === name ? given : {}), ...entry }
+    else if (entry === undefined && Object.keys(given).length > 0) providers[name] = { type: name, ...given }
+  }
+  return providers
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+const SECRET = /key|token|secret|password|authorization|headers/i
+
+/** The configuration as YAML, without its secrets. */
+export function printConfig(config: Config): string {
+  return toYaml(maskSecrets(config))
+}
+
+function maskSecrets(value: unknown, secret = false): unknown {
+  if (Array.isArray(value)) return value.map((item) => maskSecrets(item, secret))
+  if (isRecord(value))
+    return Object.fromEntries(
+      Object.entries(value).map(([name, item]) => [
+        name,
+        maskSecrets(item, secret || (SECRET.test(name) && typeof item !== 'number')),
+      ]),
+    )
+  if (secret) return '********'
+  return typeof value === 'string' ? value.replace(/\/\/[^/@\s]+@/, '//********@') : value
+}
+
+/** One line for each setting: its variable, its default, what it means. */
+export function describeSettings(): string {
+  const rows = Object.entries(settings).map(([name, schema]) => ({
+    variable: variableName(name),
+    value: String(schema.parse(undefined)),
+    text: schema.description ?? '',
+  }))
+  for (const variables of Object.values(PROVIDER_VARIABLES))
+    for (const variable of Object.values(variables)) rows.push({ variable, value: '', text: 'adds this provider' })
+  const width = Math.max(...rows.map(({ variable }) => variable.length))
+  return rows.map(({ variable, value, text }) => `  ${variable.padEnd(width)}  ${value.padEnd(11)} ${text}`).join('\n')
+}

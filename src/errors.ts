@@ -1,0 +1,104 @@
+/**
+ * Every failure that Sluice names, in one place. A code is stable: clients may switch on it.
+ *
+ * - `status`: the HTTP status when the failure comes before a stream has begun.
+ * - `retryable`: whether the same request may succeed later.
+ */
+const ERRORS = {
+  // The request.
+  invalid_json: { status: 400, retryable: false },
+  invalid_request: { status: 400, retryable: false },
+  invalid_cursor: { status: 400, retryable: false },
+  not_found: { status: 404, retryable: false },
+  stream_not_found: { status: 404, retryable: false },
+  unknown_model: { status: 404, retryable: false },
+  method_not_allowed: { status: 405, retryable: false },
+  not_acceptable: { status: 406, retryable: false },
+  stream_expired: { status: 410, retryable: false },
+  body_too_large: { status: 413, retryable: false },
+  unsupported_media_type: { status: 415, retryable: false },
+  idempotency_conflict: { status: 422, retryable: false },
+
+  // The gateway.
+  internal_error: { status: 500, retryable: false },
+  stream_too_large: { status: 500, retryable: false },
+  store_full: { status: 503, retryable: true },
+  gateway_shutdown: { status: 503, retryable: true },
+
+  // A provider that breaks its contract.
+  provider_failed: { status: 502, retryable: false },
+  provider_invalid_event: { status: 502, retryable: false },
+
+  // What is behind a provider.
+  upstream_rejected: { status: 400, retryable: false },
+  upstream_auth: { status: 502, retryable: false },
+  upstream_not_found: { status: 404, retryable: false },
+  upstream_rate_limited: { status: 429, retryable: true },
+  upstream_error: { status: 502, retryable: true },
+  upstream_invalid_response: { status: 502, retryable: true },
+  upstream_unreachable: { status: 502, retryable: true },
+  upstream_disconnected: { status: 502, retryable: true },
+  upstream_truncated: { status: 502, retryable: true },
+  upstream_unavailable: { status: 503, retryable: true },
+  upstream_timeout: { status: 504, retryable: true },
+} as const satisfies Record<string, { status: number; retryable: boolean }>
+
+export type ErrorCode = keyof typeof ERRORS
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERRORS, text)
+}
+
+/** One fault in what was sent: where (a JSON path, a header name or a query parameter) and what. */
+export interface Fault {
+  path: string
+  message: string
+}
+
+export interface SluiceErrorOptions {
+  cause?: unknown
+  faults?: Fault[]
+  /** Overrides the table, when the upstream knows better. */
+  retryable?: boolean
+  /** Seconds after which a retry makes sense. */
+  retryAfter?: number
+  /** The HTTP status an upstream answered with, if it did. */
+  upstreamStatus?: number
+}
+
+/** A failure with a stable code. Its message is written for the caller: it never holds a secret or a prompt. */
+export class SluiceError extends Error {
+  override readonly name: string = 'SluiceError'
+  readonly code: ErrorCode
+  readonly status: number
+  readonly retryable: boolean
+  readonly retryAfter: number | undefined
+  readonly faults: Fault[] | undefined
+  readonly upstreamStatus: number | undefined
+
+  constructor(code: ErrorCode, message: string, options: SluiceErrorOptions = {}) {
+    super(message, { cause: options.cause })
+    this.code = code
+    this.status = ERRORS[code].status
+    this.retryable = options.retryable ?? ERRORS[code].retryable
+    this.retryAfter = options.retryAfter
+    this.faults = options.faults
+    this.upstreamStatus = options.upstreamStatus
+  }
+}
+
+/** A `SluiceError` for one fault in one field. */
+export function invalidField(code: ErrorCode, path: string, message: string): SluiceError {
+  return new SluiceError(code, `${path}: ${message}`, { faults: [{ path, message }] })
+}
+
+/** Zod's issues as faults, with the path written as one would in JavaScript: `messages[0].content`. */
+export function toFaults(issues: readonly { path: readonly PropertyKey[]; message: string }[]): Fault[] {
+  return issues.map(({ path, message }) => ({ path: formatPath(path), message }))
+}
+
+function formatPath(path: readonly PropertyKey[]): string {
+  let text = ''
+  for (const key of path) text += typeof key === 'number' ? `[${key}]` : text ? `.${String(key)}` : String(key)
+  return text || '(body)'
+}

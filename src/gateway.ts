@@ -1,0 +1,116 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type Koa from 'koa'
+import type { Provider } from '../providers/provider.ts'
+import { loadProvider, type RegisteredProvider } from '../providers/registry.ts'
+import type { Config } from './config.ts'
+import { createApp } from './http/app.ts'
+import type { RequestState } from './http/context.ts'
+import type { Services } from './http/services.ts'
+import { Router } from './routing/router.ts'
+import { tickFor } from './sse/event-stream.ts'
+import { Heartbeat } from './sse/heartbeat.ts'
+import { Generations } from './stream/generations.ts'
+import { MemoryStore } from './stream/memory-store.ts'
+import { createLogger, type Logger } from './telemetry/logger.ts'
+import { Metrics } from './telemetry/metrics.ts'
+
+export interface GatewayOptions {
+  logger?: Logger
+  /** Beside those of the configuration; they come first when a model is looked up. */
+  providers?: readonly Provider[]
+}
+
+/** After the last `done`, how long readers may take to fetch it before their connections are cut. */
+const FAREWELL_MS = 2000
+
+export interface Gateway {
+  readonly app: Koa<RequestState>
+  readonly services: Services
+  /** Listens; resolves to the base URL. */
+  start(): Promise<string>
+  /**
+   * Takes nothing new, lets running streams go on for `drainMs`, ends what remains with `gateway_shutdown`, and
+   * resolves when every socket and timer is gone. The same promise for all who call.
+   */
+  drain(): Promise<void>
+}
+
+/** Builds every part of a gateway and connects them. @throws Error when a provider cannot be loaded */
+export async function createGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
+  const logger = options.logger ?? createLogger(config.logLevel)
+  const providers = new Map<string, RegisteredProvider>()
+  for (const provider of options.providers ?? []) providers.set(provider.name, { provider, options: {} })
+  const configured = await Promise.all(
+    Object.entries(config.providers).map(async ([name, entry]) => [name, await loadProvider(name, entry)] as const),
+  )
+  for (const [name, registered] of configured) providers.set(name, registered)
+
+  const metrics = new Metrics()
+  const store = new MemoryStore(config)
+  const services: Services = {
+    config,
+    logger,
+    metrics,
+    store,
+    router: new Router(providers, config.defaultModel),
+    generations: new Generations(),
+    heartbeat: new Heartbeat(tickFor(config.heartbeatMs, config.slowReaderMs)),
+    draining: false,
+  }
+  metrics.watch('log_bytes', {}, () => store.bytes)
+  const app = createApp(services)
+  // TCP keep-alive finds readers whose machine is gone while nothing is sent to them.
+  const handle = app.callback()
+  const server = createServer({ keepAlive: true, keepAliveInitialDelay: 30_000 }, (req, res) => void handle(req, res))
+
+  async function shutDown(): Promise<void> {
+    services.draining = true
+    logger.info({ streams: services.generations.size }, 'draining')
+    const limit = new AbortController()
+    await Promise.race([services.generations.idle(), sleep(config.drainMs, undefined, { signal: limit.signal })])
+    limit.abort()
+    services.generations.endAll({
+      type: 'done',
+      finish_reason: 'error',
+      error: { code: 'gateway_shutdown', message: 'The gateway was shut down.', retryable: true },
+    })
+    await closeServer(server)
+    await store.close()
+    await Promise.all([...providers.values()].map(async ({ provider }) => provider.close?.()))
+    logger.info('stopped')
+  }
+
+  let drained: Promise<void> | undefined
+  return {
+    app,
+    services,
+    start: () => listen(server, config),
+    drain: () => (drained ??= shutDown()),
+  }
+}
+
+async function listen(server: Server, { host, port }: Config): Promise<string> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  const address: AddressInfo | string | null = server.address()
+  if (address === null || typeof address === 'string') throw new Error('The server has no port')
+  return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`
+}
+
+async function closeServer(server: Server): Promise<void> {
+  if (!server.listening) return
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  const farewell = setTimeout(() => server.closeAllConnections(), FAREWELL_MS)
+  // A connection that falls idle after its answer would be kept alive for another request.
+  const sweep = setInterval(() => server.closeIdleConnections(), 50)
+  await closed
+  clearTimeout(farewell)
+  clearInterval(sweep)
+}

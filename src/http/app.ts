@@ -1,0 +1,30 @@
+import Koa from 'koa'
+import { native } from '../protocols/native.ts'
+import type { RequestState } from './context.ts'
+import { renderErrors } from './middleware/errors.ts'
+import { requestId } from './middleware/request-id.ts'
+import { requestLog } from './middleware/request-log.ts'
+import { createRoutes } from './routes.ts'
+import type { Services } from './services.ts'
+
+/** The middleware, in the order in which a request meets it. */
+export function createApp(services: Services): Koa<RequestState> {
+  const app = new Koa<RequestState>()
+  const routes = createRoutes(services)
+
+  app.use(requestId())
+  app.use(requestLog(services.logger, { quiet: ['/healthz', '/readyz', '/metrics'] }))
+  app.use(renderErrors(services.logger))
+  app.use(async (context, next) => {
+    context.state.owner = 'anonymous'
+    context.state.protocol = native
+    if (services.draining) context.set('Connection', 'close')
+    await next()
+  })
+  app.use(routes.routes())
+  app.use(routes.allowedMethods())
+
+  // What reaches this point is a socket that broke while a short answer was written: nobody is left to be told.
+  app.on('error', (error: unknown) => services.logger.debug({ err: error }, 'response not delivered'))
+  return app
+}

@@ -1,0 +1,19 @@
+import type { DefaultState, Middleware, ParameterizedContext } from 'koa'
+import type { Protocol } from '../protocols/protocol.ts'
+
+/** What middleware and handlers tell each other about a request. */
+export interface RequestState extends DefaultState {
+  requestId: string
+  /** Who asks; streams are found by their owner alone. */
+  owner: string
+  /** Renders this request's errors. */
+  protocol: Protocol
+  streamId?: string
+  /** How an event stream ended, for the log line. */
+  ended?: string
+  errorCode?: string
+}
+
+export type RequestContext = ParameterizedContext<RequestState>
+export type Handler = (context: RequestContext) => Promise<void> | void
+export type RequestMiddleware = Middleware<RequestState>

@@ -1,0 +1,12 @@
+import type { Handler } from '../context.ts'
+import type { Services } from '../services.ts'
+import { findStream } from './read-stream.ts'
+
+/** `DELETE /v1/streams/:id`: stops the generation for everybody; the same again changes nothing. */
+export function cancelStream(services: Services): Handler {
+  return async (context) => {
+    const log = await findStream(context, services)
+    services.generations.cancel(log.info.id)
+    context.status = 204
+  }
+}

@@ -1,0 +1,46 @@
+import { SluiceError } from '../../errors.ts'
+import { native } from '../../protocols/native.ts'
+import type { Logger } from '../../telemetry/logger.ts'
+import type { RequestContext, RequestMiddleware } from '../context.ts'
+
+/** Renders whatever a request fails with in its protocol. What is not a `SluiceError` is a bug: logged, not shown. */
+export function renderErrors(logger: Logger): RequestMiddleware {
+  return async (context, next) => {
+    try {
+      await next()
+      if (context.respond !== false) checkRouted(context)
+    } catch (thrown) {
+      const error =
+        thrown instanceof SluiceError
+          ? thrown
+          : new SluiceError('internal_error', 'Something went wrong in the gateway.', { cause: thrown })
+      context.state.errorCode = error.code
+      if (error.code === 'internal_error')
+        logger.error({ request_id: context.state.requestId, err: thrown }, 'request failed')
+      if (context.res.headersSent) {
+        context.res.destroy()
+        return
+      }
+      render(context, error)
+    }
+  }
+}
+
+function render(context: RequestContext, error: SluiceError): void {
+  const { type, body } = (context.state.protocol ?? native).renderError(error)
+  context.respond = true
+  context.status = error.status
+  context.type = type
+  if (error.retryAfter !== undefined) context.set('Retry-After', String(Math.ceil(error.retryAfter)))
+  // The rest of a body that was refused is not worth reading.
+  if (error.code === 'body_too_large') context.set('Connection', 'close')
+  context.body = JSON.stringify(body)
+}
+
+/** The router leaves a bare status where no route answered. */
+function checkRouted({ status, body, path, method }: RequestContext): void {
+  if (body !== undefined) return
+  if (status === 404) throw new SluiceError('not_found', `There is nothing at ${path}.`)
+  if (status === 405 || status === 501)
+    throw new SluiceError('method_not_allowed', `${method} is not allowed at ${path}; see the Allow header.`)
+}

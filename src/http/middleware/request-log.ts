@@ -1,0 +1,32 @@
+import type { Logger } from '../../telemetry/logger.ts'
+import type { RequestMiddleware } from '../context.ts'
+
+export interface RequestLogOptions {
+  /** Paths that are asked for so often that their lines are for debugging only. */
+  quiet?: readonly string[]
+}
+
+/** One line when a request is over: for an event stream, when its last reader byte has gone or the reader has. */
+export function requestLog(logger: Logger, { quiet = [] }: RequestLogOptions = {}): RequestMiddleware {
+  return async (context, next) => {
+    const start = performance.now()
+    try {
+      await next()
+    } finally {
+      const { requestId, streamId, ended, errorCode } = context.state
+      logger[quiet.includes(context.path) ? 'debug' : 'info'](
+        {
+          request_id: requestId,
+          method: context.method,
+          path: context.path,
+          status: context.status,
+          stream_id: streamId,
+          ended,
+          error: errorCode,
+          duration_ms: Math.round(performance.now() - start),
+        },
+        'request',
+      )
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import type { Protocol } from '../protocols/protocol.ts'
+import { sharedFrames } from '../protocols/shared-frames.ts'
+import { EventStreamWriter } from '../sse/event-stream.ts'
+import type { StreamLog } from '../stream/stream-log.ts'
+import { Subscription } from '../stream/subscription.ts'
+import type { RequestContext } from './context.ts'
+import type { Services } from './services.ts'
+
+/**
+ * Answers with a log from a cursor on, until `done` has been sent or the reader has gone. The only way in which
+ * anybody reads a stream: whenever the log has grown or the socket has drained, all that is behind the cursor goes.
+ *
+ * @throws SluiceError `invalid_cursor`, before anything is sent
+ */
+export async function sendStream(
+  context: RequestContext,
+  { config, heartbeat, metrics }: Services,
+  log: StreamLog,
+  cursor: number,
+  protocol: Protocol,
+): Promise<void> {
+  const subscription = new Subscription(log, cursor, sharedFrames(log, protocol).read, () => pump())
+  context.respond = false
+  context.status = 200
+  const label = { protocol: protocol.name }
+  const connections = metrics.cell('connections_open', label)
+  const deltas = metrics.cell('frames_sent_total', { ...label, event: 'delta' })
+  const dones = metrics.cell('frames_sent_total', { ...label, event: 'done' })
+  const bytes = metrics.cell('sent_bytes_total', label)
+  const merged = metrics.cell('merged_deltas_total', {})
+  const waits = metrics.cell('backpressure_waits_total', {})
+  const heartbeats = metrics.cell('heartbeats_sent_total', {})
+
+  const writer = new EventStreamWriter(context.res, {
+    heartbeat,
+    heartbeatMs: config.heartbeatMs,
+    slowReaderMs: config.slowReaderMs,
+    onHeartbeat: () => heartbeats.add(),
+  })
+  connections.add()
+
+  function pump(): void {
+    while (!writer.blocked && !writer.closed) {
+      const frames = subscription.next()
+      if (!frames) break
+      deltas.add(frames.deltas)
+      dones.add(frames.dones)
+      bytes.add(frames.bytes.length)
+      merged.add(frames.merged)
+      if (!writer.write(frames.bytes)) waits.add()
+    }
+    if (subscription.ended) writer.end()
+  }
+
+  await new Promise<void>((resolve) => {
+    writer.onDrain = pump
+    writer.onClose = (end) => {
+      subscription.close()
+      connections.add(-1)
+      if (end === 'stalled') metrics.cell('slow_readers_closed_total', {}).add()
+      context.state.ended = end
+      resolve()
+    }
+    pump()
+  })
+}

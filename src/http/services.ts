@@ -1,0 +1,20 @@
+import type { Config } from '../config.ts'
+import type { Router } from '../routing/router.ts'
+import type { Heartbeat } from '../sse/heartbeat.ts'
+import type { Generations } from '../stream/generations.ts'
+import type { StreamStore } from '../stream/stream-store.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+
+/** What handlers work with; put together in `gateway.ts`. */
+export interface Services {
+  readonly config: Config
+  readonly router: Router
+  readonly store: StreamStore
+  readonly generations: Generations
+  readonly heartbeat: Heartbeat
+  readonly metrics: Metrics
+  readonly logger: Logger
+  /** The gateway is shutting down: it finishes what runs and takes nothing new. */
+  draining: boolean
+}

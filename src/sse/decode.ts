@@ -1,0 +1,135 @@
+/** One event as it was dispatched: `data` with its lines joined by LF. */
+export interface DecodedEvent {
+  /** `message` when the stream named none. */
+  event: string
+  data: string
+  /** The last `id` that the stream set, on this event or before it; empty when it never did. */
+  id: string
+}
+
+export interface DecoderOptions {
+  /** Bytes that one event may have; a stream that sends more is refused rather than kept in memory. */
+  maxEventBytes?: number
+  onComment?: (text: string) => void
+  onRetry?: (milliseconds: number) => void
+}
+
+/** An event is larger than the decoder may keep. */
+export class EventTooLargeError extends Error {
+  override readonly name = 'EventTooLargeError'
+  constructor(limit: number) {
+    super(`An event is larger than ${limit} bytes`)
+  }
+}
+
+const LF = 10
+const DIGITS = /^\d+$/
+
+/**
+ * Bytes in, events out, however the bytes are cut: also within a UTF-8 character or between CR and LF.
+ *
+ * Characters are decoded a chunk at a time and lines are found with `indexOf`, so a chunk costs a few native calls
+ * and no byte is looked at in JavaScript. What is kept between chunks is one unfinished line and the event's data.
+ */
+export class EventDecoder {
+  readonly #maxEventBytes: number
+  readonly #onComment: ((text: string) => void) | undefined
+  readonly #onRetry: ((milliseconds: number) => void) | undefined
+  /** Also drops a byte order mark at the very start, as the standard asks. */
+  readonly #text = new TextDecoder('utf-8')
+  #line = ''
+  /** The last chunk ended in CR: an LF that comes next belongs to it. */
+  #afterCr = false
+  #event = ''
+  #data: string | undefined
+  #id = ''
+
+  constructor({ maxEventBytes = 16 * 1024 * 1024, onComment, onRetry }: DecoderOptions = {}) {
+    this.#maxEventBytes = maxEventBytes
+    this.#onComment = onComment
+    this.#onRetry = onRetry
+  }
+
+  /** @throws EventTooLargeError */
+  push(chunk: Uint8Array): DecodedEvent[] {
+    const events: DecodedEvent[] = []
+    this.#scan(this.#text.decode(chunk, { stream: true }), events)
+    if (this.#line.length + (this.#data?.length ?? 0) > this.#maxEventBytes)
+      throw new EventTooLargeError(this.#maxEventBytes)
+    return events
+  }
+
+  /**
+   * The end of the stream. The standard drops an event without its blank line; a server that forgets the last one
+   * is common enough among providers that the event is returned here, for the caller to use or to ignore.
+   */
+  end(): DecodedEvent[] {
+    const events: DecodedEvent[] = []
+    this.#scan(this.#text.decode(), events)
+    if (this.#line) this.#field(this.#line)
+    this.#line = ''
+    this.#dispatch(events)
+    return events
+  }
+
+  #scan(text: string, events: DecodedEvent[]): void {
+    let start = 0
+    if (this.#afterCr && text.length > 0) {
+      this.#afterCr = false
+      if (text.charCodeAt(0) === LF) start = 1
+    }
+    // Most streams never use CR: then one native search a line is all there is.
+    let cr = text.indexOf('\r', start)
+    while (start < text.length) {
+      const lf = text.indexOf('\n', start)
+      if (cr !== -1 && cr < start) cr = text.indexOf('\r', start)
+      const end = cr === -1 ? lf : lf === -1 ? cr : Math.min(cr, lf)
+      if (end === -1) break
+      const line = text.slice(start, end)
+      start = end + 1
+      if (end === cr) {
+        if (start === text.length) this.#afterCr = true
+        else if (text.charCodeAt(start) === LF) start += 1
+      }
+      this.#endLine(line, events)
+    }
+    if (start < text.length) this.#line += text.slice(start)
+  }
+
+  #endLine(rest: string, events: DecodedEvent[]): void {
+    const line = this.#line ? this.#line + rest : rest
+    this.#line = ''
+    if (line === '') this.#dispatch(events)
+    else this.#field(line)
+  }
+
+  #field(line: string): void {
+    const colon = line.indexOf(':')
+    const name = colon === -1 ? line : line.slice(0, colon)
+    const value = colon === -1 ? '' : line.slice(line.charCodeAt(colon + 1) === 32 ? colon + 2 : colon + 1)
+    switch (name) {
+      case 'data':
+        this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`
+        break
+      case 'event':
+        this.#event = value
+        break
+      case 'id':
+        if (!value.includes('\0')) this.#id = value
+        break
+      case 'retry':
+        if (DIGITS.test(value)) this.#onRetry?.(Number(value))
+        break
+      case '':
+        this.#onComment?.(value)
+        break
+      default: // The standard says to ignore what it does not know.
+    }
+  }
+
+  #dispatch(events: DecodedEvent[]): void {
+    if (this.#data !== undefined) events.push({ event: this.#event || 'message', data: this.#data, id: this.#id })
+    this.#data = undefined
+    this.#event = ''
+  }
+}

@@ -1,0 +1,204 @@
+import type { ServerResponse } from 'node:http'
+import type { Context } from 'koa'
+import { encodeComment, encodeEvent, type EventFields } from './encode.ts'
+import { Heartbeat, type Beating } from './heartbeat.ts'
+
+/** How a response ended: all was sent, the reader went away, or it did not read for too long. */
+export type EventStreamEnd = 'finished' | 'disconnected' | 'stalled'
+
+export interface EventStreamOptions {
+  /** Silence on the connection, in milliseconds, after which a comment is sent. */
+  heartbeatMs?: number
+  /** How long a full socket may take to drain, in milliseconds, before the connection is closed. */
+  slowReaderMs?: number
+  /** Milliseconds that the reader should wait before it reconnects; by default 1000 to 3000, a new draw each time. */
+  retry?: number
+  /** The timer to share; by default one for all responses of the process with the same periods. */
+  heartbeat?: Heartbeat
+  onHeartbeat?: () => void
+}
+
+const HEADERS = {
+  'Content-Type': 'text/event-stream; charset=utf-8',
+  'Cache-Control': 'no-cache, no-transform',
+  'X-Accel-Buffering': 'no',
+  'X-Content-Type-Options': 'nosniff',
+}
+
+const HEARTBEAT = Buffer.from(encodeComment('heartbeat'))
+
+/**
+ * Writes an SSE response: headers at once, whole frames, heartbeats when it is silent, and no more than one write
+ * beyond what the socket takes. Whoever feeds it waits for `onDrain` while `blocked`, and stops at `onClose`.
+ */
+export class EventStreamWriter implements Beating {
+  readonly #response: ServerResponse
+  readonly #heartbeat: Heartbeat
+  readonly #heartbeatMs: number
+  readonly #slowReaderMs: number
+  readonly #onHeartbeat: (() => void) | undefined
+  /** When the last beat found that something had been written, or that the socket had begun to block. */
+  #since = performance.now()
+  #wroteSinceBeat = true
+  #blocked = false
+  #end: EventStreamEnd | undefined
+  /** The socket takes more. */
+  onDrain: () => void = () => {}
+  /** Nothing can be written any more; called once, also after `end`. */
+  onClose: (end: EventStreamEnd) => void = () => {}
+
+  constructor(response: ServerResponse, options: EventStreamOptions = {}) {
+    const { heartbeatMs = 15_000, slowReaderMs = 30_000, retry = 1000 + Math.floor(Math.random() * 2001) } = options
+    this.#response = response
+    this.#heartbeatMs = heartbeatMs
+    this.#slowReaderMs = slowReaderMs
+    this.#heartbeat = options.heartbeat ?? sharedHeartbeat(heartbeatMs, slowReaderMs)
+    this.#onHeartbeat = options.onHeartbeat
+    for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value)
+    response.on('drain', () => {
+      this.#blocked = false
+      this.#wroteSinceBeat = true
+      this.onDrain()
+    })
+    response.on('close', () => this.#close('disconnected'))
+    // A reader that resets the connection is no failure of ours: `close` follows and tells all there is to tell.
+    response.on('error', () => {})
+    if (response.destroyed) {
+      // It went before we came, so `close` has been emitted already.
+      queueMicrotask(() => this.#close('disconnected'))
+      return
+    }
+    this.#heartbeat.join(this)
+    this.write(encodeEvent({ retry }))
+  }
+
+  /** The socket is full: nothing should be written before `onDrain`. */
+  get blocked(): boolean {
+    return this.#blocked
+  }
+
+  get closed(): boolean {
+    return this.#end !== undefined
+  }
+
+  /** Whole frames; false when the socket is full now. */
+  write(frames: string | Uint8Array): boolean {
+    if (this.#end !== undefined) return false
+    this.#wroteSinceBeat = true
+    this.#blocked = !this.#response.write(frames)
+    return !this.#blocked
+  }
+
+  /** All frames have been written. */
+  end(): void {
+    if (this.#end !== undefined || this.#response.writableEnded) return
+    this.#response.end(() => this.#close('finished'))
+  }
+
+  /** Cuts the connection. */
+  destroy(end: EventStreamEnd = 'disconnected'): void {
+    this.#close(end)
+    this.#response.destroy()
+  }
+
+  beat(now: number): void {
+    if (this.#wroteSinceBeat) {
+      this.#wroteSinceBeat = false
+      this.#since = now
+    } else if (this.#blocked || this.#response.writableEnded) {
+      if (now - this.#since >= this.#slowReaderMs) this.destroy('stalled')
+    } else if (now - this.#since >= this.#heartbeatMs) {
+      this.write(HEARTBEAT)
+      this.#onHeartbeat?.()
+    }
+  }
+
+  #close(end: EventStreamEnd): void {
+    if (this.#end !== undefined) return
+    this.#end = end
+    this.#heartbeat.leave(this)
+    this.onClose(end)
+  }
+}
+
+/**
+ * Answers a Koa request with an event stream, for any Koa app: `await eventStream(ctx, events())`.
+ *
+ * Takes one item at a time from `source` and waits while the socket is full. When the reader goes away the source's
+ * `return` is called and `eventStream` settles without waiting for it. A generator that waits for something does not
+ * notice `return`: make `source` a function, and end that wait with the signal it is given. Rejects when the source throws; what was
+ * written until then has been sent, and the connection is cut so that no reader takes it for the whole.
+ */
+export async function eventStream(
+  ctx: Pick<Context, 'res' | 'method' | 'respond'>,
+  source: AsyncIterable<EventFields> | ((signal: AbortSignal) => AsyncIterable<EventFields>),
+  options: EventStreamOptions = {},
+): Promise<EventStreamEnd> {
+  ctx.respond = false
+  ctx.res.statusCode = 200
+  const writer = new EventStreamWriter(ctx.res, options)
+  const abort = new AbortController()
+  // A wait ends by what it waits for or by the end of the connection. One promise a wait: racing a promise that
+  // lives as long as the connection would keep every earlier wait in memory.
+  let interrupt: ((end: EventStreamEnd) => void) | undefined
+  const ended = new Promise<EventStreamEnd>((resolve) => {
+    writer.onClose = (end) => {
+      abort.abort(new Error(`The event stream is over: ${end}`))
+      interrupt?.(end)
+      resolve(end)
+    }
+  })
+  const untilClosed = <T>(start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void) =>
+    new Promise<T | EventStreamEnd>((resolve, reject) => {
+      interrupt = resolve
+      start(resolve, reject)
+    })
+
+  if (ctx.method === 'HEAD') {
+    writer.end()
+    return ended
+  }
+  const events = (typeof source === 'function' ? source(abort.signal) : source)[Symbol.asyncIterator]()
+  try {
+    while (!writer.closed) {
+      const next = await untilClosed<IteratorResult<EventFields>>((resolve, reject) => {
+        events.next().then(resolve, reject)
+      })
+      if (typeof next === 'string') break
+      if (next.done) {
+        writer.end()
+        return await ended
+      }
+      if (!writer.write(encodeEvent(next.value)) && !writer.closed) {
+        await untilClosed<void>((resolve) => {
+          writer.onDrain = resolve
+        })
+      }
+    }
+  } catch (error) {
+    writer.destroy()
+    stop(events)
+    throw error
+  }
+  stop(events)
+  return ended
+}
+
+/** Lets the source clean up, without waiting for one that is stuck. */
+function stop(events: AsyncIterator<unknown>): void {
+  events.return?.().then(undefined, () => {})
+}
+
+const heartbeats = new Map<number, Heartbeat>()
+
+function sharedHeartbeat(heartbeatMs: number, slowReaderMs: number): Heartbeat {
+  const tickMs = tickFor(heartbeatMs, slowReaderMs)
+  let heartbeat = heartbeats.get(tickMs)
+  if (!heartbeat) heartbeats.set(tickMs, (heartbeat = new Heartbeat(tickMs)))
+  return heartbeat
+}
+
+/** A tenth of the shorter period, from 5 ms to a second. */
+export function tickFor(...periodsMs: number[]): number {
+  return Math.max(5, Math.min(1000, Math.min(...periodsMs) / 10))
+}

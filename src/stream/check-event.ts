@@ -1,0 +1,57 @@
+import { SluiceError } from '../errors.ts'
+import { FINISH_REASONS, type StreamEvent } from './events.ts'
+
+const FINISH_REASON_SET: ReadonlySet<unknown> = new Set(FINISH_REASONS)
+
+/**
+ * Providers come from anywhere, so what they yield is checked before it is kept: types of the fields that are read
+ * again, not every detail. By hand, since it runs for every token; a zod schema costs forty times as much.
+ *
+ * @throws SluiceError `provider_invalid_event`
+ */
+export function checkEvent(value: StreamEvent): StreamEvent {
+  const event: unknown = value
+  if (typeof event !== 'object' || event === null || !('type' in event)) throw invalid('it is not an event')
+  const fields: Partial<Record<string, unknown>> = event
+  if (fields.type === 'delta') {
+    if (!isText(fields.content)) throw invalid('`content` is not a string')
+    if (!isText(fields.reasoning)) throw invalid('`reasoning` is not a string')
+    if (!isText(fields.refusal)) throw invalid('`refusal` is not a string')
+    if (fields.index !== undefined && !Number.isSafeInteger(fields.index)) throw invalid('`index` is not an integer')
+    if (fields.role !== undefined && fields.role !== 'assistant') throw invalid('`role` is not "assistant"')
+    if (fields.tool_calls !== undefined && !isToolCalls(fields.tool_calls)) throw invalid('`tool_calls` is malformed')
+    if (fields.extra !== undefined && !isObject(fields.extra)) throw invalid('`extra` is not an object')
+  } else if (fields.type === 'done') {
+    if (!FINISH_REASON_SET.has(fields.finish_reason)) throw invalid('`finish_reason` is unknown')
+  } else {
+    throw invalid('its `type` is unknown')
+  }
+  return value
+}
+
+function invalid(why: string): SluiceError {
+  return new SluiceError('provider_invalid_event', `The provider yielded something that is no event: ${why}.`)
+}
+
+function isText(value: unknown): boolean {
+  return value === undefined || typeof value === 'string'
+}
+
+function isObject(value: unknown): value is Partial<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isToolCalls(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every(
+      (call: unknown) =>
+        isObject(call) &&
+        Number.isSafeInteger(call.index) &&
+        isText(call.id) &&
+        (call.function === undefined ||
+          (isObject(call.function) && isText(call.function.name) && isText(call.function.arguments))),
+    )
+  )
+}

@@ -1,0 +1,151 @@
+import { SluiceError } from '../errors.ts'
+import { checkEvent } from './check-event.ts'
+import type { Done, StreamError, StreamEvent } from './events.ts'
+import type { StreamLog } from './stream-log.ts'
+
+/** What a provider yields: one event, or all those that one network read brought. */
+export type Produced = StreamEvent | readonly StreamEvent[]
+
+export interface GenerationOptions {
+  log: StreamLog
+  /** Runs the provider; it must stop when `signal` is aborted. */
+  produce: (signal: AbortSignal) => AsyncIterable<Produced>
+  /** How long to go on without a reader, in milliseconds. */
+  resumeWindowMs: number
+  /** How long the provider may be silent before its first token, and after it, in milliseconds. */
+  firstTokenTimeoutMs: number
+  idleTimeoutMs: number
+  /** Told of what happens, for metrics and logs. */
+  observer?: GenerationObserver
+}
+
+/** Times in seconds. */
+export interface GenerationObserver {
+  firstToken(generation: Generation, sinceStart: number): void
+  /** `count` deltas arrived together, `gap` after those before them. */
+  tokens(generation: Generation, count: number, gap: number): void
+  /** `cause` is what was thrown, if anything was. */
+  finished(generation: Generation, done: Done, cause: unknown): void
+}
+
+/**
+ * One run of one provider: the only writer of its log. However the provider behaves, the log ends in exactly one
+ * `done`, and once it has ended nothing more is read from the provider.
+ */
+export class Generation {
+  readonly log: StreamLog
+  readonly startedAt = performance.now()
+  /** When the first delta arrived; undefined until then. */
+  firstTokenAt: number | undefined
+  /** Resolved when `done` is in the log. */
+  readonly ended: Promise<void>
+  #resolveEnded: () => void = () => {}
+  readonly #options: GenerationOptions
+  readonly #abort = new AbortController()
+  #lastTokenAt = 0
+  #resumeWindow: NodeJS.Timeout | undefined
+  #patience: NodeJS.Timeout | undefined
+
+  constructor(options: GenerationOptions) {
+    this.#options = options
+    this.log = options.log
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve
+    })
+  }
+
+  /** Runs the provider to its end. Never rejects: a failure is a `done` in the log. */
+  async run(): Promise<void> {
+    const { log, produce } = this.#options
+    if (log.done) return
+    log.onReaders = () => this.#watchReaders()
+    this.#watchReaders()
+    this.#watchProvider(this.#options.firstTokenTimeoutMs)
+    try {
+      for await (const produced of produce(this.#abort.signal)) {
+        if (!log.done) this.#append(produced)
+        if (log.done) return
+      }
+      this.#end(failed(new SluiceError('upstream_truncated', 'The provider ended without saying how.')))
+    } catch (error) {
+      this.#end(failed(error), error)
+    }
+  }
+
+  /** Ends the stream at once, for every reader, and stops the provider. Does nothing when it has ended. */
+  cancel(done: Done = { type: 'done', finish_reason: 'cancelled' }): void {
+    this.#end(done)
+  }
+
+  #append(produced: Produced): void {
+    const now = performance.now()
+    let count = 0
+    for (const item of isList(produced) ? produced : [produced]) {
+      const event = checkEvent(item)
+      if (event.type === 'done') {
+        this.#observeTokens(count, now)
+        this.#end(event)
+        return
+      }
+      this.log.append(event)
+      count += 1
+    }
+    this.#observeTokens(count, now)
+  }
+
+  #observeTokens(count: number, now: number): void {
+    if (count === 0) return
+    const { observer } = this.#options
+    if (this.firstTokenAt === undefined) {
+      this.firstTokenAt = now
+      observer?.firstToken(this, (now - this.startedAt) / 1000)
+    } else {
+      observer?.tokens(this, count, (now - this.#lastTokenAt) / 1000)
+    }
+    this.#lastTokenAt = now
+  }
+
+  /** The one way to the end, whoever asks for it; the first to ask decides. */
+  #end(done: Done, cause?: unknown): void {
+    const { log, observer } = this.#options
+    if (log.done) return
+    log.onReaders = undefined
+    clearTimeout(this.#resumeWindow)
+    clearTimeout(this.#patience)
+    const signed = { ...done, model: done.model ?? log.info.model, provider: done.provider ?? log.info.provider }
+    log.append(signed)
+    this.#abort.abort(new SluiceError('stream_expired', 'The stream has ended.'))
+    this.#resolveEnded()
+    observer?.finished(this, signed, cause)
+  }
+
+  /** Leaving is not stopping: without readers the provider goes on for the resume window. */
+  #watchReaders(): void {
+    clearTimeout(this.#resumeWindow)
+    if (this.log.readers === 0) this.#resumeWindow = setTimeout(() => this.cancel(), this.#options.resumeWindowMs)
+  }
+
+  /** A timer that looks, when it fires, how long the silence has really been: a token costs it nothing. */
+  #watchProvider(milliseconds: number): void {
+    this.#patience = setTimeout(() => {
+      const allowed = this.firstTokenAt === undefined ? this.#options.firstTokenTimeoutMs : this.#options.idleTimeoutMs
+      const remaining = allowed - (performance.now() - (this.#lastTokenAt || this.startedAt))
+      if (remaining > 0) this.#watchProvider(remaining)
+      else this.#end(failed(new SluiceError('upstream_timeout', `The provider was silent for ${allowed} ms.`)))
+    }, milliseconds)
+  }
+}
+
+function isList(produced: Produced): produced is readonly StreamEvent[] {
+  return Array.isArray(produced)
+}
+
+/** What a reader is told of a failure. An error that nobody meant for a reader is named, not quoted. */
+function failed(error: unknown): Done {
+  return { type: 'done', finish_reason: 'error', error: describe(error) }
+}
+
+function describe(error: unknown): StreamError {
+  if (error instanceof SluiceError) return { code: error.code, message: error.message, retryable: error.retryable }
+  return { code: 'provider_failed', message: 'The provider failed.', retryable: false }
+}

@@ -1,0 +1,187 @@
+import { SluiceError } from '../errors.ts'
+import type { Delta, Done, SequencedEvent, StreamEvent } from './events.ts'
+import { mergeDeltas } from './merge.ts'
+
+/** Who and what a stream is; fixed from its creation. */
+export interface StreamInfo {
+  readonly id: string
+  /** Whoever created it; nobody else finds it. */
+  readonly owner: string
+  readonly model: string
+  readonly provider: string
+  /** Milliseconds since the epoch. */
+  readonly created: number
+}
+
+/** What a log tells the store that keeps it. */
+export interface LogKeeper {
+  /** Before an event of `bytes` is kept; throws a `SluiceError` to refuse it. A `final` one may not be refused. */
+  admit(log: StreamLog, bytes: number, final: boolean): void
+  /** Once, right after `done` is in the log. */
+  ended(log: StreamLog): void
+}
+
+/** What a reader finds behind its cursor, adjacent deltas merged. Never empty. */
+export interface Batch {
+  readonly events: SequencedEvent[]
+  /** The cursor of a reader that has seen this batch. */
+  readonly last: number
+  /** How many events went into the batch: `events.length` plus those that were merged away. */
+  readonly count: number
+}
+
+/**
+ * A batch ends when it holds this many characters, so that what waits in a full socket stays small however far
+ * behind its reader is.
+ */
+const BATCH_CHARACTERS = 16_384
+
+/** What one event costs beside its text: an array slot and a string header. */
+const EVENT_BYTES = 32
+
+/** What a log costs before its first event. */
+export const EMPTY_LOG_BYTES = 1024
+
+/**
+ * The append-only log of one generation. Event `seq` is entry `seq - 1`; nothing ever changes or leaves.
+ *
+ * Most events are nothing but text, so an entry that is a bare string stands for a `content` delta: about 30 bytes
+ * a token beside the text, a third of what an object costs.
+ */
+export class StreamLog {
+  readonly info: StreamInfo
+  readonly #keeper: LogKeeper | undefined
+  readonly #entries: (string | StreamEvent)[] = []
+  readonly #readers = new Set<() => void>()
+  #bytes = EMPTY_LOG_BYTES
+  #done: Done | undefined
+  #waking = false
+
+  /** Called with the number of readers whenever it changes. */
+  onReaders: ((count: number) => void) | undefined
+
+  constructor(info: StreamInfo, keeper?: LogKeeper) {
+    this.info = info
+    this.#keeper = keeper
+  }
+
+  /** The seq of the last event; 0 when there is none. */
+  get last(): number {
+    return this.#entries.length
+  }
+
+  /** Estimated bytes of memory. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get done(): Done | undefined {
+    return this.#done
+  }
+
+  get readers(): number {
+    return this.#readers.size
+  }
+
+  /** Appends one event and wakes the readers once this turn of the event loop is over. */
+  append(event: StreamEvent): void {
+    if (this.#done)
+      throw new SluiceError('internal_error', `Stream ${this.info.id} has ended; nothing follows \`done\`.`)
+    const entry = event.type === 'delta' && isPlainText(event) ? event.content : event
+    const bytes = EVENT_BYTES + Buffer.byteLength(typeof entry === 'string' ? entry : JSON.stringify(entry))
+    this.#keeper?.admit(this, bytes, event.type === 'done')
+    this.#bytes += bytes
+    this.#entries.push(entry)
+    this.#wakeReaders()
+    if (event.type === 'done') {
+      this.#done = event
+      this.#keeper?.ended(this)
+    }
+  }
+
+  /** The next batch after `cursor`, or `undefined` when the cursor is at the end. */
+  read(cursor: number): Batch | undefined {
+    const entries = this.#entries
+    if (cursor >= entries.length) return undefined
+    const events: SequencedEvent[] = []
+    let seq = cursor
+    let current: SequencedEvent | undefined
+    for (let size = 0; seq < entries.length && size < BATCH_CHARACTERS;) {
+      const event = toEvent(entries[seq])
+      seq += 1
+      size += textLength(event)
+      const merged =
+        current?.event.type === 'delta' && event.type === 'delta' ? mergeDeltas(current.event, event) : undefined
+      if (current && merged) {
+        current.event = merged
+        current.seq = seq
+      } else {
+        current = { seq, event }
+        events.push(current)
+      }
+    }
+    return { events, last: seq, count: seq - cursor }
+  }
+
+  /** Calls `wake` after every turn in which something was appended, until the returned function is called. */
+  subscribe(wake: () => void): () => void {
+    // A function of its own per reader: the same callback may read twice.
+    const reader = () => wake()
+    this.#readers.add(reader)
+    this.onReaders?.(this.#readers.size)
+    return () => {
+      if (this.#readers.delete(reader)) this.onReaders?.(this.#readers.size)
+    }
+  }
+
+  #wakeReaders(): void {
+    if (this.#waking || this.#readers.size === 0) return
+    this.#waking = true
+    afterThisTurn(() => {
+      this.#waking = false
+      for (const reader of this.#readers) reader()
+    })
+  }
+}
+
+function toEvent(entry: string | StreamEvent | undefined): StreamEvent {
+  if (typeof entry === 'string') return { type: 'delta', content: entry }
+  if (entry === undefined) throw new RangeError('read beyond the end of the log')
+  return entry
+}
+
+function isPlainText(delta: Delta): delta is Delta & { content: string } {
+  return (
+    delta.content !== undefined &&
+    delta.index === undefined &&
+    delta.role === undefined &&
+    delta.reasoning === undefined &&
+    delta.refusal === undefined &&
+    delta.tool_calls === undefined &&
+    delta.extra === undefined
+  )
+}
+
+function textLength(event: StreamEvent): number {
+  if (event.type === 'done') return 0
+  if (event.content !== undefined) return event.content.length
+  if (event.reasoning !== undefined) return event.reasoning.length
+  return event.tool_calls?.[0]?.function?.arguments?.length ?? 0
+}
+
+/**
+ * One `setImmediate` for all logs that grew in this turn of the event loop: whatever one turn brought, from however
+ * many upstreams and in however many pieces, each reader gets in one write.
+ */
+let pending: (() => void)[] = []
+
+function afterThisTurn(wake: () => void): void {
+  if (pending.length === 0) {
+    setImmediate(() => {
+      const wakes = pending
+      pending = []
+      for (const wakeReaders of wakes) wakeReaders()
+    })
+  }
+  pending.push(wake)
+}

@@ -1,0 +1,50 @@
+import type { StreamInfo, StreamLog } from './stream-log.ts'
+
+export interface StreamInit {
+  owner: string
+  model: string
+  provider: string
+  /** Makes the creation idempotent for its owner, as long as the stream can be read. */
+  idempotency?: Idempotency | undefined
+}
+
+export interface Idempotency {
+  key: string
+  /** Stands for everything else in the request: the same key with another fingerprint is a conflict. */
+  fingerprint: string
+}
+
+export interface Created {
+  log: StreamLog
+  /** The log was there already, by its idempotency key: it has a writer, and needs no second one. */
+  joined: boolean
+}
+
+/** `expired`: it was here, its retention is over, and that is still remembered. */
+export type Found = { status: 'found'; log: StreamLog } | { status: 'expired' } | { status: 'unknown' }
+
+export interface StoreLimits {
+  /** How long a finished stream can still be read, in milliseconds. */
+  retentionMs: number
+  /** Bytes of one log, beyond which it ends with `stream_too_large`. */
+  streamMaxBytes: number
+  /** Bytes of all logs together. */
+  storeMaxBytes: number
+}
+
+/** Keeps logs from their creation to the end of their retention. */
+export interface StreamStore {
+  /**
+   * @throws SluiceError `store_full` when there is no room and no finished stream to drop; `idempotency_conflict`
+   * when the key was used for another request.
+   */
+  create(init: StreamInit): Promise<Created>
+  /** Someone else's stream is `unknown`. */
+  find(id: string, owner: string): Promise<Found>
+  /** Bytes of all logs that are kept. */
+  readonly bytes: number
+  /** Forgets everything and stops every timer. */
+  close(): Promise<void>
+}
+
+export type { StreamInfo }

@@ -1,0 +1,78 @@
+import { invalidField } from '../errors.ts'
+import type { Batch, StreamLog } from './stream-log.ts'
+
+/**
+ * One reader: a cursor that follows a log. Live, resuming, late, slow and shared readers differ only in where the
+ * cursor starts and in how often `next` is called.
+ *
+ * `read` turns "what is behind this cursor" into whatever the reader wants (events, encoded frames); it defaults to
+ * the log's own batches.
+ */
+export class Subscription<B extends { last: number } = Batch> {
+  readonly log: StreamLog
+  readonly #read: (cursor: number) => B | undefined
+  readonly #unsubscribe: () => void
+  #cursor: number
+
+  /** @throws SluiceError `invalid_cursor` when the cursor is beyond the end of the log. */
+  constructor(log: StreamLog, cursor: number, read: (cursor: number) => B | undefined, wake: () => void) {
+    if (cursor > log.last)
+      throw invalidField('invalid_cursor', 'Last-Event-ID', `${cursor} is beyond the last event, ${log.last}`)
+    this.log = log
+    this.#cursor = cursor
+    this.#read = read
+    this.#unsubscribe = log.subscribe(wake)
+  }
+
+  /** Last seq handed to the reader; never ahead of the log. */
+  get cursor(): number {
+    return this.#cursor
+  }
+
+  /** Whether the reader has been handed `done`, after which nothing comes. */
+  get ended(): boolean {
+    return this.log.done !== undefined && this.#cursor === this.log.last
+  }
+
+  /** What has come since the last call, or `undefined` when there is nothing yet. */
+  next(): B | undefined {
+    const batch = this.#read(this.#cursor)
+    if (batch) this.#cursor = batch.last
+    return batch
+  }
+
+  close(): void {
+    this.#unsubscribe()
+  }
+}
+
+/** A subscription as an async iterable of batches: ends after `done`, throws the signal's reason when aborted. */
+export async function* follow(log: StreamLog, cursor = 0, signal?: AbortSignal): AsyncGenerator<Batch, void, void> {
+  let wake: (() => void) | undefined
+  const subscription = new Subscription(
+    log,
+    cursor,
+    (from) => log.read(from),
+    () => wake?.(),
+  )
+  const onAbort = () => wake?.()
+  signal?.addEventListener('abort', onAbort)
+  try {
+    while (true) {
+      signal?.throwIfAborted()
+      const batch = subscription.next()
+      if (batch) {
+        yield batch
+      } else if (subscription.ended) {
+        return
+      } else {
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+      }
+    }
+  } finally {
+    signal?.removeEventListener('abort', onAbort)
+    subscription.close()
+  }
+}

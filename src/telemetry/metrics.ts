@@ -1,0 +1,129 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+/** Every metric: its type, what it says, its labels, its buckets. Names are prefixed with `sluice_`. */
+const METRICS = {
+  connections_open: { type: 'gauge', help: 'Readers connected now.', labels: ['protocol'] },
+  streams_open: { type: 'gauge', help: 'Streams that have not ended.', labels: ['provider'] },
+  streams_total: {
+    type: 'counter',
+    help: 'Streams that have ended, by how.',
+    labels: ['provider', 'protocol', 'finish_reason'],
+  },
+  frames_sent_total: { type: 'counter', help: 'Frames written to readers.', labels: ['protocol', 'event'] },
+  sent_bytes_total: { type: 'counter', help: 'Bytes of frames written to readers.', labels: ['protocol'] },
+  heartbeats_sent_total: { type: 'counter', help: 'Heartbeat comments written to readers.', labels: [] },
+  tokens_total: { type: 'counter', help: 'Tokens, as the providers counted them.', labels: ['type'] },
+  time_to_first_token_seconds: {
+    type: 'histogram',
+    help: 'From the start of a generation to its first token.',
+    labels: ['provider'],
+    buckets: [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 15, 30, 60],
+  },
+  inter_token_latency_seconds: {
+    type: 'histogram',
+    help: 'Between two arrivals of tokens from a provider.',
+    labels: ['provider'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5],
+  },
+  stream_duration_seconds: {
+    type: 'histogram',
+    help: 'From the start of a generation to its end.',
+    labels: ['provider'],
+    buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600],
+  },
+  resumes_total: { type: 'counter', help: 'Requests to read a stream from a cursor, by outcome.', labels: ['result'] },
+  merged_deltas_total: { type: 'counter', help: 'Deltas that left within the frame of another.', labels: [] },
+  backpressure_waits_total: { type: 'counter', help: 'Times that a reader’s socket was full.', labels: [] },
+  slow_readers_closed_total: { type: 'counter', help: 'Readers closed because they did not read.', labels: [] },
+  log_bytes: { type: 'gauge', help: 'Estimated memory of all kept streams.', labels: [] },
+} as const satisfies Record<string, MetricSpec>
+
+interface MetricSpec {
+  type: 'counter' | 'gauge' | 'histogram'
+  help: string
+  labels: readonly string[]
+  buckets?: readonly number[]
+}
+
+type Specs = typeof METRICS
+export type MetricName = keyof Specs
+type Labels<N extends MetricName> = Record<Specs[N]['labels'][number], string>
+
+export const FINISHES = ['stop', 'length', 'tool_calls', 'content_filter', 'cancelled', 'error'] as const
+export const RESUME_RESULTS = ['resumed', 'finished', 'expired', 'unknown', 'invalid'] as const
+export type ResumeResult = (typeof RESUME_RESULTS)[number]
+
+/**
+ * A number that Prometheus reads when it scrapes. Adding to it costs an addition: no hashing of labels, no lookup,
+ * so that a frame can afford it.
+ */
+export class Cell {
+  value = 0
+  add(amount = 1): void {
+    this.value += amount
+  }
+}
+
+type CellMetric = { [N in MetricName]: Specs[N]['type'] extends 'histogram' ? never : N }[MetricName]
+type HistogramMetric = Exclude<MetricName, CellMetric>
+
+/** The process's metrics, in a registry of their own. A label set starts at 0 the first time it is asked for. */
+export class Metrics {
+  readonly registry = new Registry()
+  readonly #cells = new Map<string, Map<string, { labels: Record<string, string>; cell: Cell }>>()
+  readonly #histograms = new Map<string, Histogram>()
+
+  constructor() {
+    for (const [name, spec] of Object.entries<MetricSpec>(METRICS)) this.#register(name, spec)
+  }
+
+  /** The cell of a counter or gauge; ask once and keep it. */
+  cell<N extends CellMetric>(name: N, labels: Labels<N>): Cell {
+    const cells = this.#cells.get(name) ?? new Map<string, never>()
+    const key = Object.values(labels).join('\0')
+    let found = cells.get(key)
+    if (!found) cells.set(key, (found = { labels, cell: new Cell() }))
+    return found.cell
+  }
+
+  /** Seconds into a histogram. */
+  observe<N extends HistogramMetric>(name: N, labels: Labels<N>, seconds: number): void {
+    this.#histograms.get(name)?.observe(labels, seconds)
+  }
+
+  /** A gauge whose value is looked up when it is scraped. */
+  watch<N extends CellMetric>(name: N, labels: Labels<N>, read: () => number): void {
+    Object.defineProperty(this.cell(name, labels), 'value', { get: read })
+  }
+
+  /** In the text format of Prometheus. */
+  async text(): Promise<string> {
+    return this.registry.metrics()
+  }
+
+  #register(name: string, { type, help, labels, buckets }: MetricSpec): void {
+    const options = { name: `sluice_${name}`, help, labelNames: labels, registers: [this.registry] }
+    if (type === 'histogram') {
+      this.#histograms.set(name, new Histogram({ ...options, buckets: [...(buckets ?? [])] }))
+      return
+    }
+    const cells = new Map<string, { labels: Record<string, string>; cell: Cell }>()
+    this.#cells.set(name, cells)
+    if (type === 'counter') {
+      const counter: Counter = new Counter({
+        ...options,
+        collect() {
+          counter.reset()
+          for (const each of cells.values()) counter.inc(each.labels, each.cell.value)
+        },
+      })
+    } else {
+      const gauge: Gauge = new Gauge({
+        ...options,
+        collect() {
+          for (const each of cells.values()) gauge.set(each.labels, each.cell.value)
+        },
+      })
+    }
+  }
+}

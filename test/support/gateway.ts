@@ -1,0 +1,36 @@
+import { onTestFinished } from 'vitest'
+import type { Provider } from '../../providers/provider.ts'
+import { loadConfig, type Config } from '../../src/config.ts'
+import { createGateway, type Gateway } from '../../src/gateway.ts'
+import { createLogger } from '../../src/telemetry/logger.ts'
+
+export interface TestGateway extends Gateway {
+  url: string
+  /** Every line logged so far, parsed. */
+  logs: Record<string, unknown>[]
+  /** The value of a metric (`sluice_…` with its labels as Prometheus prints them), 0 when there is none. */
+  metric(line: string): Promise<number>
+}
+
+/** A gateway on a free port, drained when the test is over. */
+export async function startGateway(
+  settings: Partial<Config> = {},
+  { providers = [], logLevel = 'info' }: { providers?: Provider[]; logLevel?: string } = {},
+): Promise<TestGateway> {
+  const logs: Record<string, unknown>[] = []
+  const logger = createLogger(logLevel, { write: (line) => void logs.push(JSON.parse(line)) })
+  const config = { ...loadConfig(), port: 0, drainMs: 0, ...settings }
+  const gateway = await createGateway(config, { logger, providers })
+  onTestFinished(() => gateway.drain())
+  const url = await gateway.start()
+  return {
+    ...gateway,
+    url,
+    logs,
+    async metric(line) {
+      const text = await gateway.services.metrics.text()
+      const found = text.split('\n').find((each) => each.startsWith(`${line} `))
+      return found ? Number(found.slice(line.length + 1)) : 0
+    },
+  }
+}

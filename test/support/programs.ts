@@ -1,0 +1,32 @@
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { describe, it } from 'vitest'
+
+/** Programs that suites start, by the names under which systems know them. */
+export const PROGRAMS = {
+  nginx: { commands: ['nginx'], debianPackage: 'nginx-light' },
+  chromium: { commands: ['chromium', 'chromium-browser', 'google-chrome'], debianPackage: 'chromium' },
+} as const
+
+export type ProgramName = keyof typeof PROGRAMS
+
+export function findProgram(name: ProgramName): string | undefined {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/sbin']
+  const candidates = PROGRAMS[name].commands.flatMap((command) => folders.map((folder) => join(folder, command)))
+  return candidates.find((path) => {
+    try {
+      accessSync(path, constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+/** A suite that needs a program. Without it: skipped, which the global setup says aloud; failed under CI. */
+export function describeWith(name: ProgramName, title: string, suite: (path: string) => void): void {
+  const path = findProgram(name)
+  if (path) describe(title, () => suite(path))
+  else if (process.env.CI) it(`${title}: needs ${name}`, () => Promise.reject(new Error(`${name} is not installed`)))
+  else describe.skip(`${title} (${name} is not installed)`, () => it('needs it', () => {}))
+}
