@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { ChatRequest } from '../src/chat-request.ts'
 import { ChunkReader } from './openai-chunks.ts'
 import type { Provider } from './provider.ts'
-import { createDispatcher, requestEvents } from './upstream.ts'
+import { createDispatcher, readTogether, requestEvents } from './upstream.ts'
 
 export const openaiOptions = z.object({
   /** Up to and without `/chat/completions`. */
@@ -31,8 +31,7 @@ export function openai({ name, models, baseUrl, apiKey, headers, includeUsage }:
       const reader = new ChunkReader()
       const body = toBody(request, includeUsage)
       for await (const events of requestEvents({ url, headers: allHeaders, body, signal, dispatcher })) {
-        const deltas = events.flatMap((event) => reader.read(event.data))
-        if (deltas.length > 0) yield deltas
+        yield* readTogether(events, ({ data }) => reader.read(data))
         if (reader.finished) break
       }
       yield reader.end()

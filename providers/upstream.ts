@@ -64,6 +64,24 @@ export async function* requestEvents({
   }
 }
 
+/**
+ * Turns what one network read brought into at most one array of events. When reading one of them fails, those before
+ * it are yielded first: they have been paid for.
+ */
+export function* readTogether<T>(
+  messages: readonly DecodedEvent[],
+  read: (message: DecodedEvent) => readonly T[],
+): Generator<T[], void, void> {
+  const events: T[] = []
+  try {
+    for (const message of messages) events.push(...read(message))
+  } catch (error) {
+    if (events.length > 0) yield events
+    throw error
+  }
+  if (events.length > 0) yield events
+}
+
 async function checkResponse({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<void> {
   const type = String(headers['content-type'] ?? '')
   if (statusCode === 200 && (type === '' || type.includes('event-stream'))) return

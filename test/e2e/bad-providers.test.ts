@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest'
+import type { StreamEvent } from '../../providers/provider.ts'
+import { startGateway } from '../support/gateway.ts'
+import { chat, resume } from '../support/reader.ts'
+import { ScriptedProvider, type Run } from '../support/scripted-provider.ts'
+
+const nonsense = (value: unknown) => (run: Run) => run.yield(value as StreamEvent)
+
+const faults: [what: string, misbehave: (run: Run) => void, code: string][] = [
+  ['throws an Error', (run) => run.fail(new Error('secret detail')), 'provider_failed'],
+  ['throws something that is no Error', (run) => run.fail(undefined), 'provider_failed'],
+  ['ends without done', (run) => run.end(), 'upstream_truncated'],
+  ['falls silent', () => {}, 'upstream_timeout'],
+  ['yields null', nonsense(null), 'provider_invalid_event'],
+  ['yields a string', nonsense('hello'), 'provider_invalid_event'],
+  ['yields an unknown type', nonsense({ type: 'error' }), 'provider_invalid_event'],
+  ['yields content that is no string', nonsense({ type: 'delta', content: 7 }), 'provider_invalid_event'],
+  ['yields an unknown finish', nonsense({ type: 'done', finish_reason: 'tired' }), 'provider_invalid_event'],
+]
+
+describe.each([
+  ['before the first token', ''],
+  ['after the first token', 'some'],
+])('a provider that fails %s', (_, text) => {
+  it.each(faults)('and %s ends the stream in one done with a stable code', async (__, misbehave, code) => {
+    const provider = new ScriptedProvider()
+    const gateway = await startGateway({ firstTokenTimeoutMs: 100, idleTimeoutMs: 100 }, { providers: [provider] })
+    const reader = await chat(gateway.url, { model: 'scripted' })
+    const run = await provider.nextRun()
+    if (text) {
+      run.text(text)
+      await reader.until((each) => each.text === text)
+    }
+    misbehave(run)
+    await reader.end()
+    expect(reader.text).toBe(text)
+    expect(reader.dones).toMatchObject([{ finish_reason: 'error', error: { code } }])
+    expect(reader.messages.at(-1)?.event).toBe('done')
+    expect(reader.complete).toBe(true)
+    expect(reader.body).not.toContain('secret detail')
+    // And the gateway goes on.
+    const next = await chat(gateway.url, { mock: { tokens: 2, interval_ms: 0 } })
+    expect((await next.end()).dones).toMatchObject([{ finish_reason: 'stop' }])
+  })
+})
+
+it('a stream that outgrows its cap ends with stream_too_large and keeps what came before', async () => {
+  const gateway = await startGateway({ streamMaxBytes: 20_000 })
+  const reader = await (await chat(gateway.url, { mock: { tokens: 5000, interval_ms: 0 } })).end()
+  expect(reader.dones).toMatchObject([
+    { finish_reason: 'error', error: { code: 'stream_too_large', retryable: false } },
+  ])
+  expect(reader.text.length).toBeGreaterThan(1000)
+})
+
+it('a full store drops finished streams, oldest first, and refuses a stream when nothing can go', async () => {
+  const provider = new ScriptedProvider()
+  const gateway = await startGateway({ storeMaxBytes: 10_000 }, { providers: [provider] })
+  const short = { mock: { tokens: 20, interval_ms: 0 } }
+  const oldest = await (await chat(gateway.url, short)).end()
+  const newer = await (await chat(gateway.url, short)).end()
+  const running = await chat(gateway.url, { model: 'scripted' })
+  const run = await provider.nextRun()
+  run.text('x'.repeat(6000))
+  await running.until(({ ids }) => ids.length === 1)
+  expect((await resume(gateway.url, oldest.id)).status).toBe(410)
+  expect((await resume(gateway.url, newer.id)).status).toBe(200)
+  run.text('y'.repeat(2000))
+  await running.until(({ ids }) => ids.length === 2)
+  expect((await resume(gateway.url, newer.id)).status).toBe(410)
+
+  const refused = await (await chat(gateway.url, short)).end()
+  expect(refused.status).toBe(503)
+  expect(refused.headers['retry-after']).toBeDefined()
+  expect(refused.json).toMatchObject({ code: 'store_full', retryable: true })
+  run.done()
+  expect((await running.end()).dones).toMatchObject([{ finish_reason: 'stop' }])
+})
