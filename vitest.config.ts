@@ -6,6 +6,8 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     // Real servers, browsers and proxies: generous, since nothing is asserted about time.
     testTimeout: 60_000,
+    // They wait for the other side most of the time, so there may be more of them than cores.
+    maxWorkers: 4,
     hookTimeout: 60_000,
   },
 })

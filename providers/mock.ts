@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import type { ChatRequest } from '../src/chat-request.ts'
-import { isErrorCode, SluiceError, toFaults, type ErrorCode } from '../src/errors.ts'
+import { invalidRequest, isErrorCode, toFaults, type ErrorCode } from '../src/errors.ts'
 import { writeText, type Random } from './mock-text.ts'
 import { ProviderError, type Delta, type Provider, type ProviderContext, type StreamEvent } from './provider.ts'
 
@@ -62,8 +62,7 @@ export function mock({ name = 'mock', models = ['mock'] as readonly string[] } =
 function readKnobs(request: ChatRequest): Knobs {
   const result = z.object({ mock: knobs.prefault({}) }).safeParse({ mock: request.mock })
   if (result.success) return result.data.mock
-  const faults = toFaults(result.error.issues)
-  throw new SluiceError('invalid_request', 'The request has fields that are wrong.', { faults })
+  throw invalidRequest(toFaults(result.error.issues))
 }
 
 async function* play(
@@ -171,9 +170,8 @@ function chooseCall({ tool_call, seed }: Knobs, { tools }: ChatRequest): Call | 
 
 function* callDeltas({ id, name, arguments: args }: Call): Generator<Delta> {
   yield { type: 'delta', tool_calls: [{ index: 0, id, type: 'function', function: { name, arguments: '' } }] }
-  const json = JSON.stringify(args)
-  for (let at = 0; at < json.length; at += 5)
-    yield { type: 'delta', tool_calls: [{ index: 0, function: { arguments: json.slice(at, at + 5) } }] }
+  for (const [piece] of JSON.stringify(args).matchAll(/.{1,5}/gsu))
+    yield { type: 'delta', tool_calls: [{ index: 0, function: { arguments: piece } }] }
 }
 
 /** Pieces of about a token's size, that together are the text again. */

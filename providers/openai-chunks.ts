@@ -1,27 +1,36 @@
 import { z } from 'zod'
 import type { FinishReason } from '../src/stream/events.ts'
-import { ProviderError, type Delta, type Done, type ToolCallDelta, type Usage } from './provider.ts'
+import { invalidResponse, ToolCallReader } from './openai-tool-calls.ts'
+import { ProviderError, type Delta, type Done, type Usage } from './provider.ts'
 import { codeForStatus } from './upstream.ts'
 
 type Fields = Partial<Record<string, unknown>>
 
-/** Fields of a chunk that are modelled, that are the gateway's own to say, or that are padding (`obfuscation`). */
-const CHUNK_FIELDS = new Set(['id', 'object', 'created', 'model', 'choices', 'usage', 'error', 'obfuscation'])
+/** Fields of a chunk that are modelled, or that are padding (`obfuscation`). */
+const CHUNK_FIELDS = new Set(['object', 'choices', 'usage', 'error', 'obfuscation'])
+/** Said once, though some servers change them with every chunk. */
+const FIXED_FIELDS = new Set(['id', 'created', 'model'])
 const CHOICE_FIELDS = new Set(['index', 'delta', 'finish_reason'])
 const DELTA_FIELDS = new Set(['role', 'content', 'reasoning_content', 'reasoning', 'refusal', 'tool_calls'])
 
-const FINISH_REASONS: Partial<Record<string, FinishReason>> = {
-  stop: 'stop',
-  length: 'length',
-  tool_calls: 'tool_calls',
-  function_call: 'tool_calls',
-  content_filter: 'content_filter',
-}
+const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
+  ['stop', 'stop'],
+  ['length', 'length'],
+  ['tool_calls', 'tool_calls'],
+  ['function_call', 'tool_calls'],
+  ['content_filter', 'content_filter'],
+  // An answer that broke off: OpenRouter, DeepSeek, vLLM.
+  ['error', 'error'],
+  ['insufficient_system_resource', 'error'],
+  ['abort', 'error'],
+])
+
+const tokenCount = z.number().int().nonnegative()
 
 const usageSchema = z.looseObject({
-  prompt_tokens: z.number(),
-  completion_tokens: z.number().default(0),
-  total_tokens: z.number().optional(),
+  prompt_tokens: tokenCount,
+  completion_tokens: tokenCount.default(0),
+  total_tokens: tokenCount.optional(),
 })
 
 const errorSchema = z.union([
@@ -44,6 +53,7 @@ export class ChunkReader {
   /** Fields that repeat on every chunk are told when they change. */
   readonly #told = new Map<string, string>()
   readonly #rolesTold = new Set<number>()
+  readonly #calls = new Map<number, ToolCallReader>()
 
   /** `[DONE]` was read. */
   get finished(): boolean {
@@ -60,7 +70,7 @@ export class ChunkReader {
     if (data.trim() === '') return []
     const chunk = parse(data)
     if (isGiven(chunk.error)) throw upstreamError(chunk.error)
-    if (typeof chunk.model === 'string') this.#model = chunk.model
+    if (typeof chunk.model === 'string' && chunk.model) this.#model = chunk.model
     if (isGiven(chunk.usage)) this.#usage = readUsage(chunk.usage) ?? this.#usage
     const deltas: Delta[] = []
     if (Array.isArray(chunk.choices)) for (const choice of chunk.choices) this.#readChoice(toFields(choice), deltas)
@@ -75,12 +85,15 @@ export class ChunkReader {
 
   /**
    * How the stream ended, once there is no more of it.
-   * @throws ProviderError `upstream_truncated` when the upstream never said that it had finished.
+   * @throws ProviderError `upstream_truncated` when the upstream never said that it had finished, `upstream_error`
+   * when it said that it had failed.
    */
   end(): Done {
     const finish_reason = this.#finishReason ?? (this.#done ? 'stop' : undefined)
     if (!finish_reason)
       throw new ProviderError({ code: 'upstream_truncated', message: 'The upstream ended in mid-stream.' })
+    if (finish_reason === 'error')
+      throw new ProviderError({ code: 'upstream_error', message: 'The upstream broke off its answer.' })
     return {
       type: 'done',
       finish_reason,
@@ -97,14 +110,16 @@ export class ChunkReader {
       this.#rolesTold.add(index)
       delta.role = 'assistant'
     }
-    const { content, reasoning } = readContent(source)
+    const { content, reasoning, others } = readContent(source)
     if (content) delta.content = content
     if (reasoning) delta.reasoning = reasoning
     if (typeof source.refusal === 'string' && source.refusal) delta.refusal = source.refusal
-    if (isGiven(source.tool_calls)) delta.tool_calls = readToolCalls(source.tool_calls)
+    const calls = this.#toolCalls(index).read(source.tool_calls)
+    if (calls.length > 0) delta.tool_calls = calls
     const extra = { ...otherFields(choice, CHOICE_FIELDS), ...otherFields(source, DELTA_FIELDS) }
-    if (typeof choice.finish_reason === 'string') {
-      const known = FINISH_REASONS[choice.finish_reason]
+    if (others.length > 0) extra.content_parts = others
+    if (typeof choice.finish_reason === 'string' && choice.finish_reason) {
+      const known = FINISH_REASONS.get(choice.finish_reason)
       // `done` speaks for the first choice; what it cannot say is carried beside it.
       if (index === 0) this.#finishReason = known ?? 'stop'
       if (index !== 0 || !known) extra.finish_reason = choice.finish_reason
@@ -113,13 +128,21 @@ export class ChunkReader {
     if (Object.keys(delta).length > (index === 0 ? 1 : 2)) deltas.push(delta)
   }
 
+  #toolCalls(choice: number): ToolCallReader {
+    let reader = this.#calls.get(choice)
+    if (!reader) this.#calls.set(choice, (reader = new ToolCallReader()))
+    return reader
+  }
+
   #changed(chunk: Fields): Record<string, unknown> | undefined {
     const fields = otherFields(chunk, CHUNK_FIELDS)
     if (!fields) return undefined
     let changed: Record<string, unknown> | undefined
     for (const [name, value] of Object.entries(fields)) {
+      const told = this.#told.get(name)
+      if (FIXED_FIELDS.has(name) && (told !== undefined || !value)) continue
       const json = JSON.stringify(value)
-      if (this.#told.get(name) === json) continue
+      if (told === json) continue
       this.#told.set(name, json)
       changed = { ...changed, [name]: value }
     }
@@ -131,17 +154,13 @@ function parse(data: string): Fields {
   try {
     return toFields(JSON.parse(data))
   } catch (error) {
-    throw error instanceof ProviderError ? error : invalid('broken JSON', error)
+    throw error instanceof ProviderError ? error : invalidResponse('broken JSON', error)
   }
-}
-
-function invalid(what: string, cause?: unknown): ProviderError {
-  return new ProviderError({ code: 'upstream_invalid_response', message: `The upstream sent ${what}.`, cause })
 }
 
 function toFields(value: unknown): Fields {
   if (isFields(value)) return value
-  throw invalid('something that is no chunk')
+  throw invalidResponse('something that is no chunk')
 }
 
 function isFields(value: unknown): value is Fields {
@@ -162,18 +181,25 @@ function otherFields(fields: Fields, known: ReadonlySet<string>): Record<string,
   return others
 }
 
+interface Content {
+  content: string
+  reasoning: string
+  /** Parts of other kinds. */
+  others: Fields[]
+}
+
 /** Content is a string, or (Mistral) a list of parts of which some are thoughts. Reasoning has two names. */
-function readContent({ content, reasoning_content, reasoning }: Fields): { content: string; reasoning: string } {
-  const read = { content: '', reasoning: '' }
+function readContent({ content, reasoning_content, reasoning }: Fields): Content {
+  const read: Content = { content: '', reasoning: '', others: [] }
   if (typeof content === 'string') read.content = content
   else if (Array.isArray(content)) for (const part of content) readPart(toFields(part), read)
-  else if (isGiven(content)) throw invalid('content that is no text')
-  if (typeof reasoning_content === 'string') read.reasoning += reasoning_content
+  else if (isGiven(content)) throw invalidResponse('content that is no text')
+  if (typeof reasoning_content === 'string' && reasoning_content) read.reasoning += reasoning_content
   else if (typeof reasoning === 'string') read.reasoning += reasoning
   return read
 }
 
-function readPart(part: Fields, into: { content: string; reasoning: string }): void {
+function readPart(part: Fields, into: Content): void {
   if (typeof part.text === 'string') into.content += part.text
   else if (typeof part.thinking === 'string') into.reasoning += part.thinking
   else if (Array.isArray(part.thinking)) {
@@ -181,29 +207,7 @@ function readPart(part: Fields, into: { content: string; reasoning: string }): v
       const { text } = toFields(thought)
       if (typeof text === 'string') into.reasoning += text
     }
-  }
-}
-
-const toolCallsSchema = z.array(
-  z.looseObject({
-    index: z.number().int().nonnegative().optional(),
-    id: z.string().nullish(),
-    function: z.looseObject({ name: z.string().nullish(), arguments: z.string().nullish() }).nullish(),
-  }),
-)
-
-/** Some servers leave `index` out when there is one call to a chunk, and repeat empty ids and names. */
-function readToolCalls(value: unknown): ToolCallDelta[] {
-  const parsed = toolCallsSchema.safeParse(value)
-  if (!parsed.success) throw invalid('malformed tool calls', parsed.error)
-  return parsed.data.map(({ index, id, function: called }, position) => ({
-    index: index ?? position,
-    ...(id ? { id, type: 'function' as const } : {}),
-    function: {
-      ...(called?.name ? { name: called.name } : {}),
-      arguments: called?.arguments ?? '',
-    },
-  }))
+  } else into.others.push(part)
 }
 
 function readUsage(value: unknown): Usage | undefined {
@@ -216,5 +220,8 @@ function readUsage(value: unknown): Usage | undefined {
 function upstreamError(value: unknown): ProviderError {
   const { message, code } = errorSchema.catch({ message: 'The upstream failed.', code: undefined }).parse(value)
   const status = Number(code)
-  return new ProviderError({ code: status >= 400 ? codeForStatus(status) : 'upstream_error', message })
+  if (!(status >= 400)) return new ProviderError({ code: 'upstream_error', message })
+  const ours = codeForStatus(status)
+  // What an upstream says of the key can hold a part of it.
+  return new ProviderError({ code: ours, message: ours === 'upstream_auth' ? 'The upstream failed.' : message })
 }

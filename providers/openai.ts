@@ -7,7 +7,7 @@ import { createDispatcher, readTogether, requestEvents } from './upstream.ts'
 export const openaiOptions = z.object({
   /** Up to and without `/chat/completions`. */
   baseUrl: z.url({ protocol: /^https?$/ }).default('https://api.openai.com/v1'),
-  /** Sent as a bearer token; none for local servers that want none. */
+  /** Sent as a bearer token when an attempt brings no key of its own; none for local servers that want none. */
   apiKey: z.string().min(1).optional(),
   headers: z.record(z.string(), z.string()).default({}),
   /** Asks for token counts with `stream_options`; off for a server that refuses the field. */
@@ -23,14 +23,20 @@ export type OpenAIOptions = z.infer<typeof openaiOptions> & { name: string; mode
 export function openai({ name, models, baseUrl, apiKey, headers, includeUsage }: OpenAIOptions): Provider {
   const dispatcher = createDispatcher()
   const url = `${baseUrl.replace(/\/+$/, '')}/chat/completions`
-  const allHeaders = { ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }), ...headers }
   return {
     name,
     models,
-    async *stream(request, { signal }) {
+    async *stream(request, { signal, connectTimeoutMs, apiKey: key = apiKey }) {
       const reader = new ChunkReader()
-      const body = toBody(request, includeUsage)
-      for await (const events of requestEvents({ url, headers: allHeaders, body, signal, dispatcher })) {
+      const upstream = {
+        url,
+        headers: { ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...headers },
+        body: toBody(request, includeUsage),
+        signal,
+        dispatcher,
+        connectTimeoutMs,
+      }
+      for await (const events of requestEvents(upstream)) {
         yield* readTogether(events, ({ data }) => reader.read(data))
         if (reader.finished) break
       }

@@ -11,6 +11,12 @@ export interface ProviderContext {
   readonly streamId: string
   /** What the configuration gives under `options`, as it stands there. */
   readonly options: Readonly<Record<string, unknown>>
+  /** The key to use: one of those configured for this provider, chosen anew for each attempt. */
+  readonly apiKey?: string | undefined
+  /** Headers of the client's request that a provider of the same protocol passes on (`anthropic-beta`, …). */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** How long connecting may take, in milliseconds. */
+  readonly connectTimeoutMs?: number | undefined
 }
 
 /**

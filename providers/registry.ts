@@ -1,17 +1,35 @@
 import { pathToFileURL } from 'node:url'
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { ConfigError } from '../src/errors.ts'
+import { anthropic, anthropicOptions } from './anthropic.ts'
 import { mock } from './mock.ts'
 import { openai, openaiOptions } from './openai.ts'
 import type { Provider } from './provider.ts'
 
 const models = z.array(z.string().min(1)).min(1).optional()
 
+const secret = z.string().min(1)
+
+/** One key, or several of which each attempt draws one; a key without a weight has the weight 1. */
+const apiKey = z
+  .union(
+    [
+      secret,
+      z
+        .array(z.union([secret, z.strictObject({ key: secret, weight: z.coerce.number().positive().optional() })]))
+        .min(1),
+    ],
+    'expected a key or a list of keys',
+  )
+  .optional()
+
 const builtIn = z.discriminatedUnion(
   'type',
   [
     z.strictObject({ type: z.literal('mock'), models }),
-    z.strictObject({ type: z.literal('openai'), models, ...openaiOptions.shape }),
+    z.strictObject({ type: z.literal('openai'), models, ...openaiOptions.shape, apiKey }),
+    z.strictObject({ type: z.literal('anthropic'), models, ...anthropicOptions.shape, apiKey }),
     z.strictObject({
       type: z.literal('module'),
       /** A path or URL of a module whose default export is a provider. */
@@ -20,7 +38,7 @@ const builtIn = z.discriminatedUnion(
       options: z.record(z.string(), z.unknown()).default({}),
     }),
   ],
-  'needs a type (mock, openai) or a module',
+  'needs a type (mock, openai, anthropic) or a module',
 )
 
 /** One entry under `providers` in the configuration; `module` says its own type. */
@@ -31,22 +49,42 @@ export const providerConfigSchema = z.preprocess(
 
 export type ProviderConfig = z.infer<typeof providerConfigSchema>
 
+/** A key, and how often it is drawn in comparison with the others of its provider. */
+export interface Key {
+  readonly key: string
+  readonly weight: number
+}
+
 /** A provider under the name it has in the configuration, with its `options`. */
 export interface RegisteredProvider {
   provider: Provider
   options: Record<string, unknown>
+  /** Those that attempts are to draw from; none when absent. */
+  keys?: readonly Key[]
 }
 
-/** @throws Error that says which provider could not be loaded, and why. */
+/** @throws ConfigError that says which provider could not be loaded, and why */
 export async function loadProvider(name: string, config: ProviderConfig): Promise<RegisteredProvider> {
   switch (config.type) {
     case 'module':
       return loadModule(name, config.module, config.models, config.options)
     case 'mock':
       return { provider: mock({ name, models: config.models ?? [name] }), options: {} }
-    case 'openai':
-      return { provider: openai({ name, ...config }), options: {} }
+    case 'openai': {
+      const keys = toKeys(config.apiKey)
+      return { provider: openai({ ...config, name, apiKey: keys[0]?.key }), options: {}, keys }
+    }
+    case 'anthropic': {
+      const keys = toKeys(config.apiKey)
+      return { provider: anthropic({ ...config, name, apiKey: keys[0]?.key }), options: {}, keys }
+    }
   }
+}
+
+function toKeys(configured: z.infer<typeof apiKey> = []): Key[] {
+  return (Array.isArray(configured) ? configured : [configured]).map((item) =>
+    typeof item === 'string' ? { key: item, weight: 1 } : { key: item.key, weight: item.weight ?? 1 },
+  )
 }
 
 const providerSchema = z.custom<Provider>(
@@ -59,12 +97,13 @@ async function loadModule(
   modelNames: string[] | undefined,
   options: Record<string, unknown>,
 ): Promise<RegisteredProvider> {
+  const refused = (message: string) => new ConfigError([{ path: `providers.${name}.module`, message }])
   const url = /^(file|data|node):/.test(module) ? module : pathToFileURL(resolve(module)).href
   const exports: unknown = await import(url).catch((error: unknown) => {
-    throw new Error(`providers.${name}.module: ${module} cannot be loaded: ${String(error)}`, { cause: error })
+    throw refused(`${module} cannot be loaded: ${String(error)}`)
   })
   const parsed = z.object({ default: providerSchema }).safeParse(exports)
-  if (!parsed.success) throw new Error(`providers.${name}.module: ${module} has no provider as its default export`)
+  if (!parsed.success) throw refused(`${module} has no provider as its default export`)
   const inner = parsed.data.default
   const provider: Provider = {
     name,

@@ -1,3 +1,6 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { pipeline, type Readable, type Transform } from 'node:stream'
+import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { Agent, errors, request, type Dispatcher } from 'undici'
 import { z } from 'zod'
 import type { ErrorCode } from '../src/errors.ts'
@@ -12,12 +15,31 @@ export interface UpstreamRequest {
   headers: Record<string, string>
   body: unknown
   signal: AbortSignal
-  dispatcher: Dispatcher
+  dispatcher: Connections
+  /** How long connecting may take, TLS included, in milliseconds. */
+  connectTimeoutMs?: number | undefined
 }
 
-/** A connection pool for one provider. Silence is judged where tokens are counted, so no body timeout here. */
-export function createDispatcher(): Agent {
-  return new Agent({ connect: { timeout: 10_000 }, headersTimeout: 0, bodyTimeout: 0 })
+/** The connections of one provider: a pool for each time that connecting may take. */
+export class Connections {
+  readonly #pools = new Map<number, Agent>()
+
+  within(connectTimeoutMs = 10_000): Agent {
+    const known = this.#pools.get(connectTimeoutMs)
+    if (known) return known
+    // Silence is judged where tokens are counted, so no other timeouts here.
+    const pool = new Agent({ connect: { timeout: connectTimeoutMs }, headersTimeout: 0, bodyTimeout: 0 })
+    this.#pools.set(connectTimeoutMs, pool)
+    return pool
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#pools.values()].map((pool) => pool.close()))
+  }
+}
+
+export function createDispatcher(): Connections {
+  return new Connections()
 }
 
 /**
@@ -32,6 +54,7 @@ export async function* requestEvents({
   body,
   signal,
   dispatcher,
+  connectTimeoutMs,
 }: UpstreamRequest): AsyncGenerator<DecodedEvent[], void, void> {
   const response = await request(url, {
     method: 'POST',
@@ -43,14 +66,14 @@ export async function* requestEvents({
     },
     body: JSON.stringify(body),
     signal,
-    dispatcher,
+    dispatcher: dispatcher.within(connectTimeoutMs),
   }).catch((error: unknown) => {
     throw signal.aborted ? signal.reason : connectionError(error)
   })
   try {
     await checkResponse(response)
     const decoder = new EventDecoder()
-    for await (const chunk of response.body) {
+    for await (const chunk of decompress(response)) {
       const events = decoder.push(chunk)
       if (events.length > 0) yield events
     }
@@ -82,13 +105,42 @@ export function* readTogether<T>(
   if (events.length > 0) yield events
 }
 
-async function checkResponse({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<void> {
+/** With each, what has arrived is passed on at once, and an end without the checksum is not the worst there is. */
+const GZIP = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH }
+const BROTLI = { flush: constants.BROTLI_OPERATION_FLUSH, finishFlush: constants.BROTLI_OPERATION_FLUSH }
+
+const DECOMPRESSORS: Partial<Record<string, () => Transform>> = {
+  gzip: () => createGunzip(GZIP),
+  'x-gzip': () => createGunzip(GZIP),
+  deflate: () => createInflate(GZIP),
+  br: () => createBrotliDecompress(BROTLI),
+}
+
+/** The body as it was before a server, or a proxy before it, compressed it: some do although they are asked not to. */
+function decompress({ headers, body }: Dispatcher.ResponseData): Readable {
+  const codings = String(headers['content-encoding'] ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((coding) => coding.trim())
+    .filter((coding) => coding !== '' && coding !== 'identity')
+  let decoded: Readable = body
+  for (const coding of codings.toReversed()) {
+    const decompressor = DECOMPRESSORS[coding]?.()
+    if (!decompressor) throw invalidResponse(`The upstream compressed its answer with ${coding}.`)
+    // Its failure is seen by whoever reads from it.
+    decoded = pipeline(decoded, decompressor, () => {})
+  }
+  return decoded
+}
+
+async function checkResponse(response: Dispatcher.ResponseData): Promise<void> {
+  const { statusCode, headers } = response
   const type = String(headers['content-type'] ?? '')
   if (statusCode === 200 && (type === '' || type.includes('event-stream'))) return
-  const text = await readStart(body)
-  const message = errorMessage(text)
-  if (statusCode >= 400) throw statusError(statusCode, message, parseRetryAfter(headers['retry-after']))
-  if (statusCode === 200 && message !== undefined) throw new ProviderError({ code: 'upstream_error', message })
+  // Why the words cannot be read matters less than what the status says without them.
+  const said = readErrorBody(await readStart(response).catch(() => ''))
+  if (statusCode >= 400) throw statusError(statusCode, said, readRetryAfter(headers))
+  if (statusCode === 200 && said) throw new ProviderError({ code: 'upstream_error', message: said.message })
   throw new ProviderError({
     code: 'upstream_invalid_response',
     message: `The upstream answered ${statusCode} with ${type || 'no content type'} instead of an event stream.`,
@@ -96,10 +148,10 @@ async function checkResponse({ statusCode, headers, body }: Dispatcher.ResponseD
   })
 }
 
-async function readStart(body: AsyncIterable<Buffer>): Promise<string> {
+async function readStart(response: Dispatcher.ResponseData): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of body) {
+  for await (const chunk of decompress(response)) {
     chunks.push(chunk)
     size += chunk.length
     if (size >= MAX_ERROR_BYTES) break
@@ -109,15 +161,20 @@ async function readStart(body: AsyncIterable<Buffer>): Promise<string> {
 
 const text = z.string().min(1)
 
+interface ErrorBody {
+  message: string
+  code?: unknown
+}
+
 /** The shapes in which providers say what is wrong: `{error: {message}}`, `{error: "…"}`, `{message}`, `{detail}`. */
-const errorBody = z.union([
-  z.object({ error: z.object({ message: text }) }).transform(({ error }) => error.message),
-  z.object({ error: text }).transform(({ error }) => error),
-  z.object({ message: text }).transform(({ message }) => message),
-  z.object({ detail: text }).transform(({ detail }) => detail),
+const errorBody: z.ZodType<ErrorBody> = z.union([
+  z.object({ error: z.object({ message: text, code: z.unknown().optional() }) }).transform(({ error }) => error),
+  z.object({ error: text }).transform(({ error }) => ({ message: error })),
+  z.object({ message: text }),
+  z.object({ detail: text }).transform(({ detail }) => ({ message: detail })),
 ])
 
-function errorMessage(body: string): string | undefined {
+function readErrorBody(body: string): ErrorBody | undefined {
   try {
     return errorBody.safeParse(JSON.parse(body)).data
   } catch {
@@ -125,15 +182,18 @@ function errorMessage(body: string): string | undefined {
   }
 }
 
-function statusError(status: number, message: string | undefined, retryAfter: number | undefined): ProviderError {
+function statusError(status: number, said: ErrorBody | undefined, retryAfter: number | undefined): ProviderError {
   const code = codeForStatus(status)
   // What an upstream says about the key can hold a part of it, and is the operator's business.
-  const words = code === 'upstream_auth' ? undefined : message
+  const words = code === 'upstream_auth' ? undefined : said?.message
+  // OpenAI's way of saying that a bill is to be paid: no wait ends that.
+  const hopeless = said?.code === 'insufficient_quota'
   return new ProviderError({
     code,
     message: words ?? `The upstream answered ${status}.`,
     upstreamStatus: status,
-    ...(retryAfter === undefined ? {} : { retryAfter }),
+    ...(hopeless ? { retryable: false } : {}),
+    ...(retryAfter === undefined || hopeless ? {} : { retryAfter }),
   })
 }
 
@@ -146,24 +206,38 @@ export function codeForStatus(status: number): ErrorCode {
   return 'upstream_rejected'
 }
 
-/** Seconds, from either form of the header; undefined when it is absent or makes no sense. */
-function parseRetryAfter(value: string | string[] | undefined): number | undefined {
-  if (typeof value !== 'string') return undefined
-  const seconds = Number(value)
-  if (Number.isFinite(seconds)) return Math.max(0, seconds)
-  const date = Date.parse(value)
+/** Seconds, of `retry-after-ms` or either form of `retry-after`; undefined when absent or senseless. */
+function readRetryAfter(headers: IncomingHttpHeaders): number | undefined {
+  const milliseconds = readNumber(headers['retry-after-ms'])
+  if (milliseconds !== undefined) return milliseconds / 1000
+  const seconds = readNumber(headers['retry-after'])
+  if (seconds !== undefined) return seconds
+  const date = Date.parse(headers['retry-after'] ?? '')
   return Number.isNaN(date) ? undefined : Math.max(0, Math.ceil((date - Date.now()) / 1000))
 }
 
+function readNumber(value: string | string[] | undefined): number | undefined {
+  return typeof value === 'string' && /^\s*\d+(\.\d+)?\s*$/.test(value) ? Number(value) : undefined
+}
+
 function connectionError(cause: unknown): ProviderError {
-  if (cause instanceof errors.HeadersTimeoutError)
-    return new ProviderError({ code: 'upstream_timeout', message: 'The upstream did not answer in time.', cause })
+  if (cause instanceof errors.ConnectTimeoutError)
+    return new ProviderError({ code: 'upstream_timeout', message: 'The upstream took too long to connect to.', cause })
   return new ProviderError({ code: 'upstream_unreachable', message: 'The upstream cannot be reached.', cause })
 }
 
 function readError(cause: unknown): unknown {
   if (cause instanceof ProviderError) return cause
-  if (cause instanceof EventTooLargeError)
-    return new ProviderError({ code: 'upstream_invalid_response', message: `The upstream: ${cause.message}.`, cause })
+  if (cause instanceof EventTooLargeError) return invalidResponse(`The upstream: ${cause.message}.`, cause)
+  if (isDecompressionError(cause)) return invalidResponse('The upstream sent what cannot be decompressed.', cause)
   return new ProviderError({ code: 'upstream_disconnected', message: 'The upstream closed the connection.', cause })
+}
+
+/** zlib's codes, and those of Brotli. */
+function isDecompressionError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /^(Z_|ERR__|ERR_BROTLI)/.test(String(error.code))
+}
+
+function invalidResponse(message: string, cause?: unknown): ProviderError {
+  return new ProviderError({ code: 'upstream_invalid_response', message, cause })
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { invalidRequest, toFaults } from './errors.ts'
 
 /**
  * What every protocol turns its request into and every provider is given. Names are OpenAI's. Types are checked,
@@ -24,7 +25,7 @@ const toolCall = z.looseObject({
 
 const message = z
   .looseObject({
-    role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
+    role: z.enum(['system', 'developer', 'user', 'assistant', 'tool', 'function']),
     content: z.union([z.string(), z.array(contentPart)], 'expected a string or an array of parts').nullish(),
     name: z.string().optional(),
     tool_calls: z.array(toolCall).optional(),
@@ -75,6 +76,13 @@ export const chatRequestSchema = z.looseObject({
 export type ChatInput = z.infer<typeof chatRequestSchema>
 export type ChatMessage = ChatInput['messages'][number]
 export type ContentPart = z.infer<typeof contentPart>
+
+/** @throws SluiceError `invalid_request` with every fault in the body. */
+export function parseChat(body: unknown): ChatInput {
+  const result = chatRequestSchema.safeParse(body)
+  if (result.success) return result.data
+  throw invalidRequest(toFaults(result.error.issues))
+}
 
 /** A request that has been routed: `model` is the name that the provider knows. */
 export type ChatRequest = ChatInput & { model: string }

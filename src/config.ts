@@ -2,18 +2,17 @@ import { existsSync, readFileSync } from 'node:fs'
 import { parse as parseYaml, stringify as toYaml } from 'yaml'
 import { z } from 'zod'
 import { providerConfigSchema } from '../providers/registry.ts'
-import { toFaults, type Fault } from './errors.ts'
+import { ConfigError, toFaults, type Fault } from './errors.ts'
+import { numeric } from './routing/numeric.ts'
+import { breakerSchema, checkTargets, modelsSchema } from './routing/target-spec.ts'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
 const UNITS = { b: 1, kb: 1024, kib: 1024, mb: 1024 ** 2, mib: 1024 ** 2, gb: 1024 ** 3, gib: 1024 ** 3 } as const
 
-const milliseconds = z.coerce
-  .number()
-  .int()
-  .nonnegative()
-  .max(2 ** 31 - 1)
-const positiveMilliseconds = milliseconds.min(1)
+const MAX_MS = 2 ** 31 - 1
+const milliseconds = numeric(z.number().int().nonnegative().max(MAX_MS))
+const positiveMilliseconds = numeric(z.number().int().min(1).max(MAX_MS))
 
 /** `10mb`, `512 KiB` or a number of bytes; a kilobyte has 1024 of them. */
 const bytes = z.union([z.number(), z.string()]).transform((value, context) => {
@@ -31,7 +30,7 @@ function isUnit(text: string): text is keyof typeof UNITS {
 /** Every setting, with its default and what `--help` says of it. In `sluice.yaml` under these names, in the environment as `UPPER_CASE`. */
 const settings = {
   host: z.string().min(1).default('127.0.0.1').describe('address to listen on; 0.0.0.0 for all'),
-  port: z.coerce.number().int().min(0).max(65_535).default(8080).describe('port to listen on; 0 for any free one'),
+  port: numeric(z.number().int().min(0).max(65_535)).default(8080).describe('port to listen on; 0 for any free one'),
   logLevel: z
     .enum(LOG_LEVELS)
     .default('info')
@@ -46,6 +45,9 @@ const settings = {
   idleTimeoutMs: positiveMilliseconds.default(120_000).describe('silence of a provider after its first token'),
   drainMs: milliseconds.default(30_000).describe('how long running streams may go on after SIGTERM'),
   bodyLimit: bytes.default(10 * UNITS.mib).describe('size of a request body'),
+  sdkResumeWindowMs: milliseconds
+    .default(0)
+    .describe('the same for the OpenAI and Anthropic protocols, whose clients do not come back'),
   defaultModel: z.string().min(1).default('mock').describe('model of a request that names none'),
 }
 
@@ -54,6 +56,7 @@ export type Setting = keyof typeof settings
 /** Settings of the environment that belong to a provider: they add it, or fill in what its entry leaves open. */
 const PROVIDER_VARIABLES = {
   openai: { apiKey: 'OPENAI_API_KEY', baseUrl: 'OPENAI_BASE_URL' },
+  anthropic: { apiKey: 'ANTHROPIC_API_KEY', baseUrl: 'ANTHROPIC_BASE_URL' },
 } as const
 
 const configSchema = z.strictObject({
@@ -61,20 +64,13 @@ const configSchema = z.strictObject({
   providers: z
     .record(z.string().regex(/^[\w.-]+$/, 'a name has letters, digits, ".", "_" and "-"'), providerConfigSchema)
     .default({}),
+  models: modelsSchema.default({}),
+  /** Nothing but what `models` names can be asked for. */
+  modelsOnly: z.boolean().default(false),
+  breaker: breakerSchema.prefault({}),
 })
 
 export type Config = Readonly<z.infer<typeof configSchema>>
-
-/** The configuration cannot be used; `faults` says where and why. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError'
-  readonly faults: Fault[]
-
-  constructor(faults: Fault[]) {
-    super(faults.map(({ path, message }) => `${path}: ${message}`).join('\n'))
-    this.faults = faults
-  }
-}
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -82,13 +78,15 @@ export interface ConfigSources {
   environment?: Environment
   /** A YAML file; `sluice.yaml` in the working directory when absent, if there is one. */
   file?: string | undefined
+  /** Names of providers that are not configured but given to the gateway, for `models` to mention. */
+  providers?: readonly string[]
 }
 
 /**
  * Environment over file over defaults, checked by one schema.
  * @throws ConfigError
  */
-export function loadConfig({ environment = {}, file }: ConfigSources = {}): Config {
+export function loadConfig({ environment = {}, file, providers: given = [] }: ConfigSources = {}): Config {
   const fromFile = readFile(file ?? (existsSync('sluice.yaml') ? 'sluice.yaml' : undefined), environment)
   const fromEnvironment: Record<string, unknown> = {}
   for (const name of Object.keys(settings)) {
@@ -102,13 +100,34 @@ export function loadConfig({ environment = {}, file }: ConfigSources = {}): Conf
     ...(fromFile.providers === undefined || isRecord(fromFile.providers) ? { providers } : {}),
   }
   const result = configSchema.safeParse(input)
-  if (result.success) return Object.freeze(result.data)
+  const faults = result.success
+    ? checkTargets(result.data.models, new Set([...Object.keys(result.data.providers), ...given]))
+    : toFaults(result.error.issues.flatMap(unfold))
+  if (result.success && faults.length === 0) return Object.freeze(result.data)
   throw new ConfigError(
-    toFaults(result.error.issues).map(({ path, message }) => ({
-      path: path in fromEnvironment ? variableName(path) : path,
-      message,
-    })),
+    faults.map(({ path, message }) => ({ path: path in fromEnvironment ? variableName(path) : path, message })),
   )
+}
+
+interface Issue {
+  path: PropertyKey[]
+  message: string
+}
+
+/**
+ * An issue where it really is: at each of the settings that there are not, and of what may be written in several ways
+ * in the one that was meant, which is the one that was understood furthest.
+ */
+function unfold(issue: z.core.$ZodIssue): Issue[] {
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({ path: [...issue.path, key], message: 'there is no such setting' }))
+  if (issue.code === 'invalid_union') {
+    const depth = (issues: readonly Issue[]) => Math.max(...issues.map(({ path }) => path.length))
+    const [meant] = issue.errors.map((issues) => issues.flatMap(unfold)).toSorted((a, b) => depth(b) - depth(a))
+    if (meant && depth(meant) > 0)
+      return meant.map(({ path, message }) => ({ path: [...issue.path, ...path], message }))
+  }
+  return [{ path: issue.path, message: issue.message }]
 }
 
 /** `heartbeatMs` → `HEARTBEAT_MS`. */
@@ -168,6 +187,8 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 const SECRET = /key|token|secret|password|authorization|headers/i
+/** A number of tokens is no secret. */
+const SECRET_NUMBER = /key|secret|password/i
 
 /** The configuration as YAML, without its secrets. */
 export function printConfig(config: Config): string {
@@ -180,11 +201,11 @@ function maskSecrets(value: unknown, secret = false): unknown {
     return Object.fromEntries(
       Object.entries(value).map(([name, item]) => [
         name,
-        maskSecrets(item, secret || (SECRET.test(name) && typeof item !== 'number')),
+        maskSecrets(item, secret || (typeof item === 'number' ? SECRET_NUMBER : SECRET).test(name)),
       ]),
     )
   if (secret) return '********'
-  return typeof value === 'string' ? value.replace(/\/\/[^/@\s]+@/, '//********@') : value
+  return typeof value === 'string' ? value.replace(/\/\/[^/\s]+@/, '//********@') : value
 }
 
 /** One line for each setting: its variable, its default, what it means. */

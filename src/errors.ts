@@ -20,6 +20,7 @@ const ERRORS = {
   idempotency_conflict: { status: 422, retryable: false },
 
   // The gateway.
+  cancelled: { status: 499, retryable: false },
   internal_error: { status: 500, retryable: false },
   stream_too_large: { status: 500, retryable: false },
   store_full: { status: 503, retryable: true },
@@ -92,13 +93,41 @@ export function invalidField(code: ErrorCode, path: string, message: string): Sl
   return new SluiceError(code, `${path}: ${message}`, { faults: [{ path, message }] })
 }
 
+/** A `SluiceError` for a body with these faults. */
+export function invalidRequest(faults: Fault[]): SluiceError {
+  const words = faults.map(({ path, message }) => `${path}: ${message}`).join('; ')
+  return new SluiceError('invalid_request', `The request is wrong: ${words}`, { faults })
+}
+
 /** Zod's issues as faults, with the path written as one would in JavaScript: `messages[0].content`. */
-export function toFaults(issues: readonly { path: readonly PropertyKey[]; message: string }[]): Fault[] {
-  return issues.map(({ path, message }) => ({ path: formatPath(path), message }))
+export function toFaults(issues: readonly Issue[]): Fault[] {
+  return issues.flatMap(({ path, message, keys }) =>
+    keys
+      ? keys.map((key) => ({ path: formatPath([...path, key]), message: 'is not known' }))
+      : { path: formatPath(path), message },
+  )
+}
+
+interface Issue {
+  path: readonly PropertyKey[]
+  message: string
+  /** Of an object that may not have them. */
+  keys?: readonly string[]
 }
 
 function formatPath(path: readonly PropertyKey[]): string {
   let text = ''
   for (const key of path) text += typeof key === 'number' ? `[${key}]` : text ? `.${String(key)}` : String(key)
   return text || '(body)'
+}
+
+/** The configuration cannot be used; `faults` says where and why. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly faults: Fault[]
+
+  constructor(faults: Fault[]) {
+    super(faults.map(({ path, message }) => `${path}: ${message}`).join('\n'))
+    this.faults = faults
+  }
 }

@@ -8,6 +8,7 @@ import type { Config } from './config.ts'
 import { createApp } from './http/app.ts'
 import type { RequestState } from './http/context.ts'
 import type { Services } from './http/services.ts'
+import { observeRouting } from './routing/observer.ts'
 import { Router } from './routing/router.ts'
 import { tickFor } from './sse/event-stream.ts'
 import { Heartbeat } from './sse/heartbeat.ts'
@@ -54,12 +55,15 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     logger,
     metrics,
     store,
-    router: new Router(providers, config.defaultModel),
+    router: new Router(providers, config),
+    routing: observeRouting(metrics, providers.keys()),
     generations: new Generations(),
     heartbeat: new Heartbeat(tickFor(config.heartbeatMs, config.slowReaderMs)),
     draining: false,
   }
   metrics.watch('log_bytes', {}, () => store.bytes)
+  for (const provider of providers.keys())
+    metrics.watch('breakers_open', { provider }, () => services.router.openBreakers(provider))
   const app = createApp(services)
   // TCP keep-alive finds readers whose machine is gone while nothing is sent to them.
   const handle = app.callback()

@@ -1,7 +1,7 @@
 /** The package export `sluice`: a gateway to embed, and what it takes to write a provider for it. */
 export { createGateway, type Gateway, type GatewayOptions } from './gateway.ts'
-export { ConfigError, loadConfig, type Config } from './config.ts'
-export { SluiceError, type ErrorCode, type Fault } from './errors.ts'
+export { loadConfig, type Config } from './config.ts'
+export { ConfigError, SluiceError, type ErrorCode, type Fault } from './errors.ts'
 export type { Delta, Done, FinishReason, StreamError, StreamEvent, ToolCallDelta, Usage } from './stream/events.ts'
 export type { Snapshot } from './protocols/native.ts'
 export {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util'
-import { ConfigError, describeSettings, loadConfig, printConfig, type Config } from './config.ts'
+import { describeSettings, loadConfig, printConfig, type Config } from './config.ts'
+import { ConfigError } from './errors.ts'
 import { createGateway } from './gateway.ts'
 
 const HELP = `Sluice, a token-streaming gateway.
@@ -39,6 +40,10 @@ async function main(): Promise<number> {
 
 async function serve(config: Config): Promise<number> {
   const gateway = await createGateway(config)
+  // Before anybody can know that it listens: a signal must find its handler.
+  const stop = new Promise<NodeJS.Signals>((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, resolve)
+  })
   const url = await gateway.start()
   gateway.services.logger.info({ url, providers: Object.keys(config.providers) }, 'listening')
   process.stderr.write(`
@@ -47,9 +52,7 @@ Sluice listens on ${url}. Try:
   curl -N ${url}/v1/chat -H 'content-type: application/json' -d '{"messages":[{"role":"user","content":"hi"}]}'
 
 `)
-  const signal = await new Promise<NodeJS.Signals>((resolve) => {
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, resolve)
-  })
+  const signal = await stop
   gateway.services.logger.info({ signal }, 'stopping')
   // Whoever asks twice does not want to wait.
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => process.exit(1))

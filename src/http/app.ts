@@ -4,6 +4,7 @@ import type { RequestState } from './context.ts'
 import { renderErrors } from './middleware/errors.ts'
 import { requestId } from './middleware/request-id.ts'
 import { requestLog } from './middleware/request-log.ts'
+import { speak } from './middleware/speak.ts'
 import { createRoutes } from './routes.ts'
 import type { Services } from './services.ts'
 
@@ -13,11 +14,11 @@ export function createApp(services: Services): Koa<RequestState> {
   const routes = createRoutes(services)
 
   app.use(requestId())
+  app.use(speak(native))
   app.use(requestLog(services.logger, { quiet: ['/healthz', '/readyz', '/metrics'] }))
   app.use(renderErrors(services.logger))
   app.use(async (context, next) => {
     context.state.owner = 'anonymous'
-    context.state.protocol = native
     if (services.draining) context.set('Connection', 'close')
     await next()
   })

@@ -19,7 +19,7 @@ export async function sendStream(
   cursor: number,
   protocol: Protocol,
 ): Promise<void> {
-  const subscription = new Subscription(log, cursor, sharedFrames(log, protocol).read, () => pump())
+  const subscription = new Subscription(log, cursor, sharedFrames(log, protocol).reader(), () => pump())
   context.respond = false
   context.status = 200
   const label = { protocol: protocol.name }
@@ -35,6 +35,8 @@ export async function sendStream(
     heartbeat,
     heartbeatMs: config.heartbeatMs,
     slowReaderMs: config.slowReaderMs,
+    comment: protocol.heartbeat,
+    ...(protocol.reconnects ? {} : { retry: false }),
     onHeartbeat: () => heartbeats.add(),
   })
   connections.add()

@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts'
+import type { RoutingObserver } from '../routing/observer.ts'
 import type { Router } from '../routing/router.ts'
 import type { Heartbeat } from '../sse/heartbeat.ts'
 import type { Generations } from '../stream/generations.ts'
@@ -10,6 +11,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 export interface Services {
   readonly config: Config
   readonly router: Router
+  readonly routing: RoutingObserver
   readonly store: StreamStore
   readonly generations: Generations
   readonly heartbeat: Heartbeat

@@ -1,31 +1,30 @@
 import { STATUS_CODES } from 'node:http'
-import { chatRequestSchema, type ChatInput } from '../chat-request.ts'
-import { SluiceError, toFaults } from '../errors.ts'
-import { encodeEvent } from '../sse/encode.ts'
+import { parseChat } from '../chat-request.ts'
+import type { SluiceError } from '../errors.ts'
+import { encodeComment, encodeEvent } from '../sse/encode.ts'
 import type { Done, FinishReason, StreamError, StreamEvent, Usage } from '../stream/events.ts'
 import { collectMessage, type Message } from '../stream/message.ts'
 import type { Batch, StreamLog } from '../stream/stream-log.ts'
-import type { Protocol } from './protocol.ts'
+import type { Encoded, Encoder, Protocol, RenderedError } from './protocol.ts'
 
 /** Sluice's own wire format: named `delta` and `done` events whose ids are seqs. */
 export const native: Protocol = {
   name: 'native',
-  encode: encodeBatch,
+  heartbeat: encodeComment('heartbeat'),
+  reconnects: true,
+  parse: (body) => ({ input: parseChat(body) }),
+  encoder: () => nativeEncoder,
+  renderAnswer: takeSnapshot,
   renderError: renderProblem,
 }
 
-/** @throws SluiceError `invalid_request` with every fault in the body. */
-export function parseChat(body: unknown): ChatInput {
-  const result = chatRequestSchema.safeParse(body)
-  if (result.success) return result.data
-  const faults = toFaults(result.error.issues)
-  throw new SluiceError('invalid_request', `The request is wrong in ${faults.length} place(s).`, { faults })
-}
-
-function encodeBatch({ events }: Batch): string {
-  let frames = ''
-  for (const { seq, event } of events) frames += encodeEvent({ id: seq, event: event.type, data: toData(event) })
-  return frames
+/** A frame depends on nothing that came before it. */
+export const nativeEncoder: Encoder = {
+  encode({ events }: Batch): Encoded {
+    let text = ''
+    for (const { seq, event } of events) text += encodeEvent({ id: seq, event: event.type, data: toData(event) })
+    return { text, frames: events.length, next: nativeEncoder }
+  },
 }
 
 /** The event's name is on the frame, so it is left out of the data. */
@@ -35,7 +34,7 @@ function toData(event: StreamEvent): Omit<StreamEvent, 'type'> {
 }
 
 /** RFC 9457. `code` is stable, `errors` names every field at fault. */
-function renderProblem({ code, status, message, faults, retryable }: SluiceError) {
+function renderProblem({ code, status, message, faults, retryable }: SluiceError): RenderedError {
   return {
     type: 'application/problem+json',
     body: { title: STATUS_CODES[status], status, code, detail: message, retryable, ...(faults && { errors: faults }) },

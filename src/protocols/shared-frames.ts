@@ -1,5 +1,5 @@
 import type { StreamLog } from '../stream/stream-log.ts'
-import type { Protocol } from './protocol.ts'
+import type { Encoder, Protocol } from './protocol.ts'
 
 /** A batch as it goes over the wire. */
 export interface Frames {
@@ -13,6 +13,14 @@ export interface Frames {
   readonly merged: number
 }
 
+interface Encoding {
+  readonly from: number
+  /** The end of the log at the time: the same cursor reads more once it has grown. */
+  readonly end: number
+  readonly frames: Frames
+  readonly next: Encoder
+}
+
 /**
  * A log in one protocol. Readers that stand at the same cursor, as all live ones do, are handed the same bytes: an
  * event is encoded once, whatever the number of its readers.
@@ -20,28 +28,57 @@ export interface Frames {
 export class SharedFrames {
   readonly #log: StreamLog
   readonly #protocol: Protocol
-  #latest: { from: number; end: number; frames: Frames } | undefined
+  #latest: Encoding | undefined
 
   constructor(log: StreamLog, protocol: Protocol) {
     this.#log = log
     this.#protocol = protocol
   }
 
-  readonly read = (cursor: number): Frames | undefined => {
-    const end = this.#log.last
-    if (this.#latest?.from === cursor && this.#latest.end === end) return this.#latest.frames
-    const batch = this.#log.read(cursor)
-    if (!batch) return undefined
-    const dones = batch.events.at(-1)?.event.type === 'done' ? 1 : 0
-    const frames = {
-      bytes: Buffer.from(this.#protocol.encode(batch)),
-      last: batch.last,
-      deltas: batch.events.length - dones,
-      dones,
-      merged: batch.count - batch.events.length,
+  /** One reader's way to read: call it with rising cursors, each the `last` of the frames before. */
+  reader(): (cursor: number) => Frames | undefined {
+    let encoder: Encoder | undefined
+    return (cursor) => {
+      if (cursor === this.#log.last) return undefined
+      encoder ??= this.#encoderAt(cursor)
+      const encoding = this.#encode(cursor, encoder)
+      encoder = encoding?.next
+      return encoding?.frames
     }
-    this.#latest = { from: cursor, end, frames }
-    return frames
+  }
+
+  #encode(from: number, encoder: Encoder): Encoding | undefined {
+    const end = this.#log.last
+    if (this.#latest?.from === from && this.#latest.end === end) return this.#latest
+    const batch = this.#log.read(from)
+    if (!batch) return undefined
+    const { text, frames, next } = encoder.encode(batch)
+    const dones = batch.events.at(-1)?.event.type === 'done' ? 1 : 0
+    this.#latest = {
+      from,
+      end,
+      next,
+      frames: {
+        bytes: Buffer.from(text),
+        last: batch.last,
+        deltas: frames - dones,
+        dones,
+        merged: batch.count - batch.events.length,
+      },
+    }
+    return this.#latest
+  }
+
+  /** What an encoder knows at a cursor depends on what came before it. */
+  #encoderAt(cursor: number): Encoder {
+    let encoder = this.#protocol.encoder(this.#log.info)
+    for (let at = 0; at < cursor;) {
+      const batch = this.#log.read(at, cursor)
+      if (!batch) break
+      encoder = encoder.encode(batch).next
+      at = batch.last
+    }
+    return encoder
   }
 }
 

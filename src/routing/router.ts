@@ -1,34 +1,148 @@
 import type { RegisteredProvider } from '../../providers/registry.ts'
-import { invalidField } from '../errors.ts'
+import type { ChatInput } from '../chat-request.ts'
+import type { Config } from '../config.ts'
+import { ConfigError } from '../errors.ts'
+import { invalidField, SluiceError } from '../errors.ts'
+import { Breakers } from './breakers.ts'
+import { ModelTable, type Entry } from './model-table.ts'
+import { checkTargets } from './target-spec.ts'
+import type { Plan, Target } from './target.ts'
+import { drawOrder, type Random } from './weights.ts'
 
-export interface Target extends RegisteredProvider {
-  /** The name that the provider knows. */
-  model: string
+const RETRIES = 2
+const CONNECT_TIMEOUT_MS = 10_000
+
+/** The part of the configuration that routing reads. */
+export type RouterConfig = Pick<
+  Config,
+  'defaultModel' | 'models' | 'modelsOnly' | 'breaker' | 'firstTokenTimeoutMs' | 'idleTimeoutMs'
+>
+
+export interface RouterOptions {
+  random?: Random
+  /** Milliseconds of a clock that never goes back. */
+  now?: () => number
 }
 
-/** Which provider answers for a model name. */
+/** A model that can be asked for, and the provider that answers first. */
+export interface ListedModel {
+  id: string
+  provider: string
+}
+
+/** Which targets answer for a model name. */
 export class Router {
   readonly #providers: ReadonlyMap<string, RegisteredProvider>
-  readonly #defaultModel: string
+  readonly #config: RouterConfig
+  readonly #table: ModelTable
+  readonly #breakers: Breakers
+  readonly #random: Random
 
-  constructor(providers: ReadonlyMap<string, RegisteredProvider>, defaultModel: string) {
+  /** @throws ConfigError when `models` names a provider that there is not */
+  constructor(
+    providers: ReadonlyMap<string, RegisteredProvider>,
+    config: RouterConfig,
+    { random = Math.random, now }: RouterOptions = {},
+  ) {
+    const faults = checkTargets(config.models, new Set(providers.keys()))
+    if (faults.length > 0) throw new ConfigError(faults)
     this.#providers = providers
-    this.#defaultModel = defaultModel
+    this.#config = config
+    this.#table = new ModelTable(config.models)
+    this.#breakers = new Breakers({ ...config.breaker, ...(now && { now }) })
+    this.#random = random
   }
 
   /**
-   * A model that a provider lists, else `provider/model`, else the first provider that takes any model.
-   * @throws SluiceError `unknown_model`
+   * The targets for a request, in the order in which they are to be tried, without those that cannot serve it.
+   *
+   * @throws SluiceError `unknown_model`, or what the first target has against the request when all have something
    */
-  route(name: string = this.#defaultModel): Target {
-    for (const registered of this.#providers.values())
-      if (registered.provider.models?.includes(name)) return { ...registered, model: name }
-    const slash = name.indexOf('/')
-    const prefixed = slash > 0 ? this.#providers.get(name.slice(0, slash)) : undefined
-    const rest = name.slice(slash + 1)
-    if (prefixed && rest && (prefixed.provider.models?.includes(rest) ?? true)) return { ...prefixed, model: rest }
-    for (const registered of this.#providers.values())
-      if (!registered.provider.models) return { ...registered, model: name }
-    throw invalidField('unknown_model', 'model', `no provider offers ${JSON.stringify(name)}`)
+  plan(model: string = this.#config.defaultModel, request: ChatInput): Plan {
+    const targets = this.#order(this.#find(model)).map((entry) => this.#toTarget(entry))
+    const refusals = targets.map((target) => refusalOf(target, request))
+    const [first, ...others] = targets.filter((_, index) => refusals[index] === undefined)
+    if (first) return { model, targets: [first, ...others] }
+    throw refusals[0] ?? invalidField('unknown_model', 'model', `no provider offers ${JSON.stringify(model)}`)
   }
+
+  /** Every model that has a name of its own, each once: those of the configuration, then those of the providers. */
+  models(): ListedModel[] {
+    const listed = new Map<string, string>()
+    for (const name of this.#table.names) listed.set(name, this.#table.find(name)[0]?.provider ?? '')
+    for (const [provider, registered] of this.#providers) {
+      for (const model of registered.provider.models ?? []) {
+        const leadsHere = (name: string) =>
+          this.#find(name).some((entry) => entry.provider === provider && entry.model === model)
+        const id = [model, `${provider}/${model}`].find(leadsHere)
+        if (id !== undefined && !listed.has(id)) listed.set(id, provider)
+      }
+    }
+    return [...listed].map(([id, provider]) => ({ id, provider }))
+  }
+
+  /** How many targets of a provider are left alone at present, because they failed too often. */
+  openBreakers(provider: string): number {
+    return this.#breakers.countOpen(provider)
+  }
+
+  /** What the configuration says of a name; else the provider that lists it, the one it is prefixed with, or any. */
+  #find(name: string): Entry[] {
+    const configured = this.#table
+      .find(name)
+      .filter((entry) => !entry.wild || this.#offers(entry.provider, entry.model))
+    if (configured.length > 0 || this.#config.modelsOnly) return configured
+    for (const [provider, registered] of this.#providers)
+      if (registered.provider.models?.includes(name)) return [{ provider, model: name }]
+    const slash = name.indexOf('/')
+    const [prefix, rest] = [name.slice(0, Math.max(0, slash)), name.slice(slash + 1)]
+    if (rest && this.#offers(prefix, rest)) return [{ provider: prefix, model: rest }]
+    for (const [provider, registered] of this.#providers)
+      if (!registered.provider.models) return [{ provider, model: name }]
+    return []
+  }
+
+  #offers(provider: string, model: string): boolean {
+    const registered = this.#providers.get(provider)
+    return registered !== undefined && (registered.provider.models?.includes(model) ?? true)
+  }
+
+  /** Those with a weight in an order drawn by weight, then the others in their own. */
+  #order(entries: readonly Entry[]): Entry[] {
+    const pool = entries.flatMap((entry) => (entry.weight === undefined ? [] : [{ entry, weight: entry.weight }]))
+    const drawn = drawOrder(pool, this.#random).map(({ entry }) => entry)
+    return [...drawn, ...entries.filter(({ weight }) => weight === undefined)]
+  }
+
+  #toTarget({ provider: name, model, ...limits }: Entry): Target {
+    const registered = this.#providers.get(name)
+    if (!registered) throw new Error(`There is no provider ${name}, although the configuration was checked`)
+    const { provider, options, keys = [] } = registered
+    return {
+      name: `${name}/${model}`,
+      provider,
+      model,
+      options,
+      keys,
+      timeouts: {
+        connectTimeoutMs: limits.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+        firstTokenTimeoutMs: limits.firstTokenTimeoutMs ?? this.#config.firstTokenTimeoutMs,
+        idleTimeoutMs: limits.idleTimeoutMs ?? this.#config.idleTimeoutMs,
+        totalTimeoutMs: limits.totalTimeoutMs,
+      },
+      retries: limits.retries ?? RETRIES,
+      breaker: this.#breakers.of(name, model),
+    }
+  }
+}
+
+/** What a target's provider has against a request. */
+function refusalOf({ provider, model }: Target, request: ChatInput): SluiceError | undefined {
+  try {
+    provider.check?.({ ...request, model })
+  } catch (error) {
+    if (error instanceof SluiceError) return error
+    throw error
+  }
+  return undefined
 }

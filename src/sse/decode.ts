@@ -99,6 +99,7 @@ export class EventDecoder {
   #endLine(rest: string, events: DecodedEvent[]): void {
     const line = this.#line ? this.#line + rest : rest
     this.#line = ''
+    if (line.length > this.#maxEventBytes) throw new EventTooLargeError(this.#maxEventBytes)
     if (line === '') this.#dispatch(events)
     else this.#field(line)
   }

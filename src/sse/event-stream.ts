@@ -12,7 +12,9 @@ export interface EventStreamOptions {
   /** How long a full socket may take to drain, in milliseconds, before the connection is closed. */
   slowReaderMs?: number
   /** Milliseconds that the reader should wait before it reconnects; by default 1000 to 3000, a new draw each time. */
-  retry?: number
+  retry?: number | false
+  /** What is sent on a silent connection; by default a comment. */
+  comment?: string
   /** The timer to share; by default one for all responses of the process with the same periods. */
   heartbeat?: Heartbeat
   onHeartbeat?: () => void
@@ -25,7 +27,7 @@ const HEADERS = {
   'X-Content-Type-Options': 'nosniff',
 }
 
-const HEARTBEAT = Buffer.from(encodeComment('heartbeat'))
+const HEARTBEAT = encodeComment('heartbeat')
 
 /**
  * Writes an SSE response: headers at once, whole frames, heartbeats when it is silent, and no more than one write
@@ -36,11 +38,14 @@ export class EventStreamWriter implements Beating {
   readonly #heartbeat: Heartbeat
   readonly #heartbeatMs: number
   readonly #slowReaderMs: number
+  readonly #comment: string
   readonly #onHeartbeat: (() => void) | undefined
   /** When the last beat found that something had been written, or that the socket had begun to block. */
   #since = performance.now()
   #wroteSinceBeat = true
   #blocked = false
+  /** All that will be written has been. */
+  #ending = false
   #end: EventStreamEnd | undefined
   /** The socket takes more. */
   onDrain: () => void = () => {}
@@ -53,6 +58,7 @@ export class EventStreamWriter implements Beating {
     this.#heartbeatMs = heartbeatMs
     this.#slowReaderMs = slowReaderMs
     this.#heartbeat = options.heartbeat ?? sharedHeartbeat(heartbeatMs, slowReaderMs)
+    this.#comment = options.comment ?? HEARTBEAT
     this.#onHeartbeat = options.onHeartbeat
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value)
     response.on('drain', () => {
@@ -69,7 +75,8 @@ export class EventStreamWriter implements Beating {
       return
     }
     this.#heartbeat.join(this)
-    this.write(encodeEvent({ retry }))
+    if (retry === false) response.flushHeaders()
+    else this.write(encodeEvent({ retry }))
   }
 
   /** The socket is full: nothing should be written before `onDrain`. */
@@ -91,24 +98,27 @@ export class EventStreamWriter implements Beating {
 
   /** All frames have been written. */
   end(): void {
-    if (this.#end !== undefined || this.#response.writableEnded) return
+    if (this.#end !== undefined || this.#ending) return
+    this.#ending = true
     this.#response.end(() => this.#close('finished'))
   }
 
-  /** Cuts the connection. */
-  destroy(end: EventStreamEnd = 'disconnected'): void {
-    this.#close(end)
-    this.#response.destroy()
+  /** Cuts the connection once what was written has gone, so that no reader takes it for the whole. */
+  cut(): void {
+    this.#ending = true
+    this.#response.socket?.destroySoon()
   }
 
   beat(now: number): void {
     if (this.#wroteSinceBeat) {
       this.#wroteSinceBeat = false
       this.#since = now
-    } else if (this.#blocked || this.#response.writableEnded) {
-      if (now - this.#since >= this.#slowReaderMs) this.destroy('stalled')
+    } else if (this.#blocked || this.#ending) {
+      if (now - this.#since < this.#slowReaderMs) return
+      this.#close('stalled')
+      this.#response.destroy()
     } else if (now - this.#since >= this.#heartbeatMs) {
-      this.write(HEARTBEAT)
+      this.write(this.#comment)
       this.#onHeartbeat?.()
     }
   }
@@ -158,25 +168,27 @@ export async function eventStream(
     writer.end()
     return ended
   }
-  const events = (typeof source === 'function' ? source(abort.signal) : source)[Symbol.asyncIterator]()
+  let events: AsyncIterator<EventFields> | undefined
   try {
+    events = (typeof source === 'function' ? source(abort.signal) : source)[Symbol.asyncIterator]()
+    const next = events.next.bind(events)
     while (!writer.closed) {
-      const next = await untilClosed<IteratorResult<EventFields>>((resolve, reject) => {
-        events.next().then(resolve, reject)
+      const item = await untilClosed<IteratorResult<EventFields>>((resolve, reject) => {
+        next().then(resolve, reject)
       })
-      if (typeof next === 'string') break
-      if (next.done) {
+      if (typeof item === 'string') break
+      if (item.done) {
         writer.end()
         return await ended
       }
-      if (!writer.write(encodeEvent(next.value)) && !writer.closed) {
+      if (!writer.write(encodeEvent(item.value)) && !writer.closed) {
         await untilClosed<void>((resolve) => {
           writer.onDrain = resolve
         })
       }
     }
   } catch (error) {
-    writer.destroy()
+    writer.cut()
     stop(events)
     throw error
   }
@@ -185,8 +197,8 @@ export async function eventStream(
 }
 
 /** Lets the source clean up, without waiting for one that is stuck. */
-function stop(events: AsyncIterator<unknown>): void {
-  events.return?.().then(undefined, () => {})
+function stop(events: AsyncIterator<unknown> | undefined): void {
+  events?.return?.().then(undefined, () => {})
 }
 
 const heartbeats = new Map<number, Heartbeat>()

@@ -23,6 +23,10 @@ export function checkEvent(value: StreamEvent): StreamEvent {
     if (fields.extra !== undefined && !isObject(fields.extra)) throw invalid('`extra` is not an object')
   } else if (fields.type === 'done') {
     if (!FINISH_REASON_SET.has(fields.finish_reason)) throw invalid('`finish_reason` is unknown')
+    if (fields.usage !== undefined && !isUsage(fields.usage)) throw invalid('`usage` is malformed')
+    if (fields.error !== undefined && !isStreamError(fields.error)) throw invalid('`error` is malformed')
+    if (!isText(fields.model)) throw invalid('`model` is not a string')
+    if (!isText(fields.provider)) throw invalid('`provider` is not a string')
   } else {
     throw invalid('its `type` is unknown')
   }
@@ -41,6 +45,25 @@ function isObject(value: unknown): value is Partial<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+function isUsage(value: unknown): boolean {
+  return (
+    isObject(value) && isCount(value.prompt_tokens) && isCount(value.completion_tokens) && isCount(value.total_tokens)
+  )
+}
+
+function isCount(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0 && value < Infinity
+}
+
+function isStreamError(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    typeof value.code === 'string' &&
+    typeof value.message === 'string' &&
+    typeof value.retryable === 'boolean'
+  )
+}
+
 function isToolCalls(value: unknown): boolean {
   return (
     Array.isArray(value) &&
@@ -50,6 +73,7 @@ function isToolCalls(value: unknown): boolean {
         isObject(call) &&
         Number.isSafeInteger(call.index) &&
         isText(call.id) &&
+        (call.extra === undefined || isObject(call.extra)) &&
         (call.function === undefined ||
           (isObject(call.function) && isText(call.function.name) && isText(call.function.arguments))),
     )

@@ -24,6 +24,8 @@ export interface ToolCallDelta {
   id?: string
   type?: 'function'
   function?: { name?: string; arguments?: string }
+  /** Fields that are carried but not modelled; some providers want them back. */
+  extra?: Record<string, unknown>
 }
 
 /** The end of a stream: exactly one, and always the last event. */

@@ -12,9 +12,6 @@ export interface GenerationOptions {
   produce: (signal: AbortSignal) => AsyncIterable<Produced>
   /** How long to go on without a reader, in milliseconds. */
   resumeWindowMs: number
-  /** How long the provider may be silent before its first token, and after it, in milliseconds. */
-  firstTokenTimeoutMs: number
-  idleTimeoutMs: number
   /** Told of what happens, for metrics and logs. */
   observer?: GenerationObserver
 }
@@ -37,6 +34,8 @@ export class Generation {
   readonly startedAt = performance.now()
   /** When the first delta arrived; undefined until then. */
   firstTokenAt: number | undefined
+  /** What was thrown, if the stream ended with that. */
+  failure: unknown
   /** Resolved when `done` is in the log. */
   readonly ended: Promise<void>
   #resolveEnded: () => void = () => {}
@@ -44,7 +43,6 @@ export class Generation {
   readonly #abort = new AbortController()
   #lastTokenAt = 0
   #resumeWindow: NodeJS.Timeout | undefined
-  #patience: NodeJS.Timeout | undefined
 
   constructor(options: GenerationOptions) {
     this.#options = options
@@ -60,7 +58,6 @@ export class Generation {
     if (log.done) return
     log.onReaders = () => this.#watchReaders()
     this.#watchReaders()
-    this.#watchProvider(this.#options.firstTokenTimeoutMs)
     try {
       for await (const produced of produce(this.#abort.signal)) {
         if (!log.done) this.#append(produced)
@@ -80,17 +77,25 @@ export class Generation {
   #append(produced: Produced): void {
     const now = performance.now()
     let count = 0
-    for (const item of isList(produced) ? produced : [produced]) {
-      const event = checkEvent(item)
-      if (event.type === 'done') {
-        this.#observeTokens(count, now)
-        this.#end(event)
-        return
+    let done: Done | undefined
+    let failure: unknown
+    try {
+      for (const item of isList(produced) ? produced : [produced]) {
+        const event = checkEvent(item)
+        if (event.type === 'done') {
+          done = event
+          break
+        }
+        this.log.append(event)
+        count += 1
       }
-      this.log.append(event)
-      count += 1
+    } catch (error) {
+      // Not thrown: the provider would be asked to clean up first, and readers would wait for that.
+      failure = error
+      done = failed(error)
     }
     this.#observeTokens(count, now)
+    if (done) this.#end(done, failure)
   }
 
   #observeTokens(count: number, now: number): void {
@@ -111,8 +116,9 @@ export class Generation {
     if (log.done) return
     log.onReaders = undefined
     clearTimeout(this.#resumeWindow)
-    clearTimeout(this.#patience)
-    const signed = { ...done, model: done.model ?? log.info.model, provider: done.provider ?? log.info.provider }
+    this.failure = cause
+    const { model, provider } = log.answer ?? log.info
+    const signed = { ...done, model: done.model ?? model, provider: done.provider ?? provider }
     log.append(signed)
     this.#abort.abort(new SluiceError('stream_expired', 'The stream has ended.'))
     this.#resolveEnded()
@@ -123,16 +129,6 @@ export class Generation {
   #watchReaders(): void {
     clearTimeout(this.#resumeWindow)
     if (this.log.readers === 0) this.#resumeWindow = setTimeout(() => this.cancel(), this.#options.resumeWindowMs)
-  }
-
-  /** A timer that looks, when it fires, how long the silence has really been: a token costs it nothing. */
-  #watchProvider(milliseconds: number): void {
-    this.#patience = setTimeout(() => {
-      const allowed = this.firstTokenAt === undefined ? this.#options.firstTokenTimeoutMs : this.#options.idleTimeoutMs
-      const remaining = allowed - (performance.now() - (this.#lastTokenAt || this.startedAt))
-      if (remaining > 0) this.#watchProvider(remaining)
-      else this.#end(failed(new SluiceError('upstream_timeout', `The provider was silent for ${allowed} ms.`)))
-    }, milliseconds)
   }
 }
 

@@ -30,6 +30,7 @@ export class MemoryStore implements StreamStore, LogKeeper {
   readonly #idempotencyOf = new Map<string, string>()
   #bytes = 0
   #expiry: NodeJS.Timeout | undefined
+  #closed = false
 
   constructor(limits: StoreLimits) {
     this.#limits = limits
@@ -44,8 +45,8 @@ export class MemoryStore implements StreamStore, LogKeeper {
     if (joined) return { log: joined, joined: true }
     if (!this.#makeRoom(EMPTY_LOG_BYTES)) throw storeFull()
     const id = `str_${randomBytes(16).toString('base64url')}`
-    const { owner, model, provider } = init
-    const log = new StreamLog({ id, owner, model, provider, created: Date.now() }, this)
+    const { owner, model, provider, labels } = init
+    const log = new StreamLog({ id, owner, model, provider, labels, created: Date.now() }, this)
     this.#logs.set(id, log)
     this.#bytes += log.bytes
     if (init.idempotency) {
@@ -66,6 +67,7 @@ export class MemoryStore implements StreamStore, LogKeeper {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     clearTimeout(this.#expiry)
     for (const map of [this.#logs, this.#finished, this.#tombstones, this.#idempotency, this.#idempotencyOf])
       map.clear()
@@ -75,11 +77,13 @@ export class MemoryStore implements StreamStore, LogKeeper {
   admit(log: StreamLog, bytes: number, final: boolean): void {
     if (!final && log.bytes + bytes > this.#limits.streamMaxBytes)
       throw new SluiceError('stream_too_large', `The stream is larger than ${this.#limits.streamMaxBytes} bytes.`)
+    if (this.#closed) return
     if (!this.#makeRoom(bytes) && !final) throw storeFull()
     this.#bytes += bytes
   }
 
   ended(log: StreamLog): void {
+    if (this.#closed) return
     this.#finished.set(log.info.id, { log, expiresAt: Date.now() + this.#limits.retentionMs })
     this.#scheduleExpiry()
   }

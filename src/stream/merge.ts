@@ -27,7 +27,13 @@ function isSolitary(delta: Delta): boolean {
 }
 
 function startsCall(call: ToolCallDelta | undefined): boolean {
-  return call === undefined || call.id !== undefined || call.type !== undefined || call.function?.name !== undefined
+  return (
+    call === undefined ||
+    call.id !== undefined ||
+    call.type !== undefined ||
+    call.function?.name !== undefined ||
+    call.extra !== undefined
+  )
 }
 
 function mergeArguments(a: ToolCallDelta | undefined, b: ToolCallDelta | undefined): ToolCallDelta | undefined {

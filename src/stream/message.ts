@@ -7,6 +7,7 @@ export interface Message {
   content: string | null
   reasoning?: string
   refusal?: string
+  /** In the order of their indexes. */
   tool_calls?: ToolCall[]
   extra?: Record<string, unknown>
 }
@@ -15,34 +16,35 @@ export interface ToolCall {
   id: string
   type: 'function'
   function: { name: string; arguments: string }
+  extra?: Record<string, unknown>
 }
 
 /** The message of one choice, as far as the log goes. */
 export function collectMessage(log: StreamLog, choice = 0): Message {
   const message: Message = { role: 'assistant', content: null }
-  for (let cursor = 0; cursor < log.last;) {
-    const batch = log.read(cursor)
-    if (!batch) break
-    cursor = batch.last
+  // By index, which is the provider's to choose: a list would be as long as the largest.
+  const calls = new Map<number, ToolCall>()
+  for (let batch = log.read(0); batch; batch = log.read(batch.last))
     for (const { event } of batch.events)
-      if (event.type === 'delta' && (event.index ?? 0) === choice) addDelta(message, event)
-  }
+      if (event.type === 'delta' && (event.index ?? 0) === choice) addDelta(message, calls, event)
+  if (calls.size > 0) message.tool_calls = [...calls].toSorted(([a], [b]) => a - b).map(([, call]) => call)
   return message
 }
 
-function addDelta(message: Message, { content, reasoning, refusal, tool_calls, extra }: Delta): void {
+function addDelta(message: Message, calls: Map<number, ToolCall>, delta: Delta): void {
+  const { content, reasoning, refusal, tool_calls = [], extra } = delta
   if (content !== undefined) message.content = (message.content ?? '') + content
   if (reasoning !== undefined) message.reasoning = (message.reasoning ?? '') + reasoning
   if (refusal !== undefined) message.refusal = (message.refusal ?? '') + refusal
   if (extra !== undefined) message.extra = { ...message.extra, ...extra }
-  if (tool_calls === undefined) return
-  message.tool_calls ??= []
-  for (const call of tool_calls) addToolCall(message.tool_calls, call)
+  for (const call of tool_calls) addToolCall(calls, call)
 }
 
-function addToolCall(calls: ToolCall[], { index, id, function: called }: ToolCallDelta): void {
-  const call = (calls[index] ??= { id: '', type: 'function', function: { name: '', arguments: '' } })
+function addToolCall(calls: Map<number, ToolCall>, { index, id, function: called, extra }: ToolCallDelta): void {
+  const call = calls.get(index) ?? { id: '', type: 'function', function: { name: '', arguments: '' } }
+  calls.set(index, call)
   if (id !== undefined) call.id = id
   if (called?.name !== undefined) call.function.name = called.name
   if (called?.arguments !== undefined) call.function.arguments += called.arguments
+  if (extra !== undefined) call.extra = { ...call.extra, ...extra }
 }

@@ -11,6 +11,15 @@ export interface StreamInfo {
   readonly provider: string
   /** Milliseconds since the epoch. */
   readonly created: number
+  /** What the protocol that created it has to remember of the request. */
+  readonly labels?: Readonly<Record<string, string>> | undefined
+}
+
+/** Which target answered, and how many attempts were made, over all targets, until it did. */
+export interface Answer {
+  provider: string
+  model: string
+  attempts: number
 }
 
 /** What a log tells the store that keeps it. */
@@ -57,6 +66,8 @@ export class StreamLog {
   #done: Done | undefined
   #waking = false
 
+  /** Who answers, once that is known. */
+  answer: Answer | undefined
   /** Called with the number of readers whenever it changes. */
   onReaders: ((count: number) => void) | undefined
 
@@ -99,14 +110,14 @@ export class StreamLog {
     }
   }
 
-  /** The next batch after `cursor`, or `undefined` when the cursor is at the end. */
-  read(cursor: number): Batch | undefined {
+  /** The next batch after `cursor` and up to `end`, or `undefined` when there is nothing between them. */
+  read(cursor: number, end = this.last): Batch | undefined {
     const entries = this.#entries
-    if (cursor >= entries.length) return undefined
+    if (cursor >= end) return undefined
     const events: SequencedEvent[] = []
     let seq = cursor
     let current: SequencedEvent | undefined
-    for (let size = 0; seq < entries.length && size < BATCH_CHARACTERS;) {
+    for (let size = 0; seq < end && size < BATCH_CHARACTERS;) {
       const event = toEvent(entries[seq])
       seq += 1
       size += textLength(event)
@@ -164,9 +175,12 @@ function isPlainText(delta: Delta): delta is Delta & { content: string } {
 
 function textLength(event: StreamEvent): number {
   if (event.type === 'done') return 0
-  if (event.content !== undefined) return event.content.length
-  if (event.reasoning !== undefined) return event.reasoning.length
-  return event.tool_calls?.[0]?.function?.arguments?.length ?? 0
+  const { content = '', reasoning = '', refusal = '', tool_calls, extra } = event
+  let length = content.length + reasoning.length + refusal.length
+  if (tool_calls) for (const call of tool_calls) length += call.function?.arguments?.length ?? 0
+  // Rare, and of any depth.
+  if (extra) length += JSON.stringify(extra).length
+  return length
 }
 
 /**

@@ -4,6 +4,7 @@ export interface StreamInit {
   owner: string
   model: string
   provider: string
+  labels?: Readonly<Record<string, string>> | undefined
   /** Makes the creation idempotent for its owner, as long as the stream can be read. */
   idempotency?: Idempotency | undefined
 }

@@ -35,6 +35,26 @@ const METRICS = {
   merged_deltas_total: { type: 'counter', help: 'Deltas that left within the frame of another.', labels: [] },
   backpressure_waits_total: { type: 'counter', help: 'Times that a reader’s socket was full.', labels: [] },
   slow_readers_closed_total: { type: 'counter', help: 'Readers closed because they did not read.', labels: [] },
+  upstream_requests_total: {
+    type: 'counter',
+    help: 'Attempts to get an answer from a provider, by how they ended: ok, cancelled or an error code.',
+    labels: ['provider', 'code'],
+  },
+  upstream_errors_total: {
+    type: 'counter',
+    help: 'Attempts that failed, by error code.',
+    labels: ['provider', 'code'],
+  },
+  upstream_retries_total: {
+    type: 'counter',
+    help: 'Further attempts with the same target, by the code of the error that asked for them.',
+    labels: ['provider', 'reason'],
+  },
+  breakers_open: {
+    type: 'gauge',
+    help: 'Targets that are left alone because they failed too often.',
+    labels: ['provider'],
+  },
   log_bytes: { type: 'gauge', help: 'Estimated memory of all kept streams.', labels: [] },
 } as const satisfies Record<string, MetricSpec>
 

@@ -24,7 +24,11 @@ describe.each([
 ])('a provider that fails %s', (_, text) => {
   it.each(faults)('and %s ends the stream in one done with a stable code', async (__, misbehave, code) => {
     const provider = new ScriptedProvider()
-    const gateway = await startGateway({ firstTokenTimeoutMs: 100, idleTimeoutMs: 100 }, { providers: [provider] })
+    const models = { scripted: { target: 'scripted/scripted', retries: 0 } }
+    const gateway = await startGateway(
+      { models, firstTokenTimeoutMs: 100, idleTimeoutMs: 100 },
+      { providers: [provider] },
+    )
     const reader = await chat(gateway.url, { model: 'scripted' })
     const run = await provider.nextRun()
     if (text) {

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import { native } from '../../src/protocols/native.ts'
+import { nativeEncoder } from '../../src/protocols/native.ts'
 import { startGateway } from '../support/gateway.ts'
 import { chat, resume } from '../support/reader.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'
@@ -11,7 +11,7 @@ describe('a thousand readers of one stream', () => {
     const first = await chat(gateway.url, { model: 'scripted' })
     const run = await provider.nextRun()
     const readers = [first, ...(await Promise.all(Array.from({ length: 999 }, () => resume(gateway.url, first.id))))]
-    const encode = vi.spyOn(native, 'encode')
+    const encode = vi.spyOn(nativeEncoder, 'encode')
 
     for (let token = 0; token < 20; token++) {
       run.text(`token ${token} `)

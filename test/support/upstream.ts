@@ -25,7 +25,7 @@ export async function startUpstream(answer: Answer): Promise<Upstream> {
   const waiting = new Set<() => void>()
   const server = createServer((incoming, response) => {
     const chunks: Buffer[] = []
-    incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+    incoming.on('data', (piece: Buffer) => chunks.push(piece))
     incoming.on('end', () => {
       const text = Buffer.concat(chunks).toString()
       const request: UpstreamRequest = {
@@ -75,7 +75,7 @@ export async function sendCut(response: ServerResponse, body: Uint8Array, cuts: 
 
 /** The `data:` lines of a Chat Completions stream. */
 export function chatChunks(...chunks: (Record<string, unknown> | string)[]): string {
-  return chunks.map((chunk) => `data: ${typeof chunk === 'string' ? chunk : JSON.stringify(chunk)}\n\n`).join('')
+  return chunks.map((each) => `data: ${typeof each === 'string' ? each : JSON.stringify(each)}\n\n`).join('')
 }
 
 /** A chunk as OpenAI sends it, with this in its first choice. */

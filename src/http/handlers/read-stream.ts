@@ -1,5 +1,8 @@
 import { invalidField, SluiceError } from '../../errors.ts'
+import { anthropicMessages } from '../../protocols/anthropic-messages.ts'
 import { native, takeSnapshot } from '../../protocols/native.ts'
+import { openaiChat } from '../../protocols/openai-chat.ts'
+import type { Protocol } from '../../protocols/protocol.ts'
 import type { StreamLog } from '../../stream/stream-log.ts'
 import type { ResumeResult } from '../../telemetry/metrics.ts'
 import type { Handler, RequestContext } from '../context.ts'
@@ -7,9 +10,12 @@ import { negotiate } from '../negotiate.ts'
 import { sendStream } from '../send-stream.ts'
 import type { Services } from '../services.ts'
 
+const PROTOCOLS: readonly Protocol[] = [native, openaiChat, anthropicMessages]
+
 /** `GET /v1/streams/:id`: the stream from the reader's cursor on, or what is known of it as JSON. */
 export function readStream(services: Services): Handler {
   return async (context) => {
+    context.state.protocol = chooseProtocol(context)
     const count = (result: ResumeResult) => services.metrics.cell('resumes_total', { result }).add()
     const log = await findStream(context, services).catch((error: unknown) => {
       if (error instanceof SluiceError) count(error.code === 'stream_expired' ? 'expired' : 'unknown')
@@ -34,8 +40,18 @@ export function readStream(services: Services): Handler {
       return
     }
     if (cursor > 0) count('resumed')
-    await sendStream(context, services, log, cursor, native)
+    await sendStream(context, services, log, cursor, context.state.protocol)
   }
+}
+
+/** `?protocol=` or a parameter of the media type: `text/event-stream;protocol=openai-chat`. */
+function chooseProtocol(context: RequestContext): Protocol {
+  const parameter = /text\/event-stream\s*;\s*protocol="?([\w-]+)/i.exec(context.get('Accept'))?.[1]
+  const name = context.query.protocol ?? parameter ?? native.name
+  const protocol = PROTOCOLS.find((each) => each.name === name)
+  if (protocol) return protocol
+  const names = PROTOCOLS.map((each) => each.name).join(', ')
+  throw invalidField('not_acceptable', 'protocol', `must be one of ${names}`)
 }
 
 /** @throws SluiceError `stream_not_found` for what is unknown and what is someone else's, in the same words. */

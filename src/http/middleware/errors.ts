@@ -1,5 +1,4 @@
 import { SluiceError } from '../../errors.ts'
-import { native } from '../../protocols/native.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import type { RequestContext, RequestMiddleware } from '../context.ts'
 
@@ -27,10 +26,12 @@ export function renderErrors(logger: Logger): RequestMiddleware {
 }
 
 function render(context: RequestContext, error: SluiceError): void {
-  const { type, body } = (context.state.protocol ?? native).renderError(error)
+  const { protocol, requestId } = context.state
+  const { status = error.status, type, headers = {}, body } = protocol.renderError(error, requestId)
   context.respond = true
-  context.status = error.status
+  context.status = status
   context.type = type
+  context.set(headers)
   if (error.retryAfter !== undefined) context.set('Retry-After', String(Math.ceil(error.retryAfter)))
   // The rest of a body that was refused is not worth reading.
   if (error.code === 'body_too_large') context.set('Connection', 'close')

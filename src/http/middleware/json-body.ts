@@ -13,7 +13,8 @@ export function jsonBody({ limit = 10 * 1024 * 1024 } = {}): RequestMiddleware {
   })
   return async (context, next) => {
     const is = context.request.is('json', '+json')
-    if (is === null) throw new SluiceError('invalid_json', 'The request has no body; a JSON object is expected.')
+    if (is === null || context.request.length === 0)
+      throw new SluiceError('invalid_json', 'The request has no body; a JSON object is expected.')
     if (is === false)
       throw invalidField('unsupported_media_type', 'Content-Type', 'must be application/json for this request')
     // `+json` types are JSON, whatever else they are.

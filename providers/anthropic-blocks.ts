@@ -1,0 +1,72 @@
+import { z } from 'zod'
+import type { ChatMessage, ContentPart } from '../src/chat-request.ts'
+import { invalidField, type SluiceError } from '../src/errors.ts'
+import type { Fields } from './anthropic-fields.ts'
+
+export function inexpressible(path: string): SluiceError {
+  return invalidField('invalid_request', path, 'cannot be expressed in the Anthropic Messages API')
+}
+
+/** The content of a message. Parts that are not OpenAI's are blocks of Anthropic's own, and stay as they are. */
+export function toBlocks(content: ChatMessage['content'], path: string): Fields[] {
+  if (typeof content === 'string') return textBlocks(content)
+  return content?.flatMap((part, i) => toBlock(part, `${path}[${i}]`)) ?? []
+}
+
+/** None for an empty text, which says nothing and which the API refuses. */
+export function textBlocks(text: string): Fields[] {
+  return text === '' ? [] : [{ type: 'text', text }]
+}
+
+function toBlock(part: ContentPart, path: string): Fields[] {
+  switch (part.type) {
+    case 'text':
+      return part.text === '' ? [] : [part]
+    case 'refusal':
+      return typeof part.refusal === 'string' ? textBlocks(part.refusal) : []
+    case 'image_url':
+      return [toImage(part, path)]
+    case 'file':
+      return [toDocument(part, path)]
+    case 'input_audio':
+      throw inexpressible(path)
+    default:
+      return [part]
+  }
+}
+
+/** `detail` asks for more or less of the same image: a wish that has no word here, and no effect on what is meant. */
+function toImage({ image_url, ...rest }: ContentPart, path: string): Fields {
+  if (!image_url) throw invalidField('invalid_request', `${path}.image_url`, 'is required')
+  const { url } = image_url
+  if (!/^data:/i.test(url)) return { ...rest, type: 'image', source: { type: 'url', url } }
+  const data = readDataUrl(url)
+  if (!data) throw invalidField('invalid_request', `${path}.image_url.url`, 'is not a data URL in base64')
+  return { ...rest, type: 'image', source: { type: 'base64', ...data } }
+}
+
+const fileSchema = z.object({
+  file_data: z.string().optional(),
+  file_id: z.string().optional(),
+  filename: z.string().optional(),
+})
+
+function toDocument({ file: value, ...rest }: ContentPart, path: string): Fields {
+  const file = fileSchema.safeParse(value)
+  if (!file.success) throw invalidField('invalid_request', `${path}.file`, 'is not a file')
+  const { file_data, file_id, filename } = file.data
+  const title = filename === undefined ? {} : { title: filename }
+  if (file_id !== undefined) return { ...rest, type: 'document', source: { type: 'file', file_id }, ...title }
+  const data = readDataUrl(file_data ?? '')
+  if (data?.media_type !== 'application/pdf') throw inexpressible(`${path}.file.file_data`)
+  return { ...rest, type: 'document', source: { type: 'base64', ...data }, ...title }
+}
+
+const DATA_URL = /^data:([^;,]*)(?:;[^;,]*)*;base64,/i
+
+/** https://www.rfc-editor.org/rfc/rfc2397 */
+function readDataUrl(url: string): { media_type: string; data: string } | undefined {
+  const [head, media_type] = DATA_URL.exec(url) ?? []
+  if (head === undefined || media_type === undefined) return undefined
+  return { media_type, data: url.slice(head.length) }
+}

@@ -1,0 +1,227 @@
+import { isFinishReason, toFinishReason, upstreamError } from './anthropic-endings.ts'
+import { given, invalid, isFields, isGiven, parseFields, toFields, toText, type Fields } from './anthropic-fields.ts'
+import { readUsage } from './anthropic-usage.ts'
+import { ProviderError, type Delta, type StreamEvent, type ToolCallDelta } from './provider.ts'
+
+/**
+ * Reads the `data` of one Messages stream into deltas, so that it can be told again from them without a loss. What
+ * has no field of its own is carried in `extra`:
+ *
+ * | from Anthropic                           | in `extra`                                                            |
+ * |------------------------------------------|-----------------------------------------------------------------------|
+ * | `message_start`                          | `id`, `model`, and `message_start`: the rest of the message           |
+ * | `signature_delta`, `citations_delta`     | `signature`, `citation`                                               |
+ * | a block of redacted thoughts             | `redacted_thinking`: its data                                         |
+ * | the start of a block                     | `content_block`: the block as it starts, unless the deltas imply it   |
+ * | a delta of a block that is not modelled  | `content_block_delta`                                                 |
+ * | `message_delta`                          | `stop_reason` and `stop_sequence`, when `finish_reason` cannot say it |
+ * |                                          | `message_delta`: the rest of it, less `usage`                         |
+ *
+ * A text, thought or tool call implies an empty block of its kind, when the block before it is of another.
+ *
+ * https://platform.claude.com/docs/en/build-with-claude/streaming
+ */
+export class MessageReader {
+  #message: Fields = {}
+  #usage: Fields = {}
+  #block: OpenBlock | undefined
+  /** The type of the block before the one that is open. */
+  #previous: string | undefined
+  #toolCalls = 0
+  /** What `message_delta` has said: of the message, and beside it. */
+  #end: Fields = {}
+  #besideEnd: Fields = {}
+  #stopped = false
+
+  /** `message_stop` was read. */
+  get finished(): boolean {
+    return this.#stopped
+  }
+
+  /** @throws ProviderError `upstream_invalid_response`, or the error that the upstream sent in its stream. */
+  read(data: string): Delta[] {
+    const event = parseFields(data)
+    switch (event.type) {
+      case 'content_block_delta':
+        return this.#readDelta(toFields(event.delta), event.index)
+      case 'content_block_start':
+        return [...this.#endBlock(), ...this.#startBlock(toFields(event.content_block), event.index)]
+      case 'content_block_stop':
+        return this.#endBlock()
+      case 'message_start':
+        return this.#startMessage(toFields(event.message))
+      case 'message_delta':
+        this.#readEnd(event)
+        return []
+      case 'message_stop':
+        this.#stopped = true
+        return []
+      case 'error':
+        throw upstreamError(event.error)
+      default: // `ping`, and what is yet to come: the API asks its clients to pass over types they do not know.
+        return []
+    }
+  }
+
+  /**
+   * How the stream ended, once there is no more of it.
+   * @throws ProviderError `upstream_truncated` when the upstream never said that it had finished.
+   */
+  end(): StreamEvent[] {
+    const { stop_reason } = this.#end
+    if (typeof stop_reason !== 'string' && !this.#stopped)
+      throw new ProviderError({ code: 'upstream_truncated', message: 'The upstream ended in mid-stream.' })
+    const events: StreamEvent[] = this.#endBlock()
+    const extra = this.#endExtra()
+    if (Object.keys(extra).length > 0) events.push({ type: 'delta', extra })
+    const usage = readUsage(this.#usage)
+    const { model } = this.#message
+    events.push({
+      type: 'done',
+      finish_reason: typeof stop_reason === 'string' ? toFinishReason(stop_reason) : 'stop',
+      ...(usage && { usage }),
+      ...(typeof model === 'string' && { model }),
+    })
+    return events
+  }
+
+  #startMessage({ type: _type, role: _role, content: _content, ...message }: Fields): Delta[] {
+    this.#message = message
+    this.#readUsage(message.usage)
+    const { id, model, stop_reason: _reason, stop_sequence: _sequence, ...rest } = message
+    return [{ type: 'delta', role: 'assistant', extra: { ...given({ id, model }), message_start: rest } }]
+  }
+
+  #startBlock(block: Fields, index: unknown): Delta[] {
+    const { type } = block
+    if (typeof type !== 'string') throw invalid('a content block without a type')
+    const open: OpenBlock = { index, type, start: block, told: true }
+    this.#block = open
+    switch (type) {
+      case 'text':
+      case 'thinking': {
+        // The text of a block is named as its type is. One that does not begin empty is told as if it did.
+        const text = block[type]
+        open.start = { ...block, [type]: '' }
+        open.told = false
+        const started = type === this.#previous || !isImplied(open.start) ? tell(open) : []
+        return text ? [...started, ...this.#readDelta({ type: `${type}_delta`, [type]: text }, index)] : started
+      }
+      case 'tool_use':
+        return [this.#startToolCall(open)]
+      case 'redacted_thinking':
+        if (typeof block.data === 'string' && Object.keys(block).length === 2)
+          return [{ type: 'delta', extra: { redacted_thinking: block.data } }]
+    }
+    return [{ type: 'delta', extra: { content_block: block } }]
+  }
+
+  #startToolCall(open: OpenBlock): Delta {
+    const { type: _, id, name, input: _input, ...rest } = open.start
+    if (typeof id !== 'string' || typeof name !== 'string') throw invalid('a tool call without an id or a name')
+    open.call = this.#toolCalls
+    this.#toolCalls += 1
+    const call: ToolCallDelta = { index: open.call, id, type: 'function', function: { name, arguments: '' } }
+    const carried = Object.keys(rest).length > 0
+    return {
+      type: 'delta',
+      tool_calls: [call],
+      ...(carried && { extra: { content_block: { ...open.start, input: {} } } }),
+    }
+  }
+
+  #readDelta(delta: Fields, index: unknown): Delta[] {
+    const block = this.#block
+    if (!block || block.index !== index) throw invalid('a delta of a block that is not open')
+    if (saysNothing(delta)) return []
+    switch (`${block.type} ${String(delta.type)}`) {
+      case 'text text_delta':
+        block.told = true
+        return [{ type: 'delta', content: toText(delta.text) }]
+      case 'thinking thinking_delta':
+        if (!delta.thinking) break
+        block.told = true
+        return [{ type: 'delta', reasoning: toText(delta.thinking) }]
+      case 'thinking signature_delta':
+        block.told = true
+        return [{ type: 'delta', extra: { signature: delta.signature } }]
+      case 'text citations_delta':
+        block.told = true
+        return [{ type: 'delta', extra: { citation: delta.citation } }]
+      case 'tool_use input_json_delta':
+        return toArguments(block, toText(delta.partial_json))
+    }
+    return [...tell(block), { type: 'delta', extra: { content_block_delta: delta } }]
+  }
+
+  #endBlock(): Delta[] {
+    const block = this.#block
+    if (!block) return []
+    this.#block = undefined
+    this.#previous = block.type
+    // Some servers give the input with the start; and a call without any has to be valid JSON for others, too.
+    if (block.call !== undefined && !block.hasArguments)
+      return toArguments(block, JSON.stringify(block.start.input ?? {}))
+    return tell(block)
+  }
+
+  /** There may be several; counts are cumulative. */
+  #readEnd({ type: _, delta, usage, ...rest }: Fields): void {
+    if (isFields(delta)) this.#end = { ...this.#end, ...delta }
+    this.#besideEnd = { ...this.#besideEnd, ...given(rest) }
+    this.#readUsage(usage)
+  }
+
+  #readUsage(usage: unknown): void {
+    if (isFields(usage)) this.#usage = { ...this.#usage, ...given(usage) }
+  }
+
+  #endExtra(): Record<string, unknown> {
+    const { stop_reason, stop_sequence, ...rest } = this.#end
+    const isSaid = typeof stop_reason !== 'string' || isFinishReason(stop_reason)
+    // What is null already at the start of the message need not be said again.
+    const delta = Object.entries(rest).filter(([name, value]) => value !== null || this.#message[name] !== null)
+    const message_delta = {
+      ...(delta.length > 0 && { delta: Object.fromEntries(delta) }),
+      ...this.#besideEnd,
+    }
+    return {
+      ...((!isSaid || isGiven(stop_sequence)) && { stop_reason, stop_sequence: stop_sequence ?? null }),
+      ...(Object.keys(message_delta).length > 0 && { message_delta }),
+    }
+  }
+}
+
+interface OpenBlock {
+  index: unknown
+  type: string
+  start: Fields
+  /** A reader of the deltas knows of it. */
+  told: boolean
+  /** Which of the tool calls it is. */
+  call?: number
+  hasArguments?: boolean
+}
+
+const TEXT_FIELDS = new Set(['text', 'thinking', 'signature'])
+
+/** Whether the deltas of a block that begins so say all that its start says. */
+function isImplied(start: Fields): boolean {
+  return Object.entries(start).every(([name, value]) => name === 'type' || (value === '' && TEXT_FIELDS.has(name)))
+}
+
+/** Whether a delta adds nothing to its block. */
+function saysNothing(delta: Fields): boolean {
+  return Object.entries(delta).every(([name, value]) => name === 'type' || value === '' || value === null)
+}
+
+function tell(block: OpenBlock): Delta[] {
+  if (block.told) return []
+  block.told = true
+  return [{ type: 'delta', extra: { content_block: block.start } }]
+}
+
+function toArguments(block: OpenBlock, json: string): Delta[] {
+  block.hasArguments = true
+  return [{ type: 'delta', tool_calls: [{ index: block.call ?? 0, function: { arguments: json } }] }]
+}

@@ -1,0 +1,122 @@
+import { z } from 'zod'
+import type { ChatMessage } from '../src/chat-request.ts'
+import { invalidField } from '../src/errors.ts'
+import { inexpressible, textBlocks, toBlocks } from './anthropic-blocks.ts'
+import type { Fields } from './anthropic-fields.ts'
+
+export interface Turn extends Fields {
+  role: 'user' | 'assistant' | 'system'
+  content: Fields[]
+}
+
+/**
+ * A conversation in the Messages API: system messages at its start are the `system` parameter, later ones stay where
+ * they are (models before Claude Opus 4.8 refuse those), and messages of the same side that follow each other are
+ * one turn, as the API would join them. So the results of several tools are in one turn, which it insists on.
+ *
+ * @throws SluiceError `invalid_request`, with the path of what cannot be expressed
+ * https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
+ */
+export function toTurns(messages: readonly ChatMessage[]): { system: Fields[]; turns: Turn[] } {
+  const system: Fields[] = []
+  const turns: Turn[] = []
+  for (const [i, message] of messages.entries()) {
+    const turn = toTurn(message, `messages[${i}]`)
+    const previous = turns.at(-1)
+    if (turn.role === 'system' && !previous && isPlain(turn)) system.push(...turn.content)
+    else if (previous?.role === turn.role && isPlain(previous) && isPlain(turn)) previous.content.push(...turn.content)
+    // An empty turn says nothing, and the API refuses it.
+    else if (turn.content.length > 0 || !isPlain(turn)) turns.push(turn)
+  }
+  return { system, turns }
+}
+
+/** Fields that are not known here belong to their message alone. */
+function isPlain(turn: Turn): boolean {
+  return Object.keys(turn).length === 2
+}
+
+function toTurn(message: ChatMessage, path: string): Turn {
+  switch (message.role) {
+    case 'system':
+    case 'developer':
+      return toSpoken('system', message, path)
+    case 'user':
+      return toSpoken('user', message, path)
+    case 'assistant':
+      return toAssistantTurn(message, path)
+    case 'tool':
+      return { role: 'user', content: [toToolResult(message, path)] }
+    case 'function':
+      throw inexpressible(`${path}.role`)
+  }
+}
+
+function toSpoken(role: Turn['role'], message: ChatMessage, path: string): Turn {
+  const { role: _, content, name, ...rest } = message
+  if (name !== undefined) throw inexpressible(`${path}.name`)
+  return { role, content: toBlocks(content, `${path}.content`), ...rest }
+}
+
+const thinkingBlocks = z.array(z.looseObject({ type: z.string() })).nullish()
+
+/**
+ * Thoughts go back to the API only as the blocks that it gave, since it checks their signatures: a text of thoughts
+ * alone (`reasoning_content`) is left out, and so is what describes an answer (`annotations`).
+ */
+function toAssistantTurn(message: ChatMessage, path: string): Turn {
+  const { content, tool_calls = [], thinking_blocks, refusal } = message
+  for (const field of ['name', 'audio', 'function_call'] as const)
+    if (message[field] !== undefined && message[field] !== null) throw inexpressible(`${path}.${field}`)
+  const thinking = thinkingBlocks.safeParse(thinking_blocks)
+  if (!thinking.success) throw invalidField('invalid_request', `${path}.thinking_blocks`, 'expected an array of blocks')
+  const calls = tool_calls.map((call, i) => toToolUse(call, `${path}.tool_calls[${i}]`))
+  return {
+    role: 'assistant',
+    content: [
+      ...(thinking.data ?? []),
+      ...toBlocks(content, `${path}.content`),
+      ...(typeof refusal === 'string' ? textBlocks(refusal) : []),
+      ...calls,
+    ],
+  }
+}
+
+type ToolCall = NonNullable<ChatMessage['tool_calls']>[number]
+
+function toToolUse(call: ToolCall, path: string): Fields {
+  // `index` is left in by clients that have put a call together from the pieces of a stream.
+  const { type: _type, index: _index, id, function: called, ...rest } = call
+  if (!called) throw inexpressible(path)
+  return {
+    type: 'tool_use',
+    id,
+    name: called.name,
+    input: toInput(called.arguments, `${path}.function.arguments`),
+    ...rest,
+  }
+}
+
+const inputSchema = z.record(z.string(), z.unknown())
+
+function toInput(json: string, path: string): Fields {
+  const parsed = inputSchema.safeParse(parseJson(json.trim() === '' ? '{}' : json))
+  if (!parsed.success) throw invalidField('invalid_request', path, 'is not a JSON object, which Anthropic wants')
+  return parsed.data
+}
+
+function parseJson(json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    return undefined
+  }
+}
+
+/** The name of the tool, which some clients add, is said by the call. */
+function toToolResult(message: ChatMessage, path: string): Fields {
+  const { role: _role, name: _name, content, tool_call_id, ...rest } = message
+  if (tool_call_id === undefined) throw invalidField('invalid_request', `${path}.tool_call_id`, 'is required')
+  const result = typeof content === 'string' ? content : toBlocks(content, `${path}.content`)
+  return { type: 'tool_result', tool_use_id: tool_call_id, ...(result.length > 0 && { content: result }), ...rest }
+}

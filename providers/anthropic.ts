@@ -1,0 +1,69 @@
+import { z } from 'zod'
+import { MessageReader } from './anthropic-events.ts'
+import { toBody } from './anthropic-request.ts'
+import type { Provider } from './provider.ts'
+import { createDispatcher, readTogether, requestEvents } from './upstream.ts'
+
+export const anthropicOptions = z.object({
+  /** Up to and without `/v1/messages`. */
+  baseUrl: z.url({ protocol: /^https?$/ }).default('https://api.anthropic.com'),
+  /** Sent as `x-api-key` when an attempt brings no key of its own. */
+  apiKey: z.string().min(1).optional(),
+  headers: z.record(z.string(), z.string()).default({}),
+  /** Tokens that an answer may have when the request sets no limit: Anthropic wants one. */
+  maxTokens: z.number().int().positive().default(8192),
+})
+
+export type AnthropicOptions = z.infer<typeof anthropicOptions> & {
+  name: string
+  models?: readonly string[] | undefined
+}
+
+type Headers = Readonly<Record<string, string>>
+
+/** Anything that speaks the Messages API: https://platform.claude.com/docs/en/api/messages */
+export function anthropic({ name, models, baseUrl, apiKey, headers, maxTokens }: AnthropicOptions): Provider {
+  const dispatcher = createDispatcher()
+  const url = `${baseUrl.replace(/\/+$/, '')}/v1/messages`
+  const configured = Object.fromEntries(Object.entries(headers).map(([header, value]) => [header.toLowerCase(), value]))
+  return {
+    name,
+    models,
+    check(request) {
+      toBody(request, maxTokens)
+    },
+    async *stream(request, { signal, connectTimeoutMs, apiKey: key = apiKey, headers: forwarded = {} }) {
+      const reader = new MessageReader()
+      const upstream = {
+        url,
+        headers: toHeaders(key, configured, forwarded),
+        body: toBody(request, maxTokens),
+        signal,
+        dispatcher,
+        connectTimeoutMs,
+      }
+      for await (const events of requestEvents(upstream)) {
+        yield* readTogether(events, ({ data }) => reader.read(data))
+        if (reader.finished) break
+      }
+      yield reader.end()
+    },
+    close: () => dispatcher.close(),
+  }
+}
+
+/**
+ * The client may ask for a version of its own, and for betas beside those that are configured.
+ * https://platform.claude.com/docs/en/api/versioning and https://platform.claude.com/docs/en/api/beta-headers
+ */
+function toHeaders(key: string | undefined, configured: Headers, forwarded: Headers): Record<string, string> {
+  const betas = [configured['anthropic-beta'], forwarded['anthropic-beta']].filter((beta) => beta !== undefined)
+  const version = forwarded['anthropic-version']
+  return {
+    'anthropic-version': '2023-06-01',
+    ...(key !== undefined && { 'x-api-key': key }),
+    ...configured,
+    ...(version !== undefined && { 'anthropic-version': version }),
+    ...(betas.length > 0 && { 'anthropic-beta': betas.join(',') }),
+  }
+}

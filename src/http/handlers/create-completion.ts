@@ -1,0 +1,53 @@
+import { isErrorCode, SluiceError } from '../../errors.ts'
+import type { Protocol } from '../../protocols/protocol.ts'
+import type { Done } from '../../stream/events.ts'
+import type { StreamLog } from '../../stream/stream-log.ts'
+import type { Handler, RequestContext } from '../context.ts'
+import { openStream, type OpenedStream } from '../open-stream.ts'
+import { sendStream } from '../send-stream.ts'
+import type { Services } from '../services.ts'
+import { waitFor } from '../wait-for.ts'
+
+/**
+ * `POST` of a protocol that SDKs speak: a stream or a whole answer, as the body asks. Its callers look at the status
+ * to see whether to try again, so the first event is waited for – but no longer than a proxy bears silence; after
+ * that the stream is begun, and an error has to come within it.
+ */
+export function createCompletion(services: Services, protocol: Protocol): Handler {
+  return async (context) => {
+    const parsed = protocol.parse(context.request.body, context.headers)
+    const { heartbeatMs, sdkResumeWindowMs } = services.config
+    const opened = await openStream(context, services, parsed, { resumeWindowMs: sdkResumeWindowMs })
+    const { log } = opened
+    context.set('Content-Location', `/v1/streams/${log.info.id}?protocol=${protocol.name}`)
+    if (parsed.stream) {
+      await waitFor(context, log, 'first event', heartbeatMs)
+      if (log.last === 1) throwFailure(opened)
+      setAnswerHeaders(context, log)
+      await sendStream(context, services, log, 0, protocol)
+    } else {
+      await waitFor(context, log, 'end')
+      throwFailure(opened)
+      setAnswerHeaders(context, log)
+      context.body = protocol.renderAnswer(log)
+    }
+  }
+}
+
+/** Which target answered, and how many attempts it took; known once the first token is there. */
+export function setAnswerHeaders(context: RequestContext, { answer }: StreamLog): void {
+  if (!answer) return
+  context.set('Sluice-Target', `${answer.provider}/${answer.model}`)
+  context.set('Sluice-Attempts', String(answer.attempts))
+}
+
+function throwFailure({ log, generation }: OpenedStream): void {
+  if (log.done?.finish_reason !== 'error' && log.done?.finish_reason !== 'cancelled') return
+  throw generation?.failure instanceof SluiceError ? generation.failure : asError(log.done)
+}
+
+function asError({ error }: Done): SluiceError {
+  if (!error) return new SluiceError('cancelled', 'The stream was cancelled.')
+  const code = isErrorCode(error.code) ? error.code : 'provider_failed'
+  return new SluiceError(code, error.message, { retryable: error.retryable })
+}

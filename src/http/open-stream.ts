@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto'
+import { invalidField, SluiceError } from '../errors.ts'
+import type { ParsedRequest } from '../protocols/protocol.ts'
+import { runPlan } from '../routing/run-plan.ts'
+import type { Generation } from '../stream/generation.ts'
+import type { StreamLog } from '../stream/stream-log.ts'
+import type { Idempotency } from '../stream/stream-store.ts'
+import { observeGeneration } from '../telemetry/observe-generation.ts'
+import type { RequestContext } from './context.ts'
+import type { Services } from './services.ts'
+
+export interface OpenedStream {
+  log: StreamLog
+  /** Absent when the request joined a stream that was there already. */
+  generation?: Generation
+}
+
+export interface OpenStreamOptions {
+  /** How long to go on without a reader, in milliseconds. */
+  resumeWindowMs: number
+}
+
+/** Starts a generation for a request, or joins the one with the same `Idempotency-Key`. */
+export async function openStream(
+  context: RequestContext,
+  services: Services,
+  { input, forward, labels }: ParsedRequest,
+  { resumeWindowMs }: OpenStreamOptions,
+): Promise<OpenedStream> {
+  if (services.draining)
+    throw new SluiceError('gateway_shutdown', 'The gateway is shutting down; try another one.', { retryAfter: 5 })
+  const { router, store, generations, metrics, logger } = services
+  const { owner, protocol } = context.state
+  const plan = router.plan(input.model, input)
+  const [{ provider, model }] = plan.targets
+  const { log, joined } = await store.create({
+    owner,
+    model,
+    provider: provider.name,
+    labels,
+    idempotency: readIdempotency(context),
+  })
+  // An open stream would keep the body's text in memory until it ends.
+  context.request.rawBody = ''
+  context.request.body = undefined
+  context.state.streamId = log.info.id
+  context.set('Sluice-Stream-Id', log.info.id)
+  if (joined) return { log }
+  const generation = generations.start({
+    log,
+    produce: (signal) =>
+      runPlan(plan, input, {
+        signal,
+        streamId: log.info.id,
+        headers: forward,
+        observer: services.routing,
+        onAnswer: (answer) => {
+          log.answer = answer
+        },
+      }),
+    resumeWindowMs,
+    observer: observeGeneration(metrics, logger, { protocol: protocol.name, provider: provider.name }),
+  })
+  return { log, generation }
+}
+
+/** https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ */
+function readIdempotency(context: RequestContext): Idempotency | undefined {
+  const key = context.get('Idempotency-Key')
+  if (key === '') return undefined
+  if (!/^[\x20-\x7e]{1,255}$/.test(key))
+    throw invalidField('invalid_request', 'Idempotency-Key', 'must be 1 to 255 printable ASCII characters')
+  const fingerprint = createHash('sha256').update(`${context.path}\n`).update(context.request.rawBody).digest('base64')
+  return { key, fingerprint }
+}

@@ -1,0 +1,125 @@
+import { z } from 'zod'
+import type { ChatMessage, ContentPart } from '../chat-request.ts'
+
+export type ToolCall = NonNullable<ChatMessage['tool_calls']>[number]
+
+/** What a content block is in a chat request. */
+export type Piece =
+  | { kind: 'thoughts'; block: Record<string, unknown> }
+  | { kind: 'part'; part: ContentPart }
+  | { kind: 'call'; call: ToolCall }
+  | { kind: 'result'; message: ChatMessage }
+
+/** What each kind of source has to say where it is. */
+const SOURCES: Partial<Record<string, ('media_type' | 'data' | 'url' | 'file_id')[]>> = {
+  base64: ['media_type', 'data'],
+  url: ['url'],
+  file: ['file_id'],
+}
+
+const source = z
+  .looseObject({
+    type: z.string(),
+    media_type: z.string().optional(),
+    data: z.string().optional(),
+    url: z.string().optional(),
+    file_id: z.string().optional(),
+  })
+  .superRefine((value, context) => {
+    for (const field of SOURCES[value.type] ?? [])
+      if (value[field] === undefined) context.addIssue({ code: 'custom', path: [field], message: 'is required' })
+  })
+
+const text = z.looseObject({ type: z.string(), text: z.string() })
+
+/** An image that is a file of the Files API has no form in OpenAI's names, and stays as it is. */
+const image = z.looseObject({ type: z.string(), source }).transform((block): ContentPart => {
+  const { type: _, source: from, ...rest } = block
+  if (from.type === 'url' && from.url !== undefined) return { ...rest, type: 'image_url', image_url: { url: from.url } }
+  if (from.type === 'base64') return { ...rest, type: 'image_url', image_url: { url: toDataUrl(from) } }
+  return block
+})
+
+const document = z.looseObject({ type: z.string(), source }).transform((block): ContentPart => {
+  const { type: _, source: from, title, ...rest } = block
+  const isPdf = from.type === 'base64' && from.media_type === 'application/pdf'
+  if (!isPdf && from.type !== 'file') return block
+  const content = isPdf ? { file_data: toDataUrl(from) } : { file_id: from.file_id }
+  if (typeof title === 'string') return { ...rest, type: 'file', file: { ...content, filename: title } }
+  return { ...rest, type: 'file', file: content, ...(title !== undefined && { title }) }
+})
+
+function toDataUrl({ media_type = '', data = '' }: z.infer<typeof source>): string {
+  return `data:${media_type};base64,${data}`
+}
+
+const PARTS: Partial<Record<string, z.ZodType<ContentPart>>> = { text, image, document }
+
+const block = z.looseObject({ type: z.string() })
+
+function readPart(value: z.infer<typeof block>, context: z.RefinementCtx): ContentPart {
+  return read(PARTS[value.type] ?? block, value, context)
+}
+
+/** A block that is one part. Those that are not known here (`search_result`, …) stay as they are. */
+export const partSchema = block.transform(readPart)
+
+/** Content, for which a string is short when it is one block of text. */
+export function contentOf<T extends z.ZodType>(blockSchema: T) {
+  return z.preprocess(
+    (content) => (typeof content === 'string' ? [{ type: 'text', text: content }] : content),
+    z.array(blockSchema, 'expected a string or an array of blocks'),
+  )
+}
+
+const toolUse = z
+  .looseObject({ type: z.string(), id: z.string(), name: z.string(), input: z.record(z.string(), z.unknown()) })
+  .transform(({ type: _, id, name, input, ...rest }): ToolCall => ({
+    ...rest,
+    id,
+    type: 'function',
+    function: { name, arguments: JSON.stringify(input) },
+  }))
+
+const toolResult = z
+  .looseObject({ type: z.string(), tool_use_id: z.string(), content: contentOf(partSchema).optional() })
+  .transform(({ type: _, tool_use_id, content = [], ...rest }): ChatMessage => ({
+    ...rest,
+    role: 'tool',
+    tool_call_id: tool_use_id,
+    content: joinParts(content),
+  }))
+
+const thinking = z.looseObject({ type: z.string(), thinking: z.string(), signature: z.string().optional() })
+const redactedThinking = z.looseObject({ type: z.string(), data: z.string() })
+
+/** A block of a message: https://platform.claude.com/docs/en/api/messages (`messages.content`) */
+export const pieceSchema = block.transform((value, context): Piece => {
+  switch (value.type) {
+    case 'thinking':
+      return { kind: 'thoughts', block: read(thinking, value, context) }
+    case 'redacted_thinking':
+      return { kind: 'thoughts', block: read(redactedThinking, value, context) }
+    case 'tool_use':
+      return { kind: 'call', call: read(toolUse, value, context) }
+    case 'tool_result':
+      return { kind: 'result', message: read(toolResult, value, context) }
+    default:
+      return { kind: 'part', part: readPart(value, context) }
+  }
+})
+
+function read<T>(schema: z.ZodType<T>, value: unknown, context: z.RefinementCtx): T {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  for (const { path, message } of parsed.error.issues) context.addIssue({ code: 'custom', path, message })
+  return z.NEVER
+}
+
+/** One plain text is said as every provider knows it. */
+export function joinParts(parts: ContentPart[]): string | ContentPart[] {
+  const [first] = parts
+  if (!first) return ''
+  const isPlain = parts.length === 1 && first.type === 'text' && Object.keys(first).length === 2
+  return isPlain && first.text !== undefined ? first.text : parts
+}

@@ -1,0 +1,50 @@
+import { isErrorCode, SluiceError } from '../errors.ts'
+import type { Done } from '../stream/events.ts'
+import type { RenderedError } from './protocol.ts'
+
+export interface ErrorObject {
+  type: string
+  message: string
+}
+
+/** https://platform.claude.com/docs/en/api/errors */
+export function renderError(error: SluiceError, requestId: string): RenderedError {
+  // What the upstream said of the request is said again; what it said of the gateway's key is not.
+  const { upstreamStatus = 0 } = error
+  const status = upstreamStatus >= 400 && error.code !== 'upstream_auth' ? upstreamStatus : error.status
+  return {
+    status,
+    type: 'application/json',
+    headers: { 'request-id': requestId, 'x-should-retry': String(error.retryable) },
+    body: { type: 'error', error: { type: errorType(status), message: error.message }, request_id: requestId },
+  }
+}
+
+/** What is told to a reader of a stream that has no good end. */
+export function failureOf({ finish_reason, error }: Done): ErrorObject {
+  if (!error) {
+    const message = finish_reason === 'cancelled' ? 'The stream was cancelled.' : 'The stream failed.'
+    return { type: 'api_error', message }
+  }
+  const { status } = new SluiceError(isErrorCode(error.code) ? error.code : 'internal_error', error.message)
+  return { type: errorType(status), message: error.message }
+}
+
+const TYPES: Partial<Record<number, string>> = {
+  401: 'authentication_error',
+  402: 'billing_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  408: 'timeout_error',
+  413: 'request_too_large',
+  429: 'rate_limit_error',
+  // The caller has gone or has stopped the stream: nothing was wrong with the request.
+  499: 'api_error',
+  503: 'overloaded_error',
+  504: 'timeout_error',
+  529: 'overloaded_error',
+}
+
+function errorType(status: number): string {
+  return TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error')
+}

@@ -1,0 +1,186 @@
+import type { Delta, Done, StreamEvent, ToolCallDelta } from '../stream/events.ts'
+import type { StreamInfo } from '../stream/stream-log.ts'
+import { failureOf, type ErrorObject } from './anthropic-errors.ts'
+import { isFields, toFields, type Fields } from './anthropic-fields.ts'
+import { NO_USAGE, toUsage } from './anthropic-usage.ts'
+
+/** An event of a Messages stream: https://platform.claude.com/docs/en/build-with-claude/streaming */
+export type MessageEvent =
+  | { type: 'message_start'; message: Fields }
+  | { type: 'content_block_start'; index: number; content_block: Fields }
+  | { type: 'content_block_delta'; index: number; delta: Fields }
+  | { type: 'content_block_stop'; index: number }
+  | { type: 'message_delta'; delta: Fields; usage: Fields }
+  | { type: 'message_stop' }
+  | { type: 'error'; error: ErrorObject }
+
+/** What an event of the stream depends on beside the event of the log. */
+export interface MessageState {
+  readonly info: StreamInfo
+  readonly started: boolean
+  /** What Anthropic's own `message_start` has said, when Anthropic is the provider. */
+  readonly own?: Fields | undefined
+  /** How many blocks have begun; the last of them is open when there is a type. */
+  readonly blocks: number
+  readonly open?: string | undefined
+  /** The block of each tool call. */
+  readonly calls: ReadonlyMap<number, number>
+  /** What the provider has said of the end. */
+  readonly end: Fields
+}
+
+export function initialState(info: StreamInfo): MessageState {
+  return { info, started: false, blocks: 0, calls: new Map(), end: {} }
+}
+
+/**
+ * The events that say what one event of a log says; what is in `extra` is told in `providers/anthropic-events.ts`.
+ * A delta continues the block that is open if it is of its kind, and begins one if not. Choices other than the first
+ * have no form here: who asks for several is refused.
+ */
+export function toMessageEvents(
+  event: StreamEvent,
+  state: MessageState,
+): { events: readonly MessageEvent[]; state: MessageState } {
+  const writer = new EventWriter(state)
+  switch (event.type) {
+    case 'delta':
+      if ((event.index ?? 0) === 0) writer.writeDelta(event)
+      break
+    case 'done':
+      writer.writeDone(event)
+  }
+  return writer
+}
+
+/** What a block is at its start when a delta implies it. */
+const EMPTY_BLOCKS = {
+  text: { type: 'text', text: '' },
+  thinking: { type: 'thinking', thinking: '', signature: '' },
+}
+
+class EventWriter {
+  readonly events: MessageEvent[] = []
+  state: MessageState
+
+  constructor(state: MessageState) {
+    this.state = state
+  }
+
+  writeDelta({ content, reasoning, refusal, tool_calls = [], extra = {} }: Delta): void {
+    if (!this.state.started) this.#start(extra)
+    const block = isFields(extra.content_block) ? extra.content_block : undefined
+    if (block && block.type !== 'tool_use') this.#open(block)
+    if (typeof extra.redacted_thinking === 'string')
+      this.#open({ type: 'redacted_thinking', data: extra.redacted_thinking })
+    if (reasoning) this.#write('thinking', { type: 'thinking_delta', thinking: reasoning })
+    if (typeof extra.signature === 'string')
+      this.#write('thinking', { type: 'signature_delta', signature: extra.signature })
+    if (content) this.#write('text', { type: 'text_delta', text: content })
+    if (refusal) this.#write('text', { type: 'text_delta', text: refusal })
+    if (isFields(extra.citation)) this.#write('text', { type: 'citations_delta', citation: extra.citation })
+    for (const call of tool_calls) this.#writeToolCall(call, block)
+    if (isFields(extra.content_block_delta) && this.state.open !== undefined)
+      this.#push(this.state.blocks - 1, extra.content_block_delta)
+    // Servers of another kind have stop reasons of their own.
+    if (this.state.own && (extra.stop_reason !== undefined || extra.message_delta !== undefined))
+      this.state = { ...this.state, end: extra }
+  }
+
+  writeDone(done: Done): void {
+    const outcome = outcomeOf(done)
+    if (typeof outcome !== 'string') {
+      // The open block stays open and nothing says that the message is over: no SDK takes it for a whole one.
+      this.events.push({ type: 'error', error: outcome })
+      return
+    }
+    if (!this.state.started) this.#start({})
+    this.#close()
+    const { own, calls, end } = this.state
+    const { delta, ...beside } = toFields(end.message_delta)
+    // OpenAI says `stop` when the call was the caller's choice.
+    const stop_reason = !own && outcome === 'end_turn' && calls.size > 0 ? 'tool_use' : outcome
+    this.events.push(
+      {
+        type: 'message_delta',
+        delta: {
+          stop_reason: end.stop_reason ?? stop_reason,
+          stop_sequence: end.stop_sequence ?? null,
+          ...(own?.stop_details === null && { stop_details: null }),
+          ...toFields(delta),
+        },
+        ...beside,
+        usage: toUsage(done.usage),
+      },
+      { type: 'message_stop' },
+    )
+  }
+
+  #start({ id, model, message_start }: Fields): void {
+    const own = isFields(message_start) ? message_start : undefined
+    const message = {
+      // Other providers have ids of their own kind.
+      id: own && typeof id === 'string' ? id : `msg_${this.state.info.id}`,
+      type: 'message',
+      role: 'assistant',
+      model: typeof model === 'string' ? model : this.state.info.model,
+      content: [],
+      stop_reason: null,
+      stop_sequence: null,
+      usage: NO_USAGE,
+      ...own,
+    }
+    this.state = { ...this.state, started: true, own }
+    this.events.push({ type: 'message_start', message })
+  }
+
+  #open(content_block: Fields): void {
+    this.#close()
+    const index = this.state.blocks
+    this.state = { ...this.state, blocks: index + 1, open: String(content_block.type) }
+    this.events.push({ type: 'content_block_start', index, content_block })
+  }
+
+  #close(): void {
+    if (this.state.open === undefined) return
+    this.events.push({ type: 'content_block_stop', index: this.state.blocks - 1 })
+    this.state = { ...this.state, open: undefined }
+  }
+
+  #write(type: keyof typeof EMPTY_BLOCKS, delta: Fields): void {
+    if (this.state.open !== type) this.#open(EMPTY_BLOCKS[type])
+    this.#push(this.state.blocks - 1, delta)
+  }
+
+  #push(index: number, delta: Fields): void {
+    this.events.push({ type: 'content_block_delta', index, delta })
+  }
+
+  /** Arguments of a call that is not the last go to its block all the same: SDKs add up by index. */
+  #writeToolCall({ index, id = '', function: called = {} }: ToolCallDelta, block: Fields | undefined): void {
+    let place = this.state.calls.get(index)
+    if (place === undefined) {
+      place = this.state.blocks
+      this.#open(block ?? { type: 'tool_use', id, name: called.name ?? '', input: {} })
+      this.state = { ...this.state, calls: new Map(this.state.calls).set(index, place) }
+    }
+    if (called.arguments) this.#push(place, { type: 'input_json_delta', partial_json: called.arguments })
+  }
+}
+
+/** The stop reason that says what the finish reason says, or the failure. */
+function outcomeOf(done: Done): string | ErrorObject {
+  switch (done.finish_reason) {
+    case 'stop':
+      return 'end_turn'
+    case 'length':
+      return 'max_tokens'
+    case 'tool_calls':
+      return 'tool_use'
+    case 'content_filter':
+      return 'refusal'
+    case 'cancelled':
+    case 'error':
+      return failureOf(done)
+  }
+}

@@ -1,0 +1,106 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { z } from 'zod'
+import { chatRequestSchema, type ChatInput } from '../chat-request.ts'
+import { invalidRequest, toFaults } from '../errors.ts'
+import { messageSchema, systemSchema } from './anthropic-turns.ts'
+import { toolChoiceSchema, toolSchema } from './anthropic-tools.ts'
+import type { ParsedRequest } from './protocol.ts'
+
+const own = {
+  model: z.string().min(1),
+  messages: z.array(messageSchema).min(1, 'at least one message is required'),
+  max_tokens: z.number().int().nonnegative(),
+  system: systemSchema.optional(),
+  stop_sequences: z.array(z.string()).optional(),
+  stream: z.boolean().optional(),
+  temperature: z.number().optional(),
+  top_p: z.number().optional(),
+  top_k: z.number().int().optional(),
+  thinking: z.looseObject({ type: z.string() }).optional(),
+  tools: z.array(toolSchema).optional(),
+  tool_choice: toolChoiceSchema.optional(),
+  metadata: z.looseObject({ user_id: z.string().nullish() }).optional(),
+  output_config: z
+    .looseObject({
+      effort: z.string().nullish(),
+      format: z.looseObject({ type: z.string(), schema: z.record(z.string(), z.unknown()).optional() }).nullish(),
+    })
+    .optional(),
+}
+
+/** Parameters that mean something to a provider, but nothing to the Messages API. */
+const foreign = Object.keys(chatRequestSchema.shape).filter((name) => !Object.hasOwn(own, name))
+
+const bodySchema = z.preprocess(
+  withoutNulls,
+  z.looseObject(own).superRefine((body, context) => {
+    for (const name of foreign)
+      if (name in body)
+        context.addIssue({ code: 'custom', path: [name], message: 'is not a parameter of the Messages API' })
+  }),
+)
+
+/** For every parameter that may be null, null is what happens without it. */
+function withoutNulls(body: unknown): unknown {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body
+  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
+}
+
+/**
+ * The body of `POST /v1/messages` as a chat request. What OpenAI has no name for stays under Anthropic's, so that
+ * the `anthropic` provider can say it again.
+ *
+ * @throws SluiceError `invalid_request` with every fault, each with its path in this body
+ * https://platform.claude.com/docs/en/api/messages
+ */
+export function parseMessages(body: unknown, headers: IncomingHttpHeaders): ParsedRequest {
+  const parsed = bodySchema.safeParse(body)
+  if (!parsed.success) throw invalidRequest(toFaults(parsed.error.issues))
+  return { input: toInput(parsed.data), stream: parsed.data.stream ?? false, forward: toForward(headers) }
+}
+
+type Body = z.infer<typeof bodySchema>
+
+function toInput(body: Body): ChatInput {
+  const { stream: _, messages, system, stop_sequences, tools, tool_choice, metadata, output_config, ...rest } = body
+  return {
+    ...rest,
+    messages: [...(system === undefined ? [] : [system]), ...messages.flat()],
+    ...(stop_sequences && { stop: stop_sequences }),
+    ...(tools && { tools }),
+    ...tool_choice,
+    ...toUser(metadata),
+    ...toOutput(output_config),
+  }
+}
+
+function toUser(metadata: Body['metadata']): Partial<ChatInput> {
+  const { user_id, ...rest } = metadata ?? {}
+  return {
+    ...(typeof user_id === 'string' && { user: user_id }),
+    ...(Object.keys(rest).length > 0 && { metadata: rest }),
+  }
+}
+
+function toOutput(output_config: Body['output_config']): Partial<ChatInput> {
+  const { effort, format, ...rest } = output_config ?? {}
+  const { schema } = format ?? {}
+  const kept = { ...rest, ...(format && !schema && { format }) }
+  return {
+    ...(typeof effort === 'string' && { reasoning_effort: effort }),
+    // OpenAI wants a name, of which the model sees little and the caller nothing.
+    ...(schema && { response_format: { type: 'json_schema', json_schema: { name: 'answer', schema, strict: true } } }),
+    ...(Object.keys(kept).length > 0 && { output_config: kept }),
+  }
+}
+
+const FORWARDED = ['anthropic-version', 'anthropic-beta']
+
+function toForward(headers: IncomingHttpHeaders): Record<string, string> {
+  const forward: Record<string, string> = {}
+  for (const name of FORWARDED) {
+    const value = headers[name]
+    if (typeof value === 'string') forward[name] = value
+  }
+  return forward
+}

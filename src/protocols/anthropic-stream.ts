@@ -1,0 +1,32 @@
+import { encodeEvent } from '../sse/encode.ts'
+import type { Batch, StreamInfo } from '../stream/stream-log.ts'
+import { initialState, toMessageEvents, type MessageState } from './anthropic-events.ts'
+import type { Encoded, Encoder } from './protocol.ts'
+
+/** The frames of a Messages stream, each named as the type in its data. */
+export function messageEncoder(info: StreamInfo): Encoder {
+  return new MessageEncoder(initialState(info))
+}
+
+class MessageEncoder implements Encoder {
+  readonly #state: MessageState
+
+  constructor(state: MessageState) {
+    this.#state = state
+  }
+
+  encode(batch: Batch): Encoded {
+    let state = this.#state
+    let text = ''
+    let frames = 0
+    for (const { seq, event } of batch.events) {
+      const step = toMessageEvents(event, state)
+      state = step.state
+      frames += step.events.length
+      // Only the last frame of an event has its seq: a reader never resumes in the middle of one.
+      for (const [i, data] of step.events.entries())
+        text += encodeEvent({ id: i === step.events.length - 1 ? seq : undefined, event: data.type, data })
+    }
+    return { text, frames, next: new MessageEncoder(state) }
+  }
+}

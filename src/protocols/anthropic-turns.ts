@@ -1,0 +1,64 @@
+import { z } from 'zod'
+import type { ChatMessage } from '../chat-request.ts'
+import { contentOf, joinParts, partSchema, pieceSchema, type Piece } from './anthropic-blocks.ts'
+
+/** The kinds of block that each role may have, in the order in which a message of a chat request has them. */
+const KINDS = {
+  user: ['part', 'result'],
+  assistant: ['thoughts', 'part', 'call'],
+  system: ['part'],
+} as const satisfies Record<string, Piece['kind'][]>
+
+type Role = keyof typeof KINDS
+
+/**
+ * One message, as one or more of a chat request that say the same in the same order: each result of a tool is a
+ * message of its own, and a block that comes later than its place begins another. The provider puts them together.
+ */
+export const messageSchema = z
+  .looseObject({ role: z.enum(['user', 'assistant', 'system']), content: contentOf(pieceSchema) })
+  .superRefine(({ role, content }, context) => {
+    for (const [i, { kind }] of content.entries())
+      if (placeOf(role, kind) === -1)
+        context.addIssue({ code: 'custom', path: ['content', i, 'type'], message: `is not for the role "${role}"` })
+  })
+  .transform(({ role, content, ...rest }): ChatMessage[] =>
+    splitContent(role, content).map((pieces, i) => ({ ...toMessage(role, pieces), ...(i === 0 && rest) })),
+  )
+
+/** The `system` parameter, as the message that a chat request begins with. */
+export const systemSchema = contentOf(partSchema).transform((parts): ChatMessage => ({
+  role: 'system',
+  content: joinParts(parts),
+}))
+
+function placeOf(role: Role, kind: Piece['kind']): number {
+  const kinds: readonly Piece['kind'][] = KINDS[role]
+  return kinds.indexOf(kind)
+}
+
+function splitContent(role: Role, content: Piece[]): Piece[][] {
+  let current: Piece[] = []
+  const messages = [current]
+  for (const piece of content) {
+    const previous = current.at(-1)
+    if (previous && (piece.kind === 'result' || placeOf(role, piece.kind) < placeOf(role, previous.kind)))
+      messages.push((current = []))
+    current.push(piece)
+  }
+  return messages
+}
+
+function toMessage(role: Role, pieces: Piece[]): ChatMessage {
+  const [first] = pieces
+  if (first?.kind === 'result') return first.message
+  const parts = pieces.flatMap((piece) => (piece.kind === 'part' ? [piece.part] : []))
+  const thinking_blocks = pieces.flatMap((piece) => (piece.kind === 'thoughts' ? [piece.block] : []))
+  const tool_calls = pieces.flatMap((piece) => (piece.kind === 'call' ? [piece.call] : []))
+  return {
+    role,
+    content: parts.length === 0 && role === 'assistant' ? null : joinParts(parts),
+    ...(thinking_blocks.length > 0 && { thinking_blocks }),
+    ...(tool_calls.length > 0 && { tool_calls }),
+  }
+}

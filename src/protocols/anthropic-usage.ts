@@ -1,0 +1,28 @@
+import type { Usage } from '../stream/events.ts'
+import { toFields, type Fields } from './anthropic-fields.ts'
+
+/** The counts before anything is known of them. */
+export const NO_USAGE: Fields = { input_tokens: 0, output_tokens: 0 }
+
+/**
+ * Counts in Anthropic's names, where what the prompt cache gave or took is apart from the other input, and details
+ * that have no name in OpenAI's as the provider gave them. https://platform.claude.com/docs/en/api/messages (`usage`)
+ */
+export function toUsage(usage: Usage | undefined): Fields {
+  if (!usage) return NO_USAGE
+  const { prompt_tokens, completion_tokens, total_tokens: _, ...details } = usage
+  const { prompt_tokens_details, completion_tokens_details, ...own } = details
+  const cached = toCount(own.cache_read_input_tokens ?? toFields(prompt_tokens_details).cached_tokens)
+  const reasoning = toCount(toFields(completion_tokens_details).reasoning_tokens)
+  return {
+    input_tokens: Math.max(0, prompt_tokens - toCount(own.cache_creation_input_tokens) - cached),
+    output_tokens: completion_tokens,
+    ...(cached > 0 && { cache_read_input_tokens: cached }),
+    ...(reasoning > 0 && { output_tokens_details: { thinking_tokens: reasoning } }),
+    ...own,
+  }
+}
+
+function toCount(value: unknown): number {
+  return typeof value === 'number' ? value : 0
+}

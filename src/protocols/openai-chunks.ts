@@ -1,0 +1,164 @@
+import type { Delta, Done, SequencedEvent } from '../stream/events.ts'
+import type { StreamInfo } from '../stream/stream-log.ts'
+
+/** `chat.completion.chunk`: https://platform.openai.com/docs/api-reference/chat-streaming/streaming */
+export interface Chunk extends ChunkHead {
+  choices: ChunkChoice[]
+}
+
+/** The fields that every chunk begins with. */
+export interface ChunkHead {
+  id: string
+  object: 'chat.completion.chunk'
+  created: number
+  model: string
+  [field: string]: unknown
+}
+
+export interface ChunkChoice {
+  index: number
+  delta: Record<string, unknown>
+  finish_reason: string | null
+  [field: string]: unknown
+}
+
+/** What is sent for one event: chunks, and at the end perhaps an error instead of a last one. */
+export interface EventChunks {
+  seq: number
+  chunks: Chunk[]
+  done?: Done
+}
+
+/** What a chunk depends on beside its event. */
+export interface ChunkState {
+  readonly head: ChunkHead
+  /** Choices that have been introduced with a role, and those that have been finished. */
+  readonly begun: readonly number[]
+  readonly finished: readonly number[]
+  readonly includeUsage: boolean
+}
+
+/** Fields that OpenAI repeats on every chunk. */
+const HEAD_FIELDS = new Set(['id', 'created', 'model', 'system_fingerprint', 'service_tier'])
+
+/** Fields that providers put on a chunk or on a choice; whatever else is in `extra` belongs to the delta. */
+const CHUNK_FIELDS = new Set(['prompt_filter_results', 'x_groq', 'citations', 'search_results', 'provider'])
+const CHOICE_FIELDS = new Set([
+  'logprobs',
+  'finish_reason',
+  'native_finish_reason',
+  'stop_reason',
+  'content_filter_results',
+  'content_filter_offsets',
+  'token_ids',
+])
+
+export function initialState({ id, created, model, labels }: StreamInfo): ChunkState {
+  return {
+    head: { id: `chatcmpl-${id}`, object: 'chat.completion.chunk', created: Math.floor(created / 1000), model },
+    begun: [],
+    finished: [],
+    includeUsage: labels?.include_usage === 'true',
+  }
+}
+
+/** The chunks that say what these events say. */
+export function toChunks(
+  events: readonly SequencedEvent[],
+  state: ChunkState,
+): { eventChunks: EventChunks[]; state: ChunkState } {
+  const eventChunks: EventChunks[] = []
+  for (const { seq, event } of events) {
+    const writer = new ChunkWriter(state)
+    switch (event.type) {
+      case 'delta':
+        writer.writeDelta(event)
+        eventChunks.push({ seq, chunks: writer.chunks })
+        break
+      case 'done':
+        writer.writeDone(event)
+        eventChunks.push({ seq, chunks: writer.chunks, done: event })
+    }
+    state = writer.state
+  }
+  return { eventChunks, state }
+}
+
+/** Whether a stream that ended so is an answer. */
+export function isAnswer({ finish_reason }: Done): boolean {
+  return finish_reason !== 'error' && finish_reason !== 'cancelled'
+}
+
+class ChunkWriter {
+  readonly chunks: Chunk[] = []
+  state: ChunkState
+
+  constructor(state: ChunkState) {
+    this.state = state
+  }
+
+  writeDelta({ index = 0, role, content, reasoning, refusal, tool_calls, extra }: Delta): void {
+    const { head, once, choice, rest } = sortExtra(extra)
+    if (head) this.state = { ...this.state, head: { ...this.state.head, ...head } }
+    const delta: Record<string, unknown> = {}
+    // OpenAI introduces a choice with its role alone, or with the start of its first tool call.
+    if (
+      !this.state.begun.includes(index) &&
+      (role || content || reasoning || refusal || tool_calls || choice || rest)
+    ) {
+      this.state = { ...this.state, begun: [...this.state.begun, index] }
+      if (tool_calls) Object.assign(delta, { role: 'assistant', content: null })
+      else this.#push(index, { role: 'assistant', content: '' })
+    }
+    if (content) delta.content = content
+    if (reasoning) delta.reasoning_content = reasoning
+    if (refusal) delta.refusal = refusal
+    if (tool_calls) delta.tool_calls = tool_calls.map(({ extra: carried, ...call }) => ({ ...call, ...carried }))
+    Object.assign(delta, rest)
+    if (Object.keys(delta).length > 0 || choice) this.#push(index, delta, choice, once)
+    else if (once) this.chunks.push({ ...this.#head(), ...once, choices: [] })
+    if (choice?.finish_reason !== undefined) this.state = { ...this.state, finished: [...this.state.finished, index] }
+  }
+
+  writeDone(done: Done): void {
+    if (!isAnswer(done)) return
+    if (this.state.begun.length === 0) this.writeDelta({ type: 'delta', role: 'assistant' })
+    for (const index of this.state.begun)
+      if (!this.state.finished.includes(index)) this.#push(index, {}, { finish_reason: done.finish_reason })
+    if (this.state.includeUsage && done.usage) this.chunks.push({ ...this.#head(), choices: [], usage: done.usage })
+  }
+
+  #push(index: number, delta: Record<string, unknown>, choice?: Record<string, unknown>, once?: object): void {
+    this.chunks.push({ ...this.#head(), ...once, choices: [{ index, delta, finish_reason: null, ...choice }] })
+  }
+
+  #head(): ChunkHead {
+    return this.state.includeUsage ? { ...this.state.head, usage: null } : this.state.head
+  }
+}
+
+type Fields = Record<string, unknown>
+
+interface SortedExtra {
+  head?: Fields
+  once?: Fields
+  choice?: Fields
+  rest?: Fields
+}
+
+/** Puts carried fields back where they came from. */
+function sortExtra(extra: Fields | undefined): SortedExtra {
+  const sorted: SortedExtra = {}
+  for (const [name, value] of Object.entries(extra ?? {})) {
+    const place = HEAD_FIELDS.has(name)
+      ? 'head'
+      : CHUNK_FIELDS.has(name)
+        ? 'once'
+        : CHOICE_FIELDS.has(name)
+          ? 'choice'
+          : 'rest'
+    const fields = (sorted[place] ??= {})
+    fields[name] = value
+  }
+  return sorted
+}

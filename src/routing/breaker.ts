@@ -1,0 +1,124 @@
+/** A cooldown doubles with each probe that fails, up to this. */
+const LONGEST_COOLDOWN_MS = 5 * 60_000
+
+export interface BreakerOptions {
+  /** Failures in a row that open it. */
+  failures: number
+  /** How long it stays open at first, in milliseconds. */
+  cooldownMs: number
+  /** Milliseconds of a clock that never goes back. */
+  now?: () => number
+}
+
+/**
+ * Leave to make one attempt. Its holder says what came of it: `answered`, if it was, and then one of the others. What
+ * is said after the breaker has opened or closed for another reason is not heard: it speaks of a time gone by.
+ */
+export interface Permit {
+  /** The first token has come. A probe need not wait for the last: this closes the breaker. */
+  answered(): void
+  succeeded(): void
+  /** In a way that speaks against the target. */
+  failed(): void
+  /** In a way that says nothing of the target. */
+  released(): void
+}
+
+/**
+ * A circuit breaker for one target.
+ *
+ * - closed: every attempt may go; failures in a row open it.
+ * - open: none may, until the cooldown is over.
+ * - half-open: one attempt probes the target; its answer closes the breaker, its failure opens it for twice as long.
+ */
+export class Breaker {
+  readonly #failures: number
+  readonly #firstCooldownMs: number
+  readonly #now: () => number
+  #state: 'closed' | 'open' | 'half-open' = 'closed'
+  /** Changes with the state, so that permits of an earlier time are known. */
+  #epoch = 0
+  /** Failures without a token since the last token … */
+  #unanswered = 0
+  /** … and after one since the last success. Apart, for a long stream's success is told long after its token. */
+  #broken = 0
+  #cooldownMs: number
+  #openUntil = 0
+
+  constructor({ failures, cooldownMs, now = () => performance.now() }: BreakerOptions) {
+    this.#failures = failures
+    this.#firstCooldownMs = cooldownMs
+    this.#cooldownMs = cooldownMs
+    this.#now = now
+  }
+
+  get closed(): boolean {
+    return this.#state === 'closed'
+  }
+
+  /** Seconds until an attempt may make sense, 0 when closed. */
+  get retryAfter(): number {
+    if (this.#state === 'closed') return 0
+    return Math.max(1, Math.ceil((this.#openUntil - this.#now()) / 1000))
+  }
+
+  /** Leave for one attempt, if there is any now. */
+  enter(): Permit | undefined {
+    if (this.#state === 'half-open') return undefined
+    if (this.#state === 'open') {
+      if (this.#now() < this.#openUntil) return undefined
+      this.#become('half-open')
+    }
+    return this.#permit()
+  }
+
+  #permit(): Permit {
+    let epoch = this.#epoch
+    let answered = false
+    const heard = (): boolean => epoch === this.#epoch
+    return {
+      answered: () => {
+        if (!heard()) return
+        answered = true
+        this.#close()
+        this.#unanswered = 0
+        epoch = this.#epoch
+      },
+      succeeded: () => {
+        if (!heard()) return
+        this.#close()
+        this.#unanswered = 0
+        this.#broken = 0
+      },
+      failed: () => {
+        if (!heard()) return
+        if (answered) this.#broken += 1
+        else this.#unanswered += 1
+        if (this.#state === 'half-open' || this.#unanswered + this.#broken >= this.#failures) this.#open()
+      },
+      released: () => {
+        // The cooldown is over already: the next one to come probes.
+        if (heard() && this.#state === 'half-open') this.#become('open')
+      },
+    }
+  }
+
+  #open(): void {
+    this.#become('open')
+    this.#openUntil = this.#now() + this.#cooldownMs
+    this.#cooldownMs = Math.max(this.#firstCooldownMs, Math.min(2 * this.#cooldownMs, LONGEST_COOLDOWN_MS))
+  }
+
+  #close(): void {
+    if (this.#state === 'closed') return
+    this.#become('closed')
+    this.#cooldownMs = this.#firstCooldownMs
+    this.#unanswered = 0
+    this.#broken = 0
+  }
+
+  #become(state: 'closed' | 'open' | 'half-open'): void {
+    this.#state = state
+    this.#epoch += 1
+  }
+}

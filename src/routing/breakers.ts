@@ -1,0 +1,32 @@
+import { Breaker, type BreakerOptions } from './breaker.ts'
+
+/** Clients may invent models where a name may hold anything, so what is remembered of them is bounded. */
+const MAX_BREAKERS = 1024
+
+/** The breakers of all targets. */
+export class Breakers {
+  readonly #options: BreakerOptions
+  readonly #breakers = new Map<string, { provider: string; breaker: Breaker }>()
+
+  constructor(options: BreakerOptions) {
+    this.#options = options
+  }
+
+  of(provider: string, model: string): Breaker {
+    const target = `${provider}/${model}`
+    const entry = this.#breakers.get(target) ?? { provider, breaker: new Breaker(this.#options) }
+    // A Map keeps the order of insertion, so the first is the one that was asked for longest ago.
+    this.#breakers.delete(target)
+    this.#breakers.set(target, entry)
+    const [oldest] = this.#breakers.keys()
+    if (oldest !== undefined && this.#breakers.size > MAX_BREAKERS) this.#breakers.delete(oldest)
+    return entry.breaker
+  }
+
+  /** How many of a provider's are not closed. */
+  countOpen(provider: string): number {
+    let count = 0
+    for (const each of this.#breakers.values()) if (each.provider === provider && !each.breaker.closed) count += 1
+    return count
+  }
+}

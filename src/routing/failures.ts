@@ -1,0 +1,31 @@
+import { isErrorCode, SluiceError } from '../errors.ts'
+import type { Done } from '../stream/events.ts'
+
+/** A failure by its code, whatever was thrown. */
+export function toError(thrown: unknown): SluiceError {
+  if (thrown instanceof SluiceError) return thrown
+  return new SluiceError('provider_failed', 'The provider failed.', { cause: thrown })
+}
+
+/** The failure that a provider's `done` tells of, if it does. */
+export function errorOf({ finish_reason, error }: Done): SluiceError | undefined {
+  if (finish_reason !== 'error') return undefined
+  if (!error) return new SluiceError('provider_failed', 'The provider failed.')
+  const { code, message, retryable } = error
+  return new SluiceError(isErrorCode(code) ? code : 'provider_failed', message, { retryable })
+}
+
+/** Nobody else would answer this request either. */
+export function isRequestsFault({ code }: SluiceError): boolean {
+  return code === 'upstream_rejected' || code === 'invalid_request'
+}
+
+/** Another key may do better: this one is wrong, may not, or has been used too much. */
+export function isKeysFault({ code }: SluiceError): boolean {
+  return code === 'upstream_auth' || code === 'upstream_rate_limited'
+}
+
+/** Other requests to the same target are likely to fail as well. */
+export function isTargetsFault(error: SluiceError): boolean {
+  return error.retryable || isKeysFault(error)
+}

@@ -1,0 +1,63 @@
+import { SluiceError } from '../errors.ts'
+import type { Timeouts } from './target.ts'
+
+/**
+ * Watches one attempt's clock: the time to its first token, each silence after that, and the whole.
+ *
+ * One timer, that looks when it fires how long the silence has really been and sleeps on: a token costs it two
+ * assignments. Time in which nobody waits for the provider is not the provider's silence.
+ */
+export class Patience {
+  readonly #timeouts: Timeouts
+  readonly #onTimeout: (error: SluiceError) => void
+  readonly #startedAt = performance.now()
+  #answered = false
+  /** When the wait began that goes on; undefined when nobody waits. */
+  #waitingSince: number | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  /** @param onTimeout called once, with what to tell the reader */
+  constructor(timeouts: Timeouts, onTimeout: (error: SluiceError) => void) {
+    this.#timeouts = timeouts
+    this.#onTimeout = onTimeout
+    this.#arm()
+  }
+
+  /** The provider is waited for from now on. */
+  wait(): void {
+    this.#waitingSince = performance.now()
+  }
+
+  /** Something came. */
+  rest(): void {
+    this.#waitingSince = undefined
+  }
+
+  /** The first token came. */
+  answered(): void {
+    this.#answered = true
+    this.#arm()
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer)
+    const { firstTokenTimeoutMs, idleTimeoutMs, totalTimeoutMs = Infinity } = this.#timeouts
+    const now = performance.now()
+    const silent = this.#answered
+      ? idleTimeoutMs - (now - (this.#waitingSince ?? now))
+      : firstTokenTimeoutMs - (now - this.#startedAt)
+    const total = totalTimeoutMs - (now - this.#startedAt)
+    if (total <= 0) this.#onTimeout(timeout(`The answer took longer than ${totalTimeoutMs} ms.`))
+    else if (silent > 0) this.#timer = setTimeout(() => this.#arm(), Math.min(silent, total))
+    else if (this.#answered) this.#onTimeout(timeout(`The provider was silent for ${idleTimeoutMs} ms.`))
+    else this.#onTimeout(timeout(`The provider sent no token within ${firstTokenTimeoutMs} ms.`))
+  }
+}
+
+function timeout(message: string): SluiceError {
+  return new SluiceError('upstream_timeout', message)
+}

@@ -1,0 +1,114 @@
+import type { ChatInput } from '../chat-request.ts'
+import { SluiceError, type ErrorCode } from '../errors.ts'
+import type { StreamEvent } from '../stream/events.ts'
+import type { Produced } from '../stream/generation.ts'
+import type { Answer } from '../stream/stream-log.ts'
+import { Attempt } from './attempt.ts'
+import { pause as wait, retryDelay, type Pause } from './backoff.ts'
+import { isKeysFault, isRequestsFault, toError } from './failures.ts'
+import { KeyRing } from './keys.ts'
+import type { RoutingObserver } from './observer.ts'
+import type { Plan, Target } from './target.ts'
+import type { Random } from './weights.ts'
+
+export interface RunContext {
+  /** Ends everything at once, waits included. */
+  signal: AbortSignal
+  streamId: string
+  /** Of the client's request, for providers of the same protocol. */
+  headers?: Readonly<Record<string, string>> | undefined
+  /**
+   * Called once, before the first event: who answers, and how many attempts over all targets it took. When all have
+   * failed: the last that was tried, before the error is thrown; the first of the plan when none may be tried. Not
+   * called when `signal` is aborted before that.
+   */
+  onAnswer?: ((answer: Answer) => void) | undefined
+  observer?: RoutingObserver | undefined
+  /** For tests. */
+  pause?: Pause
+  random?: Random
+}
+
+/**
+ * Runs the targets of a plan until one answers, and then that one to its end. Until its first token a target may be
+ * tried again or be left for the next; from then on nothing is started again, and its errors are the caller's.
+ *
+ * @throws SluiceError (or whatever the last provider threw), or the signal's reason
+ */
+export async function* runPlan(
+  plan: Plan,
+  input: ChatInput,
+  context: RunContext,
+): AsyncGenerator<Produced, void, void> {
+  const { attempt, attempts, events } = await findAnswer(plan, input, context)
+  try {
+    tell(context, attempt.target, attempts)
+    yield events
+    while (!attempt.ended) yield await attempt.read()
+  } catch (error) {
+    attempt.finish(error)
+    throw error
+  } finally {
+    attempt.finish()
+  }
+}
+
+/** An attempt that has its first token. */
+interface Answered {
+  attempt: Attempt
+  /** How many attempts there were, with this one. */
+  attempts: number
+  /** What it has produced. */
+  events: StreamEvent[]
+}
+
+async function findAnswer({ targets }: Plan, input: ChatInput, context: RunContext): Promise<Answered> {
+  const { signal, streamId, headers, observer, pause = wait, random = Math.random } = context
+  const keys = new KeyRing(random)
+  let attempts = 0
+  let last: { target: Target; failure: unknown } | undefined
+
+  for (const target of targets) {
+    let reason: ErrorCode | undefined
+    for (let retry = 0; ; retry++) {
+      signal.throwIfAborted()
+      const permit = target.breaker.enter()
+      if (!permit) break
+      if (reason) observer?.retried(target, reason)
+      attempts += 1
+      const key = keys.draw(target.keys)
+      const attempt = new Attempt(target, permit, { signal, streamId, apiKey: key?.key, headers, observer })
+      try {
+        return { attempt, attempts, events: await attempt.open(input) }
+      } catch (failure) {
+        attempt.finish(failure)
+        signal.throwIfAborted()
+        last = { target, failure }
+      }
+      const error = toError(last.failure)
+      if (isRequestsFault(error)) {
+        tell(context, target, attempts)
+        throw last.failure
+      }
+      if (key && isKeysFault(error)) keys.refuse(key)
+      if (retry >= target.retries || !target.breaker.closed) break
+      // Another key is another customer, whom nobody asked to wait.
+      const delay = isKeysFault(error) && keys.hasFresh(target.keys) ? 0 : retryDelay(retry, error, random)
+      if (delay === undefined) break
+      reason = error.code
+      await pause(delay, signal)
+    }
+  }
+  tell(context, last?.target ?? targets[0], attempts)
+  throw last ? last.failure : allOpen(targets)
+}
+
+function tell({ onAnswer }: RunContext, { provider, model }: Target, attempts: number): void {
+  onAnswer?.({ provider: provider.name, model, attempts })
+}
+
+function allOpen(targets: readonly Target[]): SluiceError {
+  return new SluiceError('upstream_unavailable', 'The upstream has failed too often, and is left alone for a while.', {
+    retryAfter: Math.min(...targets.map(({ breaker }) => breaker.retryAfter)),
+  })
+}

@@ -1,0 +1,68 @@
+import { expect, it } from 'vitest'
+import { startGateway } from '../support/gateway.ts'
+import { startNginx } from '../support/nginx.ts'
+import { describeWith } from '../support/programs.ts'
+import { chat, resume } from '../support/reader.ts'
+import { ScriptedProvider } from '../support/scripted-provider.ts'
+
+describeWith('nginx', 'behind nginx with its default settings', (program) => {
+  // It speaks 1.0 unless it is told otherwise, and then holds back what is not marked as unbuffered.
+  it.each(['1.0', '1.1'])('brings every token as soon as it is there, over HTTP/%s', async (httpVersion) => {
+    const provider = new ScriptedProvider()
+    const gateway = await startGateway({}, { providers: [provider] })
+    const url = await startNginx(program, gateway.url, { httpVersion })
+    const reader = await chat(url, { model: 'scripted' })
+    const run = await provider.nextRun()
+    // A proxy that held anything back would wait for more, and no more comes until this has been seen.
+    for (let count = 1; count <= 50; count++) {
+      run.text(`${count} `)
+      await reader.until(({ messages }) => messages.length === count)
+    }
+    run.done()
+    await reader.end()
+    expect(reader.ids).toStrictEqual(Array.from({ length: 51 }, (_, index) => index + 1))
+    expect(reader.dones).toMatchObject([{ finish_reason: 'stop' }])
+    expect(reader.headers['cache-control']).toBe('no-cache, no-transform')
+  })
+
+  it('lets a reader resume, and stops one that has it all', async () => {
+    const provider = new ScriptedProvider()
+    const gateway = await startGateway({}, { providers: [provider] })
+    const url = await startNginx(program, gateway.url)
+    const first = await chat(url, { model: 'scripted' })
+    const run = await provider.nextRun()
+    run.text('one ')
+    await first.until(({ text }) => text === 'one ')
+    first.cut()
+    run.text('two')
+    run.done()
+    const second = await (await resume(url, first.id, 1)).end()
+    expect(second.text).toBe('two')
+    expect((await resume(url, first.id, 3)).status).toBe(204)
+  })
+
+  it('keeps a stream that is silent for longer than its read timeout of 60 s', { timeout: 120_000 }, async () => {
+    const gateway = await startGateway()
+    const url = await startNginx(program, gateway.url)
+    const reader = await chat(url, { mock: { text: 'before after', interval_ms: 0, stall_at: 1, stall_ms: 70_000 } })
+    await reader.end()
+    expect(reader.text).toBe('before after')
+    expect(reader.dones).toMatchObject([{ finish_reason: 'stop' }])
+    expect(reader.complete).toBe(true)
+    expect(reader.comments).toContain('heartbeat')
+  })
+
+  it('tells the gateway when a reader leaves', async () => {
+    const provider = new ScriptedProvider()
+    const gateway = await startGateway({ resumeWindowMs: 0 }, { providers: [provider] })
+    const url = await startNginx(program, gateway.url)
+    const reader = await chat(url, { model: 'scripted' })
+    const run = await provider.nextRun()
+    run.text('one ')
+    await reader.until(({ text }) => text === 'one ')
+    expect(await gateway.metric('sluice_connections_open{protocol="native"}')).toBe(1)
+    reader.cut()
+    await run.aborted
+    expect(await gateway.metric('sluice_connections_open{protocol="native"}')).toBe(0)
+  })
+})

@@ -1,0 +1,28 @@
+import { chromium, type Page } from 'playwright-core'
+import { onTestFinished } from 'vitest'
+import { Journal } from './cutting-proxy.ts'
+
+/** Those that keep it from asking the network for anything but the page. */
+const ARGUMENTS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+/** A browser of its own at a page whose scripts call `report(…)` to tell the test something. */
+export async function openPage<Report>(
+  executablePath: string,
+  url: string,
+): Promise<{ page: Page; reports: Journal<Report> }> {
+  const browser = await chromium.launch({ executablePath, args: ARGUMENTS })
+  onTestFinished(() => browser.close())
+  const page = await browser.newPage()
+  const reports = new Journal<Report>()
+  await page.exposeFunction('report', (entry: Report) => reports.add(entry))
+  await page.goto(url)
+  return { page, reports }
+}

@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+import { Journal } from './cutting-proxy.ts'
+
+/** The checkout. */
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+export interface SluiceOptions {
+  args?: string[]
+  /** All that the process finds in its environment, beside the path and a free port. */
+  env?: Record<string, string>
+  /** Where it runs; an empty folder by default, so that no `sluice.yaml` is found. */
+  cwd?: string
+}
+
+export interface SluiceProcess {
+  /** Its log, parsed. */
+  lines: Journal<Record<string, unknown>>
+  /** Everything it has written, to either output. */
+  output(): { stdout: string; stderr: string }
+  kill(signal: 'SIGTERM' | 'SIGINT'): void
+  /** The exit code, or the signal that ended it, when all it wrote has been read. */
+  exited: Promise<number | string>
+}
+
+/** Starts the built program; ended with the test if it has not ended by then. */
+export async function spawnSluice({ args = [], env = {}, cwd }: SluiceOptions = {}): Promise<SluiceProcess> {
+  const child = spawn(process.execPath, [join(ROOT, 'dist/src/main.js'), ...args], {
+    cwd: cwd ?? (await makeFolder()),
+    env: { PATH: process.env.PATH, PORT: '0', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const lines = new Journal<Record<string, unknown>>()
+  const output = { stdout: '', stderr: '' }
+  let unfinished = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output.stdout += text
+    const parts = (unfinished + text).split('\n')
+    unfinished = parts.pop() ?? ''
+    for (const part of parts) if (part.startsWith('{')) lines.add(JSON.parse(part))
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    output.stderr += text
+  })
+  const exited = new Promise<number | string>((resolve) =>
+    child.on('close', (code, signal) => resolve(code ?? signal ?? 'unknown')),
+  )
+  onTestFinished(async () => {
+    child.kill('SIGKILL')
+    await exited
+  })
+  return { lines, output: () => output, kill: (signal) => void child.kill(signal), exited }
+}
+
+/** Starts the built program, and waits until it listens. */
+export async function startSluice(options?: SluiceOptions): Promise<SluiceProcess & { url: string }> {
+  const sluice = await spawnSluice(options)
+  const line = await Promise.race([
+    logged(sluice, 'listening'),
+    sluice.exited.then((code) => Promise.reject(new Error(`It ended with ${code}: ${sluice.output().stderr}`))),
+  ])
+  return { ...sluice, url: String(line.url) }
+}
+
+/** Waits for the log line that says this. */
+export async function logged({ lines }: SluiceProcess, message: string): Promise<Record<string, unknown>> {
+  const find = (entries: readonly Record<string, unknown>[]) => entries.find(({ msg }) => msg === message)
+  return find(await lines.until((entries) => find(entries) !== undefined))!
+}
+
+/** A folder for one test, with these files in it. */
+export async function makeFolder(files: Record<string, string> = {}): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-test-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  await Promise.all(Object.entries(files).map(([name, text]) => writeFile(join(folder, name), text)))
+  return folder
+}

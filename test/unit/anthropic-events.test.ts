@@ -1,0 +1,253 @@
+import { describe, expect, it } from 'vitest'
+import { MessageReader } from '../../providers/anthropic-events.ts'
+import { ProviderError, type Delta, type Done, type StreamEvent } from '../../providers/provider.ts'
+import { checkEvent } from '../../src/stream/check-event.ts'
+import { answers, eventsOf } from './anthropic-recordings.ts'
+
+function read(...events: unknown[]): Delta[] {
+  const reader = new MessageReader()
+  return events.flatMap((event) => reader.read(typeof event === 'string' ? event : JSON.stringify(event)))
+}
+
+function endOf(...events: unknown[]): StreamEvent[] {
+  const reader = new MessageReader()
+  for (const event of events) reader.read(JSON.stringify(event))
+  return reader.end()
+}
+
+function doneOf(name: string): Done {
+  const done = eventsOf(name).at(-1)
+  if (done?.type !== 'done') throw new Error('no done')
+  return done
+}
+
+/** The deltas of a recording, less the first, which begins the message. */
+function deltasOf(name: string): StreamEvent[] {
+  return eventsOf(name).slice(1, -1)
+}
+
+const start = (content_block: unknown, index = 0) => ({ type: 'content_block_start', index, content_block })
+const delta = (fields: unknown, index = 0) => ({ type: 'content_block_delta', index, delta: fields })
+const stop = (index = 0) => ({ type: 'content_block_stop', index })
+const end = (stop_reason: string, more: object = {}) => ({
+  type: 'message_delta',
+  delta: { stop_reason, stop_sequence: null, ...more },
+  usage: { output_tokens: 3 },
+})
+
+function codeOf(act: () => unknown): unknown {
+  try {
+    act()
+  } catch (error) {
+    return error instanceof ProviderError && { code: error.code, retryable: error.retryable, message: error.message }
+  }
+  return 'nothing was thrown'
+}
+
+describe('what a recorded stream says', () => {
+  it.each(answers)('%s: events that a log accepts', (name) => {
+    for (const event of eventsOf(name)) expect(checkEvent(event)).toBe(event)
+  })
+
+  it('begins with the role, and with what the message says of itself', () => {
+    expect(eventsOf('cache')[0]).toEqual({
+      type: 'delta',
+      role: 'assistant',
+      extra: {
+        id: 'msg_01XFDUDYJgAACzvnptvVoYEL',
+        model: 'claude-opus-4-8',
+        message_start: { stop_details: null, usage: expect.objectContaining({ input_tokens: 3 }) },
+      },
+    })
+  })
+
+  it('text is content and nothing else, pings or not', () => {
+    expect(deltasOf('text')).toEqual([
+      { type: 'delta', content: 'Grüße' },
+      { type: 'delta', content: ' 👋🏽,' },
+      { type: 'delta', content: '\nline two.' },
+    ])
+    expect(deltasOf('pings')).toEqual([
+      { type: 'delta', content: 'a' },
+      { type: 'delta', content: 'b' },
+      { type: 'delta', extra: { content_block: { type: 'text', text: '' } } },
+    ])
+  })
+
+  it('thoughts are reasoning, and their signature is carried', () => {
+    expect(deltasOf('thinking').slice(0, 4)).toEqual([
+      { type: 'delta', reasoning: 'Let me ' },
+      { type: 'delta', reasoning: 'think.\n\n27 * 453' },
+      { type: 'delta', reasoning: ' = 12,231' },
+      { type: 'delta', extra: { signature: 'EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds==' } },
+    ])
+    expect(deltasOf('thinking-omitted')[0]).toEqual({
+      type: 'delta',
+      extra: { signature: 'EosnCkYICxIMMb3LzNrMu/AAA==' },
+    })
+    expect(deltasOf('redacted-thinking')[0]).toEqual({
+      type: 'delta',
+      extra: { redacted_thinking: expect.stringMatching(/^EmwK/) },
+    })
+  })
+
+  it('tool calls are numbered, have JSON whether they need any or not, and carry what OpenAI has no name for', () => {
+    const calls = deltasOf('tools').flatMap((event) => (event.type === 'delta' && event.tool_calls) || [])
+    const texts = ['', '', '']
+    for (const { index, function: called } of calls) texts[index] += called?.arguments ?? ''
+    expect(calls.filter(({ id }) => id !== undefined)).toEqual([
+      expect.objectContaining({ index: 0, type: 'function', function: { name: 'get_weather', arguments: '' } }),
+      expect.objectContaining({ index: 1, function: { name: 'get_time', arguments: '' } }),
+      expect.objectContaining({ index: 2, id: 'toolu_01A09q90qw90lq917835lq9' }),
+    ])
+    expect(texts.map((text): unknown => JSON.parse(text))).toEqual([
+      { city: 'San Francisco, ÇA', unit: '°C' },
+      {},
+      { city: 'Köln' },
+    ])
+    expect(deltasOf('tools')[2]).toMatchObject({ extra: { content_block: { caller: { type: 'direct' } } } })
+  })
+
+  it('an input that comes with the start of a call, and a text that does, are told as deltas', () => {
+    expect(deltasOf('compatible')).toEqual([
+      { type: 'delta', content: 'Hel' },
+      { type: 'delta', content: 'lo' },
+      {
+        type: 'delta',
+        tool_calls: [{ index: 0, id: 'call_1', type: 'function', function: { name: 'find', arguments: '' } }],
+      },
+      { type: 'delta', tool_calls: [{ index: 0, function: { arguments: '{"q":"x"}' } }] },
+    ])
+  })
+
+  it('a block is told where the deltas would run into the block before it, or say less than it does', () => {
+    expect(deltasOf('citations').filter((event) => 'extra' in event && event.extra?.content_block)).toEqual([
+      { type: 'delta', extra: { content_block: { type: 'text', text: '', citations: [] } } },
+      { type: 'delta', extra: { content_block: { type: 'text', text: '' } } },
+      { type: 'delta', extra: { content_block: { type: 'text', text: '' } } },
+      { type: 'delta', extra: { content_block: { type: 'text', text: '' } } },
+    ])
+    expect(deltasOf('server-tool').slice(1, 5)).toEqual([
+      {
+        type: 'delta',
+        extra: { content_block: expect.objectContaining({ type: 'server_tool_use', name: 'web_search' }) },
+      },
+      { type: 'delta', extra: { content_block_delta: { type: 'input_json_delta', partial_json: '{"query":' } } },
+      {
+        type: 'delta',
+        extra: { content_block_delta: { type: 'input_json_delta', partial_json: ' "claude shannon birth date"}' } },
+      },
+      { type: 'delta', extra: { content_block: expect.objectContaining({ type: 'web_search_tool_result' }) } },
+    ])
+  })
+})
+
+describe('how a stream ends', () => {
+  it.each([
+    ['text', 'stop', undefined],
+    ['tools', 'tool_calls', undefined],
+    ['max-tokens', 'length', undefined],
+    [
+      'refusal',
+      'content_filter',
+      { message_delta: { delta: { stop_details: expect.objectContaining({ category: 'cyber' }) } } },
+    ],
+    ['context-window', 'length', { stop_reason: 'model_context_window_exceeded', stop_sequence: null }],
+    ['stop-sequence', 'stop', { stop_reason: 'stop_sequence', stop_sequence: '\n\nHuman:' }],
+    [
+      'pause-turn',
+      'stop',
+      {
+        stop_reason: 'pause_turn',
+        stop_sequence: null,
+        message_delta: { delta: { container: expect.objectContaining({ id: 'container_011' }) } },
+      },
+    ],
+  ])('%s: %s', (name, finish_reason, extra) => {
+    expect(doneOf(name)).toMatchObject({ finish_reason, model: 'claude-opus-4-8' })
+    const last = eventsOf(name).at(-2)
+    if (extra) expect(last).toEqual({ type: 'delta', extra })
+    else expect(last).not.toHaveProperty('extra.stop_reason')
+  })
+
+  it('counts input as OpenAI does, beside what Anthropic says itself', () => {
+    expect(doneOf('cache').usage).toEqual({
+      prompt_tokens: 10_251,
+      completion_tokens: 4,
+      total_tokens: 10_255,
+      prompt_tokens_details: { cached_tokens: 10_000 },
+      cache_creation_input_tokens: 248,
+      cache_read_input_tokens: 10_000,
+      cache_creation: { ephemeral_5m_input_tokens: 248, ephemeral_1h_input_tokens: 0 },
+      service_tier: 'standard',
+      inference_geo: 'not_available',
+    })
+    expect(doneOf('thinking').usage).toMatchObject({ completion_tokens_details: { reasoning_tokens: 42 } })
+  })
+
+  it('believes the last of several counts', () => {
+    expect(doneOf('server-tool').usage).toMatchObject({
+      prompt_tokens: 10_682,
+      completion_tokens: 510,
+      total_tokens: 11_192,
+      server_tool_use: { web_search_requests: 1, web_fetch_requests: 0 },
+    })
+  })
+
+  it('with a stop reason and no `message_stop` is an end, and so is the other way round', () => {
+    expect(endOf(start({ type: 'text', text: '' }), end('end_turn')).at(-1)).toMatchObject({ finish_reason: 'stop' })
+    expect(endOf({ type: 'message_stop' })).toEqual([{ type: 'done', finish_reason: 'stop' }])
+  })
+
+  it('with neither is a stream that was cut', () => {
+    const cut = { type: 'message_delta', delta: { stop_reason: null }, usage: { output_tokens: 1 } }
+    expect(codeOf(() => endOf(start({ type: 'text', text: '' }), cut))).toMatchObject({ code: 'upstream_truncated' })
+  })
+})
+
+describe('a stream that fails', () => {
+  it.each([
+    ['overloaded_error', 'upstream_unavailable', true],
+    ['rate_limit_error', 'upstream_rate_limited', true],
+    ['api_error', 'upstream_error', true],
+    ['timeout_error', 'upstream_timeout', true],
+    ['invalid_request_error', 'upstream_rejected', false],
+    ['not_found_error', 'upstream_not_found', false],
+    ['error_to_come', 'upstream_error', true],
+  ])('with %s: %s, in its own words', (type, code, retryable) => {
+    const error = { type: 'error', error: { type, message: 'told so' } }
+    expect(codeOf(() => read(error))).toEqual({ code, retryable, message: 'told so' })
+  })
+
+  it.each(['authentication_error', 'permission_error', 'billing_error'])('with %s, not in its words', (type) => {
+    const error = { type: 'error', error: { type, message: 'bad key sk-ant-secret' } }
+    expect(codeOf(() => read(error))).toEqual({
+      code: 'upstream_auth',
+      retryable: false,
+      message: 'The upstream failed.',
+    })
+  })
+
+  it.each<[what: string, events: unknown[]]>([
+    ['broken JSON', ['{"type":']],
+    ['something that is no event', ['[1]']],
+    ['a delta before its block', [delta({ type: 'text_delta', text: 'x' })]],
+    ['a delta of another block', [start({ type: 'text', text: '' }), delta({ type: 'text_delta', text: 'x' }, 1)]],
+    ['a delta after its block', [start({ type: 'text', text: '' }), stop(), delta({ type: 'text_delta', text: 'x' })]],
+    ['a text that is no text', [start({ type: 'text', text: '' }), delta({ type: 'text_delta', text: 1 })]],
+    ['a tool call without a name', [start({ type: 'tool_use', id: 'a', input: {} })]],
+    ['a block without a type', [start({})]],
+    ['an error that is no object', [{ type: 'error', error: 'x' }]],
+  ])('with %s', (what, events) => {
+    const code = what === 'an error that is no object' ? 'upstream_error' : 'upstream_invalid_response'
+    expect(codeOf(() => read(...events))).toMatchObject({ code })
+  })
+})
+
+it('passes over events that it does not know, and carries deltas that it does not know', () => {
+  const unknown = { type: 'future_delta', data: [1] }
+  expect(read({ type: 'future_event', x: 1 }, start({ type: 'text', text: '' }), delta(unknown))).toEqual([
+    { type: 'delta', extra: { content_block: { type: 'text', text: '' } } },
+    { type: 'delta', extra: { content_block_delta: unknown } },
+  ])
+})

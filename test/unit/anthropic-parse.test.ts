@@ -1,0 +1,254 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { toBody } from '../../providers/anthropic-request.ts'
+import { SluiceError } from '../../src/errors.ts'
+import { anthropicMessages } from '../../src/protocols/anthropic-messages.ts'
+import { anyBody } from './any-anthropic-body.ts'
+
+function parse(body: object, headers: Record<string, string> = {}) {
+  return anthropicMessages.parse(
+    { model: 'claude', max_tokens: 9, messages: [{ role: 'user', content: 'hi' }], ...body },
+    headers,
+  )
+}
+
+function messagesOf(...messages: unknown[]): unknown {
+  return parse({ messages }).input.messages
+}
+
+function faultsOf(body: unknown): unknown {
+  try {
+    anthropicMessages.parse(body, {})
+  } catch (error) {
+    return error instanceof SluiceError && error.code === 'invalid_request' ? error.faults : error
+  }
+  return 'was not refused'
+}
+
+const text = (words: string) => ({ type: 'text', text: words })
+const cache_control = { type: 'ephemeral' }
+
+describe('parameters', () => {
+  it.each<[what: string, body: object, input: object]>([
+    [
+      'system, a string',
+      { system: 'Be kind' },
+      { messages: [{ role: 'system', content: 'Be kind' }, expect.anything()] },
+    ],
+    [
+      'system, blocks with a hint for the cache',
+      { system: [text('a'), { ...text('b'), cache_control }] },
+      { messages: [{ role: 'system', content: [text('a'), { ...text('b'), cache_control }] }, expect.anything()] },
+    ],
+    ['stop_sequences', { stop_sequences: ['x'] }, { stop: ['x'] }],
+    ['metadata', { metadata: { user_id: 'u' } }, { user: 'u' }],
+    ['effort', { output_config: { effort: 'low' } }, { reasoning_effort: 'low' }],
+    [
+      'a format',
+      { output_config: { format: { type: 'json_schema', schema: { type: 'object' } } } },
+      {
+        response_format: {
+          type: 'json_schema',
+          json_schema: { name: 'answer', schema: { type: 'object' }, strict: true },
+        },
+      },
+    ],
+    ['tool_choice: any', { tool_choice: { type: 'any' } }, { tool_choice: 'required' }],
+    ['tool_choice: none', { tool_choice: { type: 'none' } }, { tool_choice: 'none' }],
+    [
+      'tool_choice: tool',
+      { tool_choice: { type: 'tool', name: 'f', disable_parallel_tool_use: true } },
+      { tool_choice: { type: 'function', function: { name: 'f' } }, parallel_tool_calls: false },
+    ],
+    [
+      'what OpenAI has no name for, under its own',
+      { top_k: 3, thinking: { type: 'enabled', budget_tokens: 1024 }, service_tier: 'auto', future: { a: 1 } },
+      { top_k: 3, thinking: { type: 'enabled', budget_tokens: 1024 }, service_tier: 'auto', future: { a: 1 } },
+    ],
+    ['null, as nothing', { container: null, thinking: null }, {}],
+  ])('%s', (_, body, input) => {
+    expect(parse(body).input).toEqual({ ...parse({}).input, ...input })
+  })
+
+  it('tools are functions, and Anthropic’s own stay as they are', () => {
+    const input_schema = { type: 'object', properties: {} }
+    const server = { type: 'web_search_20250305', name: 'web_search', max_uses: 5 }
+    const tools = [
+      { name: 'f', description: 'F', input_schema, cache_control },
+      { type: 'custom', name: 'g', input_schema },
+      server,
+    ]
+    expect(parse({ tools }).input.tools).toEqual([
+      { type: 'function', function: { name: 'f', description: 'F', parameters: input_schema }, cache_control },
+      { type: 'function', function: { name: 'g', parameters: input_schema } },
+      server,
+    ])
+  })
+
+  it('say whether to stream, and which headers go on to Anthropic', () => {
+    const headers = { 'anthropic-version': '2023-06-01', 'anthropic-beta': 'a,b', 'x-api-key': 'secret', accept: '*/*' }
+    expect(parse({ stream: true }, headers)).toMatchObject({
+      stream: true,
+      forward: { 'anthropic-version': '2023-06-01', 'anthropic-beta': 'a,b' },
+    })
+    expect(parse({}, headers).forward).not.toHaveProperty('x-api-key')
+    expect(parse({})).toMatchObject({ stream: false, forward: {} })
+    expect(parse({ stream: true }).input).not.toHaveProperty('stream')
+  })
+})
+
+describe('messages', () => {
+  it('bring images and documents', () => {
+    const plain = { type: 'document', source: { type: 'text', media_type: 'text/plain', data: 'x' } }
+    const byFile = { type: 'image', source: { type: 'file', file_id: 'file_1' } }
+    const content = [
+      { type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'iVBORw0=' }, cache_control },
+      { type: 'image', source: { type: 'url', url: 'https://example.com/a.png' } },
+      { type: 'document', title: 'T', source: { type: 'base64', media_type: 'application/pdf', data: 'JVBERi0=' } },
+      plain,
+      byFile,
+    ]
+    expect(messagesOf({ role: 'user', content })).toEqual([
+      {
+        role: 'user',
+        content: [
+          { type: 'image_url', image_url: { url: 'data:image/png;base64,iVBORw0=' }, cache_control },
+          { type: 'image_url', image_url: { url: 'https://example.com/a.png' } },
+          { type: 'file', file: { filename: 'T', file_data: 'data:application/pdf;base64,JVBERi0=' } },
+          plain,
+          byFile,
+        ],
+      },
+    ])
+  })
+
+  it('are split where OpenAI’s order is another: results before words, thoughts before words before calls', () => {
+    const thoughts = (words: string) => ({ type: 'thinking', thinking: words, signature: 's' })
+    const use = { type: 'tool_use', id: 'a', name: 'f', input: { x: [1] } }
+    expect(
+      messagesOf(
+        { role: 'assistant', content: [thoughts('1'), text('one'), thoughts('2'), use] },
+        {
+          role: 'user',
+          content: [
+            { type: 'tool_result', tool_use_id: 'a', content: [text('r')], is_error: true },
+            { type: 'tool_result', tool_use_id: 'b' },
+            text('next'),
+          ],
+        },
+      ),
+    ).toEqual([
+      { role: 'assistant', content: 'one', thinking_blocks: [thoughts('1')] },
+      {
+        role: 'assistant',
+        content: null,
+        thinking_blocks: [thoughts('2')],
+        tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{"x":[1]}' } }],
+      },
+      { role: 'tool', tool_call_id: 'a', content: 'r', is_error: true },
+      { role: 'tool', tool_call_id: 'b', content: '' },
+      { role: 'user', content: 'next' },
+    ])
+  })
+})
+
+describe('a body that is wrong', () => {
+  const messages = [{ role: 'user', content: 'hi' }]
+  const body = { model: 'm', max_tokens: 1, messages }
+  const inMessage = (role: string, block: unknown) => ({
+    ...body,
+    messages: [...messages, { role, content: [text('a'), block] }],
+  })
+
+  it.each<[path: string, body: unknown]>([
+    ['(body)', 'x'],
+    ['model', { max_tokens: 1, messages }],
+    ['max_tokens', { model: 'm', messages }],
+    ['messages', { model: 'm', max_tokens: 1, messages: [] }],
+    ['messages[0].role', { ...body, messages: [{ role: 'tool', content: 'x' }] }],
+    ['messages[0].content', { ...body, messages: [{ role: 'user', content: 1 }] }],
+    ['messages[1].content[1].text', inMessage('user', { type: 'text' })],
+    ['messages[1].content[1].type', inMessage('user', {})],
+    [
+      'messages[1].content[1].source.data',
+      inMessage('user', { type: 'image', source: { type: 'base64', media_type: 'a' } }),
+    ],
+    ['messages[1].content[1].source', inMessage('user', { type: 'document' })],
+    ['messages[1].content[1].input', inMessage('assistant', { type: 'tool_use', id: 'a', name: 'f', input: 'x' })],
+    ['messages[1].content[1].type', inMessage('user', { type: 'tool_use', id: 'a', name: 'f', input: {} })],
+    ['messages[1].content[1].type', inMessage('assistant', { type: 'tool_result', tool_use_id: 'a' })],
+    [
+      'messages[1].content[1].content[0].source.url',
+      inMessage('user', {
+        type: 'tool_result',
+        tool_use_id: 'a',
+        content: [{ type: 'image', source: { type: 'url' } }],
+      }),
+    ],
+    ['messages[1].content[1].thinking', inMessage('assistant', { type: 'thinking' })],
+    ['system[0].text', { ...body, system: [{ type: 'text' }] }],
+    ['tools[0].input_schema', { ...body, tools: [{ name: 'f' }] }],
+    ['tools[0].name', { ...body, tools: [{ input_schema: {} }] }],
+    ['tool_choice.name', { ...body, tool_choice: { type: 'tool' } }],
+    ['tool_choice.type', { ...body, tool_choice: { type: 'required' } }],
+    ['stop_sequences', { ...body, stop_sequences: 'x' }],
+    ['n', { ...body, n: 2 }],
+    ['max_completion_tokens', { ...body, max_completion_tokens: 2 }],
+    ['output_config.effort', { ...body, output_config: { effort: 3 } }],
+  ])('is refused by its own path: %s', (path, wrong) => {
+    expect(faultsOf(wrong)).toEqual([{ path, message: expect.any(String) }])
+  })
+
+  it('is told every fault', () => {
+    expect(faultsOf({ messages: [{ role: 'user', content: [{ type: 'text' }] }] })).toHaveLength(3)
+  })
+})
+
+describe('a body, through a chat request and back', () => {
+  it('says the same to Anthropic', () => {
+    fc.assert(
+      fc.property(anyBody, (body) => {
+        const { input } = anthropicMessages.parse(body, {})
+        expect(normal(toBody({ ...input, model: 'claude' }, 1))).toEqual(normal({ ...body, stream: true }))
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
+
+interface Body {
+  messages: { role: string; content: unknown }[]
+  [field: string]: unknown
+}
+
+/**
+ * What the API says is the same: a string and a block of text, turns of one side and one turn.
+ * https://platform.claude.com/docs/en/api/messages
+ */
+function normal(value: object): unknown {
+  const { messages, system, tools, ...rest } = value as Body & { system?: unknown; tools?: { type?: string }[] }
+  const turns: { role: string; content: unknown[] }[] = []
+  for (const { role, content } of messages) {
+    const last = turns.at(-1)
+    if (last?.role === role) last.content.push(...blocks(content))
+    else turns.push({ role, content: [...blocks(content)] })
+  }
+  const named = tools?.map(({ type, ...tool }) => (type === 'custom' ? tool : { type, ...tool }))
+  return JSON.parse(JSON.stringify({ ...rest, messages: turns, tools: named, system: system && blocks(system) }))
+}
+
+function blocks(content: unknown): unknown[] {
+  if (typeof content === 'string') return [text(content)]
+  return (content as Record<string, unknown>[]).map((block) =>
+    block.type === 'tool_result' && Array.isArray(block.content)
+      ? { ...block, content: resultContent(block.content as Record<string, unknown>[]) }
+      : block,
+  )
+}
+
+/** In a result, one plain text may be a string. */
+function resultContent(content: Record<string, unknown>[]): unknown {
+  const [first] = content
+  if (!first) return undefined
+  return content.length === 1 && first.type === 'text' && Object.keys(first).length === 2 ? first.text : content
+}

@@ -1,0 +1,296 @@
+import { describe, expect, it } from 'vitest'
+import { toBody } from '../../providers/anthropic-request.ts'
+import { chatRequestSchema } from '../../src/chat-request.ts'
+import { SluiceError } from '../../src/errors.ts'
+
+function bodyOf(fields: object): Record<string, unknown> {
+  const request = chatRequestSchema.parse({ messages: [{ role: 'user', content: 'hi' }], ...fields })
+  return toBody({ ...request, model: 'claude' }, 8192)
+}
+
+function messagesOf(...messages: unknown[]): unknown {
+  return bodyOf({ messages }).messages
+}
+
+function faultOf(fields: object): unknown {
+  try {
+    bodyOf(fields)
+  } catch (error) {
+    return error instanceof SluiceError && error.code === 'invalid_request' ? error.faults?.[0] : error
+  }
+  return 'was not refused'
+}
+
+const BEYOND = 'cannot be expressed in the Anthropic Messages API'
+const text = (words: string) => ({ type: 'text', text: words })
+const user = { role: 'user', content: 'hi' }
+
+describe('parameters', () => {
+  it('have a limit of tokens, a stream, and nothing that is not Anthropic’s', () => {
+    expect(bodyOf({ stream: false, stream_options: { include_usage: true }, mock: { tokens: 1 } })).toEqual({
+      model: 'claude',
+      max_tokens: 8192,
+      messages: [{ role: 'user', content: [text('hi')] }],
+      stream: true,
+    })
+  })
+
+  it.each<[what: string, fields: object, body: object]>([
+    ['max_tokens', { max_tokens: 5 }, { max_tokens: 5 }],
+    ['max_completion_tokens, before max_tokens', { max_completion_tokens: 7, max_tokens: 5 }, { max_tokens: 7 }],
+    ['temperature, top_p', { temperature: 0.5, top_p: 0.9 }, { temperature: 0.5, top_p: 0.9 }],
+    ['stop, one', { stop: 'END' }, { stop_sequences: ['END'] }],
+    ['stop, several', { stop: ['a', 'b'] }, { stop_sequences: ['a', 'b'] }],
+    ['user', { user: 'u1' }, { metadata: { user_id: 'u1' } }],
+    ['metadata beside user', { user: 'u1', metadata: { a: 'b' } }, { metadata: { a: 'b', user_id: 'u1' } }],
+    ['reasoning_effort', { reasoning_effort: 'high' }, { output_config: { effort: 'high' } }],
+    [
+      'a JSON schema',
+      {
+        response_format: { type: 'json_schema', json_schema: { name: 'a', strict: true, schema: { type: 'object' } } },
+      },
+      { output_config: { format: { type: 'json_schema', schema: { type: 'object' } } } },
+    ],
+    [
+      'a JSON schema that is described, beside what is there already',
+      {
+        output_config: { task_budget: { total: 1 } },
+        response_format: {
+          type: 'json_schema',
+          json_schema: { name: 'a', description: 'D', schema: { type: 'object' } },
+        },
+      },
+      {
+        output_config: {
+          task_budget: { total: 1 },
+          format: { type: 'json_schema', schema: { description: 'D', type: 'object' } },
+        },
+      },
+    ],
+    ['unknown parameters', { top_k: 4, thinking: { type: 'adaptive' } }, { top_k: 4, thinking: { type: 'adaptive' } }],
+    ['tool_choice: auto', { tool_choice: 'auto' }, { tool_choice: { type: 'auto' } }],
+    ['tool_choice: none', { tool_choice: 'none', parallel_tool_calls: false }, { tool_choice: { type: 'none' } }],
+    ['tool_choice: required', { tool_choice: 'required' }, { tool_choice: { type: 'any' } }],
+    [
+      'tool_choice: a function',
+      { tool_choice: { type: 'function', function: { name: 'f' } }, parallel_tool_calls: false },
+      { tool_choice: { type: 'tool', name: 'f', disable_parallel_tool_use: true } },
+    ],
+    [
+      'parallel_tool_calls',
+      { parallel_tool_calls: false },
+      { tool_choice: { type: 'auto', disable_parallel_tool_use: true } },
+    ],
+  ])('%s', (_, fields, body) => {
+    expect(bodyOf(fields)).toEqual({ ...bodyOf({}), ...body })
+  })
+
+  it('that ask for what happens anyway are left out', () => {
+    const asksNothing = {
+      n: 1,
+      frequency_penalty: 0,
+      presence_penalty: 0,
+      logprobs: false,
+      top_logprobs: null,
+      logit_bias: {},
+      seed: null,
+      temperature: null,
+      stop: null,
+      max_tokens: null,
+      reasoning_effort: null,
+      metadata: null,
+      response_format: { type: 'text' },
+      parallel_tool_calls: true,
+      store: false,
+      modalities: ['text'],
+      audio: null,
+    }
+    expect(bodyOf(asksNothing)).toEqual(bodyOf({}))
+  })
+
+  it.each<[path: string, fields: object]>([
+    ['n', { n: 2 }],
+    ['seed', { seed: 7 }],
+    ['frequency_penalty', { frequency_penalty: 0.5 }],
+    ['presence_penalty', { presence_penalty: -1 }],
+    ['logit_bias', { logit_bias: { 50256: -100 } }],
+    ['logprobs', { logprobs: true }],
+    ['top_logprobs', { top_logprobs: 3 }],
+    ['audio', { audio: { voice: 'alloy' } }],
+    ['modalities', { modalities: ['text', 'audio'] }],
+    ['prediction', { prediction: { type: 'content', content: 'x' } }],
+    ['web_search_options', { web_search_options: {} }],
+    ['functions', { functions: [{ name: 'f' }] }],
+    ['store', { store: true }],
+    ['reasoning_effort', { reasoning_effort: 'none' }],
+    ['response_format', { response_format: { type: 'json_object' } }],
+    ['response_format.json_schema', { response_format: { type: 'json_schema', json_schema: { name: 'a' } } }],
+    ['tool_choice', { tool_choice: { type: 'allowed_tools', allowed_tools: {} } }],
+    ['tools[0]', { tools: [{ type: 'custom', custom: { name: 'grep' } }] }],
+    ['tools[0]', { tools: [{ type: 'function' }] }],
+  ])('that cannot be expressed are refused by name: %s', (path, fields) => {
+    expect(faultOf(fields)).toEqual({ path, message: BEYOND })
+  })
+})
+
+it('tools are functions with an input schema, or Anthropic’s own as they are', () => {
+  const parameters = { type: 'object', properties: { q: { type: 'string' } }, required: ['q'] }
+  const server = { type: 'web_search_20250305', name: 'web_search', max_uses: 3 }
+  const tools = [
+    { type: 'function', function: { name: 'find', description: 'Finds', parameters, strict: true }, cache_control: {} },
+    { type: 'function', function: { name: 'now' } },
+    server,
+  ]
+  expect(bodyOf({ tools }).tools).toEqual([
+    { name: 'find', description: 'Finds', input_schema: parameters, strict: true, cache_control: {} },
+    { name: 'now', input_schema: { type: 'object' } },
+    server,
+  ])
+})
+
+describe('messages', () => {
+  it('that lead with instructions have them as the system prompt', () => {
+    const messages = [{ role: 'system', content: 'A' }, { role: 'developer', content: [text('B')] }, user]
+    expect(bodyOf({ messages })).toMatchObject({
+      system: [text('A'), text('B')],
+      messages: [{ role: 'user', content: [text('hi')] }],
+    })
+  })
+
+  it('keep later instructions where they are, as one turn', () => {
+    const later = [
+      { role: 'system', content: 'From now on' },
+      { role: 'developer', content: 'in verse' },
+    ]
+    expect(messagesOf(user, ...later)).toEqual([
+      { role: 'user', content: [text('hi')] },
+      { role: 'system', content: [text('From now on'), text('in verse')] },
+    ])
+  })
+
+  it('bring images and PDFs, as data and by address', () => {
+    const parts = [
+      { type: 'image_url', image_url: { url: 'data:image/png;base64,iVBORw0=', detail: 'low' } },
+      { type: 'image_url', image_url: { url: 'https://example.com/a.jpg' }, cache_control: { type: 'ephemeral' } },
+      { type: 'file', file: { filename: 'a.pdf', file_data: 'data:application/pdf;base64,JVBERi0=' } },
+      { type: 'file', file: { file_id: 'file_1' } },
+      { type: 'search_result', source: 'x', title: 'y', content: [] },
+    ]
+    expect(messagesOf({ role: 'user', content: parts })).toEqual([
+      {
+        role: 'user',
+        content: [
+          { type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'iVBORw0=' } },
+          {
+            type: 'image',
+            source: { type: 'url', url: 'https://example.com/a.jpg' },
+            cache_control: { type: 'ephemeral' },
+          },
+          {
+            type: 'document',
+            title: 'a.pdf',
+            source: { type: 'base64', media_type: 'application/pdf', data: 'JVBERi0=' },
+          },
+          { type: 'document', source: { type: 'file', file_id: 'file_1' } },
+          parts[4],
+        ],
+      },
+    ])
+  })
+
+  it('bring calls, and the results of several in the turn that follows', () => {
+    const call = (id: string, json: string) => ({ id, type: 'function', function: { name: 'f', arguments: json } })
+    const messages = [
+      user,
+      {
+        role: 'assistant',
+        content: '',
+        refusal: null,
+        annotations: [],
+        tool_calls: [call('a', '{"x":1}'), call('b', '')],
+      },
+      { role: 'tool', tool_call_id: 'a', content: 'one', name: 'f' },
+      { role: 'tool', tool_call_id: 'b', content: [text('two')], is_error: true },
+      { role: 'user', content: 'and?' },
+    ]
+    expect(messagesOf(...messages)).toEqual([
+      { role: 'user', content: [text('hi')] },
+      {
+        role: 'assistant',
+        content: [
+          { type: 'tool_use', id: 'a', name: 'f', input: { x: 1 } },
+          { type: 'tool_use', id: 'b', name: 'f', input: {} },
+        ],
+      },
+      {
+        role: 'user',
+        content: [
+          { type: 'tool_result', tool_use_id: 'a', content: 'one' },
+          { type: 'tool_result', tool_use_id: 'b', content: [text('two')], is_error: true },
+          text('and?'),
+        ],
+      },
+    ])
+  })
+
+  it('bring back thoughts that Anthropic has signed, before the words, and no others', () => {
+    const thinking_blocks = [
+      { type: 'thinking', thinking: 'Hm', signature: 'sig' },
+      { type: 'redacted_thinking', data: 'x' },
+    ]
+    const answer = { role: 'assistant', content: 'Yes', reasoning_content: 'Hm', thinking_blocks }
+    expect(messagesOf(user, answer, user, { role: 'assistant', content: null, refusal: 'No' }, user)).toMatchObject([
+      {},
+      { content: [...thinking_blocks, text('Yes')] },
+      {},
+      { content: [text('No')] },
+      {},
+    ])
+  })
+
+  it('that say nothing are left out, and neighbours are one turn', () => {
+    expect(messagesOf(user, { role: 'assistant', content: '' }, user)).toEqual([
+      { role: 'user', content: [text('hi'), text('hi')] },
+    ])
+  })
+
+  it('do not change what they are made of', () => {
+    const request = chatRequestSchema.parse({ messages: [user, { role: 'user', content: [text('x')] }] })
+    const before = structuredClone(request)
+    toBody({ ...request, model: 'm' }, 1)
+    expect(request).toEqual(before)
+  })
+
+  it.each<[path: string, message: string, messages: object[]]>([
+    ['messages[0].content[1]', BEYOND, [{ role: 'user', content: [text('a'), { type: 'input_audio' }] }]],
+    [
+      'messages[0].content[0].image_url.url',
+      'is not a data URL in base64',
+      [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/svg+xml,%3Csvg' } }] }],
+    ],
+    [
+      'messages[0].content[0].file.file_data',
+      BEYOND,
+      [{ role: 'user', content: [{ type: 'file', file: { file_data: 'data:text/csv;base64,eA==' } }] }],
+    ],
+    ['messages[0].name', BEYOND, [{ role: 'user', content: 'x', name: 'Ann' }]],
+    ['messages[1].role', BEYOND, [user, { role: 'function', name: 'f', content: 'x' }]],
+    ['messages[1].audio', BEYOND, [user, { role: 'assistant', audio: { id: 'a' } }]],
+    ['messages[1].function_call', BEYOND, [user, { role: 'assistant', function_call: { name: 'f' } }]],
+    ['messages[1].tool_call_id', 'is required', [user, { role: 'tool', content: 'x' }]],
+    [
+      'messages[0].tool_calls[0].function.arguments',
+      'is not a JSON object, which Anthropic wants',
+      [{ role: 'assistant', tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: '[1]' } }] }],
+    ],
+    [
+      'messages[0].tool_calls[0].function.arguments',
+      'is not a JSON object, which Anthropic wants',
+      [{ role: 'assistant', tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{"x":' } }] }],
+    ],
+    ['messages[0].tool_calls[0]', BEYOND, [{ role: 'assistant', tool_calls: [{ id: 'a', type: 'custom' }] }]],
+    ['messages[0].thinking_blocks', 'expected an array of blocks', [{ role: 'assistant', thinking_blocks: 'x' }]],
+  ])('that cannot be expressed are refused by path: %s', (path, message, messages) => {
+    expect(faultOf({ messages })).toEqual({ path, message })
+  })
+})

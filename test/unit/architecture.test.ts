@@ -1,0 +1,132 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+interface Import {
+  /** A path from the root of the repository, or the name of a package. */
+  target: string
+  /** Gone once compiled: says what a thing looks like, depends on nothing. */
+  typeOnly: boolean
+}
+
+interface Module {
+  path: string
+  source: string
+  imports: Import[]
+}
+
+const modules: Module[] = ['src', 'providers'].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.tsx?$/.test(name))
+    .map((name) => readModule(join(folder, name))),
+)
+
+function readModule(path: string): Module {
+  const source = readFileSync(join(root, path), 'utf8')
+  const statements = source.matchAll(/^(?:import|export)\s+(type\s+)?([^'";=]*?from\s+)?'([^']+)'/gm)
+  const dynamic = source.matchAll(/\bimport\(\s*'([^']+)'/g)
+  return {
+    path,
+    source,
+    imports: [
+      ...[...statements].map(([, type, names, specifier]) => ({
+        target: resolveFrom(path, specifier!),
+        typeOnly: type !== undefined || areTypes(names),
+      })),
+      ...[...dynamic].map(([, specifier]) => ({ target: resolveFrom(path, specifier!), typeOnly: false })),
+    ],
+  }
+}
+
+/** Whether `{ type A, type B } from` names nothing else. */
+function areTypes(names: string | undefined): boolean {
+  const [, list] = /^\{([^}]*)\}\s+from\s+$/.exec(names ?? '') ?? []
+  return list !== undefined && list.split(',').every((name) => name.trim() === '' || name.trim().startsWith('type '))
+}
+
+function resolveFrom(path: string, specifier: string): string {
+  return specifier.startsWith('.') ? relative(root, join(root, dirname(path), specifier)) : specifier
+}
+
+function isIn(target: string, places: readonly string[]): boolean {
+  return places.some((place) => target === place || (place.endsWith('/') && target.startsWith(place)))
+}
+
+/** Every import of files in `area` that is neither in it nor allowed, as `file → target`. */
+function strays(area: string, { values, types = [] }: { values: string[]; types?: string[] }): string[] {
+  return modules
+    .filter(({ path }) => path.startsWith(area))
+    .flatMap(({ path, imports }) =>
+      imports
+        .filter(({ target, typeOnly }) => !isIn(target, [area, ...values, ...(typeOnly ? types : [])]))
+        .map(({ target }) => `${path} → ${target}`),
+    )
+}
+
+const ERRORS = 'src/errors.ts'
+const REQUEST = 'src/chat-request.ts'
+
+describe('arrows point inward', () => {
+  it('finds the modules and their imports', () => {
+    const gateway = modules.find(({ path }) => path === 'src/gateway.ts')
+    expect(gateway?.imports).toContainEqual({ target: 'src/http/app.ts', typeOnly: false })
+    expect(gateway?.imports).toContainEqual({ target: 'src/http/context.ts', typeOnly: true })
+    expect(modules.filter(({ imports }) => imports.length > 0).length).toBeGreaterThan(20)
+    for (const { imports } of modules)
+      for (const { target } of imports)
+        if (target.includes('/') && isIn(target, ['src/', 'providers/']))
+          expect(modules.map(({ path }) => path)).toContain(target)
+  })
+
+  it('stream/ knows neither HTTP nor any protocol nor any provider', () => {
+    expect(strays('src/stream/', { values: [ERRORS, 'node:crypto'] })).toEqual([])
+  })
+
+  it('sse/ is bytes and frames and nothing else, of Koa and Node no more than the types', () => {
+    expect(strays('src/sse/', { values: [], types: ['koa', 'node:http'] })).toEqual([])
+  })
+
+  it('protocols/ know requests, events and frames', () => {
+    const values = ['src/stream/', 'src/sse/', ERRORS, REQUEST, 'zod', 'node:http', 'node:crypto']
+    expect(strays('src/protocols/', { values })).toEqual([])
+  })
+
+  it('providers/ know of the gateway only requests, events, errors and how to decode SSE', () => {
+    const values = ['src/stream/events.ts', 'src/sse/decode.ts', ERRORS, REQUEST]
+    // Whatever it takes to speak to an upstream is theirs to choose.
+    expect(strays('providers/', { values }).filter((arrow) => arrow.includes('→ src/'))).toEqual([])
+  })
+
+  it('client/ runs without the server, of which it knows the types of events', () => {
+    const types = ['src/stream/events.ts', 'src/stream/message.ts']
+    expect(strays('src/client/', { values: [], types })).toEqual([])
+  })
+
+  it('only what builds and configures the gateway knows which providers there are', () => {
+    const importers = modules.filter(
+      ({ path, imports }) =>
+        path.startsWith('src/') && imports.some(({ target, typeOnly }) => !typeOnly && target.startsWith('providers/')),
+    )
+    // `config.ts` reads their options, `gateway.ts` loads them, `index.ts` exports what it takes to write one.
+    expect(importers.map(({ path }) => path).toSorted()).toEqual(['src/config.ts', 'src/gateway.ts', 'src/index.ts'])
+  })
+
+  it('nothing but the way in and the way out knows what is outermost', () => {
+    const inner = modules.filter(
+      ({ path }) => !isIn(path, ['src/main.ts', 'src/index.ts', 'src/gateway.ts', 'src/http/']),
+    )
+    const outer = ['src/main.ts', 'src/index.ts', 'src/gateway.ts', 'src/http/']
+    const arrows = inner.flatMap(({ path, imports }) =>
+      imports.filter(({ target }) => isIn(target, outer)).map(({ target }) => `${path} → ${target}`),
+    )
+    expect(arrows).toEqual([])
+  })
+
+  it('only main.ts ends the process', () => {
+    const enders = modules.filter(({ source }) => /\bprocess\s*\.\s*(exit|abort|kill)\b|\bexitCode\b/.test(source))
+    expect(enders.map(({ path }) => path)).toEqual(['src/main.ts'])
+  })
+})

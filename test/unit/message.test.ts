@@ -1,0 +1,62 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Delta } from '../../src/stream/events.ts'
+import { collectMessage } from '../../src/stream/message.ts'
+import { StreamLog } from '../../src/stream/stream-log.ts'
+import { accumulate, anyDelta } from './any-delta.ts'
+
+function logOf(deltas: Delta[]): StreamLog {
+  const log = new StreamLog({ id: 'str_1', owner: 'ada', model: 'm', provider: 'p', created: 0 })
+  for (const delta of deltas) log.append(delta)
+  return log
+}
+
+describe('collectMessage', () => {
+  it('says that there is no content before any has come', () => {
+    expect(collectMessage(logOf([]))).toEqual({ role: 'assistant', content: null })
+  })
+
+  it('joins texts, tool calls and extra fields, split as they may be', () => {
+    const log = logOf([
+      { type: 'delta', role: 'assistant' },
+      { type: 'delta', reasoning: 'Hm' },
+      { type: 'delta', content: 'It ' },
+      { type: 'delta', content: 'is', extra: { tier: 'a', logprobs: 1 } },
+      { type: 'delta', tool_calls: [{ index: 0, id: 'c1', function: { name: 'find', arguments: '{"q"' } }] },
+      { type: 'delta', tool_calls: [{ index: 1, id: 'c2', function: { name: 'sum', arguments: '' } }] },
+      { type: 'delta', tool_calls: [{ index: 0, function: { arguments: ':1}' } }], extra: { tier: 'b' } },
+    ])
+    expect(collectMessage(log)).toEqual({
+      role: 'assistant',
+      content: 'It is',
+      reasoning: 'Hm',
+      tool_calls: [
+        { id: 'c1', type: 'function', function: { name: 'find', arguments: '{"q":1}' } },
+        { id: 'c2', type: 'function', function: { name: 'sum', arguments: '' } },
+      ],
+      extra: { tier: 'b', logprobs: 1 },
+    })
+  })
+
+  it('holds the calls that were made and nothing between them, whatever their numbers', () => {
+    const log = logOf([
+      { type: 'delta', tool_calls: [{ index: 1, id: 'c1', function: { name: 'find', arguments: '1' } }] },
+      { type: 'delta', tool_calls: [{ index: 1_000_000, id: 'c2', function: { name: 'sum', arguments: '2' } }] },
+    ])
+    const calls = collectMessage(log).tool_calls ?? []
+    expect(calls.length).toBe(2)
+    expect(calls.map(({ id }) => id)).toEqual(['c1', 'c2'])
+  })
+
+  it('adds up what the deltas of each choice say, and of no other', () => {
+    fc.assert(
+      fc.property(fc.array(anyDelta, { maxLength: 30 }), fc.constantFrom(0, 1), (deltas, choice) => {
+        const message = collectMessage(logOf(deltas), choice)
+        const { texts } = accumulate(deltas)
+        expect(message.content).toBe(texts[`${choice} content`] ?? null)
+        expect(message.reasoning).toBe(texts[`${choice} reasoning`])
+        expect(message.refusal).toBe(texts[`${choice} refusal`])
+      }),
+    )
+  })
+})

@@ -1,0 +1,225 @@
+import { describe, expect, it } from 'vitest'
+import { ChunkReader } from '../../providers/openai-chunks.ts'
+import type { Delta } from '../../providers/provider.ts'
+import { checkEvent } from '../../src/stream/check-event.ts'
+import { chunk, endOf, read } from './read-chunks.ts'
+
+const USAGE = { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 }
+
+describe('streams as providers send them', () => {
+  it('OpenAI: a role, texts, a finish, and a usage chunk without choices', () => {
+    const details = { ...USAGE, completion_tokens_details: { reasoning_tokens: 2 } }
+    const chunks = [
+      chunk({ role: 'assistant', content: '', refusal: null }, { logprobs: null }, { service_tier: 'default' }),
+      chunk({ content: 'Hel' }, { logprobs: null }, { service_tier: 'default', obfuscation: 'x1' }),
+      chunk({ content: 'lo' }, { logprobs: null }, { service_tier: 'default', usage: null }),
+      chunk({}, { finish_reason: 'stop' }, { service_tier: 'default' }),
+      chunk({}, {}, { choices: [], usage: details, service_tier: 'default' }),
+      '[DONE]',
+    ]
+    expect(read(...chunks)).toEqual([
+      { type: 'delta', role: 'assistant', extra: { service_tier: 'default' } },
+      { type: 'delta', content: 'Hel' },
+      { type: 'delta', content: 'lo' },
+    ])
+    expect(endOf(...chunks)).toEqual({ type: 'done', finish_reason: 'stop', usage: details })
+  })
+
+  it('Azure: prompt filter results before the first choice, and content filters beside texts', () => {
+    const filters = [{ prompt_index: 0, content_filter_results: { hate: { filtered: false } } }]
+    const deltas = read(
+      { id: '', object: '', created: 0, model: '', choices: [], prompt_filter_results: filters },
+      chunk({ content: 'Hi' }, { content_filter_results: {} }, { id: 'chatcmpl-1', created: 1700, model: 'gpt-4o' }),
+      chunk({}, { finish_reason: 'content_filter', content_filter_results: { hate: { filtered: true } } }),
+    )
+    expect(deltas).toEqual([
+      { type: 'delta', extra: { prompt_filter_results: filters } },
+      {
+        type: 'delta',
+        content: 'Hi',
+        extra: { content_filter_results: {}, id: 'chatcmpl-1', created: 1700, model: 'gpt-4o' },
+      },
+      { type: 'delta', extra: { content_filter_results: { hate: { filtered: true } } } },
+    ])
+  })
+
+  it('DeepSeek: reasoning_content, with content that is null, then the other way round', () => {
+    expect(
+      read(
+        chunk({ role: 'assistant', content: null, reasoning_content: 'Hm' }),
+        chunk({ content: 'Yes', reasoning_content: null }),
+      ),
+    ).toEqual([
+      { type: 'delta', role: 'assistant', reasoning: 'Hm' },
+      { type: 'delta', content: 'Yes' },
+    ])
+  })
+
+  it('OpenRouter: reasoning, its details, and the provider that answers, told once', () => {
+    const details = [{ type: 'reasoning.text', text: 'Hm' }]
+    expect(
+      read(
+        chunk(
+          { content: '', reasoning: 'Hm', reasoning_details: details },
+          { native_finish_reason: null },
+          { provider: 'X' },
+        ),
+        chunk({ content: 'Yes', reasoning: null }, {}, { provider: 'X' }),
+        chunk({ content: '' }, { finish_reason: 'stop', native_finish_reason: 'STOP' }, { provider: 'X' }),
+      ),
+    ).toEqual([
+      { type: 'delta', reasoning: 'Hm', extra: { reasoning_details: details, provider: 'X' } },
+      { type: 'delta', content: 'Yes' },
+      { type: 'delta', extra: { native_finish_reason: 'STOP' } },
+    ])
+  })
+
+  it('vLLM: reasoning under both of its names is told once', () => {
+    expect(read(chunk({ reasoning: 'Hm', reasoning_content: 'Hm' }))).toEqual([{ type: 'delta', reasoning: 'Hm' }])
+    expect(read(chunk({ reasoning: 'Hm', reasoning_content: '' }))).toEqual([{ type: 'delta', reasoning: 'Hm' }])
+  })
+
+  it('Mistral: content in parts, of which some are thoughts', () => {
+    expect(
+      read(
+        chunk({ content: [{ type: 'thinking', thinking: [{ type: 'text', text: 'Hm' }], closed: true }] }),
+        chunk({ content: [{ type: 'thinking', thinking: 'so' }] }),
+        chunk({
+          content: [
+            { type: 'text', text: 'Ye' },
+            { type: 'text', text: 's' },
+          ],
+        }),
+      ),
+    ).toEqual([
+      { type: 'delta', reasoning: 'Hm' },
+      { type: 'delta', reasoning: 'so' },
+      { type: 'delta', content: 'Yes' },
+    ])
+  })
+
+  it('Mistral: parts that are neither text nor thought are carried, not dropped', () => {
+    const deltas = read(
+      chunk({
+        content: [
+          { type: 'reference', reference_ids: [1, 2] },
+          { type: 'text', text: 'a' },
+        ],
+      }),
+    )
+    expect(deltas.map(({ content = '' }) => content).join('')).toBe('a')
+    expect(JSON.stringify(deltas)).toContain('"reference_ids":[1,2]')
+  })
+
+  it('Ollama and llama.cpp: a role and a fingerprint on every chunk, told once', () => {
+    const fields = { system_fingerprint: 'fp_ollama' }
+    expect(
+      read(
+        chunk({ role: 'assistant', content: 'Hel' }, {}, fields),
+        chunk({ role: 'assistant', content: 'lo' }, {}, fields),
+        chunk({ role: 'assistant', content: '' }, { finish_reason: 'stop' }, fields),
+      ),
+    ).toEqual([
+      { type: 'delta', role: 'assistant', content: 'Hel', extra: fields },
+      { type: 'delta', content: 'lo' },
+    ])
+  })
+
+  it('Groq: x_groq, when it changes', () => {
+    expect(
+      read(
+        chunk({ role: 'assistant', content: '' }, {}, { x_groq: { id: 'req_1' } }),
+        chunk({}, { finish_reason: 'stop' }, { x_groq: { id: 'req_1', usage: USAGE } }),
+      ),
+    ).toEqual([
+      { type: 'delta', role: 'assistant', extra: { x_groq: { id: 'req_1' } } },
+      { type: 'delta', extra: { x_groq: { id: 'req_1', usage: USAGE } } },
+    ])
+  })
+})
+
+describe('what identifies an answer', () => {
+  it('is told once, though some servers change it with every chunk', () => {
+    const identity = { id: 'chatcmpl-1', created: 1700, model: 'gpt-4o' }
+    expect(
+      read(
+        chunk({ content: 'a' }, {}, identity),
+        chunk({ content: 'b' }, {}, identity),
+        chunk({ content: 'c' }, {}, { id: 'chatcmpl-2', created: 1701, model: 'gpt-4o-mini' }),
+      ),
+    ).toEqual([
+      { type: 'delta', content: 'a', extra: identity },
+      { type: 'delta', content: 'b' },
+      { type: 'delta', content: 'c' },
+    ])
+  })
+})
+
+describe('choices', () => {
+  it('are kept apart, each with its role', () => {
+    const both = (deltas: unknown[]) => ({
+      ...chunk({}),
+      choices: deltas.map((delta, index) => ({ index, delta, finish_reason: null })),
+    })
+    expect(
+      read(
+        both([
+          { role: 'assistant', content: 'a' },
+          { role: 'assistant', content: 'b' },
+        ]),
+        both([{ content: 'c' }, {}]),
+      ),
+    ).toEqual([
+      { type: 'delta', role: 'assistant', content: 'a' },
+      { type: 'delta', index: 1, role: 'assistant', content: 'b' },
+      { type: 'delta', content: 'c' },
+    ])
+  })
+
+  it('after the first tell how they ended beside the stream', () => {
+    const finish = [chunk({}, { index: 1, finish_reason: 'length' }), chunk({}, { index: 0, finish_reason: 'stop' })]
+    expect(read(...finish)).toEqual([{ type: 'delta', index: 1, extra: { finish_reason: 'length' } }])
+    expect(endOf(...finish)).toMatchObject({ finish_reason: 'stop' })
+  })
+})
+
+describe('a delta', () => {
+  it('carries a refusal', () => {
+    expect(read(chunk({ refusal: 'I cannot' }))).toEqual([{ type: 'delta', refusal: 'I cannot' }])
+  })
+
+  it('carries logprobs and whatever else is not modelled', () => {
+    const logprobs = { content: [{ token: 'a', logprob: -0.1, bytes: [97], top_logprobs: [] }] }
+    const annotations = [{ type: 'url_citation', url_citation: { url: 'https://example.org' } }]
+    expect(read(chunk({ content: 'a', annotations, audio: null }, { logprobs }))).toEqual([
+      { type: 'delta', content: 'a', extra: { logprobs, annotations } },
+    ])
+  })
+
+  it('is none when a chunk says nothing', () => {
+    expect(read(chunk({}), chunk({ content: '' }), chunk(null), chunk({ content: null }), { choices: [] })).toEqual([])
+  })
+
+  it('holds only what a log takes', () => {
+    const deltas: Delta[] = read(
+      chunk({ role: 'assistant', content: 'a', tool_calls: [{ index: 0, id: 'c', function: { name: 'f' } }] }),
+      chunk({ role: 'user', content: 'b' }, { index: 7 }),
+    )
+    for (const delta of deltas) expect(checkEvent(delta)).toBe(delta)
+    expect(deltas.at(-1)).toEqual({ type: 'delta', index: 7, content: 'b' })
+  })
+
+  it('is not made of an empty `data`, which is some servers’ heartbeat', () => {
+    expect(read('', ' ', chunk({ content: 'a' }))).toEqual([{ type: 'delta', content: 'a' }])
+  })
+})
+
+describe('a reader', () => {
+  it('is finished when it has read [DONE]', () => {
+    const reader = new ChunkReader()
+    reader.read(JSON.stringify(chunk({}, { finish_reason: 'stop' })))
+    expect(reader.finished).toBe(false)
+    expect(reader.read('[DONE]')).toEqual([])
+    expect(reader.finished).toBe(true)
+  })
+})

@@ -1,0 +1,142 @@
+import { describe, expect, it } from 'vitest'
+import { chunk, endOf, read } from './read-chunks.ts'
+
+const hello = chunk({ content: 'Hello' })
+const finish = (reason: string) => chunk({}, { finish_reason: reason })
+const thrown = (code: string, message: unknown = expect.any(String)) => expect.objectContaining({ code, message })
+
+describe('how a Chat Completions stream ends', () => {
+  it.each([
+    ['stop', 'stop'],
+    ['length', 'length'],
+    ['tool_calls', 'tool_calls'],
+    ['function_call', 'tool_calls'],
+    ['content_filter', 'content_filter'],
+  ])('%s is %s', (theirs, ours) => {
+    expect(endOf(hello, finish(theirs), '[DONE]')).toMatchObject({ finish_reason: ours })
+  })
+
+  it('a finish without [DONE] is an end', () => {
+    expect(endOf(hello, finish('stop'))).toMatchObject({ finish_reason: 'stop' })
+  })
+
+  it('[DONE] without a finish is an end', () => {
+    expect(endOf(hello, '[DONE]')).toMatchObject({ finish_reason: 'stop' })
+  })
+
+  it('neither is none: never a success', () => {
+    expect(() => endOf(hello)).toThrow(thrown('upstream_truncated'))
+    expect(() => endOf()).toThrow(thrown('upstream_truncated'))
+  })
+
+  it('an empty finish_reason in mid-stream is none', () => {
+    const running = chunk({ content: 'Hel' }, { finish_reason: '' })
+    expect(read(running)).toEqual([{ type: 'delta', content: 'Hel' }])
+    expect(() => endOf(running)).toThrow(thrown('upstream_truncated'))
+  })
+
+  it('a finish of another choice is none', () => {
+    expect(() => endOf(hello, chunk({}, { index: 1, finish_reason: 'stop' }))).toThrow(thrown('upstream_truncated'))
+  })
+
+  it.each(['end_turn', 'toString'])('an unknown reason is an end, and is carried: %s', (reason) => {
+    expect(endOf(hello, finish(reason))).toMatchObject({ finish_reason: 'stop' })
+    expect(read(finish(reason))).toEqual([{ type: 'delta', extra: { finish_reason: reason } }])
+  })
+
+  // OpenRouter, DeepSeek and vLLM, of an answer that broke off.
+  it.each(['error', 'insufficient_system_resource', 'abort'])('%s tells of a failure: never a success', (reason) => {
+    expect(() => endOf(hello, finish(reason), '[DONE]')).toThrow(thrown('upstream_error'))
+  })
+
+  it('the usage is the last that was sent, also after [DONE] or beside a finish', () => {
+    const usage = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }
+    expect(
+      endOf(
+        chunk({ content: 'a' }, {}, { usage: { ...usage, completion_tokens: 1 } }),
+        chunk({}, { finish_reason: 'stop' }, { usage }),
+      ),
+    ).toMatchObject({ usage })
+    expect(endOf(finish('stop'), '[DONE]', { choices: [], usage })).toMatchObject({ usage })
+    expect(endOf(chunk({}, { finish_reason: 'stop' }, { usage }), { choices: [], usage: null })).toMatchObject({
+      usage,
+    })
+  })
+
+  it('a usage that lacks its total is added up, and one that makes no sense is left out', () => {
+    const usage = { prompt_tokens: 4, completion_tokens: 2 }
+    expect(endOf(chunk({}, { finish_reason: 'stop' }, { usage })).usage).toEqual({ ...usage, total_tokens: 6 })
+    for (const nonsense of ['many', { prompt_tokens: 'four' }, { prompt_tokens: -1 }]) {
+      expect(endOf(chunk({}, { finish_reason: 'stop' }, { usage: nonsense }))).not.toHaveProperty('usage')
+      expect(endOf({ usage: { ...usage, total_tokens: 7 } }, finish('stop'), { usage: nonsense })).toHaveProperty(
+        'usage',
+        {
+          ...usage,
+          total_tokens: 7,
+        },
+      )
+    }
+  })
+
+  it('the model is the one that answered, and none when the upstream named none', () => {
+    expect(endOf(chunk({}, { finish_reason: 'stop' }, { model: 'gpt-4o-2024' }))).toHaveProperty('model', 'gpt-4o-2024')
+    expect(endOf(finish('stop'))).not.toHaveProperty('model')
+    expect(endOf({ ...finish('stop'), model: '' })).not.toHaveProperty('model')
+  })
+})
+
+describe('an error in the stream', () => {
+  it.each<[string, unknown, unknown]>([
+    ['an object', { error: { message: 'Overloaded.', type: 'server_error' } }, 'Overloaded.'],
+    ['a text', { error: 'Overloaded.' }, 'Overloaded.'],
+    ['an object without words', { error: {} }, expect.stringMatching(/./)],
+    ['something else', { error: true }, expect.stringMatching(/./)],
+    ['an object beside choices', chunk({ content: 'a' }, {}, { error: { message: 'Overloaded.' } }), 'Overloaded.'],
+  ])('ends it: %s', (_, data, message) => {
+    expect(() => read(hello, data)).toThrow(thrown('upstream_error', message))
+  })
+
+  it.each([
+    [401, 'upstream_auth'],
+    [429, 'upstream_rate_limited'],
+    ['429', 'upstream_rate_limited'],
+    [400, 'upstream_rejected'],
+    [502, 'upstream_unavailable'],
+    ['server_error', 'upstream_error'],
+    [null, 'upstream_error'],
+  ])('with the code %j is %s', (theirs, code) => {
+    expect(() => read({ error: { code: theirs, message: 'No.' } })).toThrow(thrown(code))
+  })
+
+  it('is not quoted when it is about the gateway’s key', () => {
+    expect(() => read({ error: { code: 401, message: 'Incorrect API key provided: sk-12' } })).toThrow(
+      expect.objectContaining({ code: 'upstream_auth', message: expect.not.stringContaining('sk-12') }),
+    )
+  })
+
+  it('is none when it is null', () => {
+    expect(read({ ...hello, error: null })).toEqual([{ type: 'delta', content: 'Hello' }])
+  })
+})
+
+describe('what is no chunk', () => {
+  it.each<[string, unknown]>([
+    ['broken JSON', '{"choices":[{"delta":{"content":"Hel'],
+    ['a text', '"Hello"'],
+    ['a number', '42'],
+    ['null', 'null'],
+    ['a list', '[]'],
+    ['a choice that is none', { choices: [null] }],
+    ['a delta that is none', chunk('Hello')],
+    ['content that is no text', chunk({ content: 42 })],
+    ['a part that is none', chunk({ content: ['Hello'] })],
+  ])('ends the stream: %s', (_, data) => {
+    expect(() => read(hello, data)).toThrow(thrown('upstream_invalid_response'))
+  })
+
+  it('is not quoted to the reader', () => {
+    expect(() => read('{"prompt":"secret"')).toThrow(
+      expect.objectContaining({ message: expect.not.stringContaining('secret') }),
+    )
+  })
+})

@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest'
+import type { Delta } from '../../providers/provider.ts'
+import { chunk, read } from './read-chunks.ts'
+
+/** Calls by index, as a client puts them together. */
+function joined(deltas: Delta[]) {
+  const calls = new Map<number, { id?: string; name?: string; arguments: string }>()
+  for (const { index, id, function: called } of deltas.flatMap(({ tool_calls = [] }) => tool_calls)) {
+    const call = calls.get(index) ?? { arguments: '' }
+    calls.set(index, call)
+    if (id !== undefined) call.id = id
+    if (called?.name !== undefined) call.name = called.name
+    call.arguments += called?.arguments ?? ''
+  }
+  return Object.fromEntries(calls)
+}
+
+function chunkOf(...tool_calls: unknown[]) {
+  return chunk({ tool_calls })
+}
+
+const start = (id: string, name: string, fields: Record<string, unknown> = {}) => ({
+  id,
+  type: 'function',
+  function: { name, arguments: '' },
+  ...fields,
+})
+const more = (text: string, fields: Record<string, unknown> = {}) => ({ function: { arguments: text }, ...fields })
+
+describe('tool calls', () => {
+  it('begin with an id and a name, and go on with pieces of their arguments', () => {
+    expect(read(chunkOf(start('c1', 'find', { index: 0 })), chunkOf(more('{"q"', { index: 0 })))).toEqual([
+      {
+        type: 'delta',
+        tool_calls: [{ index: 0, id: 'c1', type: 'function', function: { name: 'find', arguments: '' } }],
+      },
+      { type: 'delta', tool_calls: [{ index: 0, function: { arguments: '{"q"' } }] },
+    ])
+  })
+
+  it('are kept apart by index when their pieces come mixed', () => {
+    const deltas = read(
+      chunkOf(start('c1', 'find', { index: 0 }), start('c2', 'sum', { index: 1 })),
+      chunkOf(more('{"q"', { index: 0 }), more('[1', { index: 1 })),
+      chunkOf(more(',2]', { index: 1 })),
+      chunkOf(more(':1}', { index: 0 })),
+    )
+    expect(joined(deltas)).toEqual({
+      0: { id: 'c1', name: 'find', arguments: '{"q":1}' },
+      1: { id: 'c2', name: 'sum', arguments: '[1,2]' },
+    })
+  })
+
+  it('without an index are kept apart by their place in the chunk', () => {
+    expect(joined(read(chunkOf(start('c1', 'find'), start('c2', 'sum'))))).toMatchObject({
+      0: { id: 'c1' },
+      1: { id: 'c2' },
+    })
+  })
+
+  // Gemini's compatible API sends one call to a chunk, each without an index or all with 0.
+  it.each([{}, { index: 0 }])('with nothing but %j are kept apart by their ids', (index) => {
+    const deltas = read(
+      chunkOf(start('c1', 'find', { function: { name: 'find', arguments: '{"q":1}' }, ...index })),
+      chunkOf(start('c2', 'sum', { function: { name: 'sum', arguments: '[1' }, ...index })),
+      chunkOf(more(',2]', index)),
+    )
+    expect(joined(deltas)).toEqual({
+      0: { id: 'c1', name: 'find', arguments: '{"q":1}' },
+      1: { id: 'c2', name: 'sum', arguments: '[1,2]' },
+    })
+  })
+
+  it('begin once, though the server repeats an empty id and name', () => {
+    const deltas = read(
+      chunkOf(start('c1', 'find', { index: 0 })),
+      chunkOf({ index: 0, id: '', type: 'function', function: { name: '', arguments: '{}' } }),
+      chunkOf({ index: 0, id: null, function: { name: null, arguments: null } }),
+    )
+    expect(joined(deltas)).toEqual({ 0: { id: 'c1', name: 'find', arguments: '{}' } })
+    expect(deltas[1]).toEqual({ type: 'delta', tool_calls: [{ index: 0, function: { arguments: '{}' } }] })
+  })
+
+  // Older versions of vLLM make up an id for each piece.
+  it('are not begun again by an id that comes without a name', () => {
+    const deltas = read(
+      chunkOf(start('c1', 'find', { index: 0 })),
+      chunkOf(more('{"q"', { index: 0, id: 'c2', type: 'function' })),
+      chunkOf(more(':1}', { index: 0, id: 'c3', type: 'function' })),
+    )
+    expect(joined(deltas)).toEqual({ 0: { id: 'c1', name: 'find', arguments: '{"q":1}' } })
+  })
+
+  it('may come beside a text', () => {
+    expect(read(chunk({ content: 'a', tool_calls: [start('c1', 'find', { index: 0 })] }))).toMatchObject([
+      { content: 'a', tool_calls: [{ id: 'c1' }] },
+    ])
+  })
+
+  it('keep what is not modelled: a client must send it back', () => {
+    const extra_content = { google: { thought_signature: 'sig-1' } }
+    expect(JSON.stringify(read(chunkOf(start('c1', 'find', { index: 0, extra_content }))))).toContain('sig-1')
+  })
+
+  it('are none when the list is empty or null', () => {
+    expect(read(chunk({ content: 'a', tool_calls: [] }), chunk({ content: 'b', tool_calls: null }))).toEqual([
+      { type: 'delta', content: 'a' },
+      { type: 'delta', content: 'b' },
+    ])
+  })
+
+  it.each<[string, unknown]>([
+    ['no list', { index: 0 }],
+    ['a list of texts', ['find']],
+    ['an index below zero', [{ index: -1 }]],
+    ['arguments that are no text', [{ index: 0, function: { arguments: { q: 1 } } }]],
+  ])('that are malformed are not dropped in silence: %s', (_, tool_calls) => {
+    expect(() => read(chunk({ tool_calls }))).toThrow(expect.objectContaining({ code: 'upstream_invalid_response' }))
+  })
+})

@@ -1,0 +1,143 @@
+import { describe, expect, it } from 'vitest'
+import type { Provider } from '../../providers/provider.ts'
+import { SluiceError } from '../../src/errors.ts'
+import { pause } from '../../src/routing/backoff.ts'
+import { runPlan } from '../../src/routing/run-plan.ts'
+import type { Target } from '../../src/routing/target.ts'
+import { planOf, plays, ROLE, run, silence, STOP, targetOf, text, type Step } from './routing-plans.ts'
+
+const timeouts: Target['timeouts'] = {
+  connectTimeoutMs: 10_000,
+  firstTokenTimeoutMs: 1_000_000,
+  idleTimeoutMs: 1_000_000,
+  totalTimeoutMs: undefined,
+}
+
+describe('a provider that neither goes on nor listens', () => {
+  it.each([
+    ['from the start', [silence], { firstTokenTimeoutMs: 10 }],
+    ['before its first token', [ROLE, silence], { firstTokenTimeoutMs: 10 }],
+    ['after tokens', [text('a'), text('b'), silence], { idleTimeoutMs: 10 }],
+    ['in all', [text('a'), text('b'), silence], { totalTimeoutMs: 10 }],
+  ])('is left when its time is over: %s', async (_, script, limits) => {
+    const provider = plays('a', script)
+    const ran = await run(planOf(targetOf(provider, { retries: 0, timeouts: { ...timeouts, ...limits } })))
+    expect(ran).toMatchObject({ error: { code: 'upstream_timeout' }, ended: ['a:upstream_timeout'] })
+    expect(provider.contexts[0]!.signal.reason).toBe(ran.error)
+  })
+
+  it('does not keep the next target from answering', async () => {
+    const slow = targetOf(plays('a', [silence]), { retries: 1, timeouts: { ...timeouts, firstTokenTimeoutMs: 10 } })
+    const ran = await run(planOf(slow, targetOf(plays('b', [text('here'), STOP]))))
+    expect(ran).toMatchObject({
+      text: 'here',
+      ended: ['a:upstream_timeout', 'a:upstream_timeout', 'b:ok'],
+      answers: [{ provider: 'b', attempts: 3 }],
+    })
+  })
+
+  it.each<[when: string, ...before: Step[]]>([
+    ['before its first token', ROLE],
+    ['after tokens', text('a')],
+  ])('is left at once when the request is over: %s', async (_, ...before) => {
+    const gone = new AbortController()
+    const ignore = () => {
+      setImmediate(() => gone.abort(new Error('gone')))
+      return silence()
+    }
+    const provider = plays('a', [...before, ignore])
+    const ran = await run(planOf(targetOf(provider)), { signal: gone.signal })
+    expect(ran).toMatchObject({ error: new Error('gone'), ended: ['a:cancelled'] })
+    expect(provider.contexts[0]!.signal.aborted).toBe(true)
+  })
+})
+
+describe('a request that is over', () => {
+  it('begins nothing', async () => {
+    const provider = plays('a', [STOP])
+    const ran = await run(planOf(targetOf(provider)), { signal: AbortSignal.abort(new Error('gone')) })
+    expect(ran).toMatchObject({ error: new Error('gone'), answers: [], ended: [] })
+    expect(provider.requests).toEqual([])
+  })
+
+  it('ends the wait before a retry at once', async () => {
+    const gone = new AbortController()
+    const busy = new SluiceError('upstream_rate_limited', 'busy', { retryAfter: 9 })
+    const provider = plays('a', [busy])
+    const ran = await run(planOf(targetOf(provider)), {
+      signal: gone.signal,
+      pause: (milliseconds, signal) => {
+        setImmediate(() => gone.abort(new Error('gone')))
+        return pause(milliseconds, signal)
+      },
+    })
+    expect(ran).toMatchObject({ error: new Error('gone'), answers: [] })
+    expect(provider.requests).toHaveLength(1)
+  })
+
+  it('tells the provider, and leaves nothing behind on its signal', async () => {
+    const listeners = new Set<unknown>()
+    const { signal } = new AbortController()
+    const add = signal.addEventListener.bind(signal)
+    const remove = signal.removeEventListener.bind(signal)
+    signal.addEventListener = (type: string, listener: never) => {
+      listeners.add(listener)
+      add(type, listener)
+    }
+    signal.removeEventListener = (type: string, listener: never) => {
+      listeners.delete(listener)
+      remove(type, listener)
+    }
+    const provider = plays('a', [new SluiceError('upstream_unavailable', 'busy')], [text('x'), STOP])
+    await run(planOf(targetOf(provider)), { signal })
+    expect(provider.contexts.map((context) => context.signal.aborted)).toEqual([true, true])
+    expect(listeners.size).toBe(0)
+  })
+})
+
+describe('a reader that leaves', () => {
+  it('ends the provider', async () => {
+    const provider = plays('a', [text('a'), text('b'), text('c'), STOP])
+    const input = { messages: [{ role: 'user' as const, content: 'hi' }] }
+    const context = { signal: new AbortController().signal, streamId: 'str_1' }
+    for await (const _ of runPlan(planOf(targetOf(provider)), input, context)) break
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(provider.left).toBe(1)
+    expect(provider.contexts[0]!.signal.aborted).toBe(true)
+  })
+})
+
+describe('an iterator that is no generator', () => {
+  const iterated = (next: () => unknown, more: object = {}): Provider => ({
+    name: 'a',
+    stream: () => ({ [Symbol.asyncIterator]: () => ({ next, ...more }) }) as never,
+  })
+
+  it.each<[what: string, next: () => unknown]>([
+    [
+      'throws',
+      () => {
+        throw new TypeError('no')
+      },
+    ],
+    ['returns no promise', () => ({ done: true })],
+    ['resolves to nothing', async () => undefined],
+  ])('and %s has failed', async (_, next) => {
+    const ran = await run(planOf(targetOf(iterated(next))))
+    expect(ran.ended).toEqual(['a:provider_failed'])
+  })
+
+  it('may fail as it is left', async () => {
+    const results = [text('x'), STOP].map((value) => ({ done: false, value }))
+    const fail = () => {
+      throw new Error('no')
+    }
+    const ran = await run(planOf(targetOf(iterated(async () => results.shift(), { return: fail }))))
+    expect(ran).toMatchObject({ text: 'x', error: undefined, ended: ['a:ok'] })
+  })
+
+  it('may yield lists of nothing, which are not passed on', async () => {
+    const ran = await run(planOf(targetOf(plays('a', [[], ROLE, [], text('x'), [], [], STOP]))))
+    expect(ran.events).toEqual([ROLE, text('x'), STOP])
+  })
+})

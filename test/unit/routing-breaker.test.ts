@@ -1,0 +1,176 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { Breaker } from '../../src/routing/breaker.ts'
+import { Breakers } from '../../src/routing/breakers.ts'
+
+let time = 0
+let breaker: Breaker
+
+beforeEach(() => {
+  time = 0
+  breaker = new Breaker({ failures: 3, cooldownMs: 1000, now: () => time })
+})
+
+function fail(times = 1): void {
+  for (let i = 0; i < times; i++) breaker.enter()!.failed()
+}
+
+function succeed(): void {
+  const permit = breaker.enter()!
+  permit.answered()
+  permit.succeeded()
+}
+
+describe('a closed breaker', () => {
+  it('lets any number of attempts go at once', () => {
+    const permits = Array.from({ length: 100 }, () => breaker.enter())
+    expect(permits).not.toContain(undefined)
+    expect(breaker.retryAfter).toBe(0)
+  })
+
+  it('opens after as many failures in a row as it is told', () => {
+    fail(2)
+    expect(breaker.closed).toBe(true)
+    fail()
+    expect(breaker.closed).toBe(false)
+    expect(breaker.enter()).toBeUndefined()
+  })
+
+  it('begins to count anew after a success', () => {
+    fail(2)
+    succeed()
+    fail(2)
+    expect(breaker.closed).toBe(true)
+  })
+
+  it('begins to count anew after a first token, which is told long before the success', () => {
+    fail(2)
+    breaker.enter()!.answered()
+    fail(2)
+    expect(breaker.closed).toBe(true)
+  })
+
+  it('opens for a target that answers and then breaks off, again and again', () => {
+    for (let i = 0; i < 3; i++) {
+      expect(breaker.closed).toBe(true)
+      const permit = breaker.enter()!
+      permit.answered()
+      permit.failed()
+    }
+    expect(breaker.closed).toBe(false)
+  })
+
+  it('does not count what says nothing of the target', () => {
+    fail(2)
+    for (let i = 0; i < 10; i++) breaker.enter()!.released()
+    expect(breaker.closed).toBe(true)
+    fail()
+    expect(breaker.closed).toBe(false)
+  })
+})
+
+describe('an open breaker', () => {
+  it('lets nothing go until its cooldown is over, and says how long that is', () => {
+    fail(3)
+    expect(breaker.retryAfter).toBe(1)
+    time = 999
+    expect(breaker.enter()).toBeUndefined()
+    time = 1000
+    expect(breaker.enter()).toBeDefined()
+  })
+
+  it('does not hear of attempts that began before it opened', () => {
+    const [early, late] = [breaker.enter()!, breaker.enter()!]
+    fail(3)
+    early.answered()
+    early.succeeded()
+    expect(breaker.closed).toBe(false)
+    time = 999
+    late.failed()
+    time = 1000
+    expect(breaker.enter()).toBeDefined()
+  })
+})
+
+describe('a half-open breaker', () => {
+  beforeEach(() => {
+    fail(3)
+    time = 1000
+  })
+
+  it('lets one attempt go at a time', () => {
+    expect(breaker.enter()).toBeDefined()
+    expect(breaker.enter()).toBeUndefined()
+    expect(breaker.retryAfter).toBe(1)
+  })
+
+  it('closes when its probe has its first token', () => {
+    const probe = breaker.enter()!
+    probe.answered()
+    expect(breaker.closed).toBe(true)
+    probe.failed()
+    expect(breaker.closed).toBe(true)
+    fail(2)
+    expect(breaker.closed).toBe(false)
+  })
+
+  it('closes when its probe succeeds', () => {
+    breaker.enter()!.succeeded()
+    expect(breaker.closed).toBe(true)
+  })
+
+  it('probes again when its probe said nothing of the target', () => {
+    breaker.enter()!.released()
+    expect(breaker.closed).toBe(false)
+    expect(breaker.enter()).toBeDefined()
+    expect(breaker.enter()).toBeUndefined()
+  })
+
+  it('opens for twice as long, up to five minutes, each time that its probe fails', () => {
+    const cooldowns: number[] = []
+    for (let i = 0; i < 11; i++) {
+      breaker.enter()!.failed()
+      cooldowns.push(breaker.retryAfter)
+      time += breaker.retryAfter * 1000 - 1
+      expect(breaker.enter()).toBeUndefined()
+      time += 1
+    }
+    expect(cooldowns).toEqual([2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300])
+  })
+
+  it('opens for as long as at first after it has been closed', () => {
+    breaker.enter()!.failed()
+    time += 2000
+    breaker.enter()!.answered()
+    fail(3)
+    expect(breaker.retryAfter).toBe(1)
+  })
+})
+
+describe('the breakers of all targets', () => {
+  it('are one for each model of each provider', () => {
+    const breakers = new Breakers({ failures: 1, cooldownMs: 1000 })
+    expect(breakers.of('a', 'm')).toBe(breakers.of('a', 'm'))
+    expect(breakers.of('a', 'm')).not.toBe(breakers.of('a', 'n'))
+    expect(breakers.of('a', 'm')).not.toBe(breakers.of('b', 'm'))
+  })
+
+  it('are counted by provider while they are not closed', () => {
+    const breakers = new Breakers({ failures: 1, cooldownMs: 1000 })
+    breakers.of('a', 'm').enter()!.failed()
+    breakers.of('a', 'n').enter()!.failed()
+    breakers.of('b', 'm')
+    expect([breakers.countOpen('a'), breakers.countOpen('b')]).toEqual([2, 0])
+  })
+
+  it('stay few however many models clients invent, and those in use stay', () => {
+    const breakers = new Breakers({ failures: 1, cooldownMs: 1000 })
+    const used = breakers.of('a', 'used')
+    const forgotten = breakers.of('a', 'forgotten')
+    for (let i = 0; i < 5000; i++) {
+      breakers.of('a', `invented-${i}`).enter()!.failed()
+      expect(breakers.of('a', 'used')).toBe(used)
+    }
+    expect(breakers.of('a', 'forgotten')).not.toBe(forgotten)
+    expect(breakers.countOpen('a')).toBeLessThanOrEqual(1024)
+  })
+})

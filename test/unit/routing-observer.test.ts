@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest'
+import { SluiceError } from '../../src/errors.ts'
+import { observeRouting } from '../../src/routing/observer.ts'
+import { Metrics } from '../../src/telemetry/metrics.ts'
+import { planOf, plays, run, STOP, targetOf, text } from './routing-plans.ts'
+
+async function linesOf(metrics: Metrics): Promise<string[]> {
+  return (await metrics.text()).split('\n').filter((line) => line.startsWith('sluice_upstream_'))
+}
+
+describe('the metrics of routing', () => {
+  it('begin at 0 for each provider', async () => {
+    const metrics = new Metrics()
+    observeRouting(metrics, ['a', 'b'])
+    expect(await linesOf(metrics)).toEqual([
+      'sluice_upstream_requests_total{provider="a",code="ok"} 0',
+      'sluice_upstream_requests_total{provider="b",code="ok"} 0',
+    ])
+  })
+
+  it('count attempts, errors and retries', async () => {
+    const metrics = new Metrics()
+    const observer = observeRouting(metrics, [])
+    const busy = new SluiceError('upstream_unavailable', 'busy')
+    await run(planOf(targetOf(plays('a', [busy])), targetOf(plays('b', [text('x'), STOP]))), { observer })
+    expect(await linesOf(metrics)).toEqual([
+      'sluice_upstream_requests_total{provider="a",code="upstream_unavailable"} 3',
+      'sluice_upstream_requests_total{provider="b",code="ok"} 1',
+      'sluice_upstream_errors_total{provider="a",code="upstream_unavailable"} 3',
+      'sluice_upstream_retries_total{provider="a",reason="upstream_unavailable"} 2',
+    ])
+  })
+
+  it('do not count what was given up as an error', async () => {
+    const metrics = new Metrics()
+    observeRouting(metrics, []).ended(targetOf(plays('a', [STOP])), new SluiceError('cancelled', 'gone'))
+    expect(await linesOf(metrics)).toEqual(['sluice_upstream_requests_total{provider="a",code="cancelled"} 1'])
+  })
+})
