@@ -133,24 +133,23 @@ export class MessageReader {
   #readDelta(delta: Fields, index: unknown): Delta[] {
     const block = this.#block
     if (!block || block.index !== index) throw invalid('a delta of a block that is not open')
-    if (saysNothing(delta)) return []
+    const { text, thinking, signature, citation, partial_json } = delta
     switch (`${block.type} ${String(delta.type)}`) {
       case 'text text_delta':
-        block.told = true
-        return [{ type: 'delta', content: toText(delta.text) }]
-      case 'thinking thinking_delta':
-        if (!delta.thinking) break
-        block.told = true
-        return [{ type: 'delta', reasoning: toText(delta.thinking) }]
-      case 'thinking signature_delta':
-        block.told = true
-        return [{ type: 'delta', extra: { signature: delta.signature } }]
+        if (text) return imply(block, { content: toText(text) })
+        break
       case 'text citations_delta':
-        block.told = true
-        return [{ type: 'delta', extra: { citation: delta.citation } }]
+        return imply(block, { extra: { citation } })
+      case 'thinking thinking_delta':
+        if (thinking) return imply(block, { reasoning: toText(thinking) })
+        break
+      case 'thinking signature_delta':
+        if (signature) return imply(block, { extra: { signature } })
+        break
       case 'tool_use input_json_delta':
-        return toArguments(block, toText(delta.partial_json))
+        if (partial_json) return toArguments(block, toText(partial_json))
     }
+    if (saysNothing(delta)) return []
     return [...tell(block), { type: 'delta', extra: { content_block_delta: delta } }]
   }
 
@@ -213,6 +212,12 @@ function isImplied(start: Fields): boolean {
 /** Whether a delta adds nothing to its block. */
 function saysNothing(delta: Fields): boolean {
   return Object.entries(delta).every(([name, value]) => name === 'type' || value === '' || value === null)
+}
+
+/** A delta that says of itself which kind of block it is in. */
+function imply(block: OpenBlock, fields: Omit<Delta, 'type'>): Delta[] {
+  block.told = true
+  return [{ type: 'delta', ...fields }]
 }
 
 function tell(block: OpenBlock): Delta[] {

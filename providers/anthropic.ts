@@ -1,8 +1,9 @@
 import { z } from 'zod'
+import { Connections } from './connections.ts'
 import { MessageReader } from './anthropic-events.ts'
 import { toBody } from './anthropic-request.ts'
 import type { Provider } from './provider.ts'
-import { createDispatcher, readTogether, requestEvents } from './upstream.ts'
+import { UpstreamStream } from './upstream.ts'
 
 export const anthropicOptions = z.object({
   /** Up to and without `/v1/messages`. */
@@ -23,7 +24,7 @@ type Headers = Readonly<Record<string, string>>
 
 /** Anything that speaks the Messages API: https://platform.claude.com/docs/en/api/messages */
 export function anthropic({ name, models, baseUrl, apiKey, headers, maxTokens }: AnthropicOptions): Provider {
-  const dispatcher = createDispatcher()
+  const connections = new Connections()
   const url = `${baseUrl.replace(/\/+$/, '')}/v1/messages`
   const configured = Object.fromEntries(Object.entries(headers).map(([header, value]) => [header.toLowerCase(), value]))
   return {
@@ -32,23 +33,18 @@ export function anthropic({ name, models, baseUrl, apiKey, headers, maxTokens }:
     check(request) {
       toBody(request, maxTokens)
     },
-    async *stream(request, { signal, connectTimeoutMs, apiKey: key = apiKey, headers: forwarded = {} }) {
-      const reader = new MessageReader()
+    stream(request, { signal, connectTimeoutMs, apiKey: key = apiKey, headers: forwarded = {} }) {
       const upstream = {
         url,
         headers: toHeaders(key, configured, forwarded),
         body: toBody(request, maxTokens),
         signal,
-        dispatcher,
+        connections,
         connectTimeoutMs,
       }
-      for await (const events of requestEvents(upstream)) {
-        yield* readTogether(events, ({ data }) => reader.read(data))
-        if (reader.finished) break
-      }
-      yield reader.end()
+      return new UpstreamStream(upstream, new MessageReader())
     },
-    close: () => dispatcher.close(),
+    close: () => connections.close(),
   }
 }
 

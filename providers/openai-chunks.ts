@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { FinishReason } from '../src/stream/events.ts'
+import { ChunkTemplate } from './chunk-template.ts'
 import { invalidResponse, ToolCallReader } from './openai-tool-calls.ts'
 import { ProviderError, type Delta, type Done, type Usage } from './provider.ts'
-import { codeForStatus } from './upstream.ts'
+import { codeForStatus } from './upstream-errors.ts'
 
 type Fields = Partial<Record<string, unknown>>
 
@@ -50,6 +51,7 @@ export class ChunkReader {
   #usage: Usage | undefined
   #model: string | undefined
   #done = false
+  readonly #template = new ChunkTemplate()
   /** Fields that repeat on every chunk are told when they change. */
   readonly #told = new Map<string, string>()
   readonly #rolesTold = new Set<number>()
@@ -66,6 +68,8 @@ export class ChunkReader {
       this.#done = true
       return []
     }
+    const text = this.#template.match(data)
+    if (text !== undefined) return text === '' ? [] : [{ type: 'delta', content: text }]
     // An empty `data:` is some servers' heartbeat.
     if (data.trim() === '') return []
     const chunk = parse(data)
@@ -80,6 +84,8 @@ export class ChunkReader {
       if (first) first.extra = { ...extra, ...first.extra }
       else deltas.push({ type: 'delta', extra })
     }
+    const [only] = deltas
+    if (deltas.length === 1 && only && isNothingButContent(only)) this.#template.learn(data, only.content)
     return deltas
   }
 
@@ -88,18 +94,14 @@ export class ChunkReader {
    * @throws ProviderError `upstream_truncated` when the upstream never said that it had finished, `upstream_error`
    * when it said that it had failed.
    */
-  end(): Done {
+  end(): [Done] {
     const finish_reason = this.#finishReason ?? (this.#done ? 'stop' : undefined)
     if (!finish_reason)
       throw new ProviderError({ code: 'upstream_truncated', message: 'The upstream ended in mid-stream.' })
     if (finish_reason === 'error')
       throw new ProviderError({ code: 'upstream_error', message: 'The upstream broke off its answer.' })
-    return {
-      type: 'done',
-      finish_reason,
-      ...(this.#usage && { usage: this.#usage }),
-      ...(this.#model !== undefined && { model: this.#model }),
-    }
+    const usage = this.#usage && { usage: this.#usage }
+    return [{ type: 'done', finish_reason, ...usage, ...(this.#model !== undefined && { model: this.#model }) }]
   }
 
   #readChoice(choice: Fields, deltas: Delta[]): void {
@@ -148,6 +150,10 @@ export class ChunkReader {
     }
     return changed
   }
+}
+
+function isNothingButContent(delta: Delta): delta is Delta & { content: string } {
+  return delta.content !== undefined && Object.keys(delta).length === 2
 }
 
 function parse(data: string): Fields {
@@ -219,7 +225,7 @@ function readUsage(value: unknown): Usage | undefined {
 
 function upstreamError(value: unknown): ProviderError {
   const { message, code } = errorSchema.catch({ message: 'The upstream failed.', code: undefined }).parse(value)
-  const status = Number(code)
+  const status = code === 'invalid_api_key' ? 401 : Number(code)
   if (!(status >= 400)) return new ProviderError({ code: 'upstream_error', message })
   const ours = codeForStatus(status)
   // What an upstream says of the key can hold a part of it.

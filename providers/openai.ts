@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import type { ChatRequest } from '../src/chat-request.ts'
+import { Connections } from './connections.ts'
 import { ChunkReader } from './openai-chunks.ts'
+import { toChatRequest } from './openai-request.ts'
 import type { Provider } from './provider.ts'
-import { createDispatcher, readTogether, requestEvents } from './upstream.ts'
+import { UpstreamStream } from './upstream.ts'
 
 export const openaiOptions = z.object({
   /** Up to and without `/chat/completions`. */
@@ -21,28 +23,23 @@ export type OpenAIOptions = z.infer<typeof openaiOptions> & { name: string; mode
  * https://platform.openai.com/docs/api-reference/chat-streaming
  */
 export function openai({ name, models, baseUrl, apiKey, headers, includeUsage }: OpenAIOptions): Provider {
-  const dispatcher = createDispatcher()
+  const connections = new Connections()
   const url = `${baseUrl.replace(/\/+$/, '')}/chat/completions`
   return {
     name,
     models,
-    async *stream(request, { signal, connectTimeoutMs, apiKey: key = apiKey }) {
-      const reader = new ChunkReader()
+    stream(request, { signal, connectTimeoutMs, apiKey: key = apiKey }) {
       const upstream = {
         url,
         headers: { ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...headers },
-        body: toBody(request, includeUsage),
+        body: toBody(toChatRequest(request), includeUsage),
         signal,
-        dispatcher,
+        connections,
         connectTimeoutMs,
       }
-      for await (const events of requestEvents(upstream)) {
-        yield* readTogether(events, ({ data }) => reader.read(data))
-        if (reader.finished) break
-      }
-      yield reader.end()
+      return new UpstreamStream(upstream, new ChunkReader())
     },
-    close: () => dispatcher.close(),
+    close: () => connections.close(),
   }
 }
 

@@ -1,243 +1,231 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { pipeline, type Readable, type Transform } from 'node:stream'
-import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
-import { Agent, errors, request, type Dispatcher } from 'undici'
-import { z } from 'zod'
-import type { ErrorCode } from '../src/errors.ts'
-import { EventDecoder, EventTooLargeError, type DecodedEvent } from '../src/sse/decode.ts'
-import { ProviderError } from './provider.ts'
+import type { Transform } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { EventDecoder } from '../src/sse/decode.ts'
+import type { Connections } from './connections.ts'
+import { createDecompressor } from './decompress.ts'
+import type { StreamEvent } from './provider.ts'
+import { answerError, connectionError, readError } from './upstream-errors.ts'
 
 /** What of an error body is read: enough for every provider's JSON, little enough for any page of HTML. */
 const MAX_ERROR_BYTES = 64 * 1024
+
+/** How long an upstream that has said all it has to say may take to end its response. */
+const LINGER_MS = 1000
 
 export interface UpstreamRequest {
   url: string
   headers: Record<string, string>
   body: unknown
   signal: AbortSignal
-  dispatcher: Connections
+  connections: Connections
   /** How long connecting may take, TLS included, in milliseconds. */
   connectTimeoutMs?: number | undefined
 }
 
-/** The connections of one provider: a pool for each time that connecting may take. */
-export class Connections {
-  readonly #pools = new Map<number, Agent>()
-
-  within(connectTimeoutMs = 10_000): Agent {
-    const known = this.#pools.get(connectTimeoutMs)
-    if (known) return known
-    // Silence is judged where tokens are counted, so no other timeouts here.
-    const pool = new Agent({ connect: { timeout: connectTimeoutMs }, headersTimeout: 0, bodyTimeout: 0 })
-    this.#pools.set(connectTimeoutMs, pool)
-    return pool
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([...this.#pools.values()].map((pool) => pool.close()))
-  }
+/** Understands the messages of one stream. Both methods throw a `ProviderError` when there is nothing to understand. */
+export interface MessageReader {
+  read(data: string): readonly StreamEvent[]
+  /** The upstream has said that there is no more. */
+  readonly finished: boolean
+  /** The last events, `done` among them. */
+  end(): readonly StreamEvent[]
 }
 
-export function createDispatcher(): Connections {
-  return new Connections()
+interface Refusal {
+  status: number
+  headers: IncomingHttpHeaders
+  chunks: Buffer[]
+  size: number
 }
 
 /**
- * Posts JSON and reads the answer as Server-Sent Events: one array for each network read that completed any. Closes
- * the connection at once when `signal` is aborted or the iteration is left.
+ * Posts JSON and reads the answer, an event stream, into events: one array for all that came since the last was
+ * taken. Ends after `done`, or throws a `ProviderError` (the signal's reason when that is aborted) – after what had
+ * been read before it. The connection is closed at once when `signal` is aborted or the iteration is left, and kept
+ * for the next request when the stream came to its end.
  *
- * @throws ProviderError for everything that can go wrong on the way; the signal's reason when aborted.
+ * Bytes are read as they are pushed: a chunk costs no stream, no iterator and at most one promise of its own.
  */
-export async function* requestEvents({
-  url,
-  headers,
-  body,
-  signal,
-  dispatcher,
-  connectTimeoutMs,
-}: UpstreamRequest): AsyncGenerator<DecodedEvent[], void, void> {
-  const response = await request(url, {
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      accept: 'text/event-stream',
-      'accept-encoding': 'identity',
-      ...headers,
-    },
-    body: JSON.stringify(body),
-    signal,
-    dispatcher: dispatcher.within(connectTimeoutMs),
-  }).catch((error: unknown) => {
-    throw signal.aborted ? signal.reason : connectionError(error)
-  })
-  try {
-    await checkResponse(response)
-    const decoder = new EventDecoder()
-    for await (const chunk of decompress(response)) {
-      const events = decoder.push(chunk)
-      if (events.length > 0) yield events
+export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Dispatcher.DispatchHandler {
+  readonly #signal: AbortSignal
+  readonly #reader: MessageReader
+  readonly #decoder = new EventDecoder()
+  #controller: Dispatcher.DispatchController | undefined
+  #decompressor: Transform | undefined
+  /** The answer as it is, when it is no event stream. */
+  #refusal: Refusal | undefined
+  #answered = false
+  #events: StreamEvent[] = []
+  /** Nothing will be added to `#events`: all was read, or `error` came. */
+  #end: { error?: unknown } | undefined
+  #waiting: { resolve: (result: IteratorResult<StreamEvent[]>) => void; reject: (error: unknown) => void } | undefined
+
+  constructor({ url, headers, body, signal, connections, connectTimeoutMs }: UpstreamRequest, reader: MessageReader) {
+    this.#signal = signal
+    this.#reader = reader
+    if (signal.aborted) {
+      this.#finish({ error: signal.reason })
+      return
     }
-    const rest = decoder.end()
-    if (rest.length > 0) yield rest
-  } catch (error) {
-    throw signal.aborted ? signal.reason : readError(error)
-  } finally {
-    // Without a listener the destroyed body would raise its abort as an uncaught error.
-    response.body.on('error', () => {}).destroy()
+    signal.addEventListener('abort', this.#onAbort)
+    const { origin, pathname, search } = new URL(url)
+    connections.within(connectTimeoutMs).dispatch(
+      {
+        origin,
+        path: `${pathname}${search}`,
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          accept: 'text/event-stream',
+          'accept-encoding': 'identity',
+          ...headers,
+        },
+        body: JSON.stringify(body),
+      },
+      this,
+    )
   }
-}
 
-/**
- * Turns what one network read brought into at most one array of events. When reading one of them fails, those before
- * it are yielded first: they have been paid for.
- */
-export function* readTogether<T>(
-  messages: readonly DecodedEvent[],
-  read: (message: DecodedEvent) => readonly T[],
-): Generator<T[], void, void> {
-  const events: T[] = []
-  try {
-    for (const message of messages) events.push(...read(message))
-  } catch (error) {
-    if (events.length > 0) yield events
-    throw error
+  [Symbol.asyncIterator](): this {
+    return this
   }
-  if (events.length > 0) yield events
-}
 
-/** With each, what has arrived is passed on at once, and an end without the checksum is not the worst there is. */
-const GZIP = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH }
-const BROTLI = { flush: constants.BROTLI_OPERATION_FLUSH, finishFlush: constants.BROTLI_OPERATION_FLUSH }
-
-const DECOMPRESSORS: Partial<Record<string, () => Transform>> = {
-  gzip: () => createGunzip(GZIP),
-  'x-gzip': () => createGunzip(GZIP),
-  deflate: () => createInflate(GZIP),
-  br: () => createBrotliDecompress(BROTLI),
-}
-
-/** The body as it was before a server, or a proxy before it, compressed it: some do although they are asked not to. */
-function decompress({ headers, body }: Dispatcher.ResponseData): Readable {
-  const codings = String(headers['content-encoding'] ?? '')
-    .toLowerCase()
-    .split(',')
-    .map((coding) => coding.trim())
-    .filter((coding) => coding !== '' && coding !== 'identity')
-  let decoded: Readable = body
-  for (const coding of codings.toReversed()) {
-    const decompressor = DECOMPRESSORS[coding]?.()
-    if (!decompressor) throw invalidResponse(`The upstream compressed its answer with ${coding}.`)
-    // Its failure is seen by whoever reads from it.
-    decoded = pipeline(decoded, decompressor, () => {})
+  next(): Promise<IteratorResult<StreamEvent[]>> {
+    if (this.#events.length > 0) return Promise.resolve({ value: this.#take(), done: false })
+    if (!this.#end) return new Promise((resolve, reject) => (this.#waiting = { resolve, reject }))
+    return 'error' in this.#end ? Promise.reject(this.#end.error) : Promise.resolve({ value: undefined, done: true })
   }
-  return decoded
-}
 
-async function checkResponse(response: Dispatcher.ResponseData): Promise<void> {
-  const { statusCode, headers } = response
-  const type = String(headers['content-type'] ?? '')
-  if (statusCode === 200 && (type === '' || type.includes('event-stream'))) return
-  // Why the words cannot be read matters less than what the status says without them.
-  const said = readErrorBody(await readStart(response).catch(() => ''))
-  if (statusCode >= 400) throw statusError(statusCode, said, readRetryAfter(headers))
-  if (statusCode === 200 && said) throw new ProviderError({ code: 'upstream_error', message: said.message })
-  throw new ProviderError({
-    code: 'upstream_invalid_response',
-    message: `The upstream answered ${statusCode} with ${type || 'no content type'} instead of an event stream.`,
-    upstreamStatus: statusCode,
-  })
-}
-
-async function readStart(response: Dispatcher.ResponseData): Promise<string> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of decompress(response)) {
-    chunks.push(chunk)
-    size += chunk.length
-    if (size >= MAX_ERROR_BYTES) break
+  return(): Promise<IteratorResult<StreamEvent[]>> {
+    this.#leave()
+    return Promise.resolve({ value: undefined, done: true })
   }
-  return Buffer.concat(chunks).toString('utf8', 0, MAX_ERROR_BYTES)
-}
 
-const text = z.string().min(1)
-
-interface ErrorBody {
-  message: string
-  code?: unknown
-}
-
-/** The shapes in which providers say what is wrong: `{error: {message}}`, `{error: "…"}`, `{message}`, `{detail}`. */
-const errorBody: z.ZodType<ErrorBody> = z.union([
-  z.object({ error: z.object({ message: text, code: z.unknown().optional() }) }).transform(({ error }) => error),
-  z.object({ error: text }).transform(({ error }) => ({ message: error })),
-  z.object({ message: text }),
-  z.object({ detail: text }).transform(({ detail }) => ({ message: detail })),
-])
-
-function readErrorBody(body: string): ErrorBody | undefined {
-  try {
-    return errorBody.safeParse(JSON.parse(body)).data
-  } catch {
-    return undefined // An HTML page, most likely, which says nothing to a reader.
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#end) controller.abort(new Error('The request is over.'))
   }
-}
 
-function statusError(status: number, said: ErrorBody | undefined, retryAfter: number | undefined): ProviderError {
-  const code = codeForStatus(status)
-  // What an upstream says about the key can hold a part of it, and is the operator's business.
-  const words = code === 'upstream_auth' ? undefined : said?.message
-  // OpenAI's way of saying that a bill is to be paid: no wait ends that.
-  const hopeless = said?.code === 'insufficient_quota'
-  return new ProviderError({
-    code,
-    message: words ?? `The upstream answered ${status}.`,
-    upstreamStatus: status,
-    ...(hopeless ? { retryable: false } : {}),
-    ...(retryAfter === undefined || hopeless ? {} : { retryAfter }),
-  })
-}
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    if (status < 200) return
+    this.#answered = true
+    const type = headers['content-type'] ?? ''
+    if (status !== 200 || (type !== '' && !type.includes('event-stream')))
+      this.#refusal = { status, headers, chunks: [], size: 0 }
+    try {
+      this.#decompressor = createDecompressor(headers['content-encoding'], {
+        onData: (bytes) => this.#read(bytes),
+        onEnd: () => this.#readEnd(),
+        // Why the words of a refusal cannot be read matters less than its status.
+        onError: (error) => (this.#refusal ? this.#refuse(this.#refusal) : this.#fail(error)),
+      })
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
 
-export function codeForStatus(status: number): ErrorCode {
-  if (status === 401 || status === 403) return 'upstream_auth'
-  if (status === 404) return 'upstream_not_found'
-  if (status === 408 || status === 504) return 'upstream_timeout'
-  if (status === 429) return 'upstream_rate_limited'
-  if (status >= 500) return 'upstream_unavailable'
-  return 'upstream_rejected'
-}
+  onResponseData(_: Dispatcher.DispatchController, bytes: Buffer): void {
+    if (this.#decompressor) this.#decompressor.write(bytes)
+    else this.#read(bytes)
+  }
 
-/** Seconds, of `retry-after-ms` or either form of `retry-after`; undefined when absent or senseless. */
-function readRetryAfter(headers: IncomingHttpHeaders): number | undefined {
-  const milliseconds = readNumber(headers['retry-after-ms'])
-  if (milliseconds !== undefined) return milliseconds / 1000
-  const seconds = readNumber(headers['retry-after'])
-  if (seconds !== undefined) return seconds
-  const date = Date.parse(headers['retry-after'] ?? '')
-  return Number.isNaN(date) ? undefined : Math.max(0, Math.ceil((date - Date.now()) / 1000))
-}
+  onResponseEnd(): void {
+    if (this.#decompressor) this.#decompressor.end()
+    else this.#readEnd()
+  }
 
-function readNumber(value: string | string[] | undefined): number | undefined {
-  return typeof value === 'string' && /^\s*\d+(\.\d+)?\s*$/.test(value) ? Number(value) : undefined
-}
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    if (this.#refusal) this.#refuse(this.#refusal)
+    else this.#fail(this.#answered ? error : connectionError(error))
+  }
 
-function connectionError(cause: unknown): ProviderError {
-  if (cause instanceof errors.ConnectTimeoutError)
-    return new ProviderError({ code: 'upstream_timeout', message: 'The upstream took too long to connect to.', cause })
-  return new ProviderError({ code: 'upstream_unreachable', message: 'The upstream cannot be reached.', cause })
-}
+  #read(bytes: Buffer): void {
+    if (this.#end) return
+    const refusal = this.#refusal
+    if (refusal) {
+      refusal.chunks.push(bytes)
+      refusal.size += bytes.length
+      if (refusal.size >= MAX_ERROR_BYTES) this.#refuse(refusal)
+      return
+    }
+    try {
+      for (const { data } of this.#decoder.push(bytes)) {
+        const events = this.#reader.read(data)
+        for (const event of events) this.#events.push(event)
+        if (this.#reader.finished) return this.#succeed()
+      }
+      if (this.#waiting && this.#events.length > 0) this.#deliver()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
 
-function readError(cause: unknown): unknown {
-  if (cause instanceof ProviderError) return cause
-  if (cause instanceof EventTooLargeError) return invalidResponse(`The upstream: ${cause.message}.`, cause)
-  if (isDecompressionError(cause)) return invalidResponse('The upstream sent what cannot be decompressed.', cause)
-  return new ProviderError({ code: 'upstream_disconnected', message: 'The upstream closed the connection.', cause })
-}
+  #readEnd(): void {
+    if (this.#end) return
+    if (this.#refusal) return this.#refuse(this.#refusal)
+    try {
+      for (const { data } of this.#decoder.end()) this.#events.push(...this.#reader.read(data))
+      this.#succeed()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
 
-/** zlib's codes, and those of Brotli. */
-function isDecompressionError(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && /^(Z_|ERR__|ERR_BROTLI)/.test(String(error.code))
-}
+  #refuse({ status, headers, chunks }: Refusal): void {
+    this.#fail(answerError(status, headers, Buffer.concat(chunks).toString('utf8', 0, MAX_ERROR_BYTES)))
+  }
 
-function invalidResponse(message: string, cause?: unknown): ProviderError {
-  return new ProviderError({ code: 'upstream_invalid_response', message, cause })
+  #succeed(): void {
+    this.#events.push(...this.#reader.end())
+    this.#finish({})
+  }
+
+  /** Whatever was read before stays, and is taken first. */
+  #fail(error: unknown): void {
+    this.#finish({ error: readError(error) })
+    this.#close()
+  }
+
+  readonly #onAbort = (): void => {
+    this.#events = []
+    this.#finish({ error: this.#signal.reason })
+    this.#leave()
+  }
+
+  #finish(end: { error?: unknown }): void {
+    if (this.#end) return
+    this.#end = end
+    this.#signal.removeEventListener('abort', this.#onAbort)
+    if (!this.#waiting) return
+    if (this.#events.length > 0) return this.#deliver()
+    if ('error' in end) this.#waiting.reject(end.error)
+    else this.#waiting.resolve({ value: undefined, done: true })
+    this.#waiting = undefined
+  }
+
+  #deliver(): void {
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    waiting?.resolve({ value: this.#take(), done: false })
+  }
+
+  #take(): StreamEvent[] {
+    const events = this.#events
+    this.#events = []
+    return events
+  }
+
+  #leave(): void {
+    // A stream that was read to its end has only its last bytes on the way: the connection is worth the wait.
+    if (this.#end && !('error' in this.#end)) setTimeout(() => this.#close(), LINGER_MS).unref()
+    else this.#close()
+    this.#finish({ error: new Error('The stream was left.') })
+  }
+
+  /** Does nothing when the response has ended. */
+  #close(): void {
+    this.#controller?.abort(new Error('The request is over.'))
+    this.#decompressor?.destroy()
+  }
 }

@@ -56,7 +56,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     metrics,
     store,
     router: new Router(providers, config),
-    routing: observeRouting(metrics, providers.keys()),
+    routing: observeRouting(metrics, logger, providers.keys()),
     generations: new Generations(),
     heartbeat: new Heartbeat(tickFor(config.heartbeatMs, config.slowReaderMs)),
     draining: false,

@@ -47,9 +47,9 @@ export async function sendStream(
       if (!frames) break
       deltas.add(frames.deltas)
       dones.add(frames.dones)
-      bytes.add(frames.bytes.length)
+      bytes.add(frames.payload.byteLength)
       merged.add(frames.merged)
-      if (!writer.write(frames.bytes)) waits.add()
+      if (!writer.write(frames.payload)) waits.add()
     }
     if (subscription.ended) writer.end()
   }

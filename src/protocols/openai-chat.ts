@@ -90,12 +90,16 @@ function withoutUsage(info: StreamInfo): StreamInfo {
 /** https://platform.openai.com/docs/guides/error-codes */
 function renderError(error: SluiceError): RenderedError {
   return {
-    // What the upstream said of the request is said again; what it said of the gateway's key is not.
-    status: error.code === 'upstream_auth' ? error.status : (error.upstreamStatus ?? error.status),
+    status: statusOf(error),
     type: 'application/json',
     headers: { 'x-should-retry': String(error.retryable) },
     body: { error: toErrorObject(error, error.faults?.[0]?.path) },
   }
+}
+
+/** What the upstream said of the request is said again; what it said of the gateway's key is not. */
+function statusOf({ code, status, upstreamStatus = 0 }: SluiceError): number {
+  return upstreamStatus >= 400 && code !== 'upstream_auth' ? upstreamStatus : status
 }
 
 function toErrorObject({ code, message, retryable }: StreamError, param: string | null = null) {

@@ -1,9 +1,10 @@
+import { Payload } from '../sse/payload.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { Encoder, Protocol } from './protocol.ts'
 
 /** A batch as it goes over the wire. */
 export interface Frames {
-  readonly bytes: Buffer
+  readonly payload: Payload
   /** The cursor of a reader that has been sent these frames. */
   readonly last: number
   /** How many frames of each event. */
@@ -59,7 +60,7 @@ export class SharedFrames {
       end,
       next,
       frames: {
-        bytes: Buffer.from(text),
+        payload: new Payload(text),
         last: batch.last,
         deltas: frames - dones,
         dones,

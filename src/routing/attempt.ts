@@ -33,10 +33,11 @@ export class Attempt {
   readonly #abort = new AbortController()
   #iterator: AsyncIterator<Produced> | undefined
   #done: Done | undefined
+  #opened = false
   #finished = false
   // Of the read that is under way. Kept here, so that a timer or a signal can end it without racing every read
   // against a promise that lives as long as the stream, and would remember each of them.
-  #resolve: (produced: Produced) => void = () => {}
+  #resolve: (result: IteratorResult<Produced>) => void = () => {}
   #reject: (reason: unknown) => void = () => {}
 
   constructor(target: Target, permit: Permit, context: AttemptContext) {
@@ -45,11 +46,6 @@ export class Attempt {
     this.#context = context
     this.#patience = new Patience(target.timeouts, (error) => this.#interrupt(error))
     context.signal.addEventListener('abort', this.#onAbort)
-  }
-
-  /** `done` has been read: there is nothing more. */
-  get ended(): boolean {
-    return this.#done !== undefined
   }
 
   /**
@@ -65,17 +61,23 @@ export class Attempt {
     const context = { signal: this.#abort.signal, streamId, options, apiKey, headers, connectTimeoutMs }
     this.#iterator = provider.stream({ ...input, model }, context)[Symbol.asyncIterator]()
     const held: StreamEvent[] = []
-    while (!isAnswer(held)) for (const event of toList(await this.read())) held.push(checkEvent(event))
+    while (!isAnswer(held)) {
+      const result = await this.next()
+      if (!result.done) for (const event of toList(result.value)) held.push(checkEvent(event))
+    }
     const failure = this.#done && errorOf(this.#done)
     if (failure && !held.some(isToken)) throw failure
     this.#patience.answered()
     this.#permit.answered()
+    this.#opened = true
     return held
   }
 
   /** What the provider produces next. @throws SluiceError `upstream_truncated` when it ends without `done` */
-  read(): Promise<Produced> {
-    return new Promise(this.#startRead)
+  next(): Promise<IteratorResult<Produced>> {
+    if (!this.#done) return new Promise(this.#startRead)
+    this.finish()
+    return Promise.resolve({ value: undefined, done: true })
   }
 
   /** Ends it, on whichever side it has not ended, and says what came of it. Does nothing when it has. */
@@ -109,15 +111,18 @@ export class Attempt {
   }
 
   #interrupt(reason: unknown): void {
-    this.#reject(reason)
     this.#abort.abort(reason)
+    this.#fail(reason)
   }
 
   // Bound once, for all reads: a token costs one promise here and no closure.
 
   readonly #onAbort = (): void => this.#interrupt(this.#context.signal.reason)
 
-  readonly #startRead = (resolve: (produced: Produced) => void, reject: (reason: unknown) => void): void => {
+  readonly #startRead = (
+    resolve: (result: IteratorResult<Produced>) => void,
+    reject: (reason: unknown) => void,
+  ): void => {
     this.#resolve = resolve
     this.#reject = reject
     this.#patience.wait()
@@ -125,8 +130,14 @@ export class Attempt {
     else this.#next()
   }
 
+  /** After the first token an error is the caller's, and the end of the attempt. */
+  readonly #fail = (error: unknown): void => {
+    this.#reject(error)
+    if (this.#opened) this.finish(error)
+  }
+
   #next(): void {
-    this.#iterator?.next().then(this.#onProduced, this.#reject)
+    this.#iterator?.next().then(this.#onProduced, this.#fail)
   }
 
   readonly #onProduced = (result: IteratorResult<Produced>): void => {
@@ -139,9 +150,9 @@ export class Attempt {
       // It may be anything until whoever reads it has checked it.
       const last: StreamEvent | undefined = isList(produced) ? produced.at(-1) : produced
       if (last?.type === 'done') this.#done = last
-      this.#resolve(produced)
+      this.#resolve(result)
     } catch (error) {
-      this.#reject(error)
+      this.#fail(error)
     }
   }
 }

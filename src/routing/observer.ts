@@ -1,4 +1,5 @@
 import type { ErrorCode, SluiceError } from '../errors.ts'
+import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Target } from './target.ts'
 
@@ -10,14 +11,16 @@ export interface RoutingObserver {
   retried(target: Target, reason: ErrorCode): void
 }
 
-/** The metrics of routing, for these providers. */
-export function observeRouting(metrics: Metrics, providers: Iterable<string>): RoutingObserver {
+/** The metrics of routing, for these providers, and a line for each attempt that failed: a fallback hides it. */
+export function observeRouting(metrics: Metrics, logger: Logger, providers: Iterable<string>): RoutingObserver {
   for (const provider of providers) metrics.cell('upstream_requests_total', { provider, code: 'ok' })
   return {
-    ended({ provider: { name: provider } }, error) {
+    ended({ name: target, provider: { name: provider } }, error) {
       const code = error?.code ?? 'ok'
       metrics.cell('upstream_requests_total', { provider, code }).add()
-      if (error && code !== 'cancelled') metrics.cell('upstream_errors_total', { provider, code }).add()
+      if (!error || code === 'cancelled') return
+      metrics.cell('upstream_errors_total', { provider, code }).add()
+      logger.warn({ target, error: code, upstream_status: error.upstreamStatus }, 'attempt failed')
     },
     retried({ provider: { name: provider } }, reason) {
       metrics.cell('upstream_retries_total', { provider, reason }).add()

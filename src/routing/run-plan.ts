@@ -35,21 +35,24 @@ export interface RunContext {
  *
  * @throws SluiceError (or whatever the last provider threw), or the signal's reason
  */
-export async function* runPlan(
-  plan: Plan,
-  input: ChatInput,
-  context: RunContext,
-): AsyncGenerator<Produced, void, void> {
-  const { attempt, attempts, events } = await findAnswer(plan, input, context)
-  try {
-    tell(context, attempt.target, attempts)
-    yield events
-    while (!attempt.ended) yield await attempt.read()
-  } catch (error) {
-    attempt.finish(error)
-    throw error
-  } finally {
-    attempt.finish()
+export function runPlan(plan: Plan, input: ChatInput, context: RunContext): AsyncIterableIterator<Produced> {
+  let attempt: Attempt | undefined
+  async function open(): Promise<IteratorResult<Produced>> {
+    const answered = await findAnswer(plan, input, context)
+    attempt = answered.attempt
+    tell(context, attempt.target, answered.attempts)
+    return { value: answered.events, done: false }
+  }
+  // By hand: a generator around the attempt would cost every token three promises more.
+  return {
+    [Symbol.asyncIterator]() {
+      return this
+    },
+    next: () => attempt?.next() ?? open(),
+    return() {
+      attempt?.finish()
+      return Promise.resolve({ value: undefined, done: true })
+    },
   }
 }
 

@@ -1,3 +1,5 @@
+import { Utf8Decoder } from './utf8.ts'
+
 /** One event as it was dispatched: `data` with its lines joined by LF. */
 export interface DecodedEvent {
   /** `message` when the stream named none. */
@@ -35,8 +37,7 @@ export class EventDecoder {
   readonly #maxEventBytes: number
   readonly #onComment: ((text: string) => void) | undefined
   readonly #onRetry: ((milliseconds: number) => void) | undefined
-  /** Also drops a byte order mark at the very start, as the standard asks. */
-  readonly #text = new TextDecoder('utf-8')
+  readonly #text = new Utf8Decoder()
   #line = ''
   /** The last chunk ended in CR: an LF that comes next belongs to it. */
   #afterCr = false
@@ -53,7 +54,7 @@ export class EventDecoder {
   /** @throws EventTooLargeError */
   push(chunk: Uint8Array): DecodedEvent[] {
     const events: DecodedEvent[] = []
-    this.#scan(this.#text.decode(chunk, { stream: true }), events)
+    this.#scan(this.#text.push(chunk), events)
     if (this.#line.length + (this.#data?.length ?? 0) > this.#maxEventBytes)
       throw new EventTooLargeError(this.#maxEventBytes)
     return events
@@ -65,7 +66,7 @@ export class EventDecoder {
    */
   end(): DecodedEvent[] {
     const events: DecodedEvent[] = []
-    this.#scan(this.#text.decode(), events)
+    this.#scan(this.#text.end(), events)
     if (this.#line) this.#field(this.#line)
     this.#line = ''
     this.#dispatch(events)
@@ -105,6 +106,11 @@ export class EventDecoder {
   }
 
   #field(line: string): void {
+    // What nearly every line is.
+    if (this.#data === undefined && line.slice(0, 6) === 'data: ') {
+      this.#data = line.slice(6)
+      return
+    }
     const colon = line.indexOf(':')
     const name = colon === -1 ? line : line.slice(0, colon)
     const value = colon === -1 ? '' : line.slice(line.charCodeAt(colon + 1) === 32 ? colon + 2 : colon + 1)
@@ -129,6 +135,7 @@ export class EventDecoder {
   }
 
   #dispatch(events: DecodedEvent[]): void {
+    if ((this.#data?.length ?? 0) > this.#maxEventBytes) throw new EventTooLargeError(this.#maxEventBytes)
     if (this.#data !== undefined) events.push({ event: this.#event || 'message', data: this.#data, id: this.#id })
     this.#data = undefined
     this.#event = ''

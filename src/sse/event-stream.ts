@@ -2,6 +2,8 @@ import type { ServerResponse } from 'node:http'
 import type { Context } from 'koa'
 import { encodeComment, encodeEvent, type EventFields } from './encode.ts'
 import { Heartbeat, type Beating } from './heartbeat.ts'
+import { Payload } from './payload.ts'
+import { openBody, type WriteBody } from './response-body.ts'
 
 /** How a response ended: all was sent, the reader went away, or it did not read for too long. */
 export type EventStreamEnd = 'finished' | 'disconnected' | 'stalled'
@@ -35,6 +37,7 @@ const HEARTBEAT = encodeComment('heartbeat')
  */
 export class EventStreamWriter implements Beating {
   readonly #response: ServerResponse
+  #write: WriteBody = () => false
   readonly #heartbeat: Heartbeat
   readonly #heartbeatMs: number
   readonly #slowReaderMs: number
@@ -61,11 +64,6 @@ export class EventStreamWriter implements Beating {
     this.#comment = options.comment ?? HEARTBEAT
     this.#onHeartbeat = options.onHeartbeat
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value)
-    response.on('drain', () => {
-      this.#blocked = false
-      this.#wroteSinceBeat = true
-      this.onDrain()
-    })
     response.on('close', () => this.#close('disconnected'))
     // A reader that resets the connection is no failure of ours: `close` follows and tells all there is to tell.
     response.on('error', () => {})
@@ -75,8 +73,15 @@ export class EventStreamWriter implements Beating {
       return
     }
     this.#heartbeat.join(this)
-    if (retry === false) response.flushHeaders()
-    else this.write(encodeEvent({ retry }))
+    // The headers and the first frame leave together.
+    response.socket?.cork()
+    this.#write = openBody(response, () => {
+      this.#blocked = false
+      this.#wroteSinceBeat = true
+      this.onDrain()
+    })
+    if (retry !== false) this.write(encodeEvent({ retry }))
+    response.socket?.uncork()
   }
 
   /** The socket is full: nothing should be written before `onDrain`. */
@@ -89,10 +94,10 @@ export class EventStreamWriter implements Beating {
   }
 
   /** Whole frames; false when the socket is full now. */
-  write(frames: string | Uint8Array): boolean {
+  write(frames: Payload | string): boolean {
     if (this.#end !== undefined) return false
     this.#wroteSinceBeat = true
-    this.#blocked = !this.#response.write(frames)
+    this.#blocked = !this.#write(typeof frames === 'string' ? new Payload(frames) : frames)
     return !this.#blocked
   }
 

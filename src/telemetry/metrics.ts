@@ -1,4 +1,5 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { Registry } from 'prom-client'
+import { Cell, Family, FamilyHistogram, HistogramCell, registerCounter, registerGauge } from './instruments.ts'
 
 /** Every metric: its type, what it says, its labels, its buckets. Names are prefixed with `sluice_`. */
 const METRICS = {
@@ -73,42 +74,39 @@ export const FINISHES = ['stop', 'length', 'tool_calls', 'content_filter', 'canc
 export const RESUME_RESULTS = ['resumed', 'finished', 'expired', 'unknown', 'invalid'] as const
 export type ResumeResult = (typeof RESUME_RESULTS)[number]
 
-/**
- * A number that Prometheus reads when it scrapes. Adding to it costs an addition: no hashing of labels, no lookup,
- * so that a frame can afford it.
- */
-export class Cell {
-  value = 0
-  add(amount = 1): void {
-    this.value += amount
-  }
-}
-
 type CellMetric = { [N in MetricName]: Specs[N]['type'] extends 'histogram' ? never : N }[MetricName]
 type HistogramMetric = Exclude<MetricName, CellMetric>
 
 /** The process's metrics, in a registry of their own. A label set starts at 0 the first time it is asked for. */
 export class Metrics {
   readonly registry = new Registry()
-  readonly #cells = new Map<string, Map<string, { labels: Record<string, string>; cell: Cell }>>()
-  readonly #histograms = new Map<string, Histogram>()
+  readonly #cells = new Map<string, Family<Cell>>()
+  readonly #histograms = new Map<string, Family<HistogramCell>>()
 
   constructor() {
-    for (const [name, spec] of Object.entries<MetricSpec>(METRICS)) this.#register(name, spec)
+    for (const [short, { type, help, labels, buckets = [] }] of Object.entries<MetricSpec>(METRICS)) {
+      const spec = { name: `sluice_${short}`, help, labelNames: labels, registers: [this.registry] }
+      if (type === 'histogram') {
+        const family = new Family(() => new HistogramCell(buckets))
+        this.#histograms.set(short, family)
+        void new FamilyHistogram(spec, family)
+      } else {
+        const family = new Family(() => new Cell())
+        this.#cells.set(short, family)
+        if (type === 'counter') registerCounter(spec, family)
+        else registerGauge(spec, family)
+      }
+    }
   }
 
   /** The cell of a counter or gauge; ask once and keep it. */
   cell<N extends CellMetric>(name: N, labels: Labels<N>): Cell {
-    const cells = this.#cells.get(name) ?? new Map<string, never>()
-    const key = Object.values(labels).join('\0')
-    let found = cells.get(key)
-    if (!found) cells.set(key, (found = { labels, cell: new Cell() }))
-    return found.cell
+    return this.#cells.get(name)?.cell(labels) ?? unknown(name)
   }
 
-  /** Seconds into a histogram. */
-  observe<N extends HistogramMetric>(name: N, labels: Labels<N>, seconds: number): void {
-    this.#histograms.get(name)?.observe(labels, seconds)
+  /** The cell of a histogram, in seconds; ask once and keep it. */
+  histogram<N extends HistogramMetric>(name: N, labels: Labels<N>): HistogramCell {
+    return this.#histograms.get(name)?.cell(labels) ?? unknown(name)
   }
 
   /** A gauge whose value is looked up when it is scraped. */
@@ -120,30 +118,8 @@ export class Metrics {
   async text(): Promise<string> {
     return this.registry.metrics()
   }
+}
 
-  #register(name: string, { type, help, labels, buckets }: MetricSpec): void {
-    const options = { name: `sluice_${name}`, help, labelNames: labels, registers: [this.registry] }
-    if (type === 'histogram') {
-      this.#histograms.set(name, new Histogram({ ...options, buckets: [...(buckets ?? [])] }))
-      return
-    }
-    const cells = new Map<string, { labels: Record<string, string>; cell: Cell }>()
-    this.#cells.set(name, cells)
-    if (type === 'counter') {
-      const counter: Counter = new Counter({
-        ...options,
-        collect() {
-          counter.reset()
-          for (const each of cells.values()) counter.inc(each.labels, each.cell.value)
-        },
-      })
-    } else {
-      const gauge: Gauge = new Gauge({
-        ...options,
-        collect() {
-          for (const each of cells.values()) gauge.set(each.labels, each.cell.value)
-        },
-      })
-    }
-  }
+function unknown(name: string): never {
+  throw new Error(`There is no metric ${name}`)
 }

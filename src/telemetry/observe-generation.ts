@@ -2,6 +2,7 @@ import { SluiceError } from '../errors.ts'
 import type { Done } from '../stream/events.ts'
 import type { Generation, GenerationObserver } from '../stream/generation.ts'
 import type { Logger } from './logger.ts'
+import type { HistogramCell } from './instruments.ts'
 import type { Metrics } from './metrics.ts'
 
 /** What metrics and logs hear of a generation: the metrics as it goes, one log line when it has ended. */
@@ -12,18 +13,21 @@ export function observeGeneration(
 ): GenerationObserver {
   const open = metrics.cell('streams_open', { provider })
   open.add()
+  // Who answers is known with the first token, and may be another than the first who was asked.
+  let interToken: HistogramCell | undefined
   return {
-    firstToken(_, seconds) {
-      metrics.observe('time_to_first_token_seconds', { provider }, seconds)
+    firstToken({ log }, seconds) {
+      const answered = log.answer?.provider ?? provider
+      metrics.histogram('time_to_first_token_seconds', { provider: answered }).observe(seconds)
+      interToken = metrics.histogram('inter_token_latency_seconds', { provider: answered })
     },
-    tokens(_, __, gap) {
-      metrics.observe('inter_token_latency_seconds', { provider }, gap)
-    },
+    tokens: (_, __, gap) => interToken?.observe(gap),
     finished(generation, done, cause) {
       const duration = (performance.now() - generation.startedAt) / 1000
       open.add(-1)
-      metrics.cell('streams_total', { provider, protocol, finish_reason: done.finish_reason }).add()
-      metrics.observe('stream_duration_seconds', { provider }, duration)
+      const answered = done.provider ?? provider
+      metrics.cell('streams_total', { provider: answered, protocol, finish_reason: done.finish_reason }).add()
+      metrics.histogram('stream_duration_seconds', { provider: answered }).observe(duration)
       metrics.cell('tokens_total', { type: 'prompt' }).add(done.usage?.prompt_tokens ?? 0)
       metrics.cell('tokens_total', { type: 'completion' }).add(done.usage?.completion_tokens ?? 0)
       logEnd(logger, generation, done, cause)
@@ -32,7 +36,8 @@ export function observeGeneration(
 }
 
 function logEnd(logger: Logger, generation: Generation, done: Done, cause: unknown): void {
-  const { id, provider, model } = generation.log.info
+  const { id } = generation.log.info
+  const { provider, model } = generation.log.answer ?? generation.log.info
   const { startedAt, firstTokenAt } = generation
   logger.info(
     {

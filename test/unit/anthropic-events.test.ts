@@ -140,6 +140,30 @@ describe('what a recorded stream says', () => {
       { type: 'delta', extra: { content_block: expect.objectContaining({ type: 'web_search_tool_result' }) } },
     ])
   })
+
+  it('a block is told that has no deltas, and one that starts with more than they say', () => {
+    const thinking = { type: 'thinking', thinking: '', signature: '' }
+    const cited = { type: 'text', text: '', citations: [] }
+    expect(
+      read(start(thinking), stop(), start(cited, 1), delta({ type: 'text_delta', text: 'x' }, 1), stop(1)),
+    ).toEqual([
+      { type: 'delta', extra: { content_block: thinking } },
+      { type: 'delta', extra: { content_block: cited } },
+      { type: 'delta', content: 'x' },
+    ])
+  })
+
+  it('deltas and blocks of a beta are carried as they are', () => {
+    expect(deltasOf('compaction').slice(0, 4)).toEqual([
+      { type: 'delta', extra: { content_block: { type: 'compaction', content: null } } },
+      { type: 'delta', extra: { content_block_delta: expect.objectContaining({ type: 'compaction_delta' }) } },
+      { type: 'delta', extra: { content_block: { type: 'thinking', thinking: '', signature: '' } } },
+      {
+        type: 'delta',
+        extra: { content_block_delta: { type: 'thinking_delta', thinking: '', estimated_tokens: 50 } },
+      },
+    ])
+  })
 })
 
 describe('how a stream ends', () => {
@@ -192,6 +216,13 @@ describe('how a stream ends', () => {
       total_tokens: 11_192,
       server_tool_use: { web_search_requests: 1, web_fetch_requests: 0 },
     })
+  })
+
+  it('says null where the message began without it', () => {
+    const message_delta = { delta: { stop_details: null } }
+    expect(endOf(end('end_turn', { stop_details: null }))[0]).toEqual({ type: 'delta', extra: { message_delta } })
+    const begun = { type: 'message_start', message: { stop_details: null } }
+    expect(endOf(begun, end('end_turn', { stop_details: null }))).toHaveLength(1)
   })
 
   it('with a stop reason and no `message_stop` is an end, and so is the other way round', () => {

@@ -168,6 +168,17 @@ describe('messages', () => {
     ])
   })
 
+  it('keep fields that are not known to themselves', () => {
+    const until = { role: 'system', content: 'In verse', clear_at: 'next_user_message' }
+    const more = { role: 'system', content: 'and briefly' }
+    expect(messagesOf(user, until, more)).toMatchObject([
+      {},
+      { role: 'system', content: [text('In verse')], clear_at: 'next_user_message' },
+      { role: 'system', content: [text('and briefly')] },
+    ])
+    expect(bodyOf({ messages: [until, user] })).not.toHaveProperty('system')
+  })
+
   it('bring images and PDFs, as data and by address', () => {
     const parts = [
       { type: 'image_url', image_url: { url: 'data:image/png;base64,iVBORw0=', detail: 'low' } },

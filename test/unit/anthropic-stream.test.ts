@@ -184,7 +184,7 @@ describe('a stream of another provider', () => {
       fc.property(fc.array(anyDelta, { maxLength: 20 }), (deltas) => {
         const { texts } = accumulate(deltas)
         const answer = anthropicMessages.renderAnswer(logOf([...deltas, done])) as {
-          content: Record<string, unknown>[]
+          content: Record<string, string>[]
         }
         const all = (field: string) => answer.content.map((block) => block[field] ?? '').join('')
         expect(all('thinking')).toBe(texts['0 reasoning'] ?? '')

@@ -147,6 +147,7 @@ describe('the size cap of EventDecoder', () => {
 
   it('refuses an event that is too large also when one chunk brings the whole of it', () => {
     expect(() => decode(`data: ${'x'.repeat(200)}\n\n`, options)).toThrow(EventTooLargeError)
+    expect(() => decode(`${`data: ${'x'.repeat(60)}\n`.repeat(2)}\n`, options)).toThrow(EventTooLargeError)
   })
 
   it('takes any number of events of less than that', () => {

@@ -108,8 +108,8 @@ describe('an error in the stream', () => {
     expect(() => read({ error: { code: theirs, message: 'No.' } })).toThrow(thrown(code))
   })
 
-  it('is not quoted when it is about the gateway’s key', () => {
-    expect(() => read({ error: { code: 401, message: 'Incorrect API key provided: sk-12' } })).toThrow(
+  it.each([401, 'invalid_api_key'])('is not quoted when it is about the gateway’s key: %j', (code) => {
+    expect(() => read({ error: { code, message: 'Incorrect API key provided: sk-12' } })).toThrow(
       expect.objectContaining({ code: 'upstream_auth', message: expect.not.stringContaining('sk-12') }),
     )
   })

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Provider } from '../../providers/provider.ts'
 import { SluiceError } from '../../src/errors.ts'
 import { pause } from '../../src/routing/backoff.ts'
@@ -36,18 +36,19 @@ describe('a provider that neither goes on nor listens', () => {
     })
   })
 
-  it.each<[when: string, ...before: Step[]]>([
-    ['before its first token', ROLE],
-    ['after tokens', text('a')],
-  ])('is left at once when the request is over: %s', async (_, ...before) => {
+  it.each<[when: string, before: Step, answers: number]>([
+    ['before its first token', ROLE, 0],
+    ['after tokens', text('a'), 1],
+  ])('is left at once when the request is over: %s', async (_, before, answers) => {
     const gone = new AbortController()
     const ignore = () => {
       setImmediate(() => gone.abort(new Error('gone')))
       return silence()
     }
-    const provider = plays('a', [...before, ignore])
+    const provider = plays('a', [before, ignore])
     const ran = await run(planOf(targetOf(provider)), { signal: gone.signal })
     expect(ran).toMatchObject({ error: new Error('gone'), ended: ['a:cancelled'] })
+    expect(ran.answers).toHaveLength(answers)
     expect(provider.contexts[0]!.signal.aborted).toBe(true)
   })
 })
@@ -92,6 +93,34 @@ describe('a request that is over', () => {
     await run(planOf(targetOf(provider)), { signal })
     expect(provider.contexts.map((context) => context.signal.aborted)).toEqual([true, true])
     expect(listeners.size).toBe(0)
+  })
+})
+
+describe('time', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }))
+  afterEach(() => void vi.useRealTimers())
+
+  const wait = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+  const idle = { timeouts: { ...timeouts, idleTimeoutMs: 100 } }
+
+  it('leaves no timer behind, however an attempt ends', async () => {
+    const busy = new SluiceError('upstream_not_found', 'no')
+    await run(planOf(targetOf(plays('a', [busy])), targetOf(plays('b', [text('x'), busy]))))
+    await run(planOf(targetOf(plays('a', [text('x'), STOP]))))
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('is not won with lists that hold nothing', async () => {
+    const empty: Step[] = Array.from({ length: 5 }, () => [() => wait(60), []]).flat()
+    const running = run(planOf(targetOf(plays('a', [text('x'), ...empty, STOP]), idle)))
+    await vi.advanceTimersByTimeAsync(300)
+    expect(await running).toMatchObject({ text: 'x', error: { code: 'upstream_timeout' } })
+  })
+
+  it('that the reader takes is not the provider’s', async () => {
+    const running = run(planOf(targetOf(plays('a', [text('x'), text('y'), STOP]), idle)), { read: () => wait(1000) })
+    await vi.advanceTimersByTimeAsync(3000)
+    expect(await running).toMatchObject({ text: 'xy', error: undefined })
   })
 })
 

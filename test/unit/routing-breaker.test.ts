@@ -14,6 +14,15 @@ function fail(times = 1): void {
   for (let i = 0; i < times; i++) breaker.enter()!.failed()
 }
 
+/** Answers that end before they are whole. */
+function breakOff(times = 1): void {
+  for (let i = 0; i < times; i++) {
+    const permit = breaker.enter()!
+    permit.answered()
+    permit.failed()
+  }
+}
+
 function succeed(): void {
   const permit = breaker.enter()!
   permit.answered()
@@ -50,12 +59,19 @@ describe('a closed breaker', () => {
   })
 
   it('opens for a target that answers and then breaks off, again and again', () => {
-    for (let i = 0; i < 3; i++) {
-      expect(breaker.closed).toBe(true)
-      const permit = breaker.enter()!
-      permit.answered()
-      permit.failed()
-    }
+    breakOff(2)
+    expect(breaker.closed).toBe(true)
+    breakOff()
+    expect(breaker.closed).toBe(false)
+  })
+
+  it('begins to count anew what breaks off after a success, but not after a first token', () => {
+    breakOff(2)
+    succeed()
+    breakOff(2)
+    breaker.enter()!.answered()
+    expect(breaker.closed).toBe(true)
+    breakOff()
     expect(breaker.closed).toBe(false)
   })
 
@@ -111,6 +127,15 @@ describe('a half-open breaker', () => {
     expect(breaker.closed).toBe(true)
     fail(2)
     expect(breaker.closed).toBe(false)
+  })
+
+  it('has forgotten every failure when it has closed', () => {
+    breaker.enter()!.answered()
+    breakOff(3)
+    time += 1000
+    breaker.enter()!.answered()
+    breakOff(2)
+    expect(breaker.closed).toBe(true)
   })
 
   it('closes when its probe succeeds', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { SluiceError } from '../../src/errors.ts'
 import { observeRouting } from '../../src/routing/observer.ts'
+import { createLogger } from '../../src/telemetry/logger.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { planOf, plays, run, STOP, targetOf, text } from './routing-plans.ts'
 
@@ -11,7 +12,7 @@ async function linesOf(metrics: Metrics): Promise<string[]> {
 describe('the metrics of routing', () => {
   it('begin at 0 for each provider', async () => {
     const metrics = new Metrics()
-    observeRouting(metrics, ['a', 'b'])
+    observeRouting(metrics, createLogger('silent'), ['a', 'b'])
     expect(await linesOf(metrics)).toEqual([
       'sluice_upstream_requests_total{provider="a",code="ok"} 0',
       'sluice_upstream_requests_total{provider="b",code="ok"} 0',
@@ -20,7 +21,7 @@ describe('the metrics of routing', () => {
 
   it('count attempts, errors and retries', async () => {
     const metrics = new Metrics()
-    const observer = observeRouting(metrics, [])
+    const observer = observeRouting(metrics, createLogger('silent'), [])
     const busy = new SluiceError('upstream_unavailable', 'busy')
     await run(planOf(targetOf(plays('a', [busy])), targetOf(plays('b', [text('x'), STOP]))), { observer })
     expect(await linesOf(metrics)).toEqual([
@@ -33,7 +34,7 @@ describe('the metrics of routing', () => {
 
   it('do not count what was given up as an error', async () => {
     const metrics = new Metrics()
-    observeRouting(metrics, []).ended(targetOf(plays('a', [STOP])), new SluiceError('cancelled', 'gone'))
+    observeRouting(metrics, createLogger('silent'), []).ended(targetOf(plays('a', [STOP])), new SluiceError('cancelled', 'gone'))
     expect(await linesOf(metrics)).toEqual(['sluice_upstream_requests_total{provider="a",code="cancelled"} 1'])
   })
 })

@@ -92,7 +92,11 @@ export interface Ran {
 }
 
 /** Runs a plan to its end. Waits are noted and not waited for; randomness is a half. */
-export async function run(plan: Plan, context: Partial<RunContext> = {}): Promise<Ran> {
+export async function run(
+  plan: Plan,
+  /** `read` is what the reader does with each event before it asks for the next. */
+  { read, ...context }: Partial<RunContext> & { read?: () => Promise<unknown> } = {},
+): Promise<Ran> {
   const ran: Ran = { events: [], text: '', error: undefined, answers: [], pauses: [], ended: [], retried: [] }
   const code = (error: SluiceError | undefined) => error?.code ?? 'ok'
   const events = runPlan(
@@ -112,7 +116,10 @@ export async function run(plan: Plan, context: Partial<RunContext> = {}): Promis
     },
   )
   try {
-    for await (const produced of events) ran.events.push(...[produced].flat())
+    for await (const produced of events) {
+      ran.events.push(...[produced].flat())
+      await read?.()
+    }
   } catch (error) {
     ran.error = error
   }

@@ -252,6 +252,15 @@ describe('breakers', () => {
     expect(breaker.closed).toBe(!opens)
   })
 
+  it('are closed by the first token of a probe, however long the rest takes', async () => {
+    const breaker = new Breaker({ failures: 1, cooldownMs: 0 })
+    breaker.enter()!.failed()
+    const seen: boolean[] = []
+    const look = async () => void seen.push(breaker.closed)
+    await run(planOf(targetOf(plays('a', [look, ROLE, look, text('x'), look, STOP]), { breaker })))
+    expect(seen).toEqual([false, false, true])
+  })
+
   it('hear nothing from a request that was given up', async () => {
     const breaker = new Breaker({ failures: 1, cooldownMs: 1000 })
     const gone = new AbortController()

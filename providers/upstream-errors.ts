@@ -1,0 +1,102 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { errors } from 'undici'
+import { z } from 'zod'
+import type { ErrorCode } from '../src/errors.ts'
+import { EventTooLargeError } from '../src/sse/decode.ts'
+import { ProviderError } from './provider.ts'
+
+/** The error of an answer that is no event stream, from its head and the start of its body. */
+export function answerError(status: number, headers: IncomingHttpHeaders, body: string): ProviderError {
+  const said = readErrorBody(body)
+  if (status >= 400) return statusError(status, said, readRetryAfter(headers))
+  if (status === 200 && said) return new ProviderError({ code: 'upstream_error', message: said.message })
+  const type = headers['content-type'] ?? 'no content type'
+  return new ProviderError({
+    code: 'upstream_invalid_response',
+    message: `The upstream answered ${status} with ${type} instead of an event stream.`,
+    upstreamStatus: status,
+  })
+}
+
+const text = z.string().min(1)
+
+interface ErrorBody {
+  message: string
+  code?: unknown
+}
+
+/** The shapes in which providers say what is wrong: `{error: {message}}`, `{error: "…"}`, `{message}`, `{detail}`. */
+const errorBody: z.ZodType<ErrorBody> = z.union([
+  z.object({ error: z.object({ message: text, code: z.unknown().optional() }) }).transform(({ error }) => error),
+  z.object({ error: text }).transform(({ error }) => ({ message: error })),
+  z.object({ message: text }),
+  z.object({ detail: text }).transform(({ detail }) => ({ message: detail })),
+])
+
+function readErrorBody(body: string): ErrorBody | undefined {
+  try {
+    return errorBody.safeParse(JSON.parse(body)).data
+  } catch {
+    return undefined // An HTML page, most likely, which says nothing to a reader.
+  }
+}
+
+function statusError(status: number, said: ErrorBody | undefined, retryAfter: number | undefined): ProviderError {
+  const code = codeForStatus(status)
+  // What an upstream says about the key can hold a part of it, and is the operator's business.
+  const words = code === 'upstream_auth' ? undefined : said?.message
+  // OpenAI's way of saying that a bill is to be paid: no wait ends that.
+  const hopeless = said?.code === 'insufficient_quota'
+  return new ProviderError({
+    code,
+    message: words ?? `The upstream answered ${status}.`,
+    upstreamStatus: status,
+    ...(hopeless ? { retryable: false } : {}),
+    ...(retryAfter === undefined || hopeless ? {} : { retryAfter }),
+  })
+}
+
+export function codeForStatus(status: number): ErrorCode {
+  if (status === 401 || status === 403) return 'upstream_auth'
+  if (status === 404) return 'upstream_not_found'
+  if (status === 408 || status === 504) return 'upstream_timeout'
+  if (status === 429) return 'upstream_rate_limited'
+  if (status >= 500) return 'upstream_unavailable'
+  return 'upstream_rejected'
+}
+
+/** Seconds, of `retry-after-ms` or either form of `retry-after`; undefined when absent or senseless. */
+function readRetryAfter(headers: IncomingHttpHeaders): number | undefined {
+  const milliseconds = readNumber(headers['retry-after-ms'])
+  if (milliseconds !== undefined) return milliseconds / 1000
+  const seconds = readNumber(headers['retry-after'])
+  if (seconds !== undefined) return seconds
+  const date = Date.parse(headers['retry-after'] ?? '')
+  return Number.isNaN(date) ? undefined : Math.max(0, Math.ceil((date - Date.now()) / 1000))
+}
+
+function readNumber(value: string | string[] | undefined): number | undefined {
+  return typeof value === 'string' && /^\s*\d+(\.\d+)?\s*$/.test(value) ? Number(value) : undefined
+}
+
+export function connectionError(cause: unknown): ProviderError {
+  if (cause instanceof errors.ConnectTimeoutError)
+    return new ProviderError({ code: 'upstream_timeout', message: 'The upstream took too long to connect to.', cause })
+  return new ProviderError({ code: 'upstream_unreachable', message: 'The upstream cannot be reached.', cause })
+}
+
+export function readError(cause: unknown): unknown {
+  if (cause instanceof ProviderError) return cause
+  if (cause instanceof EventTooLargeError) return invalidResponse(`The upstream: ${cause.message}.`, cause)
+  if (isDecompressionError(cause)) return invalidResponse('The upstream sent what cannot be decompressed.', cause)
+  return new ProviderError({ code: 'upstream_disconnected', message: 'The upstream closed the connection.', cause })
+}
+
+/** zlib's codes, and those of Brotli. */
+function isDecompressionError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /^(Z_|ERR__|ERR_BROTLI)/.test(String(error.code))
+}
+
+export function invalidResponse(message: string, cause?: unknown): ProviderError {
+  return new ProviderError({ code: 'upstream_invalid_response', message, cause })
+}
