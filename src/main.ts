@@ -51,6 +51,11 @@ Sluice listens on ${url}. Try:
 
   curl -N ${url}/v1/chat -H 'content-type: application/json' -d '{"messages":[{"role":"user","content":"hi"}]}'
 
+Or give an SDK this base URL:
+
+  OpenAI      ${url}/v1
+  Anthropic   ${url}
+
 `)
   const signal = await stop
   gateway.services.logger.info({ signal }, 'stopping')

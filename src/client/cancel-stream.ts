@@ -1,0 +1,56 @@
+import { readProblem } from './client-error.ts'
+import type { EventLog } from './event-log.ts'
+import { pause } from './pause.ts'
+import { decide, type Disconnect, type ReconnectPolicy } from './reconnect.ts'
+import { deleteRequest } from './requests.ts'
+import type { Send } from './send.ts'
+import { watchSilence } from './watch-silence.ts'
+
+export interface CancelOptions {
+  send: Send
+  policy: ReconnectPolicy
+  /** How long the gateway may take to answer, in milliseconds. */
+  silenceMs: number
+}
+
+/**
+ * `DELETE`, again and again until it has been heard or the log has ended. Resolves with whether there was still a
+ * stream to stop. Whoever has left already gets one attempt: nothing goes on behind their back.
+ *
+ * @throws SluiceClientError
+ */
+export async function cancelStream(
+  id: string,
+  log: EventLog,
+  over: AbortSignal,
+  { send, policy, silenceMs }: CancelOptions,
+): Promise<boolean> {
+  const state = { failures: 0, retryMs: 1000, created: true, cancelling: true, rereading: false }
+  for (;;) {
+    const failure = await attempt(send, id, silenceMs)
+    const ended = log.ending?.as
+    if (!failure || (ended && ended !== 'aborted')) return true
+    state.failures += 1
+    const next = decide(state, failure, ended ? { ...policy, maxAttempts: 0 } : policy)
+    if ('end' in next) {
+      if ('error' in next.end) throw next.end.error
+      return false
+    }
+    await pause(next.resumeAfterMs, over)
+  }
+}
+
+/** Undefined when the gateway has done it. */
+async function attempt(send: Send, id: string, silenceMs: number): Promise<Disconnect | undefined> {
+  // Not `AbortSignal.timeout`: its timer cannot be stopped, and keeps a process alive.
+  const abort = new AbortController()
+  const silence = watchSilence(silenceMs, () => abort.abort())
+  try {
+    const response = await send(deleteRequest(id), abort.signal)
+    return response.ok ? undefined : { type: 'refused', error: await readProblem(response) }
+  } catch (cause) {
+    return { type: 'lost', cause }
+  } finally {
+    silence.stop()
+  }
+}

@@ -1,0 +1,42 @@
+import type { Delta, Done, StreamEvent } from '../stream/events.ts'
+import { invalidResponse } from './client-error.ts'
+import type { Frame } from './frame-decoder.ts'
+import { isRecord, parseJson } from './json.ts'
+
+/** An event with its place in the stream; for deltas that were merged on the way, the place of the last one. */
+export type ChatEvent = StreamEvent & { seq: number }
+
+/** The fields of a delta that are text, and add up by concatenation. */
+export const TEXT_FIELDS = ['content', 'reasoning', 'refusal'] as const
+
+/**
+ * The event in a frame, or `undefined` for a name that is not known here. Types of the fields that are read again are
+ * checked, not every detail.
+ *
+ * @throws SluiceClientError `invalid_response`
+ */
+export function readEvent({ name, data, id }: Frame): ChatEvent | undefined {
+  if (name !== 'delta' && name !== 'done') return undefined
+  const seq = Number(id)
+  const fields = parseJson(data)
+  if (seq > 0 && isRecord(fields)) {
+    if (name === 'delta' && isDelta(fields)) return { ...fields, type: 'delta', seq }
+    if (name === 'done' && isDone(fields)) return { ...fields, type: 'done', seq }
+  }
+  throw invalidResponse(`A frame cannot be read: ${name} ${id} ${data.slice(0, 200)}`)
+}
+
+type Fields = Partial<Record<string, unknown>>
+
+function isDelta(fields: Fields): fields is Omit<Delta, 'type'> {
+  const { tool_calls: calls } = fields
+  return (
+    TEXT_FIELDS.every((name) => fields[name] === undefined || typeof fields[name] === 'string') &&
+    (calls === undefined || (Array.isArray(calls) && calls.every(isRecord)))
+  )
+}
+
+function isDone(fields: Fields): fields is Omit<Done, 'type'> {
+  const { finish_reason, error } = fields
+  return typeof finish_reason === 'string' && (error === undefined || isRecord(error))
+}

@@ -1,0 +1,17 @@
+/** The client SDK, `sluice/client`: streams that survive the network, in browsers, workers, Node and the like. */
+export type { Activity, ActivityListener } from './activity.ts'
+export type { ChatEvent } from './chat-event.ts'
+export type { ChatStream, FinalChat } from './chat-stream.ts'
+export { SluiceClientError, type Fault } from './client-error.ts'
+export type { Message, ToolCall } from './collect-message.ts'
+export {
+  createClient,
+  type AttachOptions,
+  type ChatBody,
+  type ChatMessage,
+  type ChatOptions,
+  type Client,
+  type ClientOptions,
+  type StreamOptions,
+} from './create-client.ts'
+export type { Delta, Done, FinishReason, StreamEvent, ToolCallDelta, Usage } from '../stream/events.ts'

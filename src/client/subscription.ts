@@ -1,0 +1,212 @@
+import type { ActivityListener, WireEvent } from './activity.ts'
+import { cancelStream } from './cancel-stream.ts'
+import { readEvent } from './chat-event.ts'
+import { SluiceClientError } from './client-error.ts'
+import { Connection } from './connection.ts'
+import { deferred, quiet } from './deferred.ts'
+import { EventLog, type Ending } from './event-log.ts'
+import type { Frame } from './frame-decoder.ts'
+import { watchPage } from './page-events.ts'
+import { pause } from './pause.ts'
+import {
+  CANCELLED,
+  decide,
+  type Next,
+  type Disconnect,
+  type ReconnectPolicy,
+  type ReconnectState,
+} from './reconnect.ts'
+import { createRequest, readStreamId, resumeRequest } from './requests.ts'
+import type { Send } from './send.ts'
+
+/** A stream to create, or one to join. */
+export type Target = { body: string; key: string } | { id: string; after: number }
+
+export interface SubscriptionOptions {
+  send: Send
+  policy: ReconnectPolicy
+  /** How long a connection may be without any sign of life, in milliseconds. */
+  silenceMs: number
+  signal: AbortSignal | undefined
+  onActivity: ActivityListener | undefined
+}
+
+/** After a `DELETE`: how long `done` may take to arrive on a connection that may be dead, in milliseconds. */
+const FAREWELL_MS = 1000
+
+const UNNAMED = { code: 'cancelled', message: 'The stream was cancelled before it had an id.', retryable: false }
+
+/** One reader: a cursor that follows a stream over one connection after another, and fills a log of its own. */
+export class Subscription {
+  readonly log = new EventLog()
+  readonly #options: SubscriptionOptions
+  readonly #state: ReconnectState
+  #target: Target
+  readonly #id = deferred<string>()
+  readonly #startedAt = performance.now()
+  /** The seq of the last event in the log; where it began, before there is one. */
+  #cursor: number
+  #gotToken = false
+  #connection: Connection | undefined
+  /** Ends the pause before the next connection. */
+  #hurry = new AbortController()
+  /** Aborted when the log has ended. */
+  readonly #over = new AbortController()
+
+  constructor(target: Target, options: SubscriptionOptions) {
+    this.#options = options
+    this.#target = target
+    const created = 'id' in target
+    this.#cursor = created ? target.after : 0
+    this.#state = { failures: 0, retryMs: 1000, created, cancelling: false, rereading: false }
+    void quiet(this.#id.promise)
+    if (created) this.#id.resolve(target.id)
+    this.#watch(options.signal)
+    this.#run().catch((error: unknown) => this.#leave({ as: 'failed', error }))
+  }
+
+  /** The stream's id, as soon as the gateway has given it one. */
+  get id(): Promise<string> {
+    return this.#id.promise
+  }
+
+  /** Ends the stream for everybody. @throws SluiceClientError when the gateway could not be told */
+  async cancel(): Promise<void> {
+    const { ending } = this.log
+    if (ending && ending.as !== 'aborted') return
+    this.#state.cancelling = true
+    if (!this.#state.created && !this.#connection) this.#leave(CANCELLED)
+    const id = await this.#id.promise.catch(() => undefined)
+    if (id === undefined) return
+    if (!(await cancelStream(id, this.log, this.#over.signal, this.#options))) this.#leave(CANCELLED)
+    this.#hurry.abort()
+    await pause(FAREWELL_MS, this.#over.signal)
+    if (!this.log.ending) this.#connection?.drop({ type: 'lost' })
+    await this.log.ended
+  }
+
+  async #run(): Promise<void> {
+    while (!this.log.ending) {
+      const outcome = await this.#connect()
+      if (this.log.ending) return
+      this.#state.failures += 1
+      this.#report({ type: 'disconnect', reason: outcome.type, error: causeOf(outcome) })
+      const next = decide(this.#state, outcome, this.#options.policy)
+      if ('end' in next) this.#leave(next.end)
+      else await this.#pauseBefore(next)
+    }
+  }
+
+  async #connect(): Promise<Disconnect> {
+    const target = this.#target
+    // The event before the cursor is the one to ask for when the event at the cursor is wanted again.
+    const after = this.#state.rereading ? this.#cursor - 1 : this.#cursor
+    const request = 'id' in target ? resumeRequest(target.id, after) : createRequest(target.body, target.key)
+    // Before anybody is told: whoever is may leave at once.
+    const connection = (this.#connection = new Connection())
+    this.#report({ type: 'request', method: request.method, after })
+    const outcome = await connection.run(this.#options.send, request, this.#handlers, this.#options.silenceMs)
+    this.#connection = undefined
+    return outcome
+  }
+
+  readonly #handlers = {
+    onResponse: (response: Response) => this.#onResponse(response),
+    onFrame: (frame: Frame) => this.#onFrame(frame),
+    onBytes: (bytes: number) => this.#report({ type: 'bytes', bytes }),
+    onComment: () => {
+      // A provider that thinks for long is no connection that fails.
+      this.#state.failures = 0
+      this.#report({ type: 'heartbeat' })
+    },
+    onRetry: (ms: number) => {
+      this.#state.retryMs = ms
+    },
+  }
+
+  #onResponse(response: Response): void {
+    this.#report({ type: 'response', status: response.status })
+    if (!response.ok || this.#state.created) return
+    const id = readStreamId(response)
+    this.#target = { id, after: 0 }
+    this.#state.created = true
+    this.#id.resolve(id)
+  }
+
+  #onFrame(frame: Frame): void {
+    if (this.log.ending) return
+    const event = readEvent(frame)
+    if (!event) return
+    const covers = Math.max(0, event.seq - this.#cursor)
+    if (covers > 0) {
+      this.#cursor = event.seq
+      this.#state.failures = 0
+      this.log.append(event)
+    }
+    this.#report({ type: 'frame', event, covers })
+    if (event.type === 'delta' && !this.#gotToken) {
+      this.#gotToken = true
+      this.#report({ type: 'first-token', afterMs: performance.now() - this.#startedAt })
+    }
+    if (event.type !== 'done') return
+    const next = decide(this.#state, { type: 'done', done: event }, this.#options.policy)
+    if ('end' in next) this.#end(next.end)
+  }
+
+  async #pauseBefore({ resumeAfterMs, reread = false }: Exclude<Next, { end: Ending }>): Promise<void> {
+    this.#state.rereading ||= reread
+    this.#hurry = new AbortController()
+    this.#report({ type: 'reconnect', attempt: this.#state.failures, delayMs: resumeAfterMs })
+    if (!this.log.ending) await pause(resumeAfterMs, this.#hurry.signal)
+  }
+
+  #watch(signal: AbortSignal | undefined): void {
+    const onAbort = () => this.#leave({ as: 'aborted', error: signal?.reason })
+    const unwatchPage = watchPage({
+      onOnline: () => {
+        this.#state.failures = 0
+        this.#connection?.drop({ type: 'network-changed' })
+        this.#hurry.abort()
+      },
+      onVisible: () => this.#hurry.abort(),
+    })
+    this.#over.signal.addEventListener('abort', () => {
+      unwatchPage()
+      signal?.removeEventListener('abort', onAbort)
+    })
+    signal?.addEventListener('abort', onAbort)
+    if (signal?.aborted) onAbort()
+  }
+
+  /** Ends without the gateway's `done`, and at once. */
+  #leave(ending: Ending): void {
+    if (this.log.ending) return
+    if ('done' in ending) this.log.append({ ...ending.done, seq: this.#cursor + 1 })
+    this.#end(ending)
+    this.#connection?.drop({ type: 'lost' })
+  }
+
+  /** The response may still have to end: left alone, its connection can be used again. */
+  #end(ending: Ending): void {
+    if (this.log.ending) return
+    this.log.end(ending)
+    this.#id.reject('error' in ending ? ending.error : new SluiceClientError(UNNAMED))
+    this.#over.abort()
+    this.#hurry.abort()
+    this.#report({ type: 'end', as: ending.as })
+  }
+
+  #report(event: WireEvent): void {
+    try {
+      this.#options.onActivity?.({ at: performance.now(), ...event })
+    } catch (error) {
+      // The one who looks on must not be able to break the stream.
+      console.error(error)
+    }
+  }
+}
+
+function causeOf(outcome: Disconnect): unknown {
+  if ('error' in outcome) return outcome.error
+  return 'cause' in outcome ? outcome.cause : undefined
+}
