@@ -1,0 +1,34 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Running } from '../peers/relay.ts'
+import type { Rig, Sample } from '../rig.ts'
+import type { Pace } from '../upstream.ts'
+
+export interface Flood extends Pace {
+  streams: number
+  /** Before anything is measured, for compilers and pools. */
+  warmMs: number
+  measureMs: number
+}
+
+export interface FloodResult extends Sample {
+  /** CPU microseconds for each token that was relayed. */
+  cpuPerToken: number
+  /** Sent but not received, when all streams were seen to end; undefined when the relay had fallen too far behind. */
+  lost: number | undefined
+}
+
+/** The same streams through any relay: open, warm, measure, end, and count what arrived. */
+export async function flood(rig: Rig, subject: Running, where: string, options: Flood): Promise<FloodResult> {
+  const { streams, warmMs, measureMs, ...pace } = options
+  const { port, request } = subject
+  await rig.open({ ...pace, gated: true }, { port, requests: [request], count: streams })
+  await rig.upstream('release')
+  await sleep(warmMs)
+  const sample = await rig.sample(subject.process, () => sleep(measureMs), where)
+  const { complete, sent, received } = await rig.finish()
+  return {
+    ...sample,
+    cpuPerToken: (sample.cpuSeconds * 1e6) / sample.tokens,
+    lost: complete ? sent - received : undefined,
+  }
+}

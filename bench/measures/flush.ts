@@ -1,0 +1,44 @@
+import { chatRequest, startSluice } from '../peers/sluice.ts'
+import { number, spread } from '../statistics.ts'
+import { flood } from './flood.ts'
+import { Collected, interleave, type Measure } from './measure.ts'
+
+export const flush: Measure = {
+  name: 'flush',
+  async run({ rig, choose, dist, progress }) {
+    const subjects = await Promise.all(
+      [0, 16, 50].map(async (milliseconds) => {
+        const env = { FLUSH_INTERVAL_MS: String(milliseconds) }
+        const { process, port } = await startSluice(rig.upstreamPort, { dist, env })
+        return { milliseconds, running: { process, port, request: chatRequest(port) } }
+      }),
+    )
+    const cpu = new Collected()
+    const together = new Collected()
+    try {
+      await interleave(choose(3, 1), subjects, async ({ milliseconds, running }, round) => {
+        const result = await flood(rig, running, `flush, ${milliseconds} ms`, {
+          streams: 200,
+          rate: 200,
+          warmMs: choose(800, 400),
+          measureMs: choose(2200, 700),
+        })
+        cpu.add(result.cpuPerToken, milliseconds)
+        together.add(result.tokens / result.reads, milliseconds)
+        progress(`flush ${round} · ${milliseconds} ms: ${number(result.cpuPerToken)} µs a token`)
+      })
+    } finally {
+      await Promise.all(subjects.map(({ running }) => running.process.stop()))
+    }
+    return {
+      title: '`FLUSH_INTERVAL_MS`',
+      method: '200 streams × 200 tokens a second, paced, as above; native protocol.',
+      columns: ['FLUSH_INTERVAL_MS', 'CPU per token, µs', 'tokens that a read brings'],
+      rows: subjects.map(({ milliseconds }) => [
+        String(milliseconds),
+        spread(cpu.get(milliseconds)),
+        spread(together.get(milliseconds)),
+      ]),
+    }
+  },
+}

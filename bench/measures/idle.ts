@@ -1,0 +1,78 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { MARK, requestText } from '../request.ts'
+import { number, spread } from '../statistics.ts'
+import type { Bench, Measure } from './measure.ts'
+import { withSluice } from './with-sluice.ts'
+
+const NEVER_MS = 2 ** 31 - 1
+
+export const idle: Measure = {
+  name: 'idle',
+  async run(bench) {
+    const streams = bench.choose(15_000, 2000)
+    const heartbeatMs = bench.choose(15_000, 1000)
+    const silent: Held[] = []
+    const beating: Held[] = []
+    for (let round = 1; round <= bench.choose(2, 1); round++) {
+      const without = await hold(bench, { streams, heartbeatMs: NEVER_MS, forMs: heartbeatMs })
+      silent.push(without)
+      bench.progress(`idle ${round} · ${number(without.rssPerStream / 1024)} KiB of RSS a stream`)
+      const withBeats = await hold(bench, { streams, heartbeatMs, forMs: heartbeatMs })
+      beating.push(withBeats)
+      bench.progress(`idle ${round} · with heartbeats: ${number(withBeats.cpuShare * 100, 2)} % of a core`)
+    }
+    const rss = [...silent, ...beating].map(({ rssPerStream }) => rssPerStream / 1024)
+    const perBeat = beating.map(({ cpuSeconds, reads }, i) => ((cpuSeconds - silent[i]!.cpuSeconds) * 1e6) / reads)
+    const shares = (held: Held[]) =>
+      spread(
+        held.map(({ cpuShare }) => cpuShare * 100),
+        2,
+      )
+    const period = `${heartbeatMs / 1000} s`
+    return {
+      title: 'Idle streams and their heartbeats',
+      method: `${number(streams, 0)} streams of the mock provider, each silent after its first token, each with one reader. RSS of the process with them, ${period} after the last was opened, less that before them; CPU over those ${period}, with a heartbeat every ${period} and without.`,
+      columns: ['', 'Sluice'],
+      rows: [
+        ['RSS per idle stream, KiB', spread(rss)],
+        ['CPU without heartbeats, % of a core', shares(silent)],
+        ['CPU with heartbeats, % of a core', shares(beating)],
+        ['CPU per heartbeat, µs', spread(perBeat)],
+      ],
+      targets: [{ what: 'RSS per idle stream', value: Math.max(...rss), limit: 12, unit: 'KiB' }],
+    }
+  },
+}
+
+interface Held {
+  rssPerStream: number
+  cpuSeconds: number
+  cpuShare: number
+  /** Heartbeats, since nothing else comes. */
+  reads: number
+}
+
+function hold(
+  bench: Bench,
+  { streams, heartbeatMs, forMs }: { streams: number; heartbeatMs: number; forMs: number },
+): Promise<Held> {
+  const { rig } = bench
+  const env = { HEARTBEAT_MS: String(heartbeatMs), IDLE_TIMEOUT_MS: String(NEVER_MS), RESUME_WINDOW_MS: '0' }
+  return withSluice(bench, env, async ({ process, port }) => {
+    const body = {
+      messages: [{ role: 'user', content: 'hi' }],
+      mock: { text: `${MARK}a ${MARK}b`, interval_ms: 0, stall_at: 1 },
+    }
+    const requests = [requestText({ port, path: '/v1/chat', body })]
+    const open = (count: number) => rig.open({ rate: 1 }, { port, requests, count, atOnce: 200, addresses: 4 })
+    // What the code takes that has not run before is not the cost of a stream.
+    await open(200)
+    await rig.load('reset')
+    await sleep(300)
+    const before = process.rssBytes()
+    await open(streams)
+    const { cpuSeconds, seconds, reads } = await rig.sample(process, () => sleep(forMs), 'idle')
+    const rssPerStream = (process.rssBytes() - before) / streams
+    return { rssPerStream, cpuSeconds, cpuShare: cpuSeconds / seconds, reads }
+  })
+}

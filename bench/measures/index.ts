@@ -1,0 +1,26 @@
+import { flush } from './flush.ts'
+import { streamCount, streamLength } from './growth.ts'
+import { idle } from './idle.ts'
+import { latency } from './latency.ts'
+import { log } from './log.ts'
+import type { Measure } from './measure.ts'
+import { readers } from './readers.ts'
+import { relay } from './relay.ts'
+import { saturation } from './saturation.ts'
+import { stalled } from './stalled.ts'
+import { storm } from './storm.ts'
+
+/** In the order in which they run and are reported. */
+export const MEASURES: readonly Measure[] = [
+  relay,
+  saturation,
+  latency,
+  idle,
+  readers,
+  stalled,
+  storm,
+  log,
+  streamLength,
+  streamCount,
+  flush,
+]

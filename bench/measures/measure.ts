@@ -1,0 +1,71 @@
+import type { Relay, Running } from '../peers/relay.ts'
+import type { Rig } from '../rig.ts'
+
+/** What a measure works with. */
+export interface Bench {
+  readonly rig: Rig
+  readonly quick: boolean
+  /** The full figure, or what a quick run makes do with. */
+  choose: <T>(full: T, quick: T) => T
+  /** Where the build under test is. */
+  readonly dist: string
+  /** All that can be had of those that were asked for, started once and kept for all measures. */
+  relays(): Promise<StartedRelay[]>
+  progress: (text: string) => void
+}
+
+export interface StartedRelay {
+  relay: Relay
+  running: Running
+}
+
+export interface Measure {
+  /** What `--only` takes. */
+  readonly name: string
+  run(bench: Bench): Promise<Section>
+}
+
+/** One table of the report. */
+export interface Section {
+  title: string
+  /** How it was measured. */
+  method: string
+  columns: string[]
+  rows: string[][]
+  notes?: string[]
+  targets?: Target[]
+}
+
+/** Something that `--check` holds Sluice to. */
+export interface Target {
+  what: string
+  /** NaN when what it is compared with is missing. */
+  value: number
+  limit: number
+  unit?: string
+}
+
+/** A B C A B C …: whatever the machine does meanwhile, it does to all of them. */
+export async function interleave<T>(
+  rounds: number,
+  subjects: readonly T[],
+  visit: (subject: T, round: number) => Promise<void>,
+): Promise<void> {
+  for (let round = 1; round <= rounds; round++) for (const subject of subjects) await visit(subject, round)
+}
+
+/** The values of one subject, over the rounds. */
+export class Collected {
+  readonly #values = new Map<string, number[]>()
+
+  add(value: number, ...key: (string | number)[]): void {
+    const name = key.join('\0')
+    const values = this.#values.get(name)
+    if (values) values.push(value)
+    else this.#values.set(name, [value])
+  }
+
+  get(...key: (string | number)[]): number[] {
+    return this.#values.get(key.join('\0')) ?? []
+  }
+}

@@ -1,0 +1,85 @@
+import type { Relay } from '../peers/relay.ts'
+import { median, number, percent, spread } from '../statistics.ts'
+import { flood } from './flood.ts'
+import { Collected, interleave, type Measure, type Target } from './measure.ts'
+
+const STREAMS = 200
+
+/** The same 40,000 tokens a second one by one or several in a write, and a load that leaves every relay some air. */
+const LOADS = {
+  paced: { rate: 200, burst: 1 },
+  bursts: { rate: 25, burst: 8 },
+  light: { rate: 50, burst: 1 },
+}
+type Load = keyof typeof LOADS
+
+export const relay: Measure = {
+  name: 'relay',
+  async run(bench) {
+    const loads = bench.choose<Load[]>(['paced', 'bursts', 'light'], ['paced', 'bursts'])
+    const relays = await bench.relays()
+    const subjects = relays.flatMap((each) => loads.map((load) => ({ ...each, load })))
+    const cpu = new Collected()
+    const use = new Collected()
+    const losses: Loss[] = []
+    await interleave(bench.choose(3, 1), subjects, async ({ relay: each, running, load }, round) => {
+      const { id, scale = 1 } = each
+      const { rate, burst } = LOADS[load]
+      const result = await flood(bench.rig, running, `${load}, ${id}`, {
+        streams: STREAMS * scale,
+        rate: rate * scale,
+        burst,
+        warmMs: bench.choose(800, 400),
+        measureMs: bench.choose(2200, 700),
+      })
+      cpu.add(result.cpuPerToken, id, load)
+      use.add(result.cpuSeconds / result.seconds, id, load)
+      if (result.lost !== 0) losses.push({ relay: each, load, lost: result.lost })
+      bench.progress(`${load} ${round} · ${id}: ${number(result.cpuPerToken)} µs a chunk`)
+    })
+    const frameBytes = Math.round(await bench.rig.upstream('frameBytes'))
+    return {
+      title: 'CPU per relayed chunk',
+      method: `${STREAMS} streams, chunks of ${frameBytes} bytes with a token each. ${loads.map(describeLoad).join('; ')}. CPU time of the relay (user and system, all threads and children) by the tokens that reached their readers meanwhile, in µs, and the share of its core that it used. A core that is full makes every relay cheaper by the chunk, since more of them arrive together: two relays with a full core do not differ in cost, only in how far behind they are.`,
+      columns: ['relay', ...loads.flatMap((load) => [`${load}, µs`, 'core'])],
+      rows: relays.map(({ relay: { id, title, scale = 1 } }) => [
+        scale === 1 ? title : `${title}, at ${percent(scale ** 2)} of the load`,
+        ...loads.flatMap((load) => [spread(cpu.get(id, load)), percent(median(use.get(id, load)))]),
+      ]),
+      notes: [...new Set(losses.map(describeLoss))],
+      targets: [...ratios(cpu), nothingLost(losses)],
+    }
+  },
+}
+
+function describeLoad(load: Load): string {
+  const { rate, burst } = LOADS[load]
+  if (burst === 1) return `${load}: ${rate} a second on each, a chunk in a write, the phases of the streams spread`
+  return `${load}: ${rate * burst} a second on each, ${burst} in a write, each of them a chunk of HTTP of its own`
+}
+
+function ratios(cpu: Collected): Target[] {
+  const ratio = (id: string, load: Load, to: string) => median(cpu.get(id, load)) / median(cpu.get(to, load))
+  return ['native', 'openai-chat'].flatMap((id) => [
+    { what: `${id}, paced, to the Node pipe`, value: ratio(id, 'paced', 'pipe'), limit: 0.8, unit: '×' },
+    { what: `${id}, bursts, to nginx`, value: ratio(id, 'bursts', 'nginx'), limit: 1, unit: '×' },
+    { what: `${id}, paced, to Portkey`, value: ratio(id, 'paced', 'portkey'), limit: 0.25, unit: '×' },
+    { what: `${id}, bursts, to Portkey`, value: ratio(id, 'bursts', 'portkey'), limit: 0.25, unit: '×' },
+  ])
+}
+
+interface Loss {
+  relay: Relay
+  load: Load
+  lost: number | undefined
+}
+
+function describeLoss({ relay: { id }, load, lost }: Loss): string {
+  if (lost === undefined) return `${id}, ${load}: was still behind 4 s after the last token was sent, and was cut off.`
+  return `${id}, ${load}: tokens were sent that never arrived.`
+}
+
+function nothingLost(losses: readonly Loss[]): Target {
+  const ours = losses.filter(({ relay: { ours: isOurs } }) => isOurs === true)
+  return { what: 'tokens lost', value: ours.reduce((sum, { lost = 0 }) => sum + lost, 0), limit: 0 }
+}

@@ -1,0 +1,27 @@
+import { litellm } from './litellm.ts'
+import { nginx } from './nginx.ts'
+import { nodePipe, reencode } from './node-relay.ts'
+import { portkey } from './portkey.ts'
+import type { Relay } from './relay.ts'
+import { sluice } from './sluice.ts'
+
+/** Said in the report, like those that cannot be installed on this machine. */
+export const NOT_TRIED = [
+  'bifrost: its npm package downloads a binary when it is started, and the Go module proxy does not serve its modules.',
+]
+
+export interface RelayChoice {
+  dist: string
+  /** Another build of Sluice, to be compared with this one. */
+  beside?: string | undefined
+  /** All when absent. */
+  ids?: readonly string[] | undefined
+}
+
+/** In the order of the tables. */
+export function chooseRelays({ dist, beside, ids }: RelayChoice): Relay[] {
+  const all = [nginx, nodePipe, reencode, portkey, litellm, sluice('native', { dist }), sluice('openai-chat', { dist })]
+  if (beside !== undefined)
+    all.push(...(['native', 'openai-chat'] as const).map((each) => sluice(each, { dist: beside, label: 'beside' })))
+  return all.filter(({ id }) => ids?.includes(id.replace(/-beside$/, '')) ?? true)
+}

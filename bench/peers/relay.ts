@@ -1,0 +1,29 @@
+import type { PinnedProcess } from '../processes.ts'
+
+/** A process under test, and what a reader says to it. */
+export interface Running {
+  process: PinnedProcess
+  port: number
+  request: string
+  version?: string
+}
+
+/** Something that stands between readers and an upstream that speaks Chat Completions. */
+export interface Relay {
+  /** What `--peers` takes. */
+  readonly id: string
+  readonly title: string
+  /** By what the streams and the rate of each are multiplied for it; 1 unless it would drown in all of them. */
+  readonly scale?: number
+  /** Milliseconds that it sleeps before the first token. */
+  readonly sleepMs?: number
+  /** Without it there is nothing to measure. */
+  readonly ours?: boolean
+  /** Too slow to install or to start for a quick run. */
+  readonly slow?: boolean
+  /** @throws Missing when it is not here and cannot be installed */
+  start(upstreamPort: number): Promise<Running>
+}
+
+/** Cannot be had on this machine; the message says why. */
+export class Missing extends Error {}

@@ -1,0 +1,74 @@
+import type { Section, Target } from './measures/measure.ts'
+import type { Worst } from './rig.ts'
+import { number, percent } from './statistics.ts'
+
+export interface Report {
+  quick: boolean
+  minutes: number
+  machine: [string, string][]
+  sections: Section[]
+  /** Relays that took no part, and measures that failed. */
+  missing: string[]
+  failed: string[]
+  worst: Worst
+}
+
+export function targetsOf({ sections }: Report): Target[] {
+  return sections.flatMap(({ targets = [] }) => targets)
+}
+
+export function isMissed({ value, limit }: Target): boolean {
+  return value > limit
+}
+
+/** The whole report, as Markdown. */
+export function renderReport(report: Report): string {
+  const { quick, minutes, machine, sections, missing, failed } = report
+  const parts = [
+    '# Results of the benchmark',
+    `Written by \`npm run bench${quick ? ' -- --quick' : ''}\` on ${new Date().toISOString().slice(0, 10)} in ${number(minutes)} minutes. Figures are medians over rounds, with the least and the most in brackets; relays take turns within a round, since absolute figures drift: compare only what stands in one table.`,
+    table(['', ''], machine),
+    '## Targets',
+    renderTargets(targetsOf(report)),
+    ...sections.flatMap(renderSection),
+    '## Method',
+    renderMethod(report),
+  ]
+  if (missing.length > 0) parts.push('## Not measured', list(missing))
+  if (failed.length > 0) parts.push('## Failed', list(failed))
+  return `${parts.join('\n\n')}\n`
+}
+
+function renderSection({ title, method, columns, rows, notes = [] }: Section): string[] {
+  return [`## ${title}`, table(columns, rows), method, ...(notes.length > 0 ? [list(notes)] : [])]
+}
+
+export function renderTargets(targets: readonly Target[]): string {
+  return table(
+    ['Sluice', 'measured', 'at most', ''],
+    targets.map((target) => {
+      const { what, value, limit, unit = '' } = target
+      const verdict = Number.isNaN(value) ? 'not measured' : isMissed(target) ? '**missed**' : 'met'
+      return [what, `${number(value, 2)} ${unit}`, `${limit} ${unit}`, verdict]
+    }),
+  )
+}
+
+function renderMethod({ worst: { idle, use, foreign } }: Report): string {
+  return list([
+    'The process under test has core 0 to itself; upstream, readers and the program that directs them share core 1. All of it on 127.0.0.1.',
+    'CPU time is that of the scheduler (`/proc/<pid>/task/*/schedstat`, in nanoseconds) over all threads and child processes; memory is `VmRSS`.',
+    'The upstream is a process of its own that writes chunks encoded beforehand, each a chunk of HTTP, straight to its sockets. The readers are another, on raw sockets: a mark that every token holds exactly once is counted in what arrives, in whatever format, and at the end of every run the tokens received are compared with those sent.',
+    `Whether the load side was the bottleneck: it used ${percent(use.share)} of its core at most (${use.where}), which was idle for ${percent(idle.share)} of the time at least (${idle.where}). Where streams go at full speed it has to be at its limit or the relay at its own; there, the table says which.`,
+    `Whether the machine was quiet: anything but the process under test used ${percent(foreign.share)} of its core at most (${foreign.where}). More than a few per cent spoils the figures.`,
+  ])
+}
+
+function table(columns: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+  return [line(columns), line(columns.map(() => '---')), ...rows.map(line)].join('\n')
+}
+
+function list(lines: readonly string[]): string {
+  return lines.map((each) => `- ${each}`).join('\n')
+}

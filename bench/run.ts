@@ -1,0 +1,86 @@
+import { writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { describeMachine } from './machine.ts'
+import { MEASURES } from './measures/index.ts'
+import { NOT_TRIED, chooseRelays } from './peers/index.ts'
+import { DIST } from './peers/sluice.ts'
+import { pinSelf } from './processes.ts'
+import { isMissed, renderReport, targetsOf, type Report } from './report.ts'
+import { Session } from './session.ts'
+
+const HELP = `npm run bench [-- options]        about 10 minutes; writes bench/RESULTS.md
+
+  --quick           one short round of each, about a minute; writes nothing
+  --check           exit 1 when a target is missed
+  --only=A,B        these measures: ${MEASURES.map(({ name }) => name).join(', ')}; writes nothing
+  --peers=A,B       these relays: ${chooseRelays({ dist: DIST })
+    .map(({ id }) => id)
+    .join(', ')}; writes nothing
+  --dist=FOLDER     measure this build instead of the one in dist
+  --beside=FOLDER   relay through this build too, in the same rounds: what a change is worth
+`
+
+/** Resolves to the exit code. */
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: 'boolean', default: false },
+      check: { type: 'boolean', default: false },
+      only: { type: 'string' },
+      peers: { type: 'string' },
+      dist: { type: 'string', default: DIST },
+      beside: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (values.help) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const { quick } = values
+  const dist = resolve(values.dist)
+  const beside = values.beside === undefined ? undefined : resolve(values.beside)
+  const relays = chooseRelays({ dist, beside, ids: values.peers?.split(',') })
+  const names = values.only?.split(',')
+  const measures = MEASURES.filter(({ name }) => names?.includes(name) ?? true)
+  if (relays.length === 0 || measures.length === 0) throw new Error(`There is nothing to measure.\n\n${HELP}`)
+
+  pinSelf()
+  const session = await Session.open({ quick, dist, relays })
+  const sections: Report['sections'] = []
+  const failed: string[] = []
+  for (const measure of measures)
+    try {
+      sections.push(await measure.run(session))
+    } catch (error) {
+      failed.push(`${measure.name}: ${error instanceof Error ? error.message : String(error)}`)
+      session.progress(`FAILED ${failed.at(-1)}`)
+    }
+  const report: Report = {
+    quick,
+    minutes: session.seconds / 60,
+    machine: describeMachine(await session.versions()),
+    sections,
+    missing: [...session.missing, ...NOT_TRIED],
+    failed,
+    worst: session.rig.worst,
+  }
+  await session.close()
+
+  const text = renderReport(report)
+  process.stdout.write(`\n${text}`)
+  const whole = !quick && names === undefined && values.peers === undefined && values.dist === DIST
+  if (whole) writeFileSync(fileURLToPath(new URL('RESULTS.md', import.meta.url)), text)
+  const missed = targetsOf(report).filter(isMissed)
+  if (values.check && missed.length > 0) process.stderr.write(`\n${missed.length} targets are missed.\n`)
+  return failed.length > 0 || (values.check && missed.length > 0) ? 1 : 0
+}
+
+try {
+  process.exit(await main())
+} catch (error) {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.exit(1)
+}
