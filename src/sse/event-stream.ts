@@ -73,15 +73,12 @@ export class EventStreamWriter implements Beating {
       return
     }
     this.#heartbeat.join(this)
-    // The headers and the first frame leave together.
-    response.socket?.cork()
     this.#write = openBody(response, () => {
       this.#blocked = false
       this.#wroteSinceBeat = true
       this.onDrain()
     })
     if (retry !== false) this.write(encodeEvent({ retry }))
-    response.socket?.uncork()
   }
 
   /** The socket is full: nothing should be written before `onDrain`. */

@@ -15,9 +15,10 @@ export type WriteBody = (payload: Payload) => boolean
  * A response that is not chunked HTTP/1.1, or not yet the first in line on its connection, is written as usual.
  */
 export function openBody(response: ServerResponse, onDrain: () => void): WriteBody {
-  response.flushHeaders()
   const { socket } = response
-  if (!socket || !response.chunkedEncoding || response.writableLength > 0) {
+  const isFirst = socket !== null && response.writableLength === 0
+  response.flushHeaders()
+  if (!isFirst || !response.chunkedEncoding) {
     response.on('drain', onDrain)
     return (payload) => response.write(payload.text)
   }
