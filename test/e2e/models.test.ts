@@ -75,7 +75,7 @@ describe('the models', () => {
       expect((await request(url).get(`/v1/models/${path}`)).body).toMatchObject({ id })
   })
 
-  it.each(['nope', 'team/nope', 'any-thing', 'fast/', '%E0%A4%A', ''])('do not include %j', async (id) => {
+  it.each(['nope', 'team/nope', 'any-thing', 'fast/', '%E0%A4%A'])('do not include %j', async (id) => {
     const { url } = await clients()
     const openai = await request(url).get(`/v1/models/${id}`)
     expect(openai.status).toBe(404)

@@ -37,7 +37,8 @@ export function createCompletion(services: Services, protocol: Protocol): Handle
 /** Which target answered, and how many attempts it took; known once the first token is there. */
 export function setAnswerHeaders(context: RequestContext, { answer }: StreamLog): void {
   if (!answer) return
-  context.set('Sluice-Target', `${answer.provider}/${answer.model}`)
+  // A model's name is the caller's to choose where any is taken, and a header cannot hold every character.
+  context.set('Sluice-Target', encodeURI(`${answer.provider}/${answer.model}`.toWellFormed()))
   context.set('Sluice-Attempts', String(answer.attempts))
 }
 
