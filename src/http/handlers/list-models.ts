@@ -1,4 +1,6 @@
 import { invalidField } from '../../errors.ts'
+import { anthropicMessages } from '../../protocols/anthropic-messages.ts'
+import { openaiChat } from '../../protocols/openai-chat.ts'
 import type { Handler, RequestContext } from '../context.ts'
 import type { Services } from '../services.ts'
 
@@ -25,10 +27,20 @@ export function listModels({ router }: Services): Handler {
 /** `GET /v1/models/:id`; an id may hold slashes. */
 export function getModel({ router }: Services): Handler {
   return (context) => {
-    const id = decodeURIComponent(context.path.slice('/v1/models/'.length))
+    const anthropic = isAnthropic(context)
+    context.state.protocol = anthropic ? anthropicMessages : openaiChat
+    const id = decode(context.path.slice('/v1/models/'.length))
     const model = router.models().find((each) => each.id === id)
     if (!model) throw invalidField('unknown_model', 'model', `${JSON.stringify(id)} is not listed`)
-    context.body = isAnthropic(context) ? toAnthropic(model) : toOpenAI(model)
+    context.body = anthropic ? toAnthropic(model) : toOpenAI(model)
+  }
+}
+
+function decode(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path // Not encoded, or broken: no model has that name.
   }
 }
 
