@@ -17,7 +17,7 @@ export function targetsOf({ sections }: Report): Target[] {
   return sections.flatMap(({ targets = [] }) => targets)
 }
 
-export function isMissed({ value, limit }: Target): boolean {
+export function isMissed({ value, limit = Infinity }: Target): boolean {
   return value > limit
 }
 
@@ -48,10 +48,15 @@ export function renderTargets(targets: readonly Target[]): string {
     ['Sluice', 'measured', 'at most', ''],
     targets.map((target) => {
       const { what, value, limit, unit = '' } = target
-      const verdict = Number.isNaN(value) ? 'not measured' : isMissed(target) ? '**missed**' : 'met'
-      return [what, `${number(value, 2)} ${unit}`, `${limit} ${unit}`, verdict]
+      return [what, `${number(value, 2)} ${unit}`, limit === undefined ? '' : `${limit} ${unit}`, verdictOn(target)]
     }),
   )
+}
+
+function verdictOn(target: Target): string {
+  if (Number.isNaN(target.value)) return 'not measured'
+  if (target.limit === undefined) return 'for comparison'
+  return isMissed(target) ? '**missed**' : 'met'
 }
 
 function renderMethod({ worst: { idle, use, foreign } }: Report): string {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { LoadCommands, OpenOptions } from './load.ts'
 import { coreTimes, cpuSeconds, GATEWAY_CORE, LOAD_CORE, PinnedProcess } from './processes.ts'
@@ -19,6 +20,9 @@ export interface Sample {
   /** Share of the gateway's core that was used by anything but the process under test. */
   foreign: number
 }
+
+/** Share of both cores that the kernel and the counting itself take on a quiet machine. */
+const QUIET = 0.1
 
 export type Worst = Record<'idle' | 'use' | 'foreign', { share: number; where: string }>
 
@@ -56,14 +60,14 @@ export class Rig {
     return new Rig(upstream, load, await upstream('port'), processes)
   }
 
-  /** What `subject` does while `meanwhile` lasts. `where` is left out when the load side has to be at its limit. */
-  async sample(subject: PinnedProcess, meanwhile: () => Promise<unknown>, where?: string): Promise<Sample> {
+  /** What `subject` does while `meanwhile` lasts. */
+  async sample(subject: PinnedProcess, meanwhile: () => Promise<unknown>): Promise<Sample> {
     const before = await this.#look(subject)
     await meanwhile()
     const after = await this.#look(subject)
     const seconds = (after.at - before.at) / 1000
     const cpu = after.cpu - before.cpu
-    const sample = {
+    return {
       seconds,
       tokens: after.tokens - before.tokens,
       reads: after.reads - before.reads,
@@ -72,8 +76,20 @@ export class Rig {
       loadUse: (after.loadCpu - before.loadCpu) / seconds,
       foreign: Math.max(0, share(before.gatewayCore, after.gatewayCore) - cpu / seconds),
     }
-    if (where !== undefined) this.#remember(sample, where)
-    return sample
+  }
+
+  /**
+   * What `subject` does for so long with a load that is steady. Others on the machine make relays look cheaper, since
+   * what waits for a core arrives together: so of up to three periods the quietest counts.
+   */
+  async steadySample(subject: PinnedProcess, milliseconds: number, where: string): Promise<Sample> {
+    let quietest = await this.sample(subject, () => sleep(milliseconds))
+    for (let again = 0; again < 2 && disturbance(quietest) > QUIET; again++) {
+      const sample = await this.sample(subject, () => sleep(milliseconds))
+      if (disturbance(sample) < disturbance(quietest)) quietest = sample
+    }
+    this.#remember(quietest, where)
+    return quietest
   }
 
   async #look(subject: PinnedProcess) {
@@ -140,6 +156,11 @@ export function startScript(
     core,
     ipc,
   })
+}
+
+/** What others took of both cores. */
+function disturbance({ foreign, loadIdle, loadUse }: Sample): number {
+  return foreign + Math.max(0, 1 - loadIdle - loadUse)
 }
 
 function share(before: { busy: number; total: number }, after: { busy: number; total: number }): number {

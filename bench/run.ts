@@ -2,17 +2,17 @@ import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { Benchmark } from './benchmark.ts'
 import { describeMachine } from './machine.ts'
 import { MEASURES } from './measures/index.ts'
 import { NOT_TRIED, chooseRelays } from './peers/index.ts'
 import { DIST } from './peers/sluice.ts'
 import { pinSelf } from './processes.ts'
 import { isMissed, renderReport, targetsOf, type Report } from './report.ts'
-import { Session } from './session.ts'
 
 const HELP = `npm run bench [-- options]        about 10 minutes; writes bench/RESULTS.md
 
-  --quick           one short round of each, about a minute; writes nothing
+  --quick           one short round of what has a target, about a minute; writes nothing
   --check           exit 1 when a target is missed
   --only=A,B        these measures: ${MEASURES.map(({ name }) => name).join(', ')}; writes nothing
   --peers=A,B       these relays: ${chooseRelays({ dist: DIST })
@@ -44,30 +44,30 @@ async function main(): Promise<number> {
   const beside = values.beside === undefined ? undefined : resolve(values.beside)
   const relays = chooseRelays({ dist, beside, ids: values.peers?.split(',') })
   const names = values.only?.split(',')
-  const measures = MEASURES.filter(({ name }) => names?.includes(name) ?? true)
+  const measures = MEASURES.filter(({ name, fullOnly = false }) => names?.includes(name) ?? !(quick && fullOnly))
   if (relays.length === 0 || measures.length === 0) throw new Error(`There is nothing to measure.\n\n${HELP}`)
 
   pinSelf()
-  const session = await Session.open({ quick, dist, relays })
+  const benchmark = await Benchmark.open({ quick, dist, relays })
   const sections: Report['sections'] = []
   const failed: string[] = []
   for (const measure of measures)
     try {
-      sections.push(await measure.run(session))
+      sections.push(await measure.run(benchmark))
     } catch (error) {
       failed.push(`${measure.name}: ${error instanceof Error ? error.message : String(error)}`)
-      session.progress(`FAILED ${failed.at(-1)}`)
+      benchmark.progress(`FAILED ${failed.at(-1)}`)
     }
   const report: Report = {
     quick,
-    minutes: session.seconds / 60,
-    machine: describeMachine(await session.versions()),
+    minutes: benchmark.seconds / 60,
+    machine: describeMachine(await benchmark.versions()),
     sections,
-    missing: [...session.missing, ...NOT_TRIED],
+    missing: [...benchmark.missing, ...NOT_TRIED],
     failed,
-    worst: session.rig.worst,
+    worst: benchmark.rig.worst,
   }
-  await session.close()
+  await benchmark.close()
 
   const text = renderReport(report)
   process.stdout.write(`\n${text}`)

@@ -125,6 +125,8 @@ function tick(): void {
 
 function configure(next: Pace): void {
   clearInterval(timer)
+  // Those that a reader or a relay left behind must not be counted with the next ones.
+  for (const stream of open) stream.finish()
   if ((next.padding ?? 0) !== (pace.padding ?? 0)) rings = createRings(next.padding)
   pace = next
   gated = next.gated ?? false

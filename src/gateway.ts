@@ -67,7 +67,11 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const app = createApp(services)
   // TCP keep-alive finds readers whose machine is gone while nothing is sent to them.
   const handle = app.callback()
-  const server = createServer({ keepAlive: true, keepAliveInitialDelay: 30_000 }, (req, res) => void handle(req, res))
+  // An idle connection outlives the minute after which proxies usually give theirs up: they must be the first to go.
+  const server = createServer(
+    { keepAlive: true, keepAliveInitialDelay: 30_000, keepAliveTimeout: 75_000 },
+    (req, res) => void handle(req, res),
+  )
 
   async function shutDown(): Promise<void> {
     services.draining = true
@@ -98,7 +102,8 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
 async function listen(server: Server, { host, port }: Config): Promise<string> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(port, host, () => {
+    // After an outage all readers come back at once; Node's 511 places to wait in would turn most of them away.
+    server.listen({ port, host, backlog: 8192 }, () => {
       server.off('error', reject)
       resolve()
     })

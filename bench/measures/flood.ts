@@ -11,8 +11,6 @@ export interface Flood extends Pace {
 }
 
 export interface FloodResult extends Sample {
-  /** CPU microseconds for each token that was relayed. */
-  cpuPerToken: number
   /** Sent but not received, when all streams were seen to end; undefined when the relay had fallen too far behind. */
   lost: number | undefined
 }
@@ -24,11 +22,10 @@ export async function flood(rig: Rig, subject: Running, where: string, options: 
   await rig.open({ ...pace, gated: true }, { port, requests: [request], count: streams })
   await rig.upstream('release')
   await sleep(warmMs)
-  const sample = await rig.sample(subject.process, () => sleep(measureMs), where)
+  const sample = await rig.steadySample(subject.process, measureMs, where)
   const { complete, sent, received } = await rig.finish()
   return {
     ...sample,
-    cpuPerToken: (sample.cpuSeconds * 1e6) / sample.tokens,
     lost: complete ? sent - received : undefined,
   }
 }

@@ -1,10 +1,11 @@
 import { chatRequest, startSluice } from '../peers/sluice.ts'
 import { number, spread } from '../statistics.ts'
 import { flood } from './flood.ts'
-import { Collected, interleave, type Measure } from './measure.ts'
+import { Collected, cpuPerToken, interleave, type Measure } from './measure.ts'
 
 export const flush: Measure = {
   name: 'flush',
+  fullOnly: true,
   async run({ rig, choose, dist, progress }) {
     const subjects = await Promise.all(
       [0, 16, 50].map(async (milliseconds) => {
@@ -20,12 +21,13 @@ export const flush: Measure = {
         const result = await flood(rig, running, `flush, ${milliseconds} ms`, {
           streams: 200,
           rate: 200,
-          warmMs: choose(800, 400),
-          measureMs: choose(2200, 700),
+          warmMs: choose(700, 400),
+          measureMs: choose(2000, 700),
         })
-        cpu.add(result.cpuPerToken, milliseconds)
+        const cost = cpuPerToken(result)
+        cpu.add(cost, milliseconds)
         together.add(result.tokens / result.reads, milliseconds)
-        progress(`flush ${round} · ${milliseconds} ms: ${number(result.cpuPerToken)} µs a token`)
+        progress(`flush ${round} · ${milliseconds} ms: ${number(cost)} µs a token`)
       })
     } finally {
       await Promise.all(subjects.map(({ running }) => running.process.stop()))

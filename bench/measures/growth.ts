@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { chatRequest } from '../peers/sluice.ts'
 import { fileLimit } from '../processes.ts'
 import { median, number, spread } from '../statistics.ts'
-import { Collected, interleave, type Measure, type Target } from './measure.ts'
+import { Collected, cpuPerToken, interleave, type Measure, type Target } from './measure.ts'
 import { withSluice } from './with-sluice.ts'
 
 export const streamLength: Measure = {
@@ -22,7 +22,7 @@ export const streamLength: Measure = {
           await rig.load('untilEnded', 60_000)
         })
         if (sample.tokens !== inAll) throw new Error(`${sample.tokens} of ${inAll} tokens arrived.`)
-        return (sample.cpuSeconds * 1e6) / sample.tokens
+        return cpuPerToken(sample)
       }
       await measure(1000, 100_000)
       await interleave(bench.choose(3, 1), lengths, async (tokens, round) => {
@@ -57,11 +57,11 @@ export const streamCount: Measure = {
         const options = { port, requests: [chatRequest(port)], count, atOnce: 100, addresses: 2 }
         await rig.open({ rate: TOTAL_RATE / count, gated: true }, options)
         await rig.upstream('release')
-        await sleep(bench.choose(1500, 500))
-        const sample = await rig.sample(process, () => sleep(bench.choose(3000, 1000)), 'streams')
+        await sleep(bench.choose(1000, 500))
+        const sample = await rig.steadySample(process, bench.choose(2000, 1000), 'streams')
         const { complete, sent, received } = await rig.finish(10_000)
         if (!complete || sent !== received) throw new Error(`${received} of ${sent} tokens arrived.`)
-        const cost = (sample.cpuSeconds * 1e6) / sample.tokens
+        const cost = cpuPerToken(sample)
         cpu.add(cost, count)
         bench.progress(`streams ${round} · ${count}: ${number(cost, 2)} µs a token`)
       }),

@@ -11,23 +11,12 @@ export const idle: Measure = {
   async run(bench) {
     const streams = bench.choose(15_000, 2000)
     const heartbeatMs = bench.choose(15_000, 1000)
-    const silent: Held[] = []
-    const beating: Held[] = []
-    for (let round = 1; round <= bench.choose(2, 1); round++) {
-      const without = await hold(bench, { streams, heartbeatMs: NEVER_MS, forMs: heartbeatMs })
-      silent.push(without)
-      bench.progress(`idle ${round} · ${number(without.rssPerStream / 1024)} KiB of RSS a stream`)
-      const withBeats = await hold(bench, { streams, heartbeatMs, forMs: heartbeatMs })
-      beating.push(withBeats)
-      bench.progress(`idle ${round} · with heartbeats: ${number(withBeats.cpuShare * 100, 2)} % of a core`)
-    }
-    const rss = [...silent, ...beating].map(({ rssPerStream }) => rssPerStream / 1024)
-    const perBeat = beating.map(({ cpuSeconds, reads }, i) => ((cpuSeconds - silent[i]!.cpuSeconds) * 1e6) / reads)
-    const shares = (held: Held[]) =>
-      spread(
-        held.map(({ cpuShare }) => cpuShare * 100),
-        2,
-      )
+    const silent = await hold(bench, { streams, heartbeatMs: NEVER_MS, forMs: heartbeatMs })
+    bench.progress(`idle: ${number(silent.rssPerStream / 1024)} KiB of RSS a stream`)
+    const beating = await hold(bench, { streams, heartbeatMs, forMs: heartbeatMs })
+    bench.progress(`idle, with heartbeats: ${number(beating.cpuShare * 100, 2)} % of a core`)
+    const rss = [silent, beating].map(({ rssPerStream }) => rssPerStream / 1024)
+    const perBeat = ((beating.cpuSeconds - silent.cpuSeconds) * 1e6) / beating.reads
     const period = `${heartbeatMs / 1000} s`
     return {
       title: 'Idle streams and their heartbeats',
@@ -35,9 +24,9 @@ export const idle: Measure = {
       columns: ['', 'Sluice'],
       rows: [
         ['RSS per idle stream, KiB', spread(rss)],
-        ['CPU without heartbeats, % of a core', shares(silent)],
-        ['CPU with heartbeats, % of a core', shares(beating)],
-        ['CPU per heartbeat, µs', spread(perBeat)],
+        ['CPU without heartbeats, % of a core', number(silent.cpuShare * 100, 2)],
+        ['CPU with heartbeats, % of a core', number(beating.cpuShare * 100, 2)],
+        ['CPU per heartbeat, µs', number(perBeat)],
       ],
       targets: [{ what: 'RSS per idle stream', value: Math.max(...rss), limit: 12, unit: 'KiB' }],
     }
@@ -71,7 +60,7 @@ function hold(
     await sleep(300)
     const before = process.rssBytes()
     await open(streams)
-    const { cpuSeconds, seconds, reads } = await rig.sample(process, () => sleep(forMs), 'idle')
+    const { cpuSeconds, seconds, reads } = await rig.sample(process, () => sleep(forMs))
     const rssPerStream = (process.rssBytes() - before) / streams
     return { rssPerStream, cpuSeconds, cpuShare: cpuSeconds / seconds, reads }
   })

@@ -1,5 +1,5 @@
 import type { Relay, Running } from '../peers/relay.ts'
-import type { Rig } from '../rig.ts'
+import type { Rig, Sample } from '../rig.ts'
 
 /** What a measure works with. */
 export interface Bench {
@@ -22,6 +22,8 @@ export interface StartedRelay {
 export interface Measure {
   /** What `--only` takes. */
   readonly name: string
+  /** Left out of a quick run that does not ask for it. */
+  readonly fullOnly?: boolean
   run(bench: Bench): Promise<Section>
 }
 
@@ -41,7 +43,8 @@ export interface Target {
   what: string
   /** NaN when what it is compared with is missing. */
   value: number
-  limit: number
+  /** Absent when the value is for comparison only. */
+  limit?: number
   unit?: string
 }
 
@@ -52,6 +55,22 @@ export async function interleave<T>(
   visit: (subject: T, round: number) => Promise<void>,
 ): Promise<void> {
   for (let round = 1; round <= rounds; round++) for (const subject of subjects) await visit(subject, round)
+}
+
+/** A peer that fails is said to have failed; Sluice may not. */
+export async function spare(relay: Relay, notes: Set<string>, visit: () => Promise<void>): Promise<void> {
+  try {
+    await visit()
+  } catch (error) {
+    if (relay.ours) throw error
+    notes.add(`${relay.id}: a round of it failed, ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+/** @throws Error when there is nothing to divide by */
+export function cpuPerToken({ cpuSeconds, tokens }: Sample): number {
+  if (tokens === 0) throw new Error('Not one token arrived while it was measured.')
+  return (cpuSeconds * 1e6) / tokens
 }
 
 /** The values of one subject, over the rounds. */

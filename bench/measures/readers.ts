@@ -18,7 +18,7 @@ export const readers: Measure = {
       await rig.load('open', { port, requests, count, addresses: 2 })
       await sleep(1000)
       const first = (await rig.upstream('counters')).sent
-      const sample = await rig.sample(process, () => sleep(bench.choose(5000, 1000)), 'readers')
+      const sample = await rig.steadySample(process, bench.choose(5000, 1000), 'readers')
       const last = (await rig.upstream('counters')).sent
       // The last of these has reached everybody by then.
       await sleep(1000 / RATE)

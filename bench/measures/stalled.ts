@@ -12,6 +12,7 @@ const PADDING = TOKEN_BYTES - 7
 
 export const stalled: Measure = {
   name: 'stalled',
+  fullOnly: true,
   run: (bench) =>
     withSluice(bench, { STREAM_MAX_BYTES: '64mb', SLOW_READER_MS: '600000' }, async ({ process, port }) => {
       const tokens = bench.choose(50_000, 25_000)

@@ -22,19 +22,19 @@ export function createCompletion(services: Services, protocol: Protocol): Handle
     context.set('Content-Location', `/v1/streams/${log.info.id}?protocol=${protocol.name}`)
     if (parsed.stream) {
       await waitFor(context, log, 'first event', heartbeatMs)
-      if (log.last === 1) throwFailure(opened)
       setAnswerHeaders(context, log)
+      if (log.last === 1) throwFailure(opened)
       await sendStream(context, services, log, 0, protocol)
     } else {
       await waitFor(context, log, 'end')
-      throwFailure(opened)
       setAnswerHeaders(context, log)
+      throwFailure(opened)
       context.body = protocol.renderAnswer(log)
     }
   }
 }
 
-/** Which target answered, and how many attempts it took; known once the first token is there. */
+/** Which target answered, and how many attempts it took; known once the first token is there, or all have failed. */
 export function setAnswerHeaders(context: RequestContext, { answer }: StreamLog): void {
   if (!answer) return
   // A model's name is the caller's to choose where any is taken, and a header cannot hold every character.

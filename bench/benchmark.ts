@@ -2,14 +2,14 @@ import type { Bench, StartedRelay } from './measures/measure.ts'
 import { Missing, type Relay } from './peers/relay.ts'
 import { Rig } from './rig.ts'
 
-export interface SessionOptions {
+export interface BenchmarkOptions {
   quick: boolean
   dist: string
   relays: readonly Relay[]
 }
 
 /** One run: what has been started for it, and what could not be. */
-export class Session implements Bench {
+export class Benchmark implements Bench {
   readonly rig: Rig
   readonly quick: boolean
   readonly dist: string
@@ -19,15 +19,15 @@ export class Session implements Bench {
   readonly #start = performance.now()
   #started: Promise<StartedRelay[]> | undefined
 
-  private constructor(rig: Rig, { quick, dist, relays }: SessionOptions) {
+  private constructor(rig: Rig, { quick, dist, relays }: BenchmarkOptions) {
     this.rig = rig
     this.quick = quick
     this.dist = dist
     this.#relays = relays
   }
 
-  static async open(options: SessionOptions): Promise<Session> {
-    return new Session(await Rig.start(), options)
+  static async open(options: BenchmarkOptions): Promise<Benchmark> {
+    return new Benchmark(await Rig.start(), options)
   }
 
   readonly choose = <T>(full: T, quick: T): T => (this.quick ? quick : full)

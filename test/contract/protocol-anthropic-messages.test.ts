@@ -1,0 +1,4 @@
+import { anthropicMessages } from './protocol-messages-client.ts'
+import { describeProtocol } from './protocol-pairs.ts'
+
+describeProtocol(anthropicMessages)

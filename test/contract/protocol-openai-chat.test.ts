@@ -1,0 +1,4 @@
+import { openaiChat } from './protocol-chat-clients.ts'
+import { describeProtocol } from './protocol-pairs.ts'
+
+describeProtocol(openaiChat)

@@ -1,0 +1,18 @@
+import { describe } from 'vitest'
+import { mock } from './protocol-backend.ts'
+import type { ProtocolClient } from './protocol-client.ts'
+import { describeRequests } from './protocol-requests.ts'
+import { describeLeaving, describeStreams } from './protocol-streams.ts'
+import { anthropic, openai } from './protocol-upstreams.ts'
+import { describeAnswers } from './protocol.ts'
+
+/** What a protocol must do, whichever provider answers. */
+export function describeProtocol(client: ProtocolClient): void {
+  describe.each([mock, openai, anthropic])(`${client.name} over $name`, (backend) => {
+    describeRequests(client, backend)
+    describeAnswers(client, backend)
+    describeStreams(client, backend)
+    // A native client comes back, and has the resume window to do so.
+    if (client.name !== 'native') describeLeaving(client, backend)
+  })
+}
