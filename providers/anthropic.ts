@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Connections } from './connections.ts'
+import { baseUrlSchema, Connections } from './connections.ts'
 import { MessageReader } from './anthropic-events.ts'
 import { toBody } from './anthropic-request.ts'
 import type { Provider } from './provider.ts'
@@ -7,7 +7,7 @@ import { UpstreamStream } from './upstream.ts'
 
 export const anthropicOptions = z.object({
   /** Up to and without `/v1/messages`. */
-  baseUrl: z.url({ protocol: /^https?$/ }).default('https://api.anthropic.com'),
+  baseUrl: baseUrlSchema.default('https://api.anthropic.com'),
   /** Sent as `x-api-key` when an attempt brings no key of its own. */
   apiKey: z.string().min(1).optional(),
   headers: z.record(z.string(), z.string()).default({}),

@@ -1,4 +1,10 @@
 import { Agent } from 'undici'
+import { z } from 'zod'
+
+/** Where a provider is. */
+export const baseUrlSchema = z
+  .url({ protocol: /^https?$/ })
+  .refine((url) => new URL(url).username === '', 'holds credentials, which belong into apiKey or headers')
 
 /** The connections of one provider: a pool for each time that connecting may take. */
 export class Connections {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ChatRequest } from '../src/chat-request.ts'
-import { Connections } from './connections.ts'
+import { baseUrlSchema, Connections } from './connections.ts'
 import { ChunkReader } from './openai-chunks.ts'
 import { toChatRequest } from './openai-request.ts'
 import type { Provider } from './provider.ts'
@@ -8,7 +8,7 @@ import { UpstreamStream } from './upstream.ts'
 
 export const openaiOptions = z.object({
   /** Up to and without `/chat/completions`. */
-  baseUrl: z.url({ protocol: /^https?$/ }).default('https://api.openai.com/v1'),
+  baseUrl: baseUrlSchema.default('https://api.openai.com/v1'),
   /** Sent as a bearer token when an attempt brings no key of its own; none for local servers that want none. */
   apiKey: z.string().min(1).optional(),
   headers: z.record(z.string(), z.string()).default({}),

@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici'
 import { EventDecoder } from '../src/sse/decode.ts'
 import type { Connections } from './connections.ts'
 import { createDecompressor } from './decompress.ts'
-import type { StreamEvent } from './provider.ts'
+import { ProviderError, type StreamEvent } from './provider.ts'
 import { answerError, connectionError, readError } from './upstream-errors.ts'
 
 /** What of an error body is read: enough for every provider's JSON, little enough for any page of HTML. */
@@ -64,6 +64,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Dis
   constructor({ url, headers, body, signal, connections, connectTimeoutMs }: UpstreamRequest, reader: MessageReader) {
     this.#signal = signal
     this.#reader = reader
+    const json = toJson(body)
     if (signal.aborted) {
       this.#finish({ error: signal.reason })
       return
@@ -81,7 +82,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Dis
           'accept-encoding': 'identity',
           ...headers,
         },
-        body: JSON.stringify(body),
+        body: json,
       },
       this,
     )
@@ -112,7 +113,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Dis
     this.#answered = true
     const type = headers['content-type'] ?? ''
     if (status !== 200 || (type !== '' && !type.includes('event-stream')))
-      this.#refusal = { status, headers, chunks: [], size: 0 }
+      this.#refuseSoon({ status, headers, chunks: [], size: 0 })
     try {
       this.#decompressor = createDecompressor(headers['content-encoding'], {
         onData: (bytes) => this.#read(bytes),
@@ -172,6 +173,12 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Dis
     }
   }
 
+  /** With the words that come with it, if they come soon. */
+  #refuseSoon(refusal: Refusal): void {
+    this.#refusal = refusal
+    setTimeout(() => this.#end ?? this.#refuse(refusal), LINGER_MS).unref()
+  }
+
   #refuse({ status, headers, chunks }: Refusal): void {
     this.#fail(answerError(status, headers, Buffer.concat(chunks).toString('utf8', 0, MAX_ERROR_BYTES)))
   }
@@ -227,5 +234,14 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Dis
   #close(): void {
     this.#controller?.abort(new Error('The request is over.'))
     this.#decompressor?.destroy()
+  }
+}
+
+/** A body can be nested deeper than can be written again, although it could be read. */
+function toJson(body: unknown): string {
+  try {
+    return JSON.stringify(body)
+  } catch (cause) {
+    throw new ProviderError({ code: 'invalid_request', message: 'The request is nested too deeply.', cause })
   }
 }

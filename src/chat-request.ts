@@ -49,9 +49,12 @@ const tool = z.looseObject({
 
 const count = z.number().int().positive()
 
+/** It goes back in a header, which must stay readable. */
+export const modelName = z.string().min(1).max(256)
+
 export const chatRequestSchema = z.looseObject({
   messages: z.array(message).min(1, 'at least one message is required'),
-  model: z.string().min(1).optional(),
+  model: modelName.optional(),
   tools: z.array(tool).optional(),
   tool_choice: z.union([z.string(), z.looseObject({ type: z.string() })]).optional(),
   parallel_tool_calls: z.boolean().optional(),

@@ -45,9 +45,7 @@ const settings = {
   idleTimeoutMs: positiveMilliseconds.default(120_000).describe('silence of a provider after its first token'),
   drainMs: milliseconds.default(30_000).describe('how long running streams may go on after SIGTERM'),
   bodyLimit: bytes.default(10 * UNITS.mib).describe('size of a request body'),
-  sdkResumeWindowMs: milliseconds
-    .default(0)
-    .describe('the same for the OpenAI and Anthropic protocols, whose clients do not come back'),
+  sdkResumeWindowMs: milliseconds.default(0).describe('resumeWindowMs for the OpenAI and Anthropic protocols'),
   defaultModel: z.string().min(1).default('mock').describe('model of a request that names none'),
 }
 
@@ -195,16 +193,16 @@ export function printConfig(config: Config): string {
   return toYaml(maskSecrets(config))
 }
 
-function maskSecrets(value: unknown, secret = false): unknown {
+function maskSecrets(value: unknown, secret = false, of = ''): unknown {
   if (Array.isArray(value)) return value.map((item) => maskSecrets(item, secret))
   if (isRecord(value))
     return Object.fromEntries(
       Object.entries(value).map(([name, item]) => [
         name,
-        maskSecrets(item, secret || (typeof item === 'number' ? SECRET_NUMBER : SECRET).test(name)),
+        maskSecrets(item, secret || (typeof item === 'number' ? SECRET_NUMBER : SECRET).test(name), name),
       ]),
     )
-  if (secret) return '********'
+  if (secret && !(typeof value === 'number' && of === 'weight')) return '********'
   return typeof value === 'string' ? value.replace(/\/\/[^/\s]+@/, '//********@') : value
 }
 

@@ -86,7 +86,8 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     })
     await closeServer(server)
     await store.close()
-    await Promise.all([...providers.values()].map(async ({ provider }) => provider.close?.()))
+    const closed = Promise.allSettled([...providers.values()].map(async ({ provider }) => provider.close?.()))
+    await Promise.race([closed, sleep(FAREWELL_MS, undefined, { ref: false })])
     logger.info('stopped')
   }
 

@@ -14,7 +14,7 @@ import type { Services } from './services.ts'
  */
 export async function sendStream(
   context: RequestContext,
-  { config, heartbeat, metrics }: Services,
+  { config, heartbeat, metrics, logger }: Services,
   log: StreamLog,
   cursor: number,
   protocol: Protocol,
@@ -41,7 +41,18 @@ export async function sendStream(
   })
   connections.add()
 
+  /** Called from the event loop: what is thrown here would end the process, and every other reader with it. */
   function pump(): void {
+    try {
+      send()
+    } catch (error) {
+      logger.error({ stream_id: log.info.id, err: error }, 'frames could not be made')
+      subscription.close()
+      writer.cut()
+    }
+  }
+
+  function send(): void {
     while (!writer.blocked && !writer.closed) {
       const frames = subscription.next()
       if (!frames) break

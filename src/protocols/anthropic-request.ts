@@ -1,13 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { z } from 'zod'
-import { chatRequestSchema, type ChatInput } from '../chat-request.ts'
+import { modelName, chatRequestSchema, type ChatInput } from '../chat-request.ts'
 import { invalidRequest, toFaults } from '../errors.ts'
 import { messageSchema, systemSchema } from './anthropic-turns.ts'
 import { toolChoiceSchema, toolSchema } from './anthropic-tools.ts'
 import type { ParsedRequest } from './protocol.ts'
 
 const own = {
-  model: z.string().min(1),
+  model: modelName,
   messages: z.array(messageSchema).min(1, 'at least one message is required'),
   max_tokens: z.number().int().nonnegative(),
   system: systemSchema.optional(),

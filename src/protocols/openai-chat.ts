@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { chatRequestSchema } from '../chat-request.ts'
+import { chatRequestSchema, modelName } from '../chat-request.ts'
 import { invalidRequest, toFaults, type SluiceError } from '../errors.ts'
 import type { StreamError } from '../stream/events.ts'
 import type { StreamInfo, StreamLog } from '../stream/stream-log.ts'
@@ -21,7 +21,7 @@ export const openaiChat: Protocol = {
 }
 
 const completionSchema = chatRequestSchema.extend({
-  model: z.string().min(1),
+  model: modelName,
   stream: z.boolean().nullish(),
   stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
 })

@@ -149,11 +149,19 @@ export class Attempt {
       this.#patience.rest()
       // It may be anything until whoever reads it has checked it.
       const last: StreamEvent | undefined = isList(produced) ? produced.at(-1) : produced
-      if (last?.type === 'done') this.#done = last
+      if (last?.type === 'done' && isEvent(last)) this.#done = last
       this.#resolve(result)
     } catch (error) {
       this.#fail(error)
     }
+  }
+}
+
+function isEvent(event: StreamEvent): boolean {
+  try {
+    return checkEvent(event) === event
+  } catch {
+    return false // Its reader will find so too, and end the stream for it.
   }
 }
 

@@ -3,6 +3,7 @@ import type { ChatInput } from '../chat-request.ts'
 import type { Config } from '../config.ts'
 import { ConfigError } from '../errors.ts'
 import { invalidField, SluiceError } from '../errors.ts'
+import { Breaker } from './breaker.ts'
 import { Breakers } from './breakers.ts'
 import { ModelTable, type Entry } from './model-table.ts'
 import { checkTargets } from './target-spec.ts'
@@ -10,6 +11,7 @@ import type { Plan, Target } from './target.ts'
 import { drawOrder, type Random } from './weights.ts'
 
 const RETRIES = 2
+const UNBREAKABLE = new Breaker({ failures: Infinity, cooldownMs: 0 })
 const CONNECT_TIMEOUT_MS = 10_000
 
 /** The part of the configuration that routing reads. */
@@ -96,7 +98,9 @@ export class Router {
       if (registered.provider.models?.includes(name)) return [{ provider, model: name }]
     const slash = name.indexOf('/')
     const [prefix, rest] = [name.slice(0, Math.max(0, slash)), name.slice(slash + 1)]
-    if (rest && this.#offers(prefix, rest)) return [{ provider: prefix, model: rest }]
+    // What is asked of one provider is never sent to another.
+    if (rest && this.#providers.has(prefix))
+      return this.#offers(prefix, rest) ? [{ provider: prefix, model: rest }] : []
     for (const [provider, registered] of this.#providers)
       if (!registered.provider.models) return [{ provider, model: name }]
     return []
@@ -131,7 +135,7 @@ export class Router {
         totalTimeoutMs: limits.totalTimeoutMs,
       },
       retries: limits.retries ?? RETRIES,
-      breaker: this.#breakers.of(name, model),
+      breaker: provider.breaks === false ? UNBREAKABLE : this.#breakers.of(name, model),
     }
   }
 }

@@ -95,7 +95,10 @@ export class MemoryStore implements StreamStore, LogKeeper {
       throw new SluiceError('idempotency_conflict', 'Idempotency-Key: it was used for a different request.', {
         faults: [{ path: 'Idempotency-Key', message: 'was used for a different request' }],
       })
-    return this.#logs.get(known.id)
+    const log = this.#logs.get(known.id)
+    // What failed or was left is no answer to come back to: trying again is what the key is for.
+    const lost = log?.done && (log.done.finish_reason === 'cancelled' || log.done.error?.retryable)
+    return lost ? undefined : log
   }
 
   /** Whether `bytes` more fit, after dropping finished streams, oldest first, if need be. */
@@ -115,7 +118,7 @@ export class MemoryStore implements StreamStore, LogKeeper {
     this.#logs.delete(id)
     this.#finished.delete(id)
     const key = this.#idempotencyOf.get(id)
-    if (key !== undefined) this.#idempotency.delete(key)
+    if (key !== undefined && this.#idempotency.get(key)?.id === id) this.#idempotency.delete(key)
     this.#idempotencyOf.delete(id)
     const forgetAt = Date.now() + this.#limits.retentionMs * TOMBSTONE_RETENTIONS
     this.#tombstones.set(id, { owner: log.info.owner, forgetAt })

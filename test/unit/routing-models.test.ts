@@ -38,11 +38,14 @@ describe('a name without `models`', () => {
   it.each([
     ['of a model that a provider lists is that model', 'c-2', 'c/c-2'],
     ['that begins with a provider is the rest, of that provider', 'b/some/model', 'b/some/model'],
-    ['that begins with a provider that does not list the rest is left to one that takes any', 'c/c-9', 'a/c/c-9'],
     ['that nobody lists is left to the first provider that takes any', 'whatever', 'a/whatever'],
     ['that begins with a slash begins with no provider', '/x', 'a//x'],
   ])('%s', (_, name, target) => {
     expect(targetsOf(routerOf(), name)).toEqual([target])
+  })
+
+  it('that begins with a provider which does not list the rest is unknown: nothing is sent to another', () => {
+    expect(() => targetsOf(routerOf(), 'c/c-9')).toThrow(expect.objectContaining({ code: 'unknown_model' }))
   })
 
   it('that is absent is the default model', () => {
