@@ -41,6 +41,7 @@ export const openaiChat: ProtocolClient = {
   }),
   listen(frames) {
     const said = nothingSaid()
+    let head: string | undefined
     let finish: Said['finish']
     for (const { event, data } of frames) {
       expectThat(event === undefined, `an event named ${event}`)
@@ -50,14 +51,23 @@ export const openaiChat: ProtocolClient = {
         said.finish = finish
         continue
       }
-      const { error, choices = [], usage } = JSON.parse(data) as Partial<Chunk>
-      if (error) said.error = readChatError(error).message
+      const { error, choices = [], usage, ...fields } = JSON.parse(data) as Partial<Chunk>
+      if (error) {
+        said.error = readChatError(error).message
+        continue
+      }
       if (usage) said.usage = toUsage(usage)
       for (const { delta, finish_reason } of choices) {
+        expectThat(
+          delta.role === (head === undefined ? 'assistant' : undefined),
+          'a role begins a choice, and only that',
+        )
         expectThat(finish === undefined, 'a choice after its finish_reason')
         addDelta(said, delta)
         finish = finish_reason ?? undefined
+        head ??= JSON.stringify(fields)
       }
+      expectThat(head === JSON.stringify(fields), 'a chunk of another completion')
     }
     return said
   },
