@@ -30,10 +30,12 @@ function parseCompletion(body: unknown): ParsedRequest {
   const parsed = completionSchema.safeParse(body)
   if (!parsed.success) throw invalidRequest(toFaults(parsed.error.issues))
   const { stream, stream_options, ...input } = parsed.data
+  // Usage is always asked for; whether the caller hears of it is decided here.
+  const { include_usage, ...options } = stream_options ?? {}
   return {
-    input,
+    input: { ...input, ...(Object.keys(options).length > 0 && { stream_options: options }) },
     stream: stream ?? false,
-    labels: stream_options?.include_usage ? { include_usage: 'true' } : {},
+    labels: include_usage ? { include_usage: 'true' } : {},
   }
 }
 

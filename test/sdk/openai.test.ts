@@ -143,6 +143,21 @@ describe.each(cases)('%s', (_, completion, more) => {
   })
 })
 
+it('the options of a stream are passed on, and usage is told to whom it was promised', async () => {
+  const { straight, through } = await bothWays('openai', openai.answers(openai.text), async (origin) => {
+    const stream_options = { include_usage: false, include_obfuscation: false }
+    const stream = await client(origin).chat.completions.create({
+      model: MODEL,
+      messages,
+      stream: true,
+      stream_options,
+    })
+    return fold(await collect(stream))
+  })
+  expect(through.result).toEqual(straight.result)
+  expect(through.request.body.stream_options).toEqual({ include_usage: true, include_obfuscation: false })
+})
+
 function toFields(value: object): Record<string, unknown> {
   return { ...value }
 }
