@@ -138,8 +138,8 @@ export class EventStreamWriter implements Beating {
  *
  * Takes one item at a time from `source` and waits while the socket is full. When the reader goes away the source's
  * `return` is called and `eventStream` settles without waiting for it. A generator that waits for something does not
- * notice `return`: make `source` a function, and end that wait with the signal it is given. Rejects when the source throws; what was
- * written until then has been sent, and the connection is cut so that no reader takes it for the whole.
+ * notice `return`: make `source` a function, and end that wait with the signal it is given. Rejects when the source
+ * throws; what was written until then has been sent, and the connection is cut, so that no reader takes it for the whole.
  */
 export async function eventStream(
   ctx: Pick<Context, 'res' | 'method' | 'respond'>,

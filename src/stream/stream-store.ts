@@ -1,4 +1,4 @@
-import type { StreamInfo, StreamLog } from './stream-log.ts'
+import type { StreamLog } from './stream-log.ts'
 
 export interface StreamInit {
   owner: string
@@ -47,5 +47,3 @@ export interface StreamStore {
   /** Forgets everything and stops every timer. */
   close(): Promise<void>
 }
-
-export type { StreamInfo }

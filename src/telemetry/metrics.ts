@@ -70,9 +70,7 @@ type Specs = typeof METRICS
 export type MetricName = keyof Specs
 type Labels<N extends MetricName> = Record<Specs[N]['labels'][number], string>
 
-export const FINISHES = ['stop', 'length', 'tool_calls', 'content_filter', 'cancelled', 'error'] as const
-export const RESUME_RESULTS = ['resumed', 'finished', 'expired', 'unknown', 'invalid'] as const
-export type ResumeResult = (typeof RESUME_RESULTS)[number]
+export type ResumeResult = 'resumed' | 'finished' | 'expired' | 'unknown' | 'invalid'
 
 type CellMetric = { [N in MetricName]: Specs[N]['type'] extends 'histogram' ? never : N }[MetricName]
 type HistogramMetric = Exclude<MetricName, CellMetric>
