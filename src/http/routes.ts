@@ -6,6 +6,7 @@ import { openaiChat } from '../protocols/openai-chat.ts'
 import { createChat } from './handlers/create-chat.ts'
 import { createCompletion } from './handlers/create-completion.ts'
 import { getModel, listModels } from './handlers/list-models.ts'
+import { gatewayStatus } from './handlers/gateway-status.ts'
 import { health, metrics, readiness } from './handlers/operations.ts'
 import { readStream } from './handlers/read-stream.ts'
 import { jsonBody } from './middleware/json-body.ts'
@@ -23,6 +24,7 @@ export function createRoutes(services: Services): Router<RequestState> {
     .get('/v1/models/{*id}', getModel(services))
     .get('/v1/streams/:id', readStream(services))
     .delete('/v1/streams/:id', cancelStream(services))
+    .get('/v1/status', gatewayStatus(services))
     .get('/healthz', health())
     .get('/readyz', readiness(services))
     .get('/metrics', metrics(services))

@@ -83,6 +83,11 @@ export class Router {
     return [...listed].map(([id, provider]) => ({ id, provider }))
   }
 
+  /** The names of all providers. */
+  get providers(): string[] {
+    return [...this.#providers.keys()]
+  }
+
   /** How many targets of a provider are left alone at present, because they failed too often. */
   openBreakers(provider: string): number {
     return this.#breakers.countOpen(provider)
