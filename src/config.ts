@@ -27,6 +27,20 @@ function isUnit(text: string): text is keyof typeof UNITS {
   return text in UNITS
 }
 
+/** Comma-separated, as browsers write them: no path, no port where it is the usual one. */
+const origins = z.string().transform((value, context) =>
+  value.split(',').flatMap((part) => {
+    const origin = part.trim().replace(/\/$/, '').toLowerCase()
+    if (origin === '' || origin === '*') return origin === '' ? [] : '*'
+    if (/^[a-z][a-z\d+.-]*:\/\/[^/?#@*\s]+$/.test(origin) && URL.canParse(origin)) {
+      const { origin: normal } = new URL(origin)
+      return normal === 'null' ? origin : normal // There is no norm but for the web's own schemes.
+    }
+    context.addIssue({ code: 'custom', message: `expected * or origins such as https://chat.example: ${part.trim()}` })
+    return z.NEVER
+  }),
+)
+
 /** Every setting, with its default and what `--help` says of it. In `sluice.yaml` under these names, in the environment as `UPPER_CASE`. */
 const settings = {
   host: z.string().min(1).default('127.0.0.1').describe('address to listen on; 0.0.0.0 for all'),
@@ -46,6 +60,7 @@ const settings = {
   drainMs: milliseconds.default(30_000).describe('how long running streams may go on after SIGTERM'),
   bodyLimit: bytes.default(10 * UNITS.mib).describe('size of a request body'),
   sdkResumeWindowMs: milliseconds.default(0).describe('resumeWindowMs for the OpenAI and Anthropic protocols'),
+  corsOrigin: origins.prefault('').describe('origins whose pages may use the API, comma-separated; * for all'),
   defaultModel: z.string().min(1).default('mock').describe('model of a request that names none'),
 }
 

@@ -1,6 +1,7 @@
 import Koa from 'koa'
 import { native } from '../protocols/native.ts'
 import type { RequestState } from './context.ts'
+import { allowOrigins } from './middleware/cors.ts'
 import { renderErrors } from './middleware/errors.ts'
 import { requestId } from './middleware/request-id.ts'
 import { requestLog } from './middleware/request-log.ts'
@@ -17,6 +18,7 @@ export function createApp(services: Services): Koa<RequestState> {
   app.use(speak(native))
   app.use(requestLog(services.logger, { quiet: ['/healthz', '/readyz', '/metrics'] }))
   app.use(renderErrors(services.logger))
+  if (services.config.corsOrigin.length > 0) app.use(allowOrigins(services.config.corsOrigin))
   app.use(async (context, next) => {
     context.state.owner = 'anonymous'
     if (services.draining) context.set('Connection', 'close')

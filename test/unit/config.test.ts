@@ -61,6 +61,20 @@ describe('settings', () => {
     expect(load({}, `streamMaxBytes: ${size}`).streamMaxBytes).toBe(bytes)
   })
 
+  it.each([
+    ['', []],
+    ['*', ['*']],
+    ['https://chat.example', ['https://chat.example']],
+    [
+      ' https://Chat.Example/ , http://localhost:5173,https://a.example:443 ,',
+      ['https://chat.example', 'http://localhost:5173', 'https://a.example'],
+    ],
+    ['chrome-extension://abcdef', ['chrome-extension://abcdef']],
+  ])('that are origins are as browsers write them: %j', (text, expected) => {
+    expect(load({ CORS_ORIGIN: text }).corsOrigin).toStrictEqual(expected)
+    expect(load({}, `corsOrigin: ${JSON.stringify(text)}`).corsOrigin).toStrictEqual(expected)
+  })
+
   it('in an empty file are the defaults', () => {
     expect(load({}, '# nothing yet')).toEqual(load({}))
   })
@@ -78,6 +92,10 @@ describe('a fault', () => {
     ['RESUME_WINDOW_MS', '99999999999'],
     ['BODY_LIMIT', '10 elephants'],
     ['BODY_LIMIT', '-1'],
+    ['CORS_ORIGIN', 'chat.example'],
+    ['CORS_ORIGIN', 'https://chat.example/page'],
+    ['CORS_ORIGIN', 'https://chat.example, https://*.example'],
+    ['CORS_ORIGIN', 'null'],
     ['STORE_MAX_BYTES', 'mb'],
   ])('in the environment is named as it is there: %s=%j', (variable, value) => {
     expect(pathsOf({ [variable]: value })).toEqual([variable])

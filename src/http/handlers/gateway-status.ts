@@ -32,7 +32,7 @@ export function gatewayStatus(services: Services): Handler {
   const options = { heartbeat: services.heartbeat, heartbeatMs, slowReaderMs }
   const read = statusReader(services)
   return async (context) => {
-    context.set('Vary', 'Accept')
+    context.vary('Accept')
     switch (context.accepts('application/json', 'text/event-stream')) {
       case 'application/json':
         context.set('Cache-Control', 'no-store')

@@ -21,7 +21,7 @@ export function readStream(services: Services): Handler {
       if (error instanceof SluiceError) count(error.code === 'stream_expired' ? 'expired' : 'unknown')
       throw error
     })
-    context.set('Vary', 'Accept')
+    context.vary('Accept')
     if (negotiate(context) === 'json') {
       context.set('Cache-Control', 'no-store')
       context.body = takeSnapshot(log)
