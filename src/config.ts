@@ -14,6 +14,8 @@ const MAX_MS = 2 ** 31 - 1
 const milliseconds = numeric(z.number().int().nonnegative().max(MAX_MS))
 const positiveMilliseconds = numeric(z.number().int().min(1).max(MAX_MS))
 
+const flag = z.union([z.boolean(), z.stringbool()])
+
 /** `10mb`, `512 KiB` or a number of bytes; a kilobyte has 1024 of them. */
 const bytes = z.union([z.number(), z.string()]).transform((value, context) => {
   const [, amount, unit = 'b'] = /^(\d+(?:\.\d+)?)\s*([kmg]?i?b)?$/i.exec(String(value).trim()) ?? []
@@ -62,6 +64,7 @@ const settings = {
   sdkResumeWindowMs: milliseconds.default(0).describe('resumeWindowMs for the OpenAI and Anthropic protocols'),
   corsOrigin: origins.prefault('').describe('origins whose pages may use the API, comma-separated; * for all'),
   defaultModel: z.string().min(1).default('mock').describe('model of a request that names none'),
+  playground: flag.default(true).describe('serve the playground at /'),
 }
 
 export type Setting = keyof typeof settings

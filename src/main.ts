@@ -51,7 +51,7 @@ Sluice listens on ${url}. Try:
 
   curl -N ${url}/v1/chat -H 'content-type: application/json' -d '{"messages":[{"role":"user","content":"hi"}]}'
 
-Or give an SDK this base URL:
+${config.playground ? `Or open ${url} in a browser.\n\n` : ''}Or give an SDK this base URL:
 
   OpenAI      ${url}/v1
   Anthropic   ${url}

@@ -12,6 +12,8 @@ export interface RequestState extends DefaultState {
   /** How an event stream ended, for the log line. */
   ended?: string
   errorCode?: string
+  /** Its log line is for debugging only. */
+  quiet?: boolean
 }
 
 export type RequestContext = ParameterizedContext<RequestState>

@@ -8,6 +8,7 @@ import { createCompletion } from './handlers/create-completion.ts'
 import { getModel, listModels } from './handlers/list-models.ts'
 import { gatewayStatus } from './handlers/gateway-status.ts'
 import { health, metrics, readiness } from './handlers/operations.ts'
+import { playground } from './handlers/playground.ts'
 import { readStream } from './handlers/read-stream.ts'
 import { jsonBody } from './middleware/json-body.ts'
 import { speak } from './middleware/speak.ts'
@@ -16,7 +17,7 @@ import type { Services } from './services.ts'
 /** Every URL of the gateway. */
 export function createRoutes(services: Services): Router<RequestState> {
   const body = jsonBody({ limit: services.config.bodyLimit })
-  return new Router<RequestState>()
+  const router = new Router<RequestState>()
     .post('/v1/chat', body, createChat(services))
     .post('/v1/chat/completions', speak(openaiChat), body, createCompletion(services, openaiChat))
     .post('/v1/messages', speak(anthropicMessages), body, createCompletion(services, anthropicMessages))
@@ -28,4 +29,6 @@ export function createRoutes(services: Services): Router<RequestState> {
     .get('/healthz', health())
     .get('/readyz', readiness(services))
     .get('/metrics', metrics(services))
+  if (services.config.playground) router.get(['/', '/playground/:file', '/client/:file'], playground())
+  return router
 }

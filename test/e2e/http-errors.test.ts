@@ -120,7 +120,7 @@ describe('a request that is wrong', () => {
     expect(response.headers.allow).toBe(allow)
   })
 
-  it.each(['/', '/v1', '/v1/streams', '/v1/streams/a/b', '/%E0%A4%A'])('answers 404 to %s', async (path) => {
+  it.each(['/nothing', '/v1', '/v1/streams', '/v1/streams/a/b', '/%E0%A4%A'])('answers 404 to %s', async (path) => {
     const { url } = await startGateway()
     expectProblem(await request(url).get(path), { status: 404, code: 'not_found' })
   })

@@ -3,7 +3,7 @@ import { onTestFinished } from 'vitest'
 import { Journal } from './cutting-proxy.ts'
 
 /** Those that keep it from asking the network for anything but the page. */
-const ARGUMENTS = [
+export const BROWSER_ARGUMENTS = [
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',
@@ -18,7 +18,7 @@ export async function openPage<Report>(
   executablePath: string,
   url: string,
 ): Promise<{ page: Page; reports: Journal<Report> }> {
-  const browser = await chromium.launch({ executablePath, args: ARGUMENTS })
+  const browser = await chromium.launch({ executablePath, args: BROWSER_ARGUMENTS })
   onTestFinished(() => browser.close())
   const page = await browser.newPage()
   const reports = new Journal<Report>()

@@ -105,6 +105,10 @@ describe('arrows point inward', () => {
     expect(strays('src/client/', { values: [], types })).toEqual([])
   })
 
+  it('playground/ is built on the published client and nothing else', () => {
+    expect(strays('src/playground/', { values: ['src/client/index.ts'] })).toEqual([])
+  })
+
   it('only what builds and configures the gateway knows which providers there are', () => {
     const importers = modules.filter(
       ({ path, imports }) =>

@@ -14,7 +14,7 @@ export function requestLog(logger: Logger, { quiet = [] }: RequestLogOptions = {
       await next()
     } finally {
       const { requestId, streamId, ended, errorCode } = context.state
-      logger[quiet.includes(context.path) ? 'debug' : 'info'](
+      logger[quiet.includes(context.path) || context.state.quiet ? 'debug' : 'info'](
         {
           request_id: requestId,
           method: context.method,

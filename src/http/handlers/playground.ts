@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { SluiceError } from '../../errors.ts'
+import type { Handler } from '../context.ts'
+
+const HEADERS = {
+  'Cache-Control': 'no-cache',
+  'Content-Security-Policy': [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "connect-src 'self'",
+    "img-src 'self' data:",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; '),
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+}
+
+/** What is served; anything else that the build leaves beside it is not. */
+const SERVED = /\.(html|css|svg|js)$/
+
+interface File {
+  body: Buffer
+  etag: string
+  /** Its ending, which is all that Koa needs to know its media type. */
+  type: string
+}
+
+/** Browsers run what was compiled, also when the gateway itself runs from its sources. */
+const COMPILED = new URL(import.meta.url.endsWith('.ts') ? '../../../dist/src/' : '../../', import.meta.url)
+
+/** `GET /`, `/playground/:file` and `/client/:file`: the playground and the SDK it runs on, read once at the start. */
+export function playground(compiled = COMPILED): Handler {
+  const files = new Map(['playground', 'client'].flatMap((name) => readFolder(compiled, name)))
+  const page = files.get('/playground/index.html')
+  return (context) => {
+    if (!page) throw new SluiceError('not_found', 'The playground has not been built: run `npm run build` first.')
+    const file = context.path === '/' ? page : files.get(context.path)
+    if (!file) return
+    context.state.quiet = true
+    context.set(HEADERS)
+    context.type = file.type
+    context.etag = file.etag
+    context.status = 200
+    if (context.fresh) context.status = 304
+    else context.body = file.body
+  }
+}
+
+/** By their URLs; none when there is no such folder. */
+function readFolder(compiled: URL, name: string): [url: string, file: File][] {
+  const folder = new URL(`${name}/`, compiled)
+  return listFolder(folder)
+    .filter((each) => SERVED.test(each))
+    .map((each) => [`/${name}/${each}`, readFile(new URL(each, folder))])
+}
+
+function listFolder(folder: URL): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
+
+function readFile(url: URL): File {
+  const body = readFileSync(url)
+  const etag = createHash('sha256').update(body).digest('base64url')
+  return { body, etag, type: url.pathname.slice(url.pathname.lastIndexOf('.')) }
+}

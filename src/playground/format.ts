@@ -1,0 +1,32 @@
+const number = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
+const integer = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
+const seconds = new Intl.NumberFormat('en', { minimumFractionDigits: 2, maximumFractionDigits: 2 })
+
+/** Milliseconds below a second, seconds above. */
+export function formatMs(ms: number): string {
+  return ms < 999.5 ? `${integer.format(ms)} ms` : formatSeconds(ms)
+}
+
+export function formatSeconds(ms: number): string {
+  return `${seconds.format(ms / 1000)} s`
+}
+
+export function formatBytes(bytes: number): string {
+  return bytes < 1000 ? `${bytes} B` : `${number.format(bytes / 1000)} kB`
+}
+
+export function formatCount(count: number): string {
+  return integer.format(count)
+}
+
+export function formatRate(perSecond: number): string {
+  return number.format(perSecond)
+}
+
+/** The largest unit alone: `3 min`. */
+export function formatDuration(ms: number): string {
+  const minutes = Math.floor(ms / 60_000)
+  if (minutes < 1) return `${Math.max(0, Math.floor(ms / 1000))} s`
+  if (minutes < 60) return `${minutes} min`
+  return minutes < 1440 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1440)} d`
+}

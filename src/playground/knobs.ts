@@ -1,0 +1,42 @@
+/** What a mock is told to do; see `providers/mock.ts` for what each one means. */
+export type Knobs = Record<string, number | string | true>
+
+const NUMBERS = [
+  'tokens',
+  'interval_ms',
+  'seed',
+  'first_token_ms',
+  'reasoning_tokens',
+  'stall_at',
+  'stall_ms',
+  'fail_at',
+  'truncate_at',
+] as const
+
+/** The knobs of a form. Empty fields are left to the mock. */
+export function readKnobs(form: FormData): Knobs {
+  const knobs: Knobs = {}
+  for (const name of NUMBERS) {
+    const text = textOf(form, name)
+    if (text !== '') knobs[name] = Number(text)
+  }
+  const code = textOf(form, 'fail_code')
+  if (code !== '' && knobs.fail_at !== undefined) knobs.fail_code = code
+  if (form.has('tool_call')) knobs.tool_call = true
+  return knobs
+}
+
+function textOf(form: FormData, name: string): string {
+  const value = form.get(name)
+  return typeof value === 'string' ? value.trim() : ''
+}
+
+/** What can be tried with one click: the fields that differ from an empty form. */
+export const PRESETS: readonly { name: string; knobs: Readonly<Record<string, string>> }[] = [
+  { name: 'A story', knobs: { tokens: '240' } },
+  { name: 'Thinks first', knobs: { tokens: '160', reasoning_tokens: '60' } },
+  { name: 'Calls a tool', knobs: { tokens: '30', tool_call: 'on' } },
+  { name: 'Falls silent', knobs: { tokens: '120', stall_at: '50', stall_ms: '20000' } },
+  { name: 'Fails', knobs: { tokens: '120', fail_at: '60', fail_code: 'upstream_disconnected' } },
+  { name: 'Breaks off', knobs: { tokens: '120', truncate_at: '60' } },
+]

@@ -1,0 +1,40 @@
+import { plural } from './describe-row.ts'
+import { create, find } from './dom.ts'
+import { formatDuration } from './format.ts'
+import type { StatusUpdate } from './follow-status.ts'
+import type { Status } from './parse-status.ts'
+
+/** The header's line about the gateway. */
+export class StatusView {
+  readonly #element = find('status', HTMLElement)
+  #latest: Status | undefined
+
+  constructor() {
+    // What is shown of time goes on without news.
+    setInterval(() => this.#latest && this.#showStatus(this.#latest), 1000)
+  }
+
+  show(update: StatusUpdate): void {
+    this.#latest = typeof update === 'string' ? undefined : update
+    if (this.#latest) this.#showStatus(this.#latest)
+    else if (update === 'unknown') this.#element.hidden = true
+    else if (typeof update === 'string') this.#showItems(update, [['state', update]])
+  }
+
+  #showStatus({ status, version, started, connections, streams, providers }: Status): void {
+    const broken = providers.filter(({ breakers_open: open }) => open > 0).map(({ name }) => name)
+    this.#showItems(broken.length > 0 ? 'degraded' : status, [
+      ['state', status],
+      ['connections', plural(connections, 'reader')],
+      ['streams', plural(streams, 'stream')],
+      ['providers', providers.map(({ name }) => (broken.includes(name) ? `${name} (breaker open)` : name)).join(', ')],
+      ['version', `v${version}, up ${formatDuration(Date.now() - started)}`],
+    ])
+  }
+
+  #showItems(state: string, items: [name: string, text: string][]): void {
+    this.#element.hidden = false
+    this.#element.dataset.state = state
+    this.#element.replaceChildren(...items.map(([name, text]) => create('li', name, text)))
+  }
+}

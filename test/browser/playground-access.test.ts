@@ -1,0 +1,103 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import type { AxeResults } from 'axe-core'
+import type { BrowserContextOptions } from 'playwright-core'
+import { expect, it } from 'vitest'
+import { PlaygroundPage } from '../support/playground.ts'
+import { describeWith } from '../support/programs.ts'
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+/** What axe finds, as `rule: element`. */
+async function violations({ page }: PlaygroundPage): Promise<string[]> {
+  await page.evaluate(AXE)
+  const { violations: found, passes } = await page.evaluate<AxeResults>('axe.run()')
+  expect(passes.length).toBeGreaterThan(20)
+  return found.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`))
+}
+
+describeWith('chromium', 'the playground, for everybody', (program) => {
+  it.each<[string, BrowserContextOptions]>([
+    ['in the light', { colorScheme: 'light' }],
+    ['in the dark', { colorScheme: 'dark' }],
+    ['on a phone', { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }],
+  ])('has nothing that axe objects to %s', async (_, context) => {
+    // Its evaluation of a string is what the page's policy forbids; the test of that policy is another.
+    const playground = await PlaygroundPage.open(program, { context: { ...context, bypassCSP: true } })
+    await playground.page.locator('#status .state').waitFor()
+    expect(await violations(playground)).toEqual([])
+
+    await playground.page.getByText('What the mock does').click()
+    expect(await violations(playground)).toEqual([])
+
+    const run = await playground.ask()
+    run.yield({ type: 'delta', reasoning: 'Hm. ' }, { type: 'delta', content: 'one ' })
+    await playground.reads(playground.answer(), 'one')
+    await playground.button('Open a second reader').click()
+    await playground.reads(playground.answer(1), 'one')
+    await playground.button('Slow down this reader').click()
+    run.yield({ type: 'delta', tool_calls: [{ index: 0, id: 'a', function: { name: 'find', arguments: '{}' } }] })
+    await playground.page.locator('.call').last().waitFor()
+    expect(await violations(playground)).toEqual([])
+
+    run.done()
+    await playground.page.locator('.verdict').waitFor()
+    const failing = await playground.ask()
+    failing.fail(new Error('no'))
+    await playground.page.locator('.note.failed').waitFor()
+    expect(await violations(playground)).toEqual([])
+  })
+
+  it('fits a phone without scrolling sideways', async () => {
+    const playground = await PlaygroundPage.open(program, { context: { viewport: { width: 390, height: 844 } } })
+    const run = await playground.ask(`A long word: ${'x'.repeat(200)}`)
+    run.text('y'.repeat(300))
+    await playground.reads(playground.answer(), 'y'.repeat(300))
+    expect(await playground.page.evaluate<number>('document.documentElement.scrollWidth')).toBe(390)
+  })
+
+  it('works with the keyboard alone', async () => {
+    const playground = await PlaygroundPage.open(program)
+    const { page } = playground
+    const focused = () =>
+      page.evaluate<string>('document.activeElement.id || document.activeElement.textContent.trim()')
+    const tabTo = async (name: string) => {
+      for (let presses = 0; (await focused()) !== name; presses++) {
+        expect(presses).toBeLessThan(40)
+        await page.keyboard.press('Tab')
+      }
+    }
+    await tabTo('model')
+    await page.keyboard.type('scripted')
+    await page.keyboard.press('Shift+Tab')
+    expect(await focused()).toBe('message')
+    await page.keyboard.type('one')
+    await page.keyboard.press('Shift+Enter')
+    await page.keyboard.type('two')
+    await page.keyboard.press('Enter')
+    await page.locator('.question .text').waitFor()
+    expect(await page.locator('.question .text').textContent()).toBe('one\ntwo')
+    expect(await focused()).toBe('message')
+    await tabTo('slow')
+    await page.keyboard.press('Space')
+    expect(await page.locator('#slow').getAttribute('aria-pressed')).toBe('true')
+    await page.keyboard.press('Escape')
+    await playground.frames('done').filter({ hasText: 'cancelled' }).waitFor()
+    await tabTo('reload')
+    await page.keyboard.press('Enter')
+    await page.locator('.note').filter({ hasText: 'cancelled' }).waitFor()
+  })
+
+  it('reads an answer aloud in sentences', async () => {
+    const playground = await PlaygroundPage.open(program)
+    const announced = playground.page.getByRole('log')
+    const run = await playground.ask()
+    run.text('One sen')
+    await playground.reads(playground.answer(), 'One sen')
+    run.text('tence. And a')
+    await announced.getByText('One sentence.', { exact: true }).waitFor()
+    run.text('nother one.')
+    run.done()
+    await announced.getByText('And another one. The answer is over: stop · scripted.').waitFor()
+  })
+})

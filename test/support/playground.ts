@@ -1,0 +1,77 @@
+import { chromium, type BrowserContextOptions, type Locator, type Page } from 'playwright-core'
+import { onTestFinished } from 'vitest'
+import type { Config } from '../../src/config.ts'
+import { BROWSER_ARGUMENTS } from './chromium.ts'
+import { startGateway, type TestGateway } from './gateway.ts'
+import { ScriptedProvider, type Run } from './scripted-provider.ts'
+
+/** The playground in a browser, and the gateway behind it. */
+export class PlaygroundPage {
+  readonly page: Page
+  readonly gateway: TestGateway
+  readonly #provider: ScriptedProvider
+  /** What the browser complained of, and what it asked of others than the gateway. */
+  readonly complaints: string[] = []
+
+  private constructor(page: Page, gateway: TestGateway, provider: ScriptedProvider) {
+    this.page = page
+    this.gateway = gateway
+    this.#provider = provider
+    page.on('console', (message) => {
+      if (['error', 'warning'].includes(message.type())) this.complaints.push(message.text())
+    })
+    page.on('pageerror', (error) => this.complaints.push(String(error)))
+    page.on('request', (request) => {
+      if (!request.url().startsWith(`${gateway.url}/`)) this.complaints.push(`asked for ${request.url()}`)
+    })
+  }
+
+  static async open(
+    executablePath: string,
+    { settings = {}, context = {} }: { settings?: Partial<Config>; context?: BrowserContextOptions } = {},
+  ): Promise<PlaygroundPage> {
+    const provider = new ScriptedProvider()
+    const gateway = await startGateway(settings, { providers: [provider] })
+    const browser = await chromium.launch({ executablePath, args: BROWSER_ARGUMENTS })
+    onTestFinished(() => browser.close())
+    const playground = new PlaygroundPage(await (await browser.newContext(context)).newPage(), gateway, provider)
+    await playground.page.goto(gateway.url)
+    await playground.options.filter({ hasText: 'scripted' }).waitFor({ state: 'attached' })
+    return playground
+  }
+
+  get options(): Locator {
+    return this.page.getByLabel('Model').locator('option')
+  }
+
+  get message(): Locator {
+    return this.page.getByRole('textbox', { name: 'Message' })
+  }
+
+  /** The text of the latest answer; of the second reader with `1`. */
+  answer(reader = 0): Locator {
+    return this.page.locator('.turn').last().locator('.answer').nth(reader).locator('.text')
+  }
+
+  /** Lines of the list of frames with this label. */
+  frames(label: string): Locator {
+    return this.page.locator(`#frames li.${label}`)
+  }
+
+  button(name: string): Locator {
+    return this.page.getByRole('button', { name })
+  }
+
+  /** Sends a message to the scripted provider; the test goes on as that. */
+  async ask(text = 'hi'): Promise<Run> {
+    await this.page.getByLabel('Model').selectOption('scripted')
+    await this.message.fill(text)
+    await this.message.press('Enter')
+    return this.#provider.nextRun()
+  }
+
+  /** Waits until an element reads so. */
+  async reads(element: Locator, text: string): Promise<void> {
+    await element.and(this.page.getByText(text, { exact: true })).waitFor()
+  }
+}
