@@ -1,0 +1,68 @@
+import { fileURLToPath } from 'node:url'
+import { chromium, type Page } from 'playwright-core'
+import { loadConfig } from '../src/config.ts'
+import { createGateway } from '../src/gateway.ts'
+import { createLogger } from '../src/telemetry/logger.ts'
+import { findProgram } from '../test/support/programs.ts'
+
+/** Takes the pictures of the README: `npm run screenshots`. */
+
+const DESKTOP = { width: 1280, height: 800 }
+const PHONE = { width: 390, height: 844 }
+
+/** What anybody may do with a stream: cut it, let another reader in; to its end, or nearly. */
+async function play(page: Page, running: boolean): Promise<void> {
+  const button = (name: string) => page.getByRole('button', { name })
+  const events = (pattern: RegExp) => page.locator('#figures dd').nth(2).filter({ hasText: pattern }).waitFor()
+  await page.locator('#status .state').waitFor()
+  await page.getByText('What the mock does').click()
+  await page.getByLabel('tokens', { exact: true }).fill(running ? '89' : '66')
+  await page.getByLabel('interval_ms').fill('120')
+  await page.getByLabel('seed').fill('3')
+  await page.getByText('What the mock does').click()
+  await page.getByLabel('Message', { exact: true }).fill('What does it take to never lose a token?')
+  await page.keyboard.press('Enter')
+  await events(/^2\d$/)
+  await button('Cut the connection').click()
+  await page.locator('#frames .merged').first().waitFor()
+  await events(/^5\d$/)
+  await button('Open a second reader').click()
+  if (running) await events(/^6\d$/)
+  else await page.locator('#frames .second.done').waitFor()
+}
+
+async function main(): Promise<void> {
+  const executablePath = findProgram('chromium')
+  if (!executablePath) throw new Error('chromium is not installed')
+  const gateway = await createGateway({ ...loadConfig(), port: 0, drainMs: 0 }, { logger: createLogger('silent') })
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })
+  try {
+    const url = await gateway.start()
+    for (const [name, colorScheme, viewport] of [
+      ['light', 'light', DESKTOP],
+      ['dark', 'dark', DESKTOP],
+      ['phone', 'light', PHONE],
+    ] as const) {
+      const isPhone = viewport === PHONE
+      const context = await browser.newContext({
+        colorScheme,
+        viewport,
+        isMobile: isPhone,
+        deviceScaleFactor: isPhone ? 1.4 : 1.25,
+      })
+      const page = await context.newPage()
+      await page.goto(url)
+      await play(page, name === 'dark')
+      await page.mouse.move(0, 0)
+      await page.evaluate('document.activeElement.blur()')
+      const path = fileURLToPath(new URL(`playground-${name}.png`, import.meta.url))
+      await page.screenshot({ path, fullPage: isPhone })
+      await context.close()
+    }
+  } finally {
+    await browser.close()
+    await gateway.drain()
+  }
+}
+
+await main()
