@@ -62,6 +62,8 @@ const settings = {
   drainMs: milliseconds.default(30_000).describe('how long running streams may go on after SIGTERM'),
   bodyLimit: bytes.default(10 * UNITS.mib).describe('size of a request body'),
   sdkResumeWindowMs: milliseconds.default(0).describe('resumeWindowMs for the OpenAI and Anthropic protocols'),
+  tlsCert: z.string().default('').describe('file with a certificate in PEM; with TLS_KEY, HTTPS with HTTP/2'),
+  tlsKey: z.string().default('').describe('file with its key in PEM'),
   corsOrigin: origins.prefault('').describe('origins whose pages may use the API, comma-separated; * for all'),
   defaultModel: z.string().min(1).default('mock').describe('model of a request that names none'),
   playground: flag.default(true).describe('serve the playground at /'),
@@ -202,7 +204,8 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-const SECRET = /key|token|secret|password|authorization|headers/i
+/** `tlsKey` is the path of one. */
+const SECRET = /(?<!^tls)key|token|secret|password|authorization|headers/i
 /** A number of tokens is no secret. */
 const SECRET_NUMBER = /key|secret|password/i
 

@@ -1,5 +1,3 @@
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type Koa from 'koa'
 import type { Provider } from '../providers/provider.ts'
@@ -7,6 +5,7 @@ import { loadProvider, type RegisteredProvider } from '../providers/registry.ts'
 import type { Config } from './config.ts'
 import { createApp } from './http/app.ts'
 import type { RequestState } from './http/context.ts'
+import { HttpServer } from './http/server.ts'
 import type { Services } from './http/services.ts'
 import { observeRouting } from './routing/observer.ts'
 import { Router } from './routing/router.ts'
@@ -38,7 +37,7 @@ export interface Gateway {
   drain(): Promise<void>
 }
 
-/** Builds every part of a gateway and connects them. @throws Error when a provider cannot be loaded */
+/** Builds every part of a gateway and connects them. @throws Error when a provider or a certificate cannot be loaded */
 export async function createGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
   const logger = options.logger ?? createLogger(config.logLevel)
   const providers = new Map<string, RegisteredProvider>()
@@ -65,13 +64,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   for (const provider of providers.keys())
     metrics.watch('breakers_open', { provider }, () => services.router.openBreakers(provider))
   const app = createApp(services)
-  // TCP keep-alive finds readers whose machine is gone while nothing is sent to them.
-  const handle = app.callback()
-  // An idle connection outlives the minute after which proxies usually give theirs up: they must be the first to go.
-  const server = createServer(
-    { keepAlive: true, keepAliveInitialDelay: 30_000, keepAliveTimeout: 75_000 },
-    (req, res) => void handle(req, res),
-  )
+  const server = new HttpServer(config, app.callback())
 
   async function shutDown(): Promise<void> {
     services.draining = true
@@ -84,7 +77,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       finish_reason: 'error',
       error: { code: 'gateway_shutdown', message: 'The gateway was shut down.', retryable: true },
     })
-    await closeServer(server)
+    await server.close(FAREWELL_MS)
     await store.close()
     const closed = Promise.allSettled([...providers.values()].map(async ({ provider }) => provider.close?.()))
     await Promise.race([closed, sleep(FAREWELL_MS, undefined, { ref: false })])
@@ -95,32 +88,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   return {
     app,
     services,
-    start: () => listen(server, config),
+    start: () => server.listen(),
     drain: () => (drained ??= shutDown()),
   }
-}
-
-async function listen(server: Server, { host, port }: Config): Promise<string> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    // After an outage all readers come back at once; Node's 511 places to wait in would turn most of them away.
-    server.listen({ port, host, backlog: 8192 }, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
-  const address: AddressInfo | string | null = server.address()
-  if (address === null || typeof address === 'string') throw new Error('The server has no port')
-  return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`
-}
-
-async function closeServer(server: Server): Promise<void> {
-  if (!server.listening) return
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-  const farewell = setTimeout(() => server.closeAllConnections(), FAREWELL_MS)
-  // A connection that falls idle after its answer would be kept alive for another request.
-  const sweep = setInterval(() => server.closeIdleConnections(), 50)
-  await closed
-  clearTimeout(farewell)
-  clearInterval(sweep)
 }

@@ -1,6 +1,7 @@
 import Koa from 'koa'
 import { native } from '../protocols/native.ts'
 import type { RequestState } from './context.ts'
+import { closeAfterAnswer } from './close-connection.ts'
 import { allowOrigins } from './middleware/cors.ts'
 import { renderErrors } from './middleware/errors.ts'
 import { requestId } from './middleware/request-id.ts'
@@ -21,7 +22,7 @@ export function createApp(services: Services): Koa<RequestState> {
   if (services.config.corsOrigin.length > 0) app.use(allowOrigins(services.config.corsOrigin))
   app.use(async (context, next) => {
     context.state.owner = 'anonymous'
-    if (services.draining) context.set('Connection', 'close')
+    if (services.draining) closeAfterAnswer(context.res)
     await next()
   })
   app.use(routes.routes())

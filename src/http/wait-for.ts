@@ -1,3 +1,4 @@
+import { isOver } from '../sse/http2.ts'
 import { follow } from '../stream/subscription.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { RequestContext } from './context.ts'
@@ -19,7 +20,7 @@ export async function waitFor(
     stop()
   }
   context.res.once('close', onClose)
-  if (context.res.destroyed) onClose()
+  if (isOver(context.res)) onClose()
   const limit = limitMs === undefined ? undefined : setTimeout(stop, limitMs)
   try {
     const cursor = what === 'end' ? log.last : 0

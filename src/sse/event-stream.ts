@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Context } from 'koa'
 import { encodeComment, encodeEvent, type EventFields } from './encode.ts'
 import { Heartbeat, type Beating } from './heartbeat.ts'
+import { cutOff, cutOffAfterWrites, isOver } from './http2.ts'
 import { Payload } from './payload.ts'
 import { openBody, type WriteBody } from './response-body.ts'
 
@@ -67,7 +68,7 @@ export class EventStreamWriter implements Beating {
     response.on('close', () => this.#close('disconnected'))
     // A reader that resets the connection is no failure of ours: `close` follows and tells all there is to tell.
     response.on('error', () => {})
-    if (response.destroyed) {
+    if (isOver(response)) {
       // It went before we came, so `close` has been emitted already.
       queueMicrotask(() => this.#close('disconnected'))
       return
@@ -108,7 +109,7 @@ export class EventStreamWriter implements Beating {
   /** Cuts the connection once what was written has gone, so that no reader takes it for the whole. */
   cut(): void {
     this.#ending = true
-    this.#response.socket?.destroySoon()
+    cutOffAfterWrites(this.#response)
   }
 
   beat(now: number): void {
@@ -118,7 +119,7 @@ export class EventStreamWriter implements Beating {
     } else if (this.#blocked || this.#ending) {
       if (now - this.#since < this.#slowReaderMs) return
       this.#close('stalled')
-      this.#response.destroy()
+      cutOff(this.#response)
     } else if (now - this.#since >= this.#heartbeatMs) {
       this.write(this.#comment)
       this.#onHeartbeat?.()

@@ -6,21 +6,28 @@ export class Payload {
   readonly text: string
   readonly byteLength: number
   #chunk: string | Buffer | undefined
+  #data: string | Buffer | undefined
 
   constructor(text: string) {
     this.text = text
     this.byteLength = Buffer.byteLength(text)
   }
 
-  /**
-   * As one chunk of HTTP/1.1, size and all. A large one is a buffer: what a full socket does not take waits in
-   * memory, and a thousand of them can wait for the same buffer.
-   */
+  /** As one chunk of HTTP/1.1, size and all. */
   get chunk(): string | Buffer {
-    if (this.#chunk === undefined) {
-      const chunk = `${this.byteLength.toString(16)}\r\n${this.text}\r\n`
-      this.#chunk = this.byteLength > STRING_BYTES ? Buffer.from(chunk) : chunk
-    }
-    return this.#chunk
+    return (this.#chunk ??= this.#shared(`${this.byteLength.toString(16)}\r\n${this.text}\r\n`))
+  }
+
+  /** As it is, for what frames it otherwise. */
+  get data(): string | Buffer {
+    return (this.#data ??= this.#shared(this.text))
+  }
+
+  /**
+   * A large one is a buffer: what a full socket does not take waits in memory, and a thousand of them can wait for the
+   * same buffer.
+   */
+  #shared(text: string): string | Buffer {
+    return this.byteLength > STRING_BYTES ? Buffer.from(text) : text
   }
 }

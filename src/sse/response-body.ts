@@ -20,7 +20,7 @@ export function openBody(response: ServerResponse, onDrain: () => void): WriteBo
   response.flushHeaders()
   if (!isFirst || !response.chunkedEncoding) {
     response.on('drain', onDrain)
-    return (payload) => response.write(payload.text)
+    return (payload) => response.write(payload.data)
   }
   socket.on('drain', onDrain)
   response.once('close', () => socket.off('drain', onDrain))

@@ -1,4 +1,4 @@
-import { chromium, type Page } from 'playwright-core'
+import { chromium, type BrowserContextOptions, type Page } from 'playwright-core'
 import { onTestFinished } from 'vitest'
 import { Journal } from './cutting-proxy.ts'
 
@@ -17,10 +17,12 @@ export const BROWSER_ARGUMENTS = [
 export async function openPage<Report>(
   executablePath: string,
   url: string,
+  options: BrowserContextOptions = {},
 ): Promise<{ page: Page; reports: Journal<Report> }> {
   const browser = await chromium.launch({ executablePath, args: BROWSER_ARGUMENTS })
   onTestFinished(() => browser.close())
-  const page = await browser.newPage()
+  const context = await browser.newContext(options)
+  const page = await context.newPage()
   const reports = new Journal<Report>()
   await page.exposeFunction('report', (entry: Report) => reports.add(entry))
   await page.goto(url)

@@ -1,7 +1,9 @@
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
-import { request, type IncomingMessage } from 'node:http'
+import { request as requestHttp, type IncomingMessage } from 'node:http'
+import { request as requestHttps } from 'node:https'
 import { onTestFinished } from 'vitest'
 import type { Delta, Done } from '../../src/stream/events.ts'
+import { CA } from './tls.ts'
 
 export interface ReaderOptions {
   method?: string
@@ -9,6 +11,15 @@ export interface ReaderOptions {
   body?: unknown
   /** Opens the connection and reads the headers, but no byte of the body until `resume`. */
   paused?: boolean
+}
+
+/** What a reader reads: a response of HTTP/1.1, or one of HTTP/2 made to look like it. */
+export interface ResponseBody extends Pick<IncomingMessage, 'statusCode' | 'headers' | 'complete' | 'closed'> {
+  setEncoding(encoding: 'utf8'): void
+  on(event: 'data' | 'end' | 'error' | 'close', listener: (chunk: string) => void): void
+  pause(): void
+  resume(): void
+  destroy(): void
 }
 
 /**
@@ -24,10 +35,10 @@ export class Reader {
   body = ''
   /** True once the response has ended as HTTP wants it. */
   complete = false
-  readonly #response: IncomingMessage
+  readonly #response: ResponseBody
   readonly #waiting = new Set<() => void>()
 
-  constructor(response: IncomingMessage, paused: boolean) {
+  constructor(response: ResponseBody, paused: boolean) {
     this.#response = response
     this.status = response.statusCode ?? 0
     this.headers = response.headers
@@ -118,9 +129,11 @@ export function open(
   { method = 'GET', headers = {}, body, paused = false }: ReaderOptions = {},
 ): Promise<Reader> {
   return new Promise((resolve, reject) => {
+    const request = url.startsWith('https:') ? requestHttps : requestHttp
     const sent = request(url, {
       method,
       agent: false,
+      ca: CA,
       headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
     })
     sent.on('response', (response) => resolve(new Reader(response, paused)))

@@ -86,7 +86,7 @@ describe('arrows point inward', () => {
   })
 
   it('sse/ is bytes and frames and nothing else, of Koa and Node no more than the types', () => {
-    expect(strays('src/sse/', { values: [], types: ['koa', 'node:http'] })).toEqual([])
+    expect(strays('src/sse/', { values: [], types: ['koa', 'node:http', 'node:http2'] })).toEqual([])
   })
 
   it('protocols/ know requests, events and frames', () => {

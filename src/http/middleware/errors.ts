@@ -1,5 +1,7 @@
 import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../telemetry/logger.ts'
+import { cutOff } from '../../sse/http2.ts'
+import { refuseBody } from '../close-connection.ts'
 import type { RequestContext, RequestMiddleware } from '../context.ts'
 
 /** Renders whatever a request fails with in its protocol. What is not a `SluiceError` is a bug: logged, not shown. */
@@ -17,7 +19,7 @@ export function renderErrors(logger: Logger): RequestMiddleware {
       if (error.code === 'internal_error')
         logger.error({ request_id: context.state.requestId, err: thrown }, 'request failed')
       if (context.res.headersSent) {
-        context.res.destroy()
+        cutOff(context.res)
         return
       }
       render(context, error)
@@ -34,7 +36,7 @@ function render(context: RequestContext, error: SluiceError): void {
   context.set(headers)
   if (error.retryAfter !== undefined) context.set('Retry-After', String(Math.ceil(error.retryAfter)))
   // The rest of a body that was refused is not worth reading.
-  if (error.code === 'body_too_large') context.set('Connection', 'close')
+  if (error.code === 'body_too_large') refuseBody(context.res)
   context.body = JSON.stringify(body)
 }
 

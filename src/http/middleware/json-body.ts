@@ -1,6 +1,7 @@
 import bodyParser from 'koa-bodyparser'
 import { invalidField, SluiceError } from '../../errors.ts'
-import type { RequestMiddleware } from '../context.ts'
+import { http2Stream } from '../../sse/http2.ts'
+import type { RequestContext, RequestMiddleware } from '../context.ts'
 
 /** Reads a JSON body of at most `limit` bytes, and says in the gateway's own terms why it could not. */
 export function jsonBody({ limit = 10 * 1024 * 1024 } = {}): RequestMiddleware {
@@ -12,6 +13,7 @@ export function jsonBody({ limit = 10 * 1024 * 1024 } = {}): RequestMiddleware {
     },
   })
   return async (context, next) => {
+    announceBody(context)
     const is = context.request.is('json', '+json')
     if (is === null || context.request.length === 0)
       throw new SluiceError('invalid_json', 'The request has no body; a JSON object is expected.')
@@ -21,6 +23,12 @@ export function jsonBody({ limit = 10 * 1024 * 1024 } = {}): RequestMiddleware {
     if (is !== 'json') context.request.headers['content-type'] = 'application/json'
     await parse(context, next)
   }
+}
+
+/** What looks for a body knows the headers that announce one in HTTP/1.1; HTTP/2 needs none. */
+function announceBody({ request, res }: RequestContext): void {
+  if (http2Stream(res)?.endAfterHeaders === false && request.length === undefined)
+    request.headers['transfer-encoding'] = 'chunked'
 }
 
 function toSluiceError(error: Error & { type?: string; status?: number }, limit: number): SluiceError {

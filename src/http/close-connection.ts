@@ -1,0 +1,16 @@
+import { type AnyResponse, http2Stream } from '../sse/http2.ts'
+
+/** No request is taken on this connection after this one; what runs on it goes on. */
+export function closeAfterAnswer(response: AnyResponse): void {
+  const stream = http2Stream(response)
+  if (stream) stream.session?.close()
+  else response.setHeader('Connection', 'close')
+}
+
+/** The rest of this request's body is not worth reading: to be said before the answer, and done after it. */
+export function refuseBody(response: AnyResponse): void {
+  const stream = http2Stream(response)
+  // While the end is being written, a reset would be put off until more of the body is read.
+  if (stream) stream.once('finish', () => setImmediate(() => stream.close()))
+  else response.setHeader('Connection', 'close')
+}

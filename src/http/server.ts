@@ -1,0 +1,131 @@
+import { createServer, Server, type IncomingMessage, type ServerResponse } from 'node:http'
+import {
+  constants,
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Config } from '../config.ts'
+import { readCertificate, type Certificate } from './certificate.ts'
+
+type Handler = (
+  request: IncomingMessage | Http2ServerRequest,
+  response: ServerResponse | Http2ServerResponse,
+) => Promise<void>
+
+/** TCP keep-alive finds readers whose machine is gone while nothing is sent to them. */
+const SOCKETS = { keepAlive: true, keepAliveInitialDelay: 30_000, noDelay: true }
+
+/** An idle connection outlives the minute after which proxies usually give theirs up: they must be the first to go. */
+const KEEP_ALIVE_MS = 75_000
+
+/** How long a request may take to arrive. Node's own limit for HTTP/1.1; it has none for HTTP/2. */
+const REQUEST_MS = 300_000
+
+const HTTP2 = {
+  allowHTTP1: true,
+  settings: {
+    // As many as Chromium would open.
+    maxConcurrentStreams: 256,
+    // A body with images would wait for its window at each 64 KiB.
+    initialWindowSize: 1024 * 1024,
+  },
+  // In MB, and for all streams of a connection: each may hold a batch and what is in front of it. New streams are
+  // refused beyond it. Streams that are opened only to be reset are bounded by Node, to 33 a second.
+  maxSessionMemory: 64,
+}
+
+/** The gateway's server: HTTP/1.1, or, with a certificate, HTTP/2 and HTTP/1.1 over TLS. */
+export class HttpServer {
+  readonly #config: Config
+  readonly #server: Server | Http2SecureServer
+  readonly #sockets = new Set<Socket>()
+  readonly #sessions = new Set<ServerHttp2Session>()
+
+  /** @throws ConfigError when there is a certificate that cannot be used */
+  constructor(config: Config, handle: Handler) {
+    const certificate = readCertificate(config)
+    this.#config = config
+    this.#server = certificate ? this.#secure(certificate) : createServer(SOCKETS)
+    Object.assign(this.#server, { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_MS })
+    this.#server.on('request', (request, response) => void handle(request, response))
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
+  }
+
+  /** Listens; resolves to the base URL. */
+  async listen(): Promise<string> {
+    const { host, port } = this.#config
+    const server = this.#server
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      // After an outage all readers come back at once; Node's 511 places to wait in would turn most of them away.
+      server.listen({ port, host, backlog: 8192 }, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+    const address: AddressInfo | string | null = server.address()
+    if (address === null || typeof address === 'string') throw new Error('The server has no port')
+    const scheme = server instanceof Server ? 'http' : 'https'
+    return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${address.port}`
+  }
+
+  /** Lets what is being answered end for `graceMs`, then cuts it; resolves when no connection is left. */
+  async close(graceMs: number): Promise<void> {
+    if (!this.#server.listening) return
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    const grace = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy()
+    }, graceMs)
+    // A connection that falls idle after its answer would be kept alive for another request.
+    const sweep = setInterval(() => this.#closeIdle(), 50)
+    this.#closeIdle()
+    await closed
+    clearTimeout(grace)
+    clearInterval(sweep)
+  }
+
+  #closeIdle(): void {
+    // Node has it for either kind of server, its types for one.
+    Server.prototype.closeIdleConnections.call(this.#server)
+    for (const session of this.#sessions) session.close()
+  }
+
+  #secure(certificate: Certificate): Http2SecureServer {
+    const server = createSecureServer({ ...SOCKETS, ...HTTP2, ...certificate })
+    server.on('session', (session) => {
+      this.#sessions.add(session)
+      session.once('close', () => this.#sessions.delete(session))
+      session.setLocalWindowSize(HTTP2.settings.initialWindowSize)
+      limitTimes(session)
+    })
+    return server
+  }
+}
+
+/** What Node does for connections of HTTP/1.1: neither idle ones are kept for ever, nor requests that never end. */
+function limitTimes(session: ServerHttp2Session): void {
+  let open = 0
+  let idle = setTimeout(() => session.destroy(), KEEP_ALIVE_MS)
+  session.once('close', () => clearTimeout(idle))
+  session.on('stream', (stream: ServerHttp2Stream) => {
+    open += 1
+    clearTimeout(idle)
+    const late = stream.endAfterHeaders
+      ? undefined
+      : setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), REQUEST_MS)
+    stream.once('end', () => clearTimeout(late))
+    stream.once('close', () => {
+      clearTimeout(late)
+      open -= 1
+      if (open === 0 && !session.destroyed) idle = setTimeout(() => session.destroy(), KEEP_ALIVE_MS)
+    })
+  })
+}
