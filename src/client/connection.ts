@@ -7,8 +7,10 @@ import type { Send } from './send.ts'
 import { watchSilence } from './watch-silence.ts'
 
 export interface ConnectionHandlers extends FrameHandlers {
-  /** May throw a `SluiceClientError`, as `onFrame` may: the connection is closed then, as `unreadable`. */
+  /** Headers have come, as far as one can tell. */
   onResponse: (response: Response) => void
+  /** They have come whole. May throw a `SluiceClientError`, as `onFrame` may: the connection is closed, as `unreadable`. */
+  onOpen: (response: Response) => void
   onBytes: (bytes: number) => void
 }
 
@@ -56,12 +58,15 @@ async function receive(
     if (!response.ok) return { type: 'refused', error: await readProblem(response) }
     const decoder = new FrameDecoder(handlers)
     const text = new TextDecoder()
-    const reader = bodyOf(response).getReader()
-    for (;;) {
-      const { done, value } = await reader.read()
+    const reader = response.body?.getReader()
+    for (let opened = false; ;) {
+      const { done = true, value } = (await reader?.read()) ?? {}
       signal.throwIfAborted()
-      if (done) return { type: 'lost' }
+      if (done || !value) return { type: 'lost' }
       onSign()
+      // Not before: headers that were cut short are to Chromium the whole of a response that is empty.
+      if (!opened) open(response, handlers)
+      opened = true
       handlers.onBytes(value.byteLength)
       decoder.push(text.decode(value, { stream: true }))
     }
@@ -70,8 +75,8 @@ async function receive(
   }
 }
 
-function bodyOf({ headers, body }: Response) {
-  const type = headers.get('content-type') ?? ''
-  if (body && /^text\/event-stream\b/i.test(type)) return body
-  throw invalidResponse(`No event stream came, but "${type}".`)
+function open(response: Response, { onOpen }: ConnectionHandlers): void {
+  const type = response.headers.get('content-type') ?? ''
+  if (!/^text\/event-stream\b/i.test(type)) throw invalidResponse(`No event stream came, but "${type}".`)
+  onOpen(response)
 }

@@ -19,6 +19,9 @@ export function createSend({ baseUrl, headers, fetch }: SendOptions): Send {
   const options = 'cache' in probe ? { cache: 'no-store' as const } : {}
   return async ({ path, headers: own, ...request }, signal) => {
     const common = typeof headers === 'function' ? await headers() : headers
-    return fetch(base + path, { ...options, ...request, headers: { ...common, ...own }, signal })
+    const response = await fetch(base + path, { ...options, ...request, headers: { ...common, ...own }, signal })
+    // A status line that was cut short is one to Chromium, with the digits that have come.
+    if (response.status < 200) throw new TypeError('The answer was cut in its first line.')
+    return response
   }
 }

@@ -111,7 +111,8 @@ export class Subscription {
   }
 
   readonly #handlers = {
-    onResponse: (response: Response) => this.#onResponse(response),
+    onResponse: ({ status }: Response) => this.#report({ type: 'response', status }),
+    onOpen: (response: Response) => this.#onOpen(response),
     onFrame: (frame: Frame) => this.#onFrame(frame),
     onBytes: (bytes: number) => this.#report({ type: 'bytes', bytes }),
     onComment: () => {
@@ -124,9 +125,8 @@ export class Subscription {
     },
   }
 
-  #onResponse(response: Response): void {
-    this.#report({ type: 'response', status: response.status })
-    if (!response.ok || this.#state.created) return
+  #onOpen(response: Response): void {
+    if (this.#state.created) return
     const id = readStreamId(response)
     this.#target = { id, after: 0 }
     this.#state.created = true

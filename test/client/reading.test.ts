@@ -255,7 +255,7 @@ describe('a failure', () => {
     const page = { status: 200, headers: { 'content-type': 'text/html' }, body: '<h1>Welcome</h1>' }
     network.plan({ answer: page })
     await expect(clientOf(network).chat(HI).text()).rejects.toMatchObject({ code: 'invalid_response' })
-    network.plan({ answer: { status: 200, headers: { 'content-type': 'text/event-stream' } } })
+    network.plan({ answer: { status: 200, headers: { 'content-type': 'text/event-stream' }, body: ': hello\n' } })
     await expect(clientOf(network).chat(HI).text()).rejects.toThrow('Access-Control-Expose-Headers')
     const headers = { 'content-type': 'text/event-stream', 'sluice-stream-id': 'x' }
     network.plan({ answer: { status: 200, headers, body: 'id: 1\nevent: delta\ndata: {"content":1}\n\n' } })
