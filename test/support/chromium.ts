@@ -1,4 +1,4 @@
-import { chromium, type BrowserContextOptions, type Page } from 'playwright-core'
+import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
 import { onTestFinished } from 'vitest'
 import { Journal } from './cutting-proxy.ts'
 
@@ -13,13 +13,18 @@ export const BROWSER_ARGUMENTS = [
   '--disable-sync',
 ]
 
+/** A browser for many pages, to be closed by whoever asked for it. */
+export function launchChromium(executablePath: string): Promise<Browser> {
+  return chromium.launch({ executablePath, args: BROWSER_ARGUMENTS })
+}
+
 /** A browser of its own at a page whose scripts call `report(…)` to tell the test something. */
 export async function openPage<Report>(
   executablePath: string,
   url: string,
   options: BrowserContextOptions = {},
 ): Promise<{ page: Page; reports: Journal<Report> }> {
-  const browser = await chromium.launch({ executablePath, args: BROWSER_ARGUMENTS })
+  const browser = await launchChromium(executablePath)
   onTestFinished(() => browser.close())
   const context = await browser.newContext(options)
   const page = await context.newPage()

@@ -26,6 +26,8 @@ export interface SeenRequest {
   method: string
   path: string
   headers: Record<string, string>
+  /** Resolves when the connection it came on is closed. */
+  closed: Promise<void>
 }
 
 /** TCP between a client and a gateway, that breaks as the test says. Requests are recognised, not understood. */
@@ -38,6 +40,7 @@ export class FaultyNetwork {
   accepted = 0
   readonly #connections = new Set<Connection>()
   readonly #faults: (NetworkFault | undefined)[] = []
+  readonly #pages = new Map<string, Answer>()
   readonly #server = createServer((socket) => this.#accept(socket))
   readonly #onClosed: (() => void)[] = []
   #port = 0
@@ -68,6 +71,11 @@ export class FaultyNetwork {
     this.#faults.push(...faults)
   }
 
+  /** Answers for this path itself, whatever else happens: a page of the gateway's origin. Not among the requests. */
+  serve(path: string, type: string, body: string): void {
+    this.#pages.set(path, { status: 200, headers: { 'content-type': type }, body })
+  }
+
   /** Closes every connection, now. */
   cut(): void {
     for (const connection of this.#connections) connection.cut()
@@ -92,10 +100,12 @@ export class FaultyNetwork {
   }
 
   #accept(socket: Socket): void {
+    const closed = new Promise<void>((resolve) => socket.on('close', () => resolve()))
     const connection = new Connection(socket, {
       target: () => new URL(this.target),
       nextFault: () => this.#faults.shift(),
-      onRequest: (request) => this.requests.add(request),
+      pageAt: (path) => this.#pages.get(path),
+      onRequest: (request) => this.requests.add({ ...request, closed }),
     })
     this.accepted += 1
     this.#connections.add(connection)
@@ -109,8 +119,11 @@ export class FaultyNetwork {
 interface ConnectionOptions {
   target: () => URL
   nextFault: () => NetworkFault | undefined
-  onRequest: (request: SeenRequest) => void
+  pageAt: (path: string) => Answer | undefined
+  onRequest: (request: RequestHead) => void
 }
+
+type RequestHead = Omit<SeenRequest, 'closed'>
 
 /** One TCP connection of a client; the one to the gateway is made for the first request that is passed on. */
 class Connection {
@@ -139,6 +152,11 @@ class Connection {
   #onRequestBytes(chunk: Buffer): void {
     if (this.hanging) return
     const request = parseHead(chunk.toString('latin1'))
+    const page = request && this.#options.pageAt(request.path)
+    if (page) {
+      this.#client.end(render(page))
+      return
+    }
     if (request) {
       this.#fault = this.#options.nextFault()
       this.#response = Buffer.alloc(0)
@@ -195,7 +213,7 @@ function locate(response: Buffer, place: Place): number | undefined {
   return frame && frame.index + frame[0].length
 }
 
-function parseHead(text: string): SeenRequest | undefined {
+function parseHead(text: string): RequestHead | undefined {
   const [, method, path, fields = ''] = /^([A-Z]+) (\S+) HTTP\/1\.1\r\n([^]*?)\r\n\r\n/.exec(text) ?? []
   if (!method || !path) return undefined
   const headers = fields.split('\r\n').map((line) => {

@@ -1,0 +1,17 @@
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll } from 'vitest'
+import { clientCuts } from '../contract/client-cuts.ts'
+import { inPage, inWorker } from '../support/browser-runtime.ts'
+import { launchChromium } from '../support/chromium.ts'
+import { describeWith } from '../support/programs.ts'
+
+describeWith('chromium', 'the client', (program) => {
+  let browser: Browser
+  beforeAll(async () => {
+    browser = await launchChromium(program)
+  })
+  afterAll(() => browser.close())
+
+  clientCuts(inPage(() => browser))
+  clientCuts(inWorker(() => browser))
+})
