@@ -1,0 +1,62 @@
+// @ts-check
+/**
+ * Without the SDK: reads a stream to its `done`, over as many connections as that needs.
+ *
+ *   node examples/fetch.js "Why is the sky blue?"
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const gateway = process.env.SLUICE_URL ?? 'http://localhost:8080'
+const [, , content = 'Why is the sky blue?'] = process.argv
+
+const create = {
+  method: 'POST',
+  // With the same key it can be sent again when its answer was lost, and joins the stream that it has started.
+  headers: { 'content-type': 'application/json', 'idempotency-key': crypto.randomUUID() },
+  body: JSON.stringify({ messages: [{ role: 'user', content }] }),
+}
+let path = ''
+let lastEventId = ''
+let done
+
+while (!done) {
+  const resume = { headers: { 'last-event-id': lastEventId } }
+  const response = await (path ? fetch(gateway + path, resume) : fetch(`${gateway}/v1/chat`, create)).catch(() => null)
+  if (response?.ok) {
+    for await (const { id, event, data } of readFrames(response)) {
+      path = response.headers.get('content-location') ?? path
+      lastEventId = id
+      if (event === 'delta') process.stdout.write(JSON.parse(data).content ?? '')
+      if (event === 'done') done = JSON.parse(data)
+    }
+  } else if (response && response.status < 500 && response.status !== 429) {
+    throw new Error(await response.text())
+  }
+  // The end of a connection without `done` is never the end of the stream.
+  if (!done) await sleep(1000 * Number(response?.headers.get('retry-after') ?? 1))
+}
+console.error(`\n${done.error?.message ?? done.finish_reason}`)
+
+/**
+ * Whole frames, however the network cuts them, until the connection ends, in whatever way.
+ * @param {Response} response
+ * @returns {AsyncGenerator<Record<string, string>, void>}
+ */
+async function* readFrames({ body }) {
+  if (!body) return
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader()
+  for (let rest = ''; ;) {
+    const { done: ended, value } = await reader.read().catch(() => ({ done: true, value: '' }))
+    if (ended) return
+    const frames = (rest + value).split('\n\n')
+    rest = frames.pop() ?? ''
+    // A frame without data is a heartbeat, or says how long to wait.
+    for (const frame of frames) if (frame.includes('data: ')) yield Object.fromEntries(frame.split('\n').map(readField))
+  }
+}
+
+/** @param {string} line */
+function readField(line) {
+  const colon = line.indexOf(': ')
+  return [line.slice(0, colon), line.slice(colon + 2)]
+}
