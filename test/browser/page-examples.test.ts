@@ -45,9 +45,9 @@ describeWith('chromium', 'the example', (program) => {
       run.text('three')
       run.done()
       await shows('one two three')
+      const before = network.requests.entries.length
       const id = network.requests.entries.at(-1)?.path.split('/').at(-1)
       await page.waitForFunction('sources.every(({ readyState }) => readyState === EventSource.CLOSED)')
-      const before = network.requests.entries.length
       const again = await ask()
       again.text('another')
       again.done()
