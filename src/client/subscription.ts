@@ -48,7 +48,7 @@ export class Subscription {
   #cursor: number
   #gotToken = false
   #connection: Connection | undefined
-  /** Ends the pause before the next connection. */
+  /** Ends the pause before the next connection, also ahead of time: a page may wake up before it learns of its loss. */
   #hurry = new AbortController()
   /** Aborted when the log has ended. */
   readonly #over = new AbortController()
@@ -104,6 +104,7 @@ export class Subscription {
     const request = 'id' in target ? resumeRequest(target.id, after) : createRequest(target.body, target.key)
     // Before anybody is told: whoever is may leave at once.
     const connection = (this.#connection = new Connection())
+    this.#hurry = new AbortController()
     this.#report({ type: 'request', method: request.method, after })
     const outcome = await connection.run(this.#options.send, request, this.#handlers, this.#options.silenceMs)
     this.#connection = undefined
@@ -114,7 +115,11 @@ export class Subscription {
     onResponse: ({ status }: Response) => this.#report({ type: 'response', status }),
     onOpen: (response: Response) => this.#onOpen(response),
     onFrame: (frame: Frame) => this.#onFrame(frame),
-    onBytes: (bytes: number) => this.#report({ type: 'bytes', bytes }),
+    onBytes: (bytes: number) => {
+      // The page was told something of a connection that has since turned out to be alive.
+      if (this.#hurry.signal.aborted) this.#hurry = new AbortController()
+      this.#report({ type: 'bytes', bytes })
+    },
     onComment: () => {
       // A provider that thinks for long is no connection that fails.
       this.#state.failures = 0
@@ -155,7 +160,6 @@ export class Subscription {
 
   async #pauseBefore({ resumeAfterMs, reread = false }: Exclude<Next, { end: Ending }>): Promise<void> {
     this.#state.rereading ||= reread
-    this.#hurry = new AbortController()
     this.#report({ type: 'reconnect', attempt: this.#state.failures, delayMs: resumeAfterMs })
     if (!this.log.ending) await pause(resumeAfterMs, this.#hurry.signal)
   }

@@ -93,6 +93,33 @@ describe('in a page', () => {
     expect(window.listening + document.listening).toBe(0)
   })
 
+  it('that is looked at again before it learns that its connection is lost does not wait either', async () => {
+    const { document, network, stream, run } = await streamInPage()
+    document.visibilityState = 'visible'
+    document.dispatch('visibilitychange')
+    network.cut()
+    run.text('two')
+    run.done()
+    expect(await stream.text()).toBe('one two')
+  })
+
+  it('that is looked at while its connection is alive waits as any other when that is lost later', async () => {
+    const { document, network, wire, stream, run } = await streamInPage()
+    document.visibilityState = 'visible'
+    document.dispatch('visibilitychange')
+    run.text('two ')
+    await wire.untilCount('frame', 2)
+    network.cut()
+    await wire.untilCount('reconnect', 1)
+    run.text('three')
+    run.done()
+    const other = clientOf(network).attach(await stream.id)
+    expect(await other.text()).toBe('one two three')
+    expect(wire.of('request')).toHaveLength(1)
+    document.dispatch('visibilitychange')
+    expect(await stream.text()).toBe('one two three')
+  })
+
   it('nobody listens any more after an abort', async () => {
     const { window, document, stream, leave } = await streamInPage()
     expect([window.listening, document.listening]).toEqual([1, 1])
