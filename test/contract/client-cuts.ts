@@ -15,13 +15,14 @@ import {
 const TOKENS = ['Zü', 'rich ', 'is ', '🌍', 'n', 'o ', 'l', 'onger ', 'far', ' 👩‍👩‍👧']
 const TEXT = TOKENS.join('')
 
-/** After each connection that was lost, what followed the last frame; without any, the same request again. */
+/** After each connection that was lost, what followed its last frame; before the first byte, the same request again. */
 function expectedRequests(wire: Wire): [string, number][] {
   const requests: [string, number][] = [['POST', 0]]
-  let after = 0
+  let [method, after] = ['POST', 0]
   for (const activity of wire.entries) {
+    if (activity.type === 'bytes') method = 'GET'
     if (activity.type === 'frame') after = activity.event.seq
-    if (activity.type === 'reconnect') requests.push([after ? 'GET' : 'POST', after])
+    if (activity.type === 'reconnect') requests.push([method, after])
   }
   return requests
 }
