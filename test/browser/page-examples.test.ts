@@ -21,7 +21,6 @@ describeWith('chromium', 'the example', (program) => {
   async function open(name: string) {
     const { provider, network } = await startForPages()
     await serveFolder(network, '/examples', 'examples')
-    await serveFolder(network, '/client', 'dist/src/client')
     const page = await visit(browser, `${network.url}/examples/${name}`, REMEMBER_SOURCES)
     const ask = async () => {
       await page.getByRole('button', { name: 'Send' }).click()
