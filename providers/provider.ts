@@ -1,6 +1,7 @@
 import type { ChatRequest } from '../src/chat-request.ts'
 import { SluiceError, type ErrorCode, type SluiceErrorOptions } from '../src/errors.ts'
 import type { StreamEvent } from '../src/stream/events.ts'
+import type { Pushing } from '../src/stream/source.ts'
 
 export type { ChatRequest }
 export type { Delta, Done, StreamEvent, ToolCallDelta, Usage } from '../src/stream/events.ts'
@@ -35,7 +36,11 @@ export interface Provider {
   readonly breaks?: false
   /** Looks at a request before its stream exists; throws a `SluiceError` that names the field that is wrong. */
   check?(request: ChatRequest): void
-  stream(request: ChatRequest, context: ProviderContext): AsyncIterable<StreamEvent | readonly StreamEvent[]>
+  /** Where it matters that a token costs no promise, what is returned can be `Pushing` as well. */
+  stream(
+    request: ChatRequest,
+    context: ProviderContext,
+  ): AsyncIterable<StreamEvent | readonly StreamEvent[]> & Partial<Pushing>
   /** Releases what outlives a stream (connection pools). */
   close?(): Promise<void>
 }

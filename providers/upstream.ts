@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Transform } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { EventDecoder } from '../src/sse/decode.ts'
-import type { Connections } from './connections.ts'
+import type { Pushing, Sink } from '../src/stream/source.ts'
 import { createDecompressor } from './decompress.ts'
 import { ProviderError, type StreamEvent } from './provider.ts'
 import { answerError, connectionError, readError } from './upstream-errors.ts'
@@ -18,7 +18,7 @@ export interface UpstreamRequest {
   headers: Record<string, string>
   body: unknown
   signal: AbortSignal
-  connections: Connections
+  connections: { within(connectTimeoutMs?: number): Pick<Dispatcher, 'dispatch'> }
   /** How long connecting may take, TLS included, in milliseconds. */
   connectTimeoutMs?: number | undefined
 }
@@ -45,9 +45,10 @@ interface Refusal {
  * been read before it. The connection is closed at once when `signal` is aborted or the iteration is left, and kept
  * for the next request when the stream came to its end.
  *
- * Bytes are read as they are pushed: a chunk costs no stream, no iterator and at most one promise of its own.
+ * Bytes are read as they are pushed, all that one read of the socket brought at once: a chunk costs no stream, and
+ * whoever takes the events by `pushTo` costs it no promise either.
  */
-export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Dispatcher.DispatchHandler {
+export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pushing, Dispatcher.DispatchHandler {
   readonly #signal: AbortSignal
   readonly #reader: MessageReader
   readonly #decoder = new EventDecoder()
@@ -56,6 +57,9 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Dis
   /** The answer as it is, when it is no event stream. */
   #refusal: Refusal | undefined
   #answered = false
+  /** Chunks that wait for the end of the read that brought them. */
+  #chunks: Buffer[] = []
+  #sink: Sink | undefined
   #events: StreamEvent[] = []
   /** Nothing will be added to `#events`: all was read, or `error` came. */
   #end: { error?: unknown } | undefined
@@ -98,6 +102,12 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Dis
     return 'error' in this.#end ? Promise.reject(this.#end.error) : Promise.resolve({ value: undefined, done: true })
   }
 
+  pushTo(sink: Sink): () => void {
+    this.#sink = sink
+    this.#deliver()
+    return () => this.#leave()
+  }
+
   return(): Promise<IteratorResult<StreamEvent[]>> {
     this.#leave()
     return Promise.resolve({ value: undefined, done: true })
@@ -128,17 +138,29 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Dis
 
   onResponseData(_: Dispatcher.DispatchController, bytes: Buffer): void {
     if (this.#decompressor) this.#decompressor.write(bytes)
-    else this.#read(bytes)
+    else {
+      if (this.#chunks.length === 0) process.nextTick(this.#readChunks)
+      this.#chunks.push(bytes)
+    }
   }
 
   onResponseEnd(): void {
+    this.#readChunks()
     if (this.#decompressor) this.#decompressor.end()
     else this.#readEnd()
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.#readChunks()
     if (this.#refusal) this.#refuse(this.#refusal)
     else this.#fail(this.#answered ? error : connectionError(error))
+  }
+
+  readonly #readChunks = (): void => {
+    const [first, ...others] = this.#chunks
+    if (!first) return
+    this.#chunks = []
+    this.#read(others.length === 0 ? first : Buffer.concat([first, ...others]))
   }
 
   #read(bytes: Buffer): void {
@@ -156,7 +178,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Dis
         for (const event of events) this.#events.push(event)
         if (this.#reader.finished) return this.#succeed()
       }
-      if (this.#waiting && this.#events.length > 0) this.#deliver()
+      this.#deliver()
     } catch (error) {
       this.#fail(error)
     }
@@ -204,17 +226,22 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Dis
     if (this.#end) return
     this.#end = end
     this.#signal.removeEventListener('abort', this.#onAbort)
-    if (!this.#waiting) return
-    if (this.#events.length > 0) return this.#deliver()
-    if ('error' in end) this.#waiting.reject(end.error)
-    else this.#waiting.resolve({ value: undefined, done: true })
-    this.#waiting = undefined
+    this.#deliver()
   }
 
+  /** Hands over what there is, if anybody is there to take it. */
   #deliver(): void {
-    const waiting = this.#waiting
-    this.#waiting = undefined
-    waiting?.resolve({ value: this.#take(), done: false })
+    const sink = this.#sink
+    if (sink) {
+      if (this.#events.length > 0) sink.push(this.#take(), performance.now())
+      if (!this.#end) return
+      this.#sink = undefined
+      sink.end('error' in this.#end ? { error: this.#end.error } : undefined)
+    } else if (this.#waiting && (this.#events.length > 0 || this.#end)) {
+      const { resolve, reject } = this.#waiting
+      this.#waiting = undefined
+      this.next().then(resolve, reject)
+    }
   }
 
   #take(): StreamEvent[] {

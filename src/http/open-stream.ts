@@ -48,8 +48,8 @@ export async function openStream(
   if (joined) return { log }
   const generation = generations.start({
     log,
-    produce: (signal) =>
-      runPlan(plan, input, {
+    produce: (signal, sink) =>
+      runPlan(plan, input, sink, {
         signal,
         streamId: log.info.id,
         headers: forward,

@@ -2,7 +2,7 @@ import type { ChatInput } from '../chat-request.ts'
 import { SluiceError } from '../errors.ts'
 import { checkEvent } from '../stream/check-event.ts'
 import type { Done, StreamEvent } from '../stream/events.ts'
-import type { Produced } from '../stream/generation.ts'
+import { pour, type Sink } from '../stream/source.ts'
 import type { Permit } from './breaker.ts'
 import { errorOf, isTargetsFault, toError } from './failures.ts'
 import type { RoutingObserver } from './observer.ts'
@@ -22,23 +22,21 @@ export interface AttemptContext {
 }
 
 /**
- * One run of one target's provider. Whatever the provider does or fails to do, each read ends: with what it produced,
- * with its error, with `upstream_timeout`, or with the signal's reason.
+ * One run of one target's provider. Whatever the provider does or fails to do, its sink hears of an end: the
+ * provider's own, its error, `upstream_timeout`, or the signal's reason.
  */
-export class Attempt {
+export class Attempt implements Sink {
   readonly target: Target
   readonly #permit: Permit
   readonly #context: AttemptContext
   readonly #patience: Patience
   readonly #abort = new AbortController()
-  #iterator: AsyncIterator<Produced> | undefined
+  /** What came before the first token is held back, so that an attempt that fails leaves no trace. */
+  #opening: Opening | undefined
+  #sink: Sink | undefined
   #done: Done | undefined
-  #opened = false
   #finished = false
-  // Of the read that is under way. Kept here, so that a timer or a signal can end it without racing every read
-  // against a promise that lives as long as the stream, and would remember each of them.
-  #resolve: (result: IteratorResult<Produced>) => void = () => {}
-  #reject: (reason: unknown) => void = () => {}
+  #stop: (() => void) | undefined
 
   constructor(target: Target, permit: Permit, context: AttemptContext) {
     this.target = target
@@ -49,35 +47,37 @@ export class Attempt {
   }
 
   /**
-   * Starts the provider and reads up to its first token, or `done`. What came before the token is held back until
-   * then, so that an attempt that fails leaves no trace.
-   *
-   * @returns everything that was read
+   * Starts the provider. Resolves when its first token, or `done`, has come: `onAnswer` has been called by then, and
+   * `sink` has had all that came and hears of the rest. Rejects when it fails before that, with nothing pushed.
    */
-  async open(input: ChatInput): Promise<StreamEvent[]> {
+  open(input: ChatInput, sink: Sink, onAnswer: () => void): Promise<void> {
     const { model, provider, options, timeouts } = this.target
     const { streamId, apiKey, headers } = this.#context
     const { connectTimeoutMs } = timeouts
     const context = { signal: this.#abort.signal, streamId, options, apiKey, headers, connectTimeoutMs }
-    this.#iterator = provider.stream({ ...input, model }, context)[Symbol.asyncIterator]()
-    const held: StreamEvent[] = []
-    while (!isAnswer(held)) {
-      const result = await this.next()
-      if (!result.done) for (const event of toList(result.value)) held.push(checkEvent(event))
-    }
-    const failure = this.#done && errorOf(this.#done)
-    if (failure && !held.some(isToken)) throw failure
-    this.#patience.answered()
-    this.#permit.answered()
-    this.#opened = true
-    return held
+    this.#sink = sink
+    return new Promise((resolve, reject) => {
+      this.#opening = { held: [], onAnswer, resolve, reject }
+      this.#stop = pour(provider.stream({ ...input, model }, context), this)
+      if (this.#finished) this.#stop()
+    })
   }
 
-  /** What the provider produces next. @throws SluiceError `upstream_truncated` when it ends without `done` */
-  next(): Promise<IteratorResult<Produced>> {
-    if (!this.#done) return new Promise(this.#startRead)
-    this.finish()
-    return Promise.resolve({ value: undefined, done: true })
+  push(events: readonly StreamEvent[], at: number): void {
+    // An empty list is no news: it wins the provider no time.
+    if (this.#finished || events.length === 0) return
+    this.#patience.heard(at)
+    // It may be anything until whoever reads it has checked it.
+    const last: StreamEvent | undefined = events.at(-1)
+    if (last?.type === 'done' && isEvent(last)) this.#done = last
+    if (this.#opening) this.#hold(this.#opening, events, at)
+    else this.#sink?.push(events, at)
+    if (this.#done && !this.#opening) this.finish()
+  }
+
+  end(failure?: { error: unknown }): void {
+    if (failure) this.#fail(failure.error)
+    else this.#fail(new SluiceError('upstream_truncated', 'The provider ended without saying how.'))
   }
 
   /** Ends it, on whichever side it has not ended, and says what came of it. Does nothing when it has. */
@@ -87,12 +87,31 @@ export class Attempt {
     this.#patience.stop()
     this.#context.signal.removeEventListener('abort', this.#onAbort)
     const error = this.#judge(failure)
-    this.#interrupt(new SluiceError('cancelled', 'The attempt is over.'))
-    void this.#letGo()
+    this.#abort.abort(new SluiceError('cancelled', 'The attempt is over.'))
+    // Not waited for: a provider that does not listen would never come to its end.
+    this.#stop?.()
     this.#context.observer?.ended(this.target, error)
     if (!error) this.#permit.succeeded()
     else if (isTargetsFault(error)) this.#permit.failed()
     else this.#permit.released()
+  }
+
+  #hold(opening: Opening, events: readonly StreamEvent[], at: number): void {
+    const { held, onAnswer, resolve } = opening
+    try {
+      for (const event of events) held.push(checkEvent(event))
+    } catch (error) {
+      return this.#fail(error)
+    }
+    if (!isAnswer(held)) return
+    const failure = this.#done && errorOf(this.#done)
+    if (failure && !held.some(isToken)) return this.#fail(failure)
+    this.#opening = undefined
+    this.#patience.answered()
+    this.#permit.answered()
+    onAnswer()
+    this.#sink?.push(held, at)
+    resolve()
   }
 
   #judge(failure: unknown): SluiceError | undefined {
@@ -101,60 +120,29 @@ export class Attempt {
     return new SluiceError('cancelled', 'The request is over.')
   }
 
-  /** Not waited for: a provider that does not listen would never return. */
-  async #letGo(): Promise<void> {
-    try {
-      await this.#iterator?.return?.()
-    } catch {
-      // It has failed in what it does after its end, which changes nothing for anybody.
-    }
-  }
+  readonly #onAbort = (): void => this.#interrupt(this.#context.signal.reason)
 
   #interrupt(reason: unknown): void {
     this.#abort.abort(reason)
     this.#fail(reason)
   }
 
-  // Bound once, for all reads: a token costs one promise here and no closure.
-
-  readonly #onAbort = (): void => this.#interrupt(this.#context.signal.reason)
-
-  readonly #startRead = (
-    resolve: (result: IteratorResult<Produced>) => void,
-    reject: (reason: unknown) => void,
-  ): void => {
-    this.#resolve = resolve
-    this.#reject = reject
-    this.#patience.wait()
-    if (this.#abort.signal.aborted) reject(this.#abort.signal.reason)
-    else this.#next()
+  /** Before the first token whoever opened it decides what comes next; after that its end is the stream's. */
+  #fail(error: unknown): void {
+    if (this.#finished) return
+    const opening = this.#opening
+    this.finish(error)
+    if (opening) opening.reject(error)
+    else this.#sink?.end({ error })
   }
+}
 
-  /** After the first token an error is the caller's, and the end of the attempt. */
-  readonly #fail = (error: unknown): void => {
-    this.#reject(error)
-    if (this.#opened) this.finish(error)
-  }
-
-  #next(): void {
-    this.#iterator?.next().then(this.#onProduced, this.#fail)
-  }
-
-  readonly #onProduced = (result: IteratorResult<Produced>): void => {
-    try {
-      if (result.done) throw new SluiceError('upstream_truncated', 'The provider ended without saying how.')
-      const produced = result.value
-      // An empty list is no news: it wins the provider no time.
-      if (isList(produced) && produced.length === 0) return this.#next()
-      this.#patience.rest()
-      // It may be anything until whoever reads it has checked it.
-      const last: StreamEvent | undefined = isList(produced) ? produced.at(-1) : produced
-      if (last?.type === 'done' && isEvent(last)) this.#done = last
-      this.#resolve(result)
-    } catch (error) {
-      this.#fail(error)
-    }
-  }
+/** What is known of an attempt until its first token. */
+interface Opening {
+  readonly held: StreamEvent[]
+  readonly onAnswer: () => void
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
 }
 
 function isEvent(event: StreamEvent): boolean {
@@ -173,12 +161,4 @@ function isToken(event: StreamEvent): boolean {
   if (event.type === 'done') return false
   const { content, reasoning, refusal, tool_calls } = event
   return Boolean(content) || Boolean(reasoning) || Boolean(refusal) || Boolean(tool_calls?.length)
-}
-
-function isList(produced: Produced): produced is readonly StreamEvent[] {
-  return Array.isArray(produced)
-}
-
-function toList(produced: Produced): readonly StreamEvent[] {
-  return isList(produced) ? produced : [produced]
 }

@@ -4,16 +4,15 @@ import type { Timeouts } from './target.ts'
 /**
  * Watches one attempt's clock: the time to its first token, each silence after that, and the whole.
  *
- * One timer, that looks when it fires how long the silence has really been and sleeps on: a token costs it two
- * assignments. Time in which nobody waits for the provider is not the provider's silence.
+ * One timer, that looks when it fires how long the silence has really been and sleeps on: a token costs it an
+ * assignment.
  */
 export class Patience {
   readonly #timeouts: Timeouts
   readonly #onTimeout: (error: SluiceError) => void
   readonly #startedAt = performance.now()
   #answered = false
-  /** When the wait began that goes on; undefined when nobody waits. */
-  #waitingSince: number | undefined
+  #heardAt = this.#startedAt
   #timer: NodeJS.Timeout | undefined
 
   /** @param onTimeout called once, with what to tell the reader */
@@ -23,14 +22,9 @@ export class Patience {
     this.#arm()
   }
 
-  /** The provider is waited for from now on. */
-  wait(): void {
-    this.#waitingSince = performance.now()
-  }
-
-  /** Something came. */
-  rest(): void {
-    this.#waitingSince = undefined
+  /** Something came, at `at` by `performance.now()`. */
+  heard(at: number): void {
+    this.#heardAt = at
   }
 
   /** The first token came. */
@@ -48,7 +42,7 @@ export class Patience {
     const { firstTokenTimeoutMs, idleTimeoutMs, totalTimeoutMs = Infinity } = this.#timeouts
     const now = performance.now()
     const silent = this.#answered
-      ? idleTimeoutMs - (now - (this.#waitingSince ?? now))
+      ? idleTimeoutMs - (now - this.#heardAt)
       : firstTokenTimeoutMs - (now - this.#startedAt)
     const total = totalTimeoutMs - (now - this.#startedAt)
     if (total <= 0) this.#onTimeout(timeout(`The answer took longer than ${totalTimeoutMs} ms.`))

@@ -1,7 +1,6 @@
 import type { ChatInput } from '../chat-request.ts'
 import { SluiceError, type ErrorCode } from '../errors.ts'
-import type { StreamEvent } from '../stream/events.ts'
-import type { Produced } from '../stream/generation.ts'
+import type { Sink } from '../stream/source.ts'
 import type { Answer } from '../stream/stream-log.ts'
 import { Attempt } from './attempt.ts'
 import { pause as wait, retryDelay, type Pause } from './backoff.ts'
@@ -30,42 +29,13 @@ export interface RunContext {
 }
 
 /**
- * Runs the targets of a plan until one answers, and then that one to its end. Until its first token a target may be
- * tried again or be left for the next; from then on nothing is started again, and its errors are the caller's.
+ * Runs the targets of a plan until one answers, and that one into `sink`. Until its first token a target may be tried
+ * again or be left for the next; from then on nothing is started again, and its end is the sink's to hear of.
  *
- * @throws SluiceError (or whatever the last provider threw), or the signal's reason
+ * Resolves when one has answered.
+ * @throws SluiceError (or whatever the last provider threw), or the signal's reason, when none has
  */
-export function runPlan(plan: Plan, input: ChatInput, context: RunContext): AsyncIterableIterator<Produced> {
-  let attempt: Attempt | undefined
-  async function open(): Promise<IteratorResult<Produced>> {
-    const answered = await findAnswer(plan, input, context)
-    attempt = answered.attempt
-    tell(context, attempt.target, answered.attempts)
-    return { value: answered.events, done: false }
-  }
-  // By hand: a generator around the attempt would cost every token three promises more.
-  return {
-    [Symbol.asyncIterator]() {
-      return this
-    },
-    next: () => attempt?.next() ?? open(),
-    return() {
-      attempt?.finish()
-      return Promise.resolve({ value: undefined, done: true })
-    },
-  }
-}
-
-/** An attempt that has its first token. */
-interface Answered {
-  attempt: Attempt
-  /** How many attempts there were, with this one. */
-  attempts: number
-  /** What it has produced. */
-  events: StreamEvent[]
-}
-
-async function findAnswer({ targets }: Plan, input: ChatInput, context: RunContext): Promise<Answered> {
+export async function runPlan({ targets }: Plan, input: ChatInput, sink: Sink, context: RunContext): Promise<void> {
   const { signal, streamId, headers, observer, pause = wait, random = Math.random } = context
   const keys = new KeyRing(random)
   let attempts = 0
@@ -82,7 +52,7 @@ async function findAnswer({ targets }: Plan, input: ChatInput, context: RunConte
       const key = keys.draw(target.keys)
       const attempt = new Attempt(target, permit, { signal, streamId, apiKey: key?.key, headers, observer })
       try {
-        return { attempt, attempts, events: await attempt.open(input) }
+        return await attempt.open(input, sink, () => tell(context, target, attempts))
       } catch (failure) {
         attempt.finish(failure)
         signal.throwIfAborted()

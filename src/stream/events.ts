@@ -60,3 +60,17 @@ export interface SequencedEvent<E extends StreamEvent = StreamEvent> {
   seq: number
   event: E
 }
+
+/** Whether an event is what nearly all are: text of the first choice, and nothing else. */
+export function isPlainText(event: StreamEvent): event is Delta & { content: string } {
+  return (
+    event.type === 'delta' &&
+    event.content !== undefined &&
+    event.index === undefined &&
+    event.role === undefined &&
+    event.reasoning === undefined &&
+    event.refusal === undefined &&
+    event.tool_calls === undefined &&
+    event.extra === undefined
+  )
+}

@@ -1,15 +1,13 @@
 import { SluiceError } from '../errors.ts'
 import { checkEvent } from './check-event.ts'
 import type { Done, StreamError, StreamEvent } from './events.ts'
+import type { Sink } from './source.ts'
 import type { StreamLog } from './stream-log.ts'
-
-/** What a provider yields: one event, or all those that one network read brought. */
-export type Produced = StreamEvent | readonly StreamEvent[]
 
 export interface GenerationOptions {
   log: StreamLog
-  /** Runs the provider; it must stop when `signal` is aborted. */
-  produce: (signal: AbortSignal) => AsyncIterable<Produced>
+  /** Runs the provider into `sink`; it must stop when `signal` is aborted. What it throws is a failure as well. */
+  produce: (signal: AbortSignal, sink: Sink) => void | Promise<void>
   /** How long to go on without a reader, in milliseconds. */
   resumeWindowMs: number
   /** Told of what happens, for metrics and logs. */
@@ -29,7 +27,7 @@ export interface GenerationObserver {
  * One run of one provider: the only writer of its log. However the provider behaves, the log ends in exactly one
  * `done`, and once it has ended nothing more is read from the provider.
  */
-export class Generation {
+export class Generation implements Sink {
   readonly log: StreamLog
   readonly startedAt = performance.now()
   /** When the first delta arrived; undefined until then. */
@@ -59,14 +57,11 @@ export class Generation {
     log.onReaders = () => this.#watchReaders()
     this.#watchReaders()
     try {
-      for await (const produced of produce(this.#abort.signal)) {
-        if (!log.done) this.#append(produced)
-        if (log.done) return
-      }
-      this.#end(failed(new SluiceError('upstream_truncated', 'The provider ended without saying how.')))
+      await produce(this.#abort.signal, this)
     } catch (error) {
-      this.#end(failed(error), error)
+      this.end({ error })
     }
+    await this.ended
   }
 
   /** Ends the stream at once, for every reader, and stops the provider. Does nothing when it has ended. */
@@ -74,40 +69,44 @@ export class Generation {
     this.#end(done)
   }
 
-  #append(produced: Produced): void {
-    const now = performance.now()
+  push(events: readonly StreamEvent[], at: number): void {
+    if (this.log.done) return
     let count = 0
     let done: Done | undefined
     let failure: unknown
     try {
-      for (const item of isList(produced) ? produced : [produced]) {
+      for (const item of events) {
         const event = checkEvent(item)
         if (event.type === 'done') {
           done = event
           break
         }
-        this.log.append(event)
+        this.log.append(event, at)
         count += 1
       }
     } catch (error) {
-      // Not thrown: the provider would be asked to clean up first, and readers would wait for that.
       failure = error
       done = failed(error)
     }
-    this.#observeTokens(count, now)
+    this.#observeTokens(count, at)
     if (done) this.#end(done, failure)
   }
 
-  #observeTokens(count: number, now: number): void {
+  end(failure?: { error: unknown }): void {
+    if (failure) this.#end(failed(failure.error), failure.error)
+    else this.#end(failed(new SluiceError('upstream_truncated', 'The provider ended without saying how.')))
+  }
+
+  #observeTokens(count: number, at: number): void {
     if (count === 0) return
     const { observer } = this.#options
     if (this.firstTokenAt === undefined) {
-      this.firstTokenAt = now
-      observer?.firstToken(this, (now - this.startedAt) / 1000)
+      this.firstTokenAt = at
+      observer?.firstToken(this, (at - this.startedAt) / 1000)
     } else {
-      observer?.tokens(this, count, (now - this.#lastTokenAt) / 1000)
+      observer?.tokens(this, count, (at - this.#lastTokenAt) / 1000)
     }
-    this.#lastTokenAt = now
+    this.#lastTokenAt = at
   }
 
   /** The one way to the end, whoever asks for it; the first to ask decides. */
@@ -130,10 +129,6 @@ export class Generation {
     clearTimeout(this.#resumeWindow)
     if (this.log.readers === 0) this.#resumeWindow = setTimeout(() => this.cancel(), this.#options.resumeWindowMs)
   }
-}
-
-function isList(produced: Produced): produced is readonly StreamEvent[] {
-  return Array.isArray(produced)
 }
 
 /** What a reader is told of a failure. An error that nobody meant for a reader is named, not quoted. */

@@ -1,5 +1,5 @@
 import { SluiceError } from '../errors.ts'
-import type { Delta, Done, SequencedEvent, StreamEvent } from './events.ts'
+import { isPlainText, type Done, type SequencedEvent, type StreamEvent } from './events.ts'
 import { mergeDeltas } from './merge.ts'
 
 /** Who and what a stream is; fixed from its creation. */
@@ -29,6 +29,9 @@ export interface LogKeeper {
   /** Once, right after `done` is in the log. */
   ended(log: StreamLog): void
 }
+
+/** `since` is when the first came of the events that a reader is woken for, by `performance.now()`. */
+export type Wake = (since: number) => void
 
 /** What a reader finds behind its cursor, adjacent deltas merged. Never empty. */
 export interface Batch {
@@ -61,10 +64,11 @@ export class StreamLog {
   readonly info: StreamInfo
   readonly #keeper: LogKeeper | undefined
   readonly #entries: (string | StreamEvent)[] = []
-  readonly #readers = new Set<() => void>()
+  readonly #readers = new Set<Wake>()
   #bytes = EMPTY_LOG_BYTES
   #done: Done | undefined
   #waking = false
+  #since = 0
 
   /** Who answers, once that is known. */
   answer: Answer | undefined
@@ -94,16 +98,16 @@ export class StreamLog {
     return this.#readers.size
   }
 
-  /** Appends one event and wakes the readers once this turn of the event loop is over. */
-  append(event: StreamEvent): void {
+  /** Appends one event, which came at `at`, and wakes the readers once this turn of the event loop is over. */
+  append(event: StreamEvent, at = performance.now()): void {
     if (this.#done)
       throw new SluiceError('internal_error', `Stream ${this.info.id} has ended; nothing follows \`done\`.`)
-    const entry = event.type === 'delta' && isPlainText(event) ? event.content : event
+    const entry = isPlainText(event) ? event.content : event
     const bytes = EVENT_BYTES + Buffer.byteLength(typeof entry === 'string' ? entry : JSON.stringify(entry))
     this.#keeper?.admit(this, bytes, event.type === 'done')
     this.#bytes += bytes
     this.#entries.push(entry)
-    this.#wakeReaders()
+    this.#wakeReaders(at)
     if (event.type === 'done') {
       this.#done = event
       this.#keeper?.ended(this)
@@ -118,7 +122,21 @@ export class StreamLog {
     let seq = cursor
     let current: SequencedEvent | undefined
     for (let size = 0; seq < end && size < BATCH_CHARACTERS;) {
-      const event = toEvent(entries[seq])
+      const entry = entries[seq]
+      if (typeof entry === 'string') {
+        // What nearly every entry is: a run of them is one delta, and merges with nothing else.
+        let content = entry
+        for (seq += 1; seq < end && size + content.length < BATCH_CHARACTERS; seq++) {
+          const next = entries[seq]
+          if (typeof next !== 'string') break
+          content += next
+        }
+        size += content.length
+        current = { seq, event: { type: 'delta', content } }
+        events.push(current)
+        continue
+      }
+      const event = toEvent(entry)
       seq += 1
       size += textLength(event)
       const merged =
@@ -135,9 +153,9 @@ export class StreamLog {
   }
 
   /** Calls `wake` after every turn in which something was appended, until the returned function is called. */
-  subscribe(wake: () => void): () => void {
+  subscribe(wake: Wake): () => void {
     // A function of its own per reader: the same callback may read twice.
-    const reader = () => wake()
+    const reader: Wake = (since) => wake(since)
     this.#readers.add(reader)
     this.onReaders?.(this.#readers.size)
     return () => {
@@ -145,32 +163,22 @@ export class StreamLog {
     }
   }
 
-  #wakeReaders(): void {
+  #wakeReaders(since: number): void {
     if (this.#waking || this.#readers.size === 0) return
     this.#waking = true
-    afterThisTurn(() => {
-      this.#waking = false
-      for (const reader of this.#readers) reader()
-    })
+    this.#since = since
+    afterThisTurn(this.#wake)
+  }
+
+  readonly #wake = (): void => {
+    this.#waking = false
+    for (const reader of this.#readers) reader(this.#since)
   }
 }
 
-function toEvent(entry: string | StreamEvent | undefined): StreamEvent {
-  if (typeof entry === 'string') return { type: 'delta', content: entry }
+function toEvent(entry: StreamEvent | undefined): StreamEvent {
   if (entry === undefined) throw new RangeError('read beyond the end of the log')
   return entry
-}
-
-function isPlainText(delta: Delta): delta is Delta & { content: string } {
-  return (
-    delta.content !== undefined &&
-    delta.index === undefined &&
-    delta.role === undefined &&
-    delta.reasoning === undefined &&
-    delta.refusal === undefined &&
-    delta.tool_calls === undefined &&
-    delta.extra === undefined
-  )
 }
 
 function textLength(event: StreamEvent): number {

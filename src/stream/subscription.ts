@@ -1,5 +1,5 @@
 import { invalidField } from '../errors.ts'
-import type { Batch, StreamLog } from './stream-log.ts'
+import type { Batch, StreamLog, Wake } from './stream-log.ts'
 
 /**
  * One reader: a cursor that follows a log. Live, resuming, late, slow and shared readers differ only in where the
@@ -15,7 +15,7 @@ export class Subscription<B extends { last: number } = Batch> {
   #cursor: number
 
   /** @throws SluiceError `invalid_cursor` when the cursor is beyond the end of the log. */
-  constructor(log: StreamLog, cursor: number, read: (cursor: number) => B | undefined, wake: () => void) {
+  constructor(log: StreamLog, cursor: number, read: (cursor: number) => B | undefined, wake: Wake) {
     if (cursor > log.last)
       throw invalidField('invalid_cursor', 'Last-Event-ID', `${cursor} is beyond the last event, ${log.last}`)
     this.log = log

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { StreamEvent } from '../../src/stream/events.ts'
-import type { Generation, Produced } from '../../src/stream/generation.ts'
+import type { Generation } from '../../src/stream/generation.ts'
+import type { Produced } from '../../src/stream/source.ts'
 import { eventsOf, newGeneration, silence, STOP, STOPPED, text } from './run-generation.ts'
 
 const CANCELLED = { ...STOPPED, finish_reason: 'cancelled' }

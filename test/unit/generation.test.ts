@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { ProviderError } from '../../providers/provider.ts'
 import { SluiceError } from '../../src/errors.ts'
 import type { Done, StreamEvent } from '../../src/stream/events.ts'
-import type { Produced } from '../../src/stream/generation.ts'
+import type { Produced } from '../../src/stream/source.ts'
 import { eventsOf, newGeneration, produced, runGeneration, silence, STOP, STOPPED, text } from './run-generation.ts'
 
 function failure(code: string, retryable = false): unknown {

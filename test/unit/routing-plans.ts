@@ -5,7 +5,7 @@ import { Breaker } from '../../src/routing/breaker.ts'
 import { runPlan, type RunContext } from '../../src/routing/run-plan.ts'
 import type { Plan, Target } from '../../src/routing/target.ts'
 import type { Done, StreamEvent } from '../../src/stream/events.ts'
-import type { Produced } from '../../src/stream/generation.ts'
+import type { Produced, Sink } from '../../src/stream/source.ts'
 import type { Answer } from '../../src/stream/stream-log.ts'
 
 export const STOP: Done = { type: 'done', finish_reason: 'stop' }
@@ -92,34 +92,36 @@ export interface Ran {
 }
 
 /** Runs a plan to its end. Waits are noted and not waited for; randomness is a half. */
-export async function run(
-  plan: Plan,
-  /** `read` is what the reader does with each event before it asks for the next. */
-  { read, ...context }: Partial<RunContext> & { read?: () => Promise<unknown> } = {},
-): Promise<Ran> {
+export async function run(plan: Plan, context: Partial<RunContext> = {}): Promise<Ran> {
   const ran: Ran = { events: [], text: '', error: undefined, answers: [], pauses: [], ended: [], retried: [] }
   const code = (error: SluiceError | undefined) => error?.code ?? 'ok'
-  const events = runPlan(
-    plan,
-    { messages: [{ role: 'user', content: 'hi' }] },
-    {
-      signal: new AbortController().signal,
-      streamId: 'str_1',
-      onAnswer: (answer) => void ran.answers.push(answer),
-      observer: {
-        ended: ({ provider }, error) => void ran.ended.push(`${provider.name}:${code(error)}`),
-        retried: ({ provider }, reason) => void ran.retried.push(`${provider.name}:${reason}`),
-      },
-      pause: async (milliseconds) => void ran.pauses.push(milliseconds),
-      random: () => 0.5,
-      ...context,
+  let ended = () => {}
+  const end = new Promise<void>((resolve) => (ended = resolve))
+  const sink: Sink = {
+    push(events) {
+      ran.events.push(...events)
+      if (events.at(-1)?.type === 'done') ended()
     },
-  )
+    end(failure) {
+      ran.error = failure?.error
+      ended()
+    },
+  }
+  const running = runPlan(plan, { messages: [{ role: 'user', content: 'hi' }] }, sink, {
+    signal: new AbortController().signal,
+    streamId: 'str_1',
+    onAnswer: (answer) => void ran.answers.push(answer),
+    observer: {
+      ended: ({ provider }, error) => void ran.ended.push(`${provider.name}:${code(error)}`),
+      retried: ({ provider }, reason) => void ran.retried.push(`${provider.name}:${reason}`),
+    },
+    pause: async (milliseconds) => void ran.pauses.push(milliseconds),
+    random: () => 0.5,
+    ...context,
+  })
   try {
-    for await (const produced of events) {
-      ran.events.push(...[produced].flat())
-      await read?.()
-    }
+    await running
+    await end
   } catch (error) {
     ran.error = error
   }

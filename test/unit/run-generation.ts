@@ -1,16 +1,20 @@
 import type { Delta, Done, StreamEvent } from '../../src/stream/events.ts'
-import { Generation, type GenerationOptions, type Produced } from '../../src/stream/generation.ts'
+import { Generation, type GenerationOptions } from '../../src/stream/generation.ts'
+import { pour, type Produced } from '../../src/stream/source.ts'
 import { StreamLog, type LogKeeper } from '../../src/stream/stream-log.ts'
 
 /** A generation whose timers are too long to matter, unless the test sets them. */
 export function newGeneration(
-  produce: GenerationOptions['produce'],
+  produce: (signal: AbortSignal) => AsyncIterable<Produced>,
   { keeper, ...options }: Partial<GenerationOptions> & { keeper?: LogKeeper } = {},
 ): Generation {
   const log = new StreamLog({ id: 'str_1', owner: 'ada', model: 'm-1', provider: 'p', created: 0 }, keeper)
   return new Generation({
     log,
-    produce,
+    produce: (signal, sink) => {
+      const stop = pour(produce(signal), sink)
+      signal.addEventListener('abort', stop)
+    },
     resumeWindowMs: 1_000_000,
     ...options,
   })

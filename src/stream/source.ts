@@ -1,0 +1,69 @@
+import type { StreamEvent } from './events.ts'
+
+/** What a provider yields: one event, or all those that one network read brought. */
+export type Produced = StreamEvent | readonly StreamEvent[]
+
+/** Where events are pushed to. Neither method throws, and nothing is called after `end`. */
+export interface Sink {
+  /** All that came together, and when, by `performance.now()`. */
+  push(events: readonly StreamEvent[], at: number): void
+  /** There is no more: it ended by itself, or failed. What was pushed before stays. */
+  end(failure?: { error: unknown }): void
+}
+
+/**
+ * An iterable that can also hand its events over as they come. Reading one by `next` costs a promise and several
+ * microtasks a time, which for a token is a good part of the whole.
+ */
+export interface Pushing {
+  /** Returns how to stop: it may be called at any time, also after the end. */
+  pushTo(sink: Sink): () => void
+}
+
+/** Reads all that a provider produces into a sink, until the returned function is called. */
+export function pour(source: AsyncIterable<Produced> & Partial<Pushing>, sink: Sink): () => void {
+  if (source.pushTo) return source.pushTo(sink)
+  const iterator = source[Symbol.asyncIterator]()
+  let stopped = false
+
+  function read(): void {
+    try {
+      iterator.next().then(take, fail)
+    } catch (error) {
+      fail(error)
+    }
+  }
+
+  function take(result: IteratorResult<Produced>): void {
+    if (stopped) return
+    try {
+      if (result.done) return sink.end()
+      const { value } = result
+      sink.push(isList(value) ? value : [value], performance.now())
+    } catch (error) {
+      return fail(error) // It is an iterator that resolves to nothing.
+    }
+    if (!stopped) read()
+  }
+
+  function fail(error: unknown): void {
+    if (!stopped) sink.end({ error })
+  }
+
+  async function stop(): Promise<void> {
+    if (stopped) return
+    stopped = true
+    try {
+      await iterator.return?.()
+    } catch {
+      // It has failed in what it does after its end, which changes nothing for anybody.
+    }
+  }
+
+  read()
+  return () => void stop()
+}
+
+function isList(produced: Produced): produced is readonly StreamEvent[] {
+  return Array.isArray(produced)
+}

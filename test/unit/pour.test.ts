@@ -1,0 +1,54 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import type { StreamEvent } from '../../src/stream/events.ts'
+import { pour, type Sink } from '../../src/stream/source.ts'
+import { produced, STOP, text } from './run-generation.ts'
+
+function recorder() {
+  const heard: unknown[] = []
+  const sink: Sink = {
+    push: (events: readonly StreamEvent[]) => void heard.push(events),
+    end: (failure) => void heard.push(failure ?? 'end'),
+  }
+  return { heard, sink }
+}
+
+describe('pour', () => {
+  it('pushes what an iterable yields, one by one or in lists, and then its end', async () => {
+    const { heard, sink } = recorder()
+    pour(produced(text('a'), [text('b'), text('c')], STOP), sink)
+    await nextTurn()
+    expect(heard).toEqual([[text('a')], [text('b'), text('c')], [STOP], 'end'])
+  })
+
+  it('asks what can push to do so, and does not iterate it', () => {
+    const { heard, sink } = recorder()
+    let stopped = 0
+    const source = {
+      [Symbol.asyncIterator]: () => expect.unreachable('it can push'),
+      pushTo(given: Sink) {
+        given.push([STOP], 1)
+        return () => void (stopped += 1)
+      },
+    }
+    pour(source, sink)()
+    expect(heard).toEqual([[STOP]])
+    expect(stopped).toBe(1)
+  })
+
+  it('pushes nothing after it was stopped, and lets the iterable clean up', async () => {
+    const { heard, sink } = recorder()
+    let cleanedUp = false
+    async function* endless() {
+      try {
+        while (true) yield text('a')
+      } finally {
+        cleanedUp = true
+      }
+    }
+    const stop = pour(endless(), { ...sink, push: (events) => (heard.push(events), stop()) })
+    await nextTurn()
+    expect(heard).toEqual([[text('a')]])
+    expect(cleanedUp).toBe(true)
+  })
+})
