@@ -2,7 +2,14 @@ import { STATUS_CODES } from 'node:http'
 import { parseChat } from '../chat-request.ts'
 import type { SluiceError } from '../errors.ts'
 import { encodeComment, encodeEvent } from '../sse/encode.ts'
-import type { Done, FinishReason, StreamError, StreamEvent, Usage } from '../stream/events.ts'
+import {
+  isPlainText,
+  type Done,
+  type FinishReason,
+  type StreamError,
+  type StreamEvent,
+  type Usage,
+} from '../stream/events.ts'
 import { collectMessage, type Message } from '../stream/message.ts'
 import type { Batch, StreamLog } from '../stream/stream-log.ts'
 import type { Encoded, Encoder, Protocol, RenderedError } from './protocol.ts'
@@ -22,7 +29,11 @@ export const native: Protocol = {
 export const nativeEncoder: Encoder = {
   encode({ events }: Batch): Encoded {
     let text = ''
-    for (const { seq, event } of events) text += encodeEvent({ id: seq, event: event.type, data: toData(event) })
+    for (const { seq, event } of events)
+      text += isPlainText(event)
+        ? // The same without an object in between: JSON has no line break that could end the line.
+          `id: ${seq}\nevent: delta\ndata: {"content":${JSON.stringify(event.content)}}\n\n`
+        : encodeEvent({ id: seq, event: event.type, data: toData(event) })
     return { text, frames: events.length, next: nativeEncoder }
   },
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { chatRequestSchema, modelName } from '../chat-request.ts'
 import { invalidRequest, toFaults, type SluiceError } from '../errors.ts'
-import type { StreamError } from '../stream/events.ts'
-import type { StreamInfo, StreamLog } from '../stream/stream-log.ts'
+import { isPlainText, type StreamError } from '../stream/events.ts'
+import type { Batch, StreamInfo, StreamLog } from '../stream/stream-log.ts'
 import { initialState, isAnswer, toChunks, type Chunk, type ChunkState, type EventChunks } from './openai-chunks.ts'
 import { addChunk, newCompletion } from './openai-completion.ts'
 import type { Encoded, Encoder, ParsedRequest, Protocol, RenderedError } from './protocol.ts'
@@ -41,12 +41,24 @@ function parseCompletion(body: unknown): ParsedRequest {
 
 class ChunkEncoder implements Encoder {
   readonly #state: ChunkState
+  /** What stands around the text of a chunk that has nothing else, as long as the state is this. */
+  #around: readonly [before: string, after: string] | undefined
 
   constructor(state: ChunkState) {
     this.#state = state
   }
 
-  encode(batch: Parameters<Encoder['encode']>[0]): Encoded {
+  encode(batch: Batch): Encoded {
+    const [only] = batch.events
+    if (batch.events.length === 1 && only && isPlainText(only.event) && this.#state.begun.includes(0)) {
+      const { content } = only.event
+      // Most batches: a whole chunk would cost more to build and to write than all else that is done for a token.
+      if (content !== '') {
+        const [before, after] = (this.#around ??= aroundText(this.#state))
+        const text = `id: ${only.seq}\ndata: ${before}${JSON.stringify(content)}${after}\n\n`
+        return { text, frames: 1, next: this }
+      }
+    }
     const { eventChunks, state } = toChunks(batch.events, this.#state)
     let text = ''
     let frames = 0
@@ -56,6 +68,16 @@ class ChunkEncoder implements Encoder {
     }
     return { text, frames, next: new ChunkEncoder(state) }
   }
+}
+
+/** A chunk with a text that no other field of it can be, cut where that was. */
+function aroundText(state: ChunkState): readonly [string, string] {
+  const event = { type: 'delta', content: '\0' } as const
+  const [chunks] = toChunks([{ seq: 0, event }], state).eventChunks
+  const json = JSON.stringify(chunks?.chunks[0])
+  const text = JSON.stringify(event.content)
+  const at = json.lastIndexOf(text)
+  return [json.slice(0, at), json.slice(at + text.length)]
 }
 
 /** The `data` of each frame. Only the last of an event has its seq: a reader never resumes in the middle of one. */

@@ -1,0 +1,56 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { nativeEncoder } from '../../src/protocols/native.ts'
+import { openaiChat } from '../../src/protocols/openai-chat.ts'
+import { initialState, toChunks } from '../../src/protocols/openai-chunks.ts'
+import { EventDecoder } from '../../src/sse/decode.ts'
+import { encodeEvent } from '../../src/sse/encode.ts'
+import type { StreamInfo } from '../../src/stream/stream-log.ts'
+
+const batch = (seq: number, content: string) => ({
+  events: [{ seq, event: { type: 'delta' as const, content } }],
+  last: seq,
+  count: 1,
+})
+
+/** Quotes, line breaks, lone surrogates and all. */
+const anyText = fc.string({ unit: 'binary' })
+
+describe('the short way to a frame of nothing but text', () => {
+  it('leads to the frame of the long way, in the native protocol', () => {
+    fc.assert(
+      fc.property(fc.nat(), anyText, (seq, content) => {
+        const long = encodeEvent({ id: seq, event: 'delta', data: { content } })
+        expect(nativeEncoder.encode(batch(seq, content)).text).toBe(long)
+      }),
+    )
+  })
+
+  it('leads to the chunk of the long way, in openai-chat, whatever the model is called', () => {
+    const info = (model: string, include_usage: boolean): StreamInfo => ({
+      id: 'str_1',
+      owner: 'ada',
+      model,
+      provider: 'p',
+      created: 0,
+      labels: include_usage ? { include_usage: 'true' } : {},
+    })
+    const anyModel = fc.oneof(anyText, fc.constantFrom('"content":"\0"', '\0', '","delta":'))
+    fc.assert(
+      fc.property(anyModel, fc.boolean(), fc.array(anyText, { minLength: 2, maxLength: 5 }), (model, usage, texts) => {
+        let encoder = openaiChat.encoder(info(model, usage))
+        let state = initialState(info(model, usage))
+        for (const [i, content] of texts.entries()) {
+          const { text, frames, next } = encoder.encode(batch(i + 1, content))
+          const long = toChunks(batch(i + 1, content).events, state)
+          const sent = new EventDecoder().push(Buffer.from(text)).map(({ data }) => data)
+          const chunks = long.eventChunks.flatMap((event) => event.chunks)
+          expect(sent).toEqual(chunks.map((chunk) => JSON.stringify(chunk)))
+          expect(frames).toBe(chunks.length)
+          encoder = next
+          state = long.state
+        }
+      }),
+    )
+  })
+})
