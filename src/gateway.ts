@@ -11,6 +11,7 @@ import { observeRouting } from './routing/observer.ts'
 import { Router } from './routing/router.ts'
 import { tickFor } from './sse/event-stream.ts'
 import { Heartbeat } from './sse/heartbeat.ts'
+import { Gathering } from './stream/gathering.ts'
 import { Generations } from './stream/generations.ts'
 import { MemoryStore } from './stream/memory-store.ts'
 import { createLogger, type Logger } from './telemetry/logger.ts'
@@ -58,6 +59,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     routing: observeRouting(metrics, logger, providers.keys()),
     generations: new Generations(),
     heartbeat: new Heartbeat(tickFor(config.heartbeatMs, config.slowReaderMs)),
+    gathering: config.flushIntervalMs > 0 ? new Gathering(config.flushIntervalMs) : undefined,
     draining: false,
   }
   metrics.watch('log_bytes', {}, () => store.bytes)

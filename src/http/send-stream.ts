@@ -14,12 +14,12 @@ import type { Services } from './services.ts'
  */
 export async function sendStream(
   context: RequestContext,
-  { config, heartbeat, metrics, logger }: Services,
+  { config, heartbeat, gathering, metrics, logger }: Services,
   log: StreamLog,
   cursor: number,
   protocol: Protocol,
 ): Promise<void> {
-  const subscription = new Subscription(log, cursor, sharedFrames(log, protocol).reader(), () => pump())
+  const subscription = new Subscription(log, cursor, sharedFrames(log, protocol).reader(), grown)
   context.respond = false
   context.status = 200
   const label = { protocol: protocol.name }
@@ -40,6 +40,12 @@ export async function sendStream(
     onHeartbeat: () => heartbeats.add(),
   })
   connections.add()
+
+  /** Deltas may have to wait for more; a reader's first and the end of the stream never do. */
+  function grown(): void {
+    if (gathering && subscription.cursor > cursor && !log.done) gathering.wait(pump)
+    else pump()
+  }
 
   /** Called from the event loop: what is thrown here would end the process, and every other reader with it. */
   function pump(): void {
@@ -69,6 +75,7 @@ export async function sendStream(
     writer.onDrain = pump
     writer.onClose = (end) => {
       subscription.close()
+      gathering?.leave(pump)
       connections.add(-1)
       if (end === 'stalled') metrics.cell('slow_readers_closed_total', {}).add()
       context.state.ended = end

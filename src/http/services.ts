@@ -2,6 +2,7 @@ import type { Config } from '../config.ts'
 import type { RoutingObserver } from '../routing/observer.ts'
 import type { Router } from '../routing/router.ts'
 import type { Heartbeat } from '../sse/heartbeat.ts'
+import type { Gathering } from '../stream/gathering.ts'
 import type { Generations } from '../stream/generations.ts'
 import type { StreamStore } from '../stream/stream-store.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -15,6 +16,8 @@ export interface Services {
   readonly store: StreamStore
   readonly generations: Generations
   readonly heartbeat: Heartbeat
+  /** Where deltas wait for more, when they are to. */
+  readonly gathering: Gathering | undefined
   readonly metrics: Metrics
   readonly logger: Logger
   /** The gateway is shutting down: it finishes what runs and takes nothing new. */
