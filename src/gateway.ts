@@ -7,6 +7,7 @@ import { createApp } from './http/app.ts'
 import type { RequestState } from './http/context.ts'
 import { HttpServer } from './http/server.ts'
 import type { Services } from './http/services.ts'
+import { knownModels } from './routing/known-models.ts'
 import { observeRouting } from './routing/observer.ts'
 import { Router } from './routing/router.ts'
 import { tickFor } from './sse/event-stream.ts'
@@ -48,7 +49,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   )
   for (const [name, registered] of configured) providers.set(name, registered)
 
-  const metrics = new Metrics()
+  const metrics = new Metrics(knownModels(providers, config.models))
   const store = new MemoryStore(config)
   const services: Services = {
     config,
@@ -63,6 +64,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     draining: false,
   }
   metrics.watch('log_bytes', {}, () => store.bytes)
+  metrics.cell('log_bytes_limit', {}).add(config.storeMaxBytes)
   for (const provider of providers.keys())
     metrics.watch('breakers_open', { provider }, () => services.router.openBreakers(provider))
   const app = createApp(services)

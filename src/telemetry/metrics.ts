@@ -1,7 +1,10 @@
 import { Registry } from 'prom-client'
 import { Cell, Family, FamilyHistogram, HistogramCell, registerCounter, registerGauge } from './instruments.ts'
 
-/** Every metric: its type, what it says, its labels, its buckets. Names are prefixed with `sluice_`. */
+/**
+ * Every metric: its type, what it says, its labels, its buckets. Names are prefixed with `sluice_`; a label has few
+ * values, all known from the start, and never one that a client can choose.
+ */
 const METRICS = {
   connections_open: { type: 'gauge', help: 'Readers connected now.', labels: ['protocol'] },
   streams_open: { type: 'gauge', help: 'Streams that have not ended.', labels: ['provider'] },
@@ -13,18 +16,30 @@ const METRICS = {
   frames_sent_total: { type: 'counter', help: 'Frames written to readers.', labels: ['protocol', 'event'] },
   sent_bytes_total: { type: 'counter', help: 'Bytes of frames written to readers.', labels: ['protocol'] },
   heartbeats_sent_total: { type: 'counter', help: 'Heartbeat comments written to readers.', labels: [] },
-  tokens_total: { type: 'counter', help: 'Tokens, as the providers counted them.', labels: ['type'] },
+  tokens_total: {
+    type: 'counter',
+    help: 'Tokens of prompts and completions, as the providers counted them.',
+    labels: ['provider', 'model', 'type'],
+  },
   time_to_first_token_seconds: {
     type: 'histogram',
     help: 'From the start of a generation to its first token.',
-    labels: ['provider'],
+    labels: ['provider', 'model'],
+    // OpenTelemetry’s for gen_ai.server.time_to_first_token, and on to a minute for those that reason first.
     buckets: [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 15, 30, 60],
   },
   inter_token_latency_seconds: {
     type: 'histogram',
     help: 'Between two arrivals of tokens from a provider.',
     labels: ['provider'],
+    // Those below 10 ms, then OpenTelemetry’s for gen_ai.server.time_per_output_token.
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5],
+  },
+  relay_latency_seconds: {
+    type: 'histogram',
+    help: 'From the arrival of bytes from a provider to the write of their frames to a reader’s socket.',
+    labels: ['protocol'],
+    buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
   },
   stream_duration_seconds: {
     type: 'histogram',
@@ -36,6 +51,8 @@ const METRICS = {
   merged_deltas_total: { type: 'counter', help: 'Deltas that left within the frame of another.', labels: [] },
   backpressure_waits_total: { type: 'counter', help: 'Times that a reader’s socket was full.', labels: [] },
   slow_readers_closed_total: { type: 'counter', help: 'Readers closed because they did not read.', labels: [] },
+  log_bytes: { type: 'gauge', help: 'Estimated memory of all kept streams.', labels: [] },
+  log_bytes_limit: { type: 'gauge', help: 'Memory that all kept streams may take (STORE_MAX_BYTES).', labels: [] },
   upstream_requests_total: {
     type: 'counter',
     help: 'Attempts to get an answer from a provider, by how they ended: ok, cancelled or an error code.',
@@ -56,7 +73,13 @@ const METRICS = {
     help: 'Targets that are left alone because they failed too often.',
     labels: ['provider'],
   },
-  log_bytes: { type: 'gauge', help: 'Estimated memory of all kept streams.', labels: [] },
+  event_loop_delay_seconds: {
+    type: 'histogram',
+    help: 'How late a timer fired that is set again and again: how long everything else has to wait.',
+    labels: [],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  },
+  build_info: { type: 'gauge', help: 'Always 1; the version is on the label.', labels: ['version'] },
 } as const satisfies Record<string, MetricSpec>
 
 interface MetricSpec {
@@ -75,13 +98,18 @@ export type ResumeResult = 'resumed' | 'finished' | 'expired' | 'unknown' | 'inv
 type CellMetric = { [N in MetricName]: Specs[N]['type'] extends 'histogram' ? never : N }[MetricName]
 type HistogramMetric = Exclude<MetricName, CellMetric>
 
+/** By provider, the models that have a label of their own; all others share `other`. */
+export type KnownModels = ReadonlyMap<string, ReadonlySet<string>>
+
 /** The process's metrics, in a registry of their own. A label set starts at 0 the first time it is asked for. */
 export class Metrics {
   readonly registry = new Registry()
+  readonly #knownModels: KnownModels
   readonly #cells = new Map<string, Family<Cell>>()
   readonly #histograms = new Map<string, Family<HistogramCell>>()
 
-  constructor() {
+  constructor(knownModels: KnownModels = new Map()) {
+    this.#knownModels = knownModels
     for (const [short, { type, help, labels, buckets = [] }] of Object.entries<MetricSpec>(METRICS)) {
       const spec = { name: `sluice_${short}`, help, labelNames: labels, registers: [this.registry] }
       if (type === 'histogram') {
@@ -105,6 +133,11 @@ export class Metrics {
   /** The cell of a histogram, in seconds; ask once and keep it. */
   histogram<N extends HistogramMetric>(name: N, labels: Labels<N>): HistogramCell {
     return this.#histograms.get(name)?.cell(labels) ?? unknown(name)
+  }
+
+  /** The labels of a model, whose name may be the client's to choose. */
+  modelLabels({ provider, model }: { provider: string; model: string }): { provider: string; model: string } {
+    return { provider, model: this.#knownModels.get(provider)?.has(model) ? model : 'other' }
   }
 
   /** A gauge whose value is looked up when it is scraped. */

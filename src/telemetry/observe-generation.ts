@@ -17,19 +17,21 @@ export function observeGeneration(
   let interToken: HistogramCell | undefined
   return {
     firstToken({ log }, seconds) {
-      const answered = log.answer?.provider ?? provider
-      metrics.histogram('time_to_first_token_seconds', { provider: answered }).observe(seconds)
-      interToken = metrics.histogram('inter_token_latency_seconds', { provider: answered })
+      const answered = log.answer ?? log.info
+      metrics.histogram('time_to_first_token_seconds', metrics.modelLabels(answered)).observe(seconds)
+      interToken = metrics.histogram('inter_token_latency_seconds', { provider: answered.provider })
     },
     tokens: (_, __, gap) => interToken?.observe(gap),
     finished(generation, done, cause) {
       const duration = (performance.now() - generation.startedAt) / 1000
       open.add(-1)
-      const answered = done.provider ?? provider
-      metrics.cell('streams_total', { provider: answered, protocol, finish_reason: done.finish_reason }).add()
-      metrics.histogram('stream_duration_seconds', { provider: answered }).observe(duration)
-      metrics.cell('tokens_total', { type: 'prompt' }).add(done.usage?.prompt_tokens ?? 0)
-      metrics.cell('tokens_total', { type: 'completion' }).add(done.usage?.completion_tokens ?? 0)
+      // Not what `done` says of itself: a provider may call itself and its model what it likes.
+      const answered = generation.log.answer ?? generation.log.info
+      const labels = metrics.modelLabels(answered)
+      metrics.cell('streams_total', { provider: answered.provider, protocol, finish_reason: done.finish_reason }).add()
+      metrics.histogram('stream_duration_seconds', { provider: answered.provider }).observe(duration)
+      metrics.cell('tokens_total', { ...labels, type: 'prompt' }).add(done.usage?.prompt_tokens ?? 0)
+      metrics.cell('tokens_total', { ...labels, type: 'completion' }).add(done.usage?.completion_tokens ?? 0)
       logEnd(logger, generation, done, cause)
     },
   }
