@@ -46,6 +46,8 @@ const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS
 
+export const ERROR_CODES: readonly ErrorCode[] = Object.keys(ERRORS).filter(isErrorCode)
+
 export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(ERRORS, text)
 }

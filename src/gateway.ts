@@ -15,8 +15,11 @@ import { Heartbeat } from './sse/heartbeat.ts'
 import { Gathering } from './stream/gathering.ts'
 import { Generations } from './stream/generations.ts'
 import { MemoryStore } from './stream/memory-store.ts'
+import { watchEventLoop } from './telemetry/event-loop-delay.ts'
+import { startAtZero } from './telemetry/known-labels.ts'
 import { createLogger, type Logger } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
+import { VERSION } from './version.ts'
 
 export interface GatewayOptions {
   logger?: Logger
@@ -49,7 +52,9 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   )
   for (const [name, registered] of configured) providers.set(name, registered)
 
-  const metrics = new Metrics(knownModels(providers, config.models))
+  const known = knownModels(providers, config.models)
+  const metrics = new Metrics(known)
+  startAtZero(metrics, known)
   const store = new MemoryStore(config)
   const services: Services = {
     config,
@@ -57,7 +62,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     metrics,
     store,
     router: new Router(providers, config),
-    routing: observeRouting(metrics, logger, providers.keys()),
+    routing: observeRouting(metrics, logger),
     generations: new Generations(),
     heartbeat: new Heartbeat(tickFor(config.heartbeatMs, config.slowReaderMs)),
     gathering: config.flushIntervalMs > 0 ? new Gathering(config.flushIntervalMs) : undefined,
@@ -65,6 +70,8 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   }
   metrics.watch('log_bytes', {}, () => store.bytes)
   metrics.cell('log_bytes_limit', {}).add(config.storeMaxBytes)
+  metrics.cell('build_info', { version: VERSION }).add()
+  const stopWatching = watchEventLoop(metrics.histogram('event_loop_delay_seconds', {}))
   for (const provider of providers.keys())
     metrics.watch('breakers_open', { provider }, () => services.router.openBreakers(provider))
   const app = createApp(services)
@@ -82,6 +89,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       error: { code: 'gateway_shutdown', message: 'The gateway was shut down.', retryable: true },
     })
     await server.close(FAREWELL_MS)
+    stopWatching()
     await store.close()
     const closed = Promise.allSettled([...providers.values()].map(async ({ provider }) => provider.close?.()))
     await Promise.race([closed, sleep(FAREWELL_MS, undefined, { ref: false })])

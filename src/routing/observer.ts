@@ -11,9 +11,8 @@ export interface RoutingObserver {
   retried(target: Target, reason: ErrorCode): void
 }
 
-/** The metrics of routing, for these providers, and a line for each attempt that failed: a fallback hides it. */
-export function observeRouting(metrics: Metrics, logger: Logger, providers: Iterable<string>): RoutingObserver {
-  for (const provider of providers) metrics.cell('upstream_requests_total', { provider, code: 'ok' })
+/** The metrics of routing, and a line for each attempt that failed: a fallback hides it. */
+export function observeRouting(metrics: Metrics, logger: Logger): RoutingObserver {
   return {
     ended({ name: target, provider: { name: provider } }, error) {
       const code = error?.code ?? 'ok'

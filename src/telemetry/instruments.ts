@@ -1,5 +1,3 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-
 /**
  * Counters, gauges and histograms that cost an addition or two. Their numbers are plain fields that Prometheus's
  * client reads when it is asked for them; its own `inc` and `observe` hash their labels each time, which is more than
@@ -7,8 +5,16 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
  */
 export class Cell {
   value = 0
+  exemplar: Exemplar | undefined
+
   add(amount = 1): void {
     this.value += amount
+  }
+
+  /** Counts one more, and shows it as an example. */
+  addStream(streamId: string): void {
+    this.value += 1
+    this.exemplar = exemplar(1, streamId)
   }
 }
 
@@ -16,6 +22,8 @@ export class HistogramCell {
   readonly bounds: readonly number[]
   /** Observations up to each bound and above the one before it; the last is for what is above all. */
   readonly counts: number[]
+  /** The latest of those observations whose stream was told, for each bucket that has one. */
+  readonly exemplars: (Exemplar | undefined)[] = []
   sum = 0
 
   constructor(bounds: readonly number[]) {
@@ -24,15 +32,40 @@ export class HistogramCell {
   }
 
   observe(value: number): void {
+    this.#count(value)
+  }
+
+  /** Counts the value, and shows the stream that it came from as an example. */
+  observeStream(value: number, streamId: string): void {
+    this.exemplars[this.#count(value)] = exemplar(value, streamId)
+  }
+
+  #count(value: number): number {
     const { bounds, counts } = this
     let bucket = 0
     while (bucket < bounds.length && value > (bounds[bucket] ?? Infinity)) bucket += 1
     counts[bucket] = (counts[bucket] ?? 0) + 1
     this.sum += value
+    return bucket
   }
 }
 
-type Labels = Record<string, string>
+/**
+ * Leads from a number on a dashboard to one stream that it is made of.
+ * https://prometheus.io/docs/specs/om/open_metrics_spec/#exemplars
+ */
+export interface Exemplar {
+  labelSet: { stream_id: string }
+  value: number
+  /** Seconds since the epoch. */
+  timestamp: number
+}
+
+function exemplar(value: number, streamId: string): Exemplar {
+  return { labelSet: { stream_id: streamId }, value, timestamp: Date.now() / 1000 }
+}
+
+export type Labels = Readonly<Record<string, string>>
 
 /** All cells of one metric, one for each set of labels; a set starts at 0 the first time it is asked for. */
 export class Family<C> {
@@ -53,62 +86,4 @@ export class Family<C> {
   all(): Iterable<{ labels: Labels; cell: C }> {
     return this.#cells.values()
   }
-}
-
-export interface FamilySpec {
-  name: string
-  help: string
-  labelNames: readonly string[]
-  registers: Registry[]
-}
-
-export function registerCounter(spec: FamilySpec, family: Family<Cell>): void {
-  const counter: Counter = new Counter({
-    ...spec,
-    collect() {
-      counter.reset()
-      for (const { labels, cell } of family.all()) counter.inc(labels, cell.value)
-    },
-  })
-}
-
-export function registerGauge(spec: FamilySpec, family: Family<Cell>): void {
-  const gauge: Gauge = new Gauge({
-    ...spec,
-    collect() {
-      for (const { labels, cell } of family.all()) gauge.set(labels, cell.value)
-    },
-  })
-}
-
-/** A histogram of the client cannot be told its counts, so this one answers the registry itself. */
-export class FamilyHistogram extends Histogram {
-  readonly #spec: FamilySpec
-  readonly #family: Family<HistogramCell>
-
-  constructor(spec: FamilySpec, family: Family<HistogramCell>) {
-    super(spec)
-    this.#spec = spec
-    this.#family = family
-  }
-
-  /** What the registry asks for when it writes text, and what `get` is made of. */
-  async getForPromString() {
-    const { name, help } = this.#spec
-    const values = [...this.#family.all()].flatMap(({ labels, cell }) => histogramSamples(name, labels, cell))
-    return { name, help, type: 'histogram', aggregator: 'sum', values }
-  }
-}
-
-function histogramSamples(name: string, labels: Labels, { bounds, counts, sum }: HistogramCell) {
-  let count = 0
-  const buckets = [...bounds, '+Inf'].map((le, index) => {
-    count += counts[index] ?? 0
-    return { metricName: `${name}_bucket`, labels: { le, ...labels }, value: count }
-  })
-  return [
-    ...buckets,
-    { metricName: `${name}_sum`, labels, value: sum },
-    { metricName: `${name}_count`, labels, value: count },
-  ]
 }

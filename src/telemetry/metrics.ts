@@ -1,5 +1,6 @@
-import { Registry } from 'prom-client'
-import { Cell, Family, FamilyHistogram, HistogramCell, registerCounter, registerGauge } from './instruments.ts'
+import { Registry, type OpenMetricsContentType } from 'prom-client'
+import { addProcessMetrics, registerCells, registerHistogram, toOpenMetrics } from './exposition.ts'
+import { Cell, Family, HistogramCell } from './instruments.ts'
 
 /**
  * Every metric: its type, what it says, its labels, its buckets. Names are prefixed with `sluice_`; a label has few
@@ -93,17 +94,27 @@ type Specs = typeof METRICS
 export type MetricName = keyof Specs
 type Labels<N extends MetricName> = Record<Specs[N]['labels'][number], string>
 
-export type ResumeResult = 'resumed' | 'finished' | 'expired' | 'unknown' | 'invalid'
+export const RESUME_RESULTS = ['resumed', 'finished', 'expired', 'unknown', 'invalid'] as const
+export type ResumeResult = (typeof RESUME_RESULTS)[number]
+
+/** What stands for all that has no label of its own. */
+export const OTHER = 'other'
 
 type CellMetric = { [N in MetricName]: Specs[N]['type'] extends 'histogram' ? never : N }[MetricName]
 type HistogramMetric = Exclude<MetricName, CellMetric>
 
-/** By provider, the models that have a label of their own; all others share `other`. */
+/** By provider, the models that have a label of their own; all others share one. */
 export type KnownModels = ReadonlyMap<string, ReadonlySet<string>>
 
-/** The process's metrics, in a registry of their own. A label set starts at 0 the first time it is asked for. */
+/**
+ * The metrics of a gateway and of its process, in a registry of their own. A label set starts at 0 the first time it
+ * is asked for.
+ */
 export class Metrics {
+  /** In the text format of Prometheus. */
   readonly registry = new Registry()
+  /** The same with exemplars: https://prometheus.io/docs/specs/om/open_metrics_spec/ */
+  readonly openMetrics: Registry<OpenMetricsContentType>
   readonly #knownModels: KnownModels
   readonly #cells = new Map<string, Family<Cell>>()
   readonly #histograms = new Map<string, Family<HistogramCell>>()
@@ -111,18 +122,19 @@ export class Metrics {
   constructor(knownModels: KnownModels = new Map()) {
     this.#knownModels = knownModels
     for (const [short, { type, help, labels, buckets = [] }] of Object.entries<MetricSpec>(METRICS)) {
-      const spec = { name: `sluice_${short}`, help, labelNames: labels, registers: [this.registry] }
+      const spec = { name: `sluice_${short}`, help, type, labelNames: labels, registers: [this.registry] }
       if (type === 'histogram') {
         const family = new Family(() => new HistogramCell(buckets))
         this.#histograms.set(short, family)
-        void new FamilyHistogram(spec, family)
+        registerHistogram(spec, family)
       } else {
         const family = new Family(() => new Cell())
         this.#cells.set(short, family)
-        if (type === 'counter') registerCounter(spec, family)
-        else registerGauge(spec, family)
+        registerCells(spec, family)
       }
     }
+    addProcessMetrics(this.registry)
+    this.openMetrics = toOpenMetrics(this.registry)
   }
 
   /** The cell of a counter or gauge; ask once and keep it. */
@@ -135,17 +147,16 @@ export class Metrics {
     return this.#histograms.get(name)?.cell(labels) ?? unknown(name)
   }
 
-  /** The labels of a model, whose name may be the client's to choose. */
-  modelLabels({ provider, model }: { provider: string; model: string }): { provider: string; model: string } {
-    return { provider, model: this.#knownModels.get(provider)?.has(model) ? model : 'other' }
-  }
-
   /** A gauge whose value is looked up when it is scraped. */
   watch<N extends CellMetric>(name: N, labels: Labels<N>, read: () => number): void {
     Object.defineProperty(this.cell(name, labels), 'value', { get: read })
   }
 
-  /** In the text format of Prometheus. */
+  /** The labels of a model, whose name may be the client's to choose. */
+  modelLabels({ provider, model }: { provider: string; model: string }): { provider: string; model: string } {
+    return { provider, model: this.#knownModels.get(provider)?.has(model) ? model : OTHER }
+  }
+
   async text(): Promise<string> {
     return this.registry.metrics()
   }

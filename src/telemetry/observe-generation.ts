@@ -11,30 +11,39 @@ export function observeGeneration(
   logger: Logger,
   { protocol, provider }: { protocol: string; provider: string },
 ): GenerationObserver {
-  const open = metrics.cell('streams_open', { provider })
+  let open = metrics.cell('streams_open', { provider })
   open.add()
-  // Who answers is known with the first token, and may be another than the first who was asked.
   let interToken: HistogramCell | undefined
   return {
     firstToken({ log }, seconds) {
+      // Who answers is known with the first token, and may be another than the first who was asked.
       const answered = log.answer ?? log.info
-      metrics.histogram('time_to_first_token_seconds', metrics.modelLabels(answered)).observe(seconds)
+      open.add(-1)
+      open = metrics.cell('streams_open', { provider: answered.provider })
+      open.add()
+      const labels = metrics.modelLabels(answered)
+      metrics.histogram('time_to_first_token_seconds', labels).observeStream(seconds, log.info.id)
       interToken = metrics.histogram('inter_token_latency_seconds', { provider: answered.provider })
     },
     tokens: (_, __, gap) => interToken?.observe(gap),
     finished(generation, done, cause) {
-      const duration = (performance.now() - generation.startedAt) / 1000
       open.add(-1)
-      // Not what `done` says of itself: a provider may call itself and its model what it likes.
-      const answered = generation.log.answer ?? generation.log.info
-      const labels = metrics.modelLabels(answered)
-      metrics.cell('streams_total', { provider: answered.provider, protocol, finish_reason: done.finish_reason }).add()
-      metrics.histogram('stream_duration_seconds', { provider: answered.provider }).observe(duration)
-      metrics.cell('tokens_total', { ...labels, type: 'prompt' }).add(done.usage?.prompt_tokens ?? 0)
-      metrics.cell('tokens_total', { ...labels, type: 'completion' }).add(done.usage?.completion_tokens ?? 0)
+      countEnd(metrics, generation, done, protocol)
       logEnd(logger, generation, done, cause)
     },
   }
+}
+
+function countEnd(metrics: Metrics, { log, startedAt }: Generation, done: Done, protocol: string): void {
+  const { finish_reason, usage } = done
+  // Not what `done` says of itself: a provider may call itself and its model what it likes.
+  const labels = metrics.modelLabels(log.answer ?? log.info)
+  const { provider } = labels
+  metrics.cell('streams_total', { provider, protocol, finish_reason }).addStream(log.info.id)
+  const seconds = (performance.now() - startedAt) / 1000
+  metrics.histogram('stream_duration_seconds', { provider }).observeStream(seconds, log.info.id)
+  metrics.cell('tokens_total', { ...labels, type: 'prompt' }).add(usage?.prompt_tokens ?? 0)
+  metrics.cell('tokens_total', { ...labels, type: 'completion' }).add(usage?.completion_tokens ?? 0)
 }
 
 function logEnd(logger: Logger, generation: Generation, done: Done, cause: unknown): void {

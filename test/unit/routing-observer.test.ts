@@ -10,18 +10,9 @@ async function linesOf(metrics: Metrics): Promise<string[]> {
 }
 
 describe('the metrics of routing', () => {
-  it('begin at 0 for each provider', async () => {
-    const metrics = new Metrics()
-    observeRouting(metrics, createLogger('silent'), ['a', 'b'])
-    expect(await linesOf(metrics)).toEqual([
-      'sluice_upstream_requests_total{provider="a",code="ok"} 0',
-      'sluice_upstream_requests_total{provider="b",code="ok"} 0',
-    ])
-  })
-
   it('count attempts, errors and retries', async () => {
     const metrics = new Metrics()
-    const observer = observeRouting(metrics, createLogger('silent'), [])
+    const observer = observeRouting(metrics, createLogger('silent'))
     const busy = new SluiceError('upstream_unavailable', 'busy')
     await run(planOf(targetOf(plays('a', [busy])), targetOf(plays('b', [text('x'), STOP]))), { observer })
     expect(await linesOf(metrics)).toEqual([
@@ -34,7 +25,7 @@ describe('the metrics of routing', () => {
 
   it('do not count what was given up as an error', async () => {
     const metrics = new Metrics()
-    observeRouting(metrics, createLogger('silent'), []).ended(
+    observeRouting(metrics, createLogger('silent')).ended(
       targetOf(plays('a', [STOP])),
       new SluiceError('cancelled', 'gone'),
     )

@@ -16,10 +16,24 @@ export function readiness(services: Services): Handler {
   }
 }
 
-/** `GET /metrics`, for Prometheus. */
+/** `GET /metrics`, for Prometheus, in the format that it prefers. */
 export function metrics({ metrics: all }: Services): Handler {
   return async (context) => {
-    context.type = all.registry.contentType
-    context.body = await all.text()
+    const registry = prefersOpenMetrics(context.get('Accept')) ? all.openMetrics : all.registry
+    context.set('Content-Type', registry.contentType)
+    context.vary('Accept')
+    context.body = await registry.metrics()
   }
+}
+
+/** By hand: a scraper gives parameters with the type (`escaping=allow-utf-8`) that differ from version to version. */
+function prefersOpenMetrics(accept: string): boolean {
+  const weights = new Map<string, number>()
+  for (const range of accept.split(',')) {
+    const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())
+    const weight = Number(parameters.find((each) => each.startsWith('q='))?.slice(2) ?? 1)
+    weights.set(type, Math.max(weight, weights.get(type) ?? 0))
+  }
+  const open = weights.get('application/openmetrics-text') ?? 0
+  return open > 0 && open >= (weights.get('text/plain') ?? 0)
 }

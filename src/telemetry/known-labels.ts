@@ -1,0 +1,45 @@
+import { ERROR_CODES } from '../errors.ts'
+import { PROTOCOL_NAMES } from '../protocols/protocol.ts'
+import { FINISH_REASONS } from '../stream/events.ts'
+import { RESUME_RESULTS, type KnownModels, type Metrics } from './metrics.ts'
+
+/** Codes with which an attempt is expected to fail. */
+const FAILURES = ERROR_CODES.filter((code) => /^(upstream|provider)_/.test(code))
+
+/**
+ * Lets all that can be known beforehand start at 0: `rate()` does not see the first event of a series that begins
+ * with it.
+ */
+export function startAtZero(metrics: Metrics, knownModels: KnownModels): void {
+  for (const protocol of PROTOCOL_NAMES) {
+    metrics.cell('connections_open', { protocol })
+    for (const event of ['delta', 'done']) metrics.cell('frames_sent_total', { protocol, event })
+    metrics.cell('sent_bytes_total', { protocol })
+    metrics.histogram('relay_latency_seconds', { protocol })
+  }
+  for (const [provider, models] of knownModels) {
+    startProvider(metrics, provider)
+    for (const model of models) {
+      for (const type of ['prompt', 'completion']) metrics.cell('tokens_total', { provider, model, type })
+      metrics.histogram('time_to_first_token_seconds', { provider, model })
+    }
+  }
+  for (const result of RESUME_RESULTS) metrics.cell('resumes_total', { result })
+  metrics.cell('heartbeats_sent_total', {})
+  metrics.cell('merged_deltas_total', {})
+  metrics.cell('backpressure_waits_total', {})
+  metrics.cell('slow_readers_closed_total', {})
+}
+
+function startProvider(metrics: Metrics, provider: string): void {
+  metrics.cell('streams_open', { provider })
+  for (const protocol of PROTOCOL_NAMES)
+    for (const finish_reason of FINISH_REASONS) metrics.cell('streams_total', { provider, protocol, finish_reason })
+  metrics.histogram('inter_token_latency_seconds', { provider })
+  metrics.histogram('stream_duration_seconds', { provider })
+  for (const code of ['ok', 'cancelled', ...FAILURES]) metrics.cell('upstream_requests_total', { provider, code })
+  for (const code of FAILURES) {
+    metrics.cell('upstream_errors_total', { provider, code })
+    metrics.cell('upstream_retries_total', { provider, reason: code })
+  }
+}
