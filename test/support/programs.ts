@@ -6,6 +6,8 @@ import { describe, it } from 'vitest'
 export const PROGRAMS = {
   nginx: { commands: ['nginx'], debianPackage: 'nginx-light' },
   chromium: { commands: ['chromium', 'chromium-browser', 'google-chrome'], debianPackage: 'chromium' },
+  prometheus: { commands: ['prometheus'], debianPackage: 'prometheus' },
+  promtool: { commands: ['promtool'], debianPackage: 'prometheus' },
 } as const
 
 export type ProgramName = keyof typeof PROGRAMS
