@@ -45,18 +45,27 @@ export function registerHistogram(spec: MetricSpec, family: Family<HistogramCell
   register(spec, () => [...family.all()].flatMap(({ labels, cell }) => histogramSamples(spec.name, labels, cell)))
 }
 
-function histogramSamples(name: string, sharedLabels: Labels, cell: HistogramCell): Sample[] {
-  const { bounds, counts, exemplars, sum } = cell
+function histogramSamples(name: string, labels: Labels, cell: HistogramCell): Sample[] {
+  const { counts, exemplars, sum } = cell
   let count = 0
-  const buckets = [...bounds.map(writeBound), '+Inf'].map((le, index) => {
+  const buckets = bucketLabels(labels, cell).map((sharedLabels, index) => {
     count += counts[index] ?? 0
-    return { metricName: `${name}_bucket`, labels: { le }, sharedLabels, value: count, exemplar: exemplars[index] }
+    return { metricName: `${name}_bucket`, sharedLabels, value: count, exemplar: exemplars[index] }
   })
   return [
     ...buckets,
-    { metricName: `${name}_sum`, sharedLabels, value: sum },
-    { metricName: `${name}_count`, sharedLabels, value: count },
+    { metricName: `${name}_sum`, sharedLabels: labels, value: sum },
+    { metricName: `${name}_count`, sharedLabels: labels, value: count },
   ]
+}
+
+const labelsOfBuckets = new WeakMap<HistogramCell, Labels[]>()
+
+function bucketLabels(labels: Labels, cell: HistogramCell): Labels[] {
+  let known = labelsOfBuckets.get(cell)
+  if (!known)
+    labelsOfBuckets.set(cell, (known = [...cell.bounds.map(writeBound), '+Inf'].map((le) => ({ le, ...labels }))))
+  return known
 }
 
 /** OpenMetrics wants `1.0` where the other format does not care; a series must not depend on the format. */
