@@ -33,10 +33,10 @@ export function anthropic({ name, models, baseUrl, apiKey, headers, maxTokens }:
     check(request) {
       toBody(request, maxTokens)
     },
-    stream(request, { signal, connectTimeoutMs, apiKey: key = apiKey, headers: forwarded = {} }) {
+    stream(request, { signal, connectTimeoutMs, traceHeaders, apiKey: key = apiKey, headers: forwarded = {} }) {
       const upstream = {
         url,
-        headers: toHeaders(key, configured, forwarded),
+        headers: { ...traceHeaders, ...toHeaders(key, configured, forwarded) },
         body: toBody(request, maxTokens),
         signal,
         connections,

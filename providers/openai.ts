@@ -28,10 +28,10 @@ export function openai({ name, models, baseUrl, apiKey, headers, includeUsage }:
   return {
     name,
     models,
-    stream(request, { signal, connectTimeoutMs, apiKey: key = apiKey }) {
+    stream(request, { signal, connectTimeoutMs, traceHeaders, apiKey: key = apiKey }) {
       const upstream = {
         url,
-        headers: { ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...headers },
+        headers: { ...traceHeaders, ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...headers },
         body: toBody(toChatRequest(request), includeUsage),
         signal,
         connections,

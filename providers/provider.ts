@@ -16,6 +16,8 @@ export interface ProviderContext {
   readonly apiKey?: string | undefined
   /** Headers of the client's request that a provider of the same protocol passes on (`anthropic-beta`, …). */
   readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Headers for the upstream request, that make it part of the trace it belongs to (`traceparent`, `tracestate`). */
+  readonly traceHeaders?: Readonly<Record<string, string>> | undefined
   /** How long connecting may take, in milliseconds. */
   readonly connectTimeoutMs?: number | undefined
 }

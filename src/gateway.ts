@@ -19,6 +19,7 @@ import { watchEventLoop } from './telemetry/event-loop-delay.ts'
 import { startAtZero } from './telemetry/known-labels.ts'
 import { createLogger, type Logger } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
+import { flushSpans } from './telemetry/tracing.ts'
 import { VERSION } from './version.ts'
 
 export interface GatewayOptions {
@@ -91,7 +92,8 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     await server.close(FAREWELL_MS)
     stopWatching()
     await store.close()
-    const closed = Promise.allSettled([...providers.values()].map(async ({ provider }) => provider.close?.()))
+    const closing = [...providers.values()].map(async ({ provider }) => provider.close?.())
+    const closed = Promise.allSettled([...closing, flushSpans()])
     await Promise.race([closed, sleep(FAREWELL_MS, undefined, { ref: false })])
     logger.info('stopped')
   }

@@ -7,17 +7,21 @@ import { renderErrors } from './middleware/errors.ts'
 import { requestId } from './middleware/request-id.ts'
 import { requestLog } from './middleware/request-log.ts'
 import { speak } from './middleware/speak.ts'
+import { traceRequests } from './middleware/trace.ts'
 import { createRoutes } from './routes.ts'
 import type { Services } from './services.ts'
+
+const PROBES = ['/healthz', '/readyz', '/metrics']
 
 /** The middleware, in the order in which a request meets it. */
 export function createApp(services: Services): Koa<RequestState> {
   const app = new Koa<RequestState>()
   const routes = createRoutes(services)
 
+  app.use(traceRequests({ quiet: PROBES }))
   app.use(requestId())
   app.use(speak(native))
-  app.use(requestLog(services.logger, { quiet: ['/healthz', '/readyz', '/metrics'] }))
+  app.use(requestLog(services.logger, { quiet: PROBES }))
   app.use(renderErrors(services.logger))
   if (services.config.corsOrigin.length > 0) app.use(allowOrigins(services.config.corsOrigin))
   app.use(async (context, next) => {

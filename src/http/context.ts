@@ -1,5 +1,6 @@
 import type { DefaultState, Middleware, ParameterizedContext } from 'koa'
 import type { Protocol } from '../protocols/protocol.ts'
+import type { Trace } from '../telemetry/tracing.ts'
 
 /** What middleware and handlers tell each other about a request. */
 export interface RequestState extends DefaultState {
@@ -8,6 +9,8 @@ export interface RequestState extends DefaultState {
   owner: string
   /** Renders this request's errors. */
   protocol: Protocol
+  /** Where what this request starts belongs in a trace. */
+  trace: Trace
   streamId?: string
   /** How an event stream ended, for the log line. */
   ended?: string

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { invalidField, SluiceError } from '../errors.ts'
 import type { ParsedRequest } from '../protocols/protocol.ts'
 import { runPlan } from '../routing/run-plan.ts'
+import { traceAttempts } from '../routing/trace-attempts.ts'
 import type { Generation } from '../stream/generation.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { Idempotency } from '../stream/stream-store.ts'
@@ -30,7 +31,7 @@ export async function openStream(
   if (services.draining)
     throw new SluiceError('gateway_shutdown', 'The gateway is shutting down; try another one.', { retryAfter: 5 })
   const { router, store, generations, metrics, logger } = services
-  const { owner, protocol } = context.state
+  const { owner, protocol, trace } = context.state
   const plan = router.plan(input.model, input)
   const [{ provider, model }] = plan.targets
   const { log, joined } = await store.create({
@@ -53,7 +54,7 @@ export async function openStream(
         signal,
         streamId: log.info.id,
         headers: forward,
-        observer: services.routing,
+        observer: traceAttempts(services.routing, { trace, streamId: log.info.id, input }),
         onAnswer: (answer) => {
           log.answer = answer
         },

@@ -5,7 +5,7 @@ import type { Done, StreamEvent } from '../stream/events.ts'
 import { pour, type Sink } from '../stream/source.ts'
 import type { Permit } from './breaker.ts'
 import { errorOf, isTargetsFault, toError } from './failures.ts'
-import type { RoutingObserver } from './observer.ts'
+import type { AttemptObserver, RoutingObserver } from './observer.ts'
 import { Patience } from './patience.ts'
 import type { Target } from './target.ts'
 
@@ -30,6 +30,7 @@ export class Attempt implements Sink {
   readonly #permit: Permit
   readonly #context: AttemptContext
   readonly #patience: Patience
+  readonly #observer: AttemptObserver | undefined
   readonly #abort = new AbortController()
   /** What came before the first token is held back, so that an attempt that fails leaves no trace. */
   #opening: Opening | undefined
@@ -43,6 +44,7 @@ export class Attempt implements Sink {
     this.#permit = permit
     this.#context = context
     this.#patience = new Patience(target.timeouts, (error) => this.#interrupt(error))
+    this.#observer = context.observer?.started(target)
     context.signal.addEventListener('abort', this.#onAbort)
   }
 
@@ -54,7 +56,8 @@ export class Attempt implements Sink {
     const { model, provider, options, timeouts } = this.target
     const { streamId, apiKey, headers } = this.#context
     const { connectTimeoutMs } = timeouts
-    const context = { signal: this.#abort.signal, streamId, options, apiKey, headers, connectTimeoutMs }
+    const { traceHeaders } = this.#observer ?? {}
+    const context = { signal: this.#abort.signal, streamId, options, apiKey, headers, traceHeaders, connectTimeoutMs }
     this.#sink = sink
     return new Promise((resolve, reject) => {
       this.#opening = { held: [], onAnswer, resolve, reject }
@@ -90,7 +93,7 @@ export class Attempt implements Sink {
     this.#abort.abort(new SluiceError('cancelled', 'The attempt is over.'))
     // Not waited for: a provider that does not listen would never come to its end.
     this.#stop?.()
-    this.#context.observer?.ended(this.target, error)
+    this.#observer?.ended(error, this.#done)
     if (!error) this.#permit.succeeded()
     else if (isTargetsFault(error)) this.#permit.failed()
     else this.#permit.released()
@@ -109,6 +112,7 @@ export class Attempt implements Sink {
     this.#opening = undefined
     this.#patience.answered()
     this.#permit.answered()
+    if (held.some(isToken)) this.#observer?.answered()
     onAnswer()
     this.#sink?.push(held, at)
     resolve()

@@ -25,10 +25,9 @@ describe('the metrics of routing', () => {
 
   it('do not count what was given up as an error', async () => {
     const metrics = new Metrics()
-    observeRouting(metrics, createLogger('silent')).ended(
-      targetOf(plays('a', [STOP])),
-      new SluiceError('cancelled', 'gone'),
-    )
+    observeRouting(metrics, createLogger('silent'))
+      .started(targetOf(plays('a', [STOP])))
+      .ended(new SluiceError('cancelled', 'gone'), undefined)
     expect(await linesOf(metrics)).toEqual(['sluice_upstream_requests_total{provider="a",code="cancelled"} 1'])
   })
 })

@@ -112,7 +112,10 @@ export async function run(plan: Plan, context: Partial<RunContext> = {}): Promis
     streamId: 'str_1',
     onAnswer: (answer) => void ran.answers.push(answer),
     observer: {
-      ended: ({ provider }, error) => void ran.ended.push(`${provider.name}:${code(error)}`),
+      started: ({ provider }) => ({
+        answered() {},
+        ended: (error) => void ran.ended.push(`${provider.name}:${code(error)}`),
+      }),
       retried: ({ provider }, reason) => void ran.retried.push(`${provider.name}:${reason}`),
     },
     pause: async (milliseconds) => void ran.pauses.push(milliseconds),

@@ -1,0 +1,42 @@
+import { SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api'
+import { continueTrace, tracer } from '../../telemetry/tracing.ts'
+import type { RequestContext, RequestMiddleware } from '../context.ts'
+
+export interface TraceOptions {
+  /** Paths that are asked for by machines, again and again. */
+  quiet?: readonly string[]
+}
+
+/**
+ * A span for each request, until its response is over, and the trace in which what it starts belongs.
+ * https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span
+ */
+export function traceRequests({ quiet = [] }: TraceOptions = {}): RequestMiddleware {
+  return async (context, next) => {
+    const outer = continueTrace(context.headers)
+    context.state.trace = outer
+    if (quiet.includes(context.path)) return next()
+    const { method, path, protocol } = context
+    const attributes = { 'http.request.method': method, 'url.path': path, 'url.scheme': protocol }
+    const span = tracer.startSpan(method, { kind: SpanKind.SERVER, attributes }, outer.context)
+    context.state.trace = { ...outer, context: trace.setSpan(outer.context, span) }
+    // Later than the handlers return: what they answer with has yet to be written.
+    if (span.isRecording()) context.res.once('close', () => endSpan(span, context))
+    await next()
+  }
+}
+
+function endSpan(span: Span, context: RequestContext): void {
+  const { status, method, state, _matchedRoute: route } = context
+  if (typeof route === 'string') {
+    span.updateName(`${method} ${route}`)
+    span.setAttribute('http.route', route)
+  }
+  span.setAttribute('http.response.status_code', status)
+  if (state.streamId !== undefined) span.setAttribute('sluice.stream.id', state.streamId)
+  if (status >= 500) {
+    span.setAttribute('error.type', state.errorCode ?? String(status))
+    span.setStatus({ code: SpanStatusCode.ERROR })
+  }
+  span.end()
+}
