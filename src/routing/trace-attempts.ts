@@ -17,9 +17,14 @@ export interface TracedRequest {
  * An observer that gives each attempt of a request a span, beside what `observer` does.
  * https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
  */
-export function traceAttempts(observer: RoutingObserver, request: TracedRequest): RoutingObserver {
+export function traceAttempts(
+  observer: RoutingObserver,
+  { input: { max_tokens, max_completion_tokens, temperature, top_p }, ...request }: TracedRequest,
+): RoutingObserver {
+  // Not all of the input: its text would stay in memory as long as the stream.
+  const options = { max_tokens: max_completion_tokens ?? max_tokens, temperature, top_p }
   return {
-    started: (target) => traceAttempt(observer.started(target), target, request),
+    started: (target) => traceAttempt(observer.started(target), target, { ...request, options }),
     retried: (target, reason) => observer.retried(target, reason),
   }
 }
@@ -27,7 +32,7 @@ export function traceAttempts(observer: RoutingObserver, request: TracedRequest)
 function traceAttempt(
   observer: AttemptObserver,
   { provider, model }: Target,
-  { trace: { context, incoming }, streamId, input }: TracedRequest,
+  { trace: { context, incoming }, streamId, options }: Omit<TracedRequest, 'input'> & { options: Options },
 ): AttemptObserver {
   const startedAt = performance.now()
   const attributes = {
@@ -36,7 +41,7 @@ function traceAttempt(
     'gen_ai.request.model': model,
   }
   const span = tracer.startSpan(`chat ${model}`, { kind: SpanKind.CLIENT, attributes }, context)
-  if (span.isRecording()) span.setAttributes({ 'sluice.stream.id': streamId, ...requestAttributes(input) })
+  if (span.isRecording()) span.setAttributes({ 'sluice.stream.id': streamId, ...requestAttributes(options) })
   return {
     traceHeaders: traceHeaders({ context: trace.setSpan(context, span), incoming }),
     answered() {
@@ -53,10 +58,12 @@ function traceAttempt(
   }
 }
 
-function requestAttributes({ max_completion_tokens, max_tokens, temperature, top_p }: ChatInput): Attributes {
+type Options = Pick<ChatInput, 'max_tokens' | 'temperature' | 'top_p'>
+
+function requestAttributes({ max_tokens, temperature, top_p }: Options): Attributes {
   return withoutGaps({
     'gen_ai.request.stream': true,
-    'gen_ai.request.max_tokens': max_completion_tokens ?? max_tokens,
+    'gen_ai.request.max_tokens': max_tokens,
     'gen_ai.request.temperature': temperature,
     'gen_ai.request.top_p': top_p,
   })

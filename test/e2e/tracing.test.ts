@@ -4,8 +4,10 @@ import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { refuses } from '../support/anthropic-upstream.ts'
 import { startGateway } from '../support/gateway.ts'
+import { Http2Connection } from '../support/http2-client.ts'
 import { ROOT, startSluice } from '../support/process.ts'
 import { chat, open, resume } from '../support/reader.ts'
+import { TLS } from '../support/tls.ts'
 import { startTraceCollector, type CollectedSpan } from '../support/trace-collector.ts'
 import { chatChunks, chunk, startUpstream, type Answer } from '../support/upstream.ts'
 
@@ -189,6 +191,23 @@ describe('with an SDK, as the recipe registers it', () => {
       { name: 'chat mock', status: 'unset', attributes: { 'gen_ai.response.finish_reasons': ['cancelled'] } },
     ])
     expect(server(spans).map(({ name }) => name)).toEqual(['DELETE /v1/streams/:id', 'POST /v1/chat'])
+  })
+
+  it('a request over HTTP/2 is a span as any other, which ends with its stream and not with the connection', async () => {
+    const traced = await startTraced({ TLS_CERT: TLS.tlsCert, TLS_KEY: TLS.tlsKey, OTEL_BSP_SCHEDULE_DELAY: '10' })
+    const connection = await Http2Connection.open(traced.url)
+    const mock = { text: 'one', interval_ms: 0 }
+    await (await connection.chat({ mock }, { headers: { traceparent: TRACEPARENT } })).end()
+    await traced.spans.until((spans) => server(spans).length === 1)
+    expect(connection.session.closed).toBe(false)
+    expect(server(await traced.stop())).toMatchObject([
+      {
+        name: 'POST /v1/chat',
+        traceId: TRACE,
+        parentId: CALLER,
+        attributes: { 'url.scheme': 'https', 'http.response.status_code': 200 },
+      },
+    ])
   })
 
   it('what only machines ask for, again and again, is no span', async () => {
