@@ -30,6 +30,9 @@ export async function sendStream(
   const merged = metrics.cell('merged_deltas_total', {})
   const waits = metrics.cell('backpressure_waits_total', {})
   const heartbeats = metrics.cell('heartbeats_sent_total', {})
+  const latency = metrics.histogram('relay_latency_seconds', label)
+  /** When the first came of what is to be sent; undefined when nothing is, or when it is the reader who keeps it waiting. */
+  let arrivedAt: number | undefined
 
   const writer = new EventStreamWriter(context.res, {
     heartbeat,
@@ -42,7 +45,8 @@ export async function sendStream(
   connections.add()
 
   /** Deltas may have to wait for more; a reader's first and the end of the stream never do. */
-  function grown(): void {
+  function grown(since: number): void {
+    if (!writer.blocked) arrivedAt ??= since
     if (gathering && subscription.cursor > cursor && !log.done) gathering.wait(pump)
     else pump()
   }
@@ -67,7 +71,9 @@ export async function sendStream(
       bytes.add(frames.payload.byteLength)
       merged.add(frames.merged)
       if (!writer.write(frames.payload)) waits.add()
+      if (arrivedAt !== undefined) latency.observe((performance.now() - arrivedAt) / 1000)
     }
+    arrivedAt = undefined
     if (subscription.ended) writer.end()
   }
 
