@@ -68,7 +68,8 @@ export const now: Row = {
     {
       kind: 'time series',
       title: 'Open streams by provider',
-      description: 'By the provider that was asked first. A rise without more requests: it answers more slowly.',
+      description:
+        'By the provider that answers, and before its first token the one that was asked first. A rise without more requests: answers take longer.',
       unit: 'short',
       width: 8,
       queries: [{ expression: level('sluice_streams_open', { by: ['provider'] }), legend: legend('provider') }],

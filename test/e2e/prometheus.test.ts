@@ -2,12 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { expect, it } from 'vitest'
 import { startGateway } from '../support/gateway.ts'
 import { describeWith } from '../support/programs.ts'
-import { startPrometheus } from '../support/prometheus.ts'
+import { startPrometheus, type Vector } from '../support/prometheus.ts'
 import { chat, open } from '../support/reader.ts'
-
-interface Vector {
-  result: { metric: Record<string, string>; value: [number, string] }[]
-}
 
 interface Targets {
   activeTargets: { health: string; lastError: string }[]

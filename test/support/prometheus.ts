@@ -1,58 +1,35 @@
-import { spawn } from 'node:child_process'
-import { createServer, type AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
-import { makeFolder } from './process.ts'
+import {
+  startPrometheusServer,
+  type PrometheusOptions,
+  type PrometheusServer,
+} from '../../grafana/prometheus-server.ts'
 
-export interface Prometheus {
+export interface Prometheus extends Pick<PrometheusServer, 'queryRange'> {
   /** The `data` of what its HTTP API answers: https://prometheus.io/docs/prometheus/latest/querying/api/ */
   ask<T>(path: string, parameters?: Record<string, string>): Promise<T>
   /** Asks until the answer fits: it scrapes when it likes. */
   askUntil<T>(path: string, parameters: Record<string, string>, fits: (data: T) => boolean): Promise<T>
 }
 
-/** A Prometheus with an empty storage that keeps exemplars, and scrapes `target` many times a second. */
-export async function startPrometheus(program: string, target: string): Promise<Prometheus> {
-  const port = await freePort()
-  const folder = await makeFolder({
-    'prometheus.yaml': `
-      global: { scrape_interval: 100ms, scrape_timeout: 100ms }
-      scrape_configs:
-        - job_name: sluice
-          static_configs: [{ targets: ['${new URL(target).host}'] }]
-    `,
-  })
-  const options = {
-    'config.file': join(folder, 'prometheus.yaml'),
-    'storage.tsdb.path': join(folder, 'data'),
-    'web.listen-address': `127.0.0.1:${port}`,
-    'enable-feature': 'exemplar-storage',
-  }
-  const args = Object.entries(options).map(([name, value]) => `--${name}=${value}`)
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
-  const closed = new Promise<void>((resolve) => child.on('close', () => resolve()))
-  onTestFinished(async () => {
-    child.kill('SIGKILL')
-    await closed
-  })
-  let log = ''
-  await new Promise<void>((resolve, reject) => {
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      log += text
-      if (log.includes('Server is ready to receive web requests')) resolve()
-    })
-    child.on('close', () => reject(new Error(`Prometheus did not start: ${log}`)))
-  })
+/** What `/api/v1/query` answers for an expression. */
+export interface Vector {
+  result: { metric: Record<string, string>; value: [number, string] }[]
+}
 
-  async function ask<T>(path: string, parameters: Record<string, string> = {}): Promise<T> {
-    const response = await fetch(`http://127.0.0.1:${port}${path}?${new URLSearchParams(parameters).toString()}`)
-    const { data, error } = (await response.json()) as { data: T; error?: string }
-    if (error !== undefined) throw new Error(error)
-    return data
-  }
+/** A Prometheus that scrapes gateways many times a second; stopped when the test is over. */
+export async function startPrometheus(
+  program: string,
+  targets: string | readonly string[],
+  options: Omit<PrometheusOptions, 'targets'> = {},
+): Promise<Prometheus> {
+  const server = await startPrometheusServer(program, { targets: [targets].flat(), ...options })
+  onTestFinished(server.stop)
+  const ask = async <T>(path: string, parameters?: Record<string, string>) => (await server.ask(path, parameters)) as T
   return {
     ask,
+    queryRange: server.queryRange,
     async askUntil<T>(path: string, parameters: Record<string, string>, fits: (data: T) => boolean) {
       for (;;) {
         const data = await ask<T>(path, parameters)
@@ -61,13 +38,4 @@ export async function startPrometheus(program: string, target: string): Promise<
       }
     },
   }
-}
-
-/** Prometheus is told its port, so one must be found for it. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
