@@ -1,0 +1,49 @@
+import { expect } from 'vitest'
+import type { TestGateway } from '../support/gateway.ts'
+import { chat } from '../support/reader.ts'
+import type { ScriptedProvider } from '../support/scripted-provider.ts'
+import type { Clients } from './clients.ts'
+
+/** All that clients usually do; twice the same, so that it is spread over more than one scrape. */
+export async function behave(clients: Clients): Promise<void> {
+  for (let round = 0; round < 2; round++)
+    await Promise.all([
+      clients.native('mock/mock', { mock: { tokens: 40, interval_ms: 25 } }),
+      clients.native('mock/mock', { mock: { tokens: 200, interval_ms: 0, seed: round } }),
+      clients.native('mock/mock', { mock: { tokens: 8, interval_ms: 10, stall_at: 4, stall_ms: 500 } }),
+      clients.native('mock/mock', { mock: { tokens: 8, interval_ms: 10, fail_at: 5 } }),
+      clients.native('openai/gpt-test'),
+      clients.openai('mock/mock', { mock: { tokens: 30, interval_ms: 20 } }),
+      clients.openai('mock/mock', { mock: { tokens: 30, interval_ms: 5, fail_at: 9 } }),
+      clients.openai('openai/gpt-test', { model: 'assistant' }),
+      clients.anthropic('mock/mock', { mock: { tokens: 30, interval_ms: 20 } }),
+      clients.anthropic('openai/gpt-test'),
+      clients.cancel(),
+      clients.comeBack(),
+      clients.comeBackInVain(),
+    ])
+}
+
+/** A reader whose socket stays full, and one that goes away and does not come back. */
+export async function misbehave(gateway: TestGateway, provider: ScriptedProvider): Promise<void> {
+  const reader = await chat(gateway.url, { model: provider.name }, { paused: true })
+  const run = await provider.nextRun()
+  run.text(...Array.from({ length: 200 }, () => 'x'.repeat(100_000)))
+  run.done()
+  await expect.poll(() => gateway.metric('sluice_slow_readers_closed_total'), { timeout: 10_000 }).toBe(1)
+  reader.cut()
+  const leaver = await chat(gateway.url, { model: 'mock', mock: { tokens: 9, interval_ms: 5, stall_at: 4 } })
+  await leaver.until(({ ids }) => ids.length > 0)
+  leaver.cut()
+}
+
+/** Waits until all streams have ended and all readers are gone: then the counters have their last values. */
+export async function idle(gateway: TestGateway): Promise<void> {
+  await gateway.services.generations.idle()
+  const open = async () => {
+    const lines = (await gateway.services.metrics.text()).split('\n')
+    const gauges = lines.filter((line) => line.startsWith('sluice_connections_open{'))
+    return gauges.reduce((total, line) => total + Number(line.split(' ').at(-1)), 0)
+  }
+  await expect.poll(open, { timeout: 10_000 }).toBe(0)
+}
