@@ -1,0 +1,58 @@
+import { accessSync, constants } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { chromium } from 'playwright-core'
+import { ROWS } from './dashboard.ts'
+import { drawPage } from './image/page.ts'
+import { runAndQuery } from './image/run.ts'
+
+// `npm run dashboard:image`: takes three minutes, and needs prometheus and chromium.
+const SECONDS = 180
+const OUTPUT = fileURLToPath(new URL('../docs/metrics.png', import.meta.url))
+
+const SHOWN = [
+  'Open connections by protocol',
+  'Streams ended, by how',
+  'Frames by protocol',
+  'Time to first token',
+  'Time to first token: quantiles',
+  'Inter-token latency',
+  'Attempts by provider and code',
+  'Retries by provider and reason',
+  'Open breakers',
+  'Resumes by result',
+  'Slow readers',
+  'CPU by instance',
+]
+
+const all = ROWS.flatMap(({ panels }) => panels)
+const panels = SHOWN.map((title) => {
+  const found = all.find((panel) => panel.title === title && panel.kind !== 'stat')
+  if (!found) throw new Error(`There is no panel ${title}`)
+  return found
+})
+
+const run = await runAndQuery(find('prometheus'), panels, SECONDS)
+const browser = await chromium.launch({ executablePath: find('chromium'), args: ['--no-sandbox', '--disable-gpu'] })
+const page = await browser.newPage({ viewport: { width: 1292, height: 800 } })
+await page.setContent(drawPage(run))
+await mkdir(dirname(OUTPUT), { recursive: true })
+await page.screenshot({ path: OUTPUT, fullPage: true })
+await browser.close()
+
+function find(program: string): string {
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  const path = folders.map((folder) => join(folder, program)).find(isExecutable)
+  if (path === undefined) throw new Error(`${program} is not installed`)
+  return path
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
