@@ -1,8 +1,8 @@
-import { accessSync, constants } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { delimiter, dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
+import { findProgram, type ProgramName } from '../test/support/programs.ts'
 import { ROWS } from './dashboard.ts'
 import { drawPage } from './image/page.ts'
 import { runAndQuery } from './image/run.ts'
@@ -41,18 +41,8 @@ await mkdir(dirname(OUTPUT), { recursive: true })
 await page.screenshot({ path: OUTPUT, fullPage: true })
 await browser.close()
 
-function find(program: string): string {
-  const folders = (process.env.PATH ?? '').split(delimiter)
-  const path = folders.map((folder) => join(folder, program)).find(isExecutable)
+function find(program: ProgramName): string {
+  const path = findProgram(program)
   if (path === undefined) throw new Error(`${program} is not installed`)
   return path
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }

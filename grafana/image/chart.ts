@@ -8,7 +8,7 @@ const COLOURS = ['#4269d0', '#efb118', '#ff725c', '#3ca951', '#a463f2', '#6cc5b0
 
 const WIDTH = 480
 const HEIGHT = 190
-const PLOT = { left: 56, right: WIDTH - 14, top: 14, bottom: HEIGHT - 20 }
+const PLOT = { left: 56, right: WIDTH - 14, top: 18, bottom: HEIGHT - 20 }
 
 export interface Line {
   name: string
