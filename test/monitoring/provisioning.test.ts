@@ -80,11 +80,11 @@ describe('compose.yaml', () => {
   it('lets Grafana find Prometheus and the dashboard', () => {
     const { datasources } = z
       .object({ datasources: z.array(z.object({ type: z.string(), url: z.string() })) })
-      .parse(read(outside('/etc/grafana/provisioning/datasources/prometheus.yaml')))
+      .parse(read(outside('/etc/grafana/provisioning/datasources/datasources.yaml')))
     expect(datasources).toEqual([{ type: 'prometheus', url: 'http://prometheus:9090' }])
     const { providers } = z
       .object({ providers: z.array(z.object({ options: z.object({ path: z.string() }) })) })
-      .parse(read(outside('/etc/grafana/provisioning/dashboards/sluice.yaml')))
+      .parse(read(outside('/etc/grafana/provisioning/dashboards/dashboards.yaml')))
     for (const { options } of providers) expect(readdirSync(join(ROOT, outside(options.path)))).toContain('sluice.json')
     const home = compose.services.grafana!.environment!.GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH!
     expect(existsSync(join(ROOT, outside(home)))).toBe(true)
