@@ -17,7 +17,7 @@ const SHOWN = [
   'Frames by protocol',
   'Time to first token',
   'Time to first token: quantiles',
-  'Inter-token latency',
+  'Relay latency: quantiles',
   'Attempts by provider and code',
   'Retries by provider and reason',
   'Open breakers',

@@ -27,7 +27,8 @@ const DURATIONS: readonly Duration[] = [
     metric: 'sluice_relay_latency_seconds',
     name: 'Relay latency',
     tells:
-      'What the gateway adds: from the bytes of a provider to the write to a reader. Tens of milliseconds: it is short of CPU.',
+      'What the gateway adds: from the arrival of a provider’s bytes to the write to a reader, FLUSH_INTERVAL_MS included. ' +
+      'Tens of milliseconds beyond it: the gateway is short of CPU.',
     by: ['protocol'],
   },
   {
