@@ -12,6 +12,8 @@ export interface RequestState extends DefaultState {
   /** Where what this request starts belongs in a trace. */
   trace: Trace
   streamId?: string
+  /** Resolves when the event stream that answers is over, long after the handlers have returned. */
+  streaming?: Promise<void>
   /** How an event stream ended, for the log line. */
   ended?: string
   errorCode?: string

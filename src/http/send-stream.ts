@@ -1,6 +1,7 @@
 import type { Protocol } from '../protocols/protocol.ts'
 import { sharedFrames } from '../protocols/shared-frames.ts'
 import { EventStreamWriter } from '../sse/event-stream.ts'
+import { isOver } from '../sse/http2.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import { Subscription } from '../stream/subscription.ts'
 import type { RequestContext } from './context.ts'
@@ -10,15 +11,18 @@ import type { Services } from './services.ts'
  * Answers with a log from a cursor on, until `done` has been sent or the reader has gone. The only way in which
  * anybody reads a stream: whenever the log has grown or the socket has drained, all that is behind the cursor goes.
  *
+ * Returns as soon as it has begun: a chain of middleware that waited for the end would be a good part of what an open
+ * stream costs in memory. `context.state.streaming` tells of the end.
+ *
  * @throws SluiceError `invalid_cursor`, before anything is sent
  */
-export async function sendStream(
+export function sendStream(
   context: RequestContext,
   { config, heartbeat, gathering, metrics, logger }: Services,
   log: StreamLog,
   cursor: number,
   protocol: Protocol,
-): Promise<void> {
+): void {
   const subscription = new Subscription(log, cursor, sharedFrames(log, protocol).reader(), grown)
   context.respond = false
   context.status = 200
@@ -70,14 +74,14 @@ export async function sendStream(
       dones.add(frames.dones)
       bytes.add(frames.payload.byteLength)
       merged.add(frames.merged)
-      if (!writer.write(frames.payload)) waits.add()
+      if (!writer.write(frames.payload) && !isOver(context.res)) waits.add()
       if (arrivedAt !== undefined) latency.observe((performance.now() - arrivedAt) / 1000)
     }
     arrivedAt = undefined
     if (subscription.ended) writer.end()
   }
 
-  await new Promise<void>((resolve) => {
+  context.state.streaming = new Promise((resolve) => {
     writer.onDrain = pump
     writer.onClose = (end) => {
       subscription.close()

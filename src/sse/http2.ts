@@ -24,7 +24,9 @@ function isHttp2(response: AnyResponse): response is Http2ServerResponse {
 export function isOver(response: AnyResponse): boolean {
   const stream = http2Stream(response)
   // Node's response over HTTP/2 has no such property of its own.
-  return stream ? stream.destroyed || stream.closed : response.destroyed
+  if (stream) return stream.destroyed || stream.closed
+  // A socket that has broken tells its response a little later.
+  return response.destroyed || response.socket?.destroyed === true
 }
 
 /** Breaks a response off, now, so that no reader takes what has come for the whole. */

@@ -31,7 +31,7 @@ export function createChat(services: Services): Handler {
         return
       case 'event-stream':
         context.set('Content-Location', url)
-        await sendStream(context, services, log, 0, native)
+        sendStream(context, services, log, 0, native)
     }
   }
 }

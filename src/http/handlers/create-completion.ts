@@ -24,7 +24,7 @@ export function createCompletion(services: Services, protocol: Protocol): Handle
       await waitFor(context, log, 'first event', heartbeatMs)
       setAnswerHeaders(context, log)
       if (log.last === 1) throwFailure(opened)
-      await sendStream(context, services, log, 0, protocol)
+      sendStream(context, services, log, 0, protocol)
     } else {
       await waitFor(context, log, 'end')
       setAnswerHeaders(context, log)

@@ -40,7 +40,7 @@ export function readStream(services: Services): Handler {
       return
     }
     if (cursor > 0) count('resumed')
-    await sendStream(context, services, log, cursor, context.state.protocol)
+    sendStream(context, services, log, cursor, context.state.protocol)
   }
 }
 

@@ -10,9 +10,7 @@ export interface RequestLogOptions {
 export function requestLog(logger: Logger, { quiet = [] }: RequestLogOptions = {}): RequestMiddleware {
   return async (context, next) => {
     const start = performance.now()
-    try {
-      await next()
-    } finally {
+    const write = () => {
       const { requestId, streamId, ended, errorCode } = context.state
       logger[quiet.includes(context.path) || context.state.quiet ? 'debug' : 'info'](
         {
@@ -27,6 +25,12 @@ export function requestLog(logger: Logger, { quiet = [] }: RequestLogOptions = {
         },
         'request',
       )
+    }
+    try {
+      await next()
+    } finally {
+      if (context.state.streaming) void context.state.streaming.then(write)
+      else write()
     }
   }
 }
