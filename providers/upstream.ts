@@ -32,6 +32,10 @@ export interface MessageReader {
   end(): readonly StreamEvent[]
 }
 
+/** One of each for all streams: a stack of calls that nobody will read is dear. */
+const LEFT = new Error('The stream was left.')
+const OVER = new Error('The request is over.')
+
 interface Refusal {
   status: number
   headers: IncomingHttpHeaders
@@ -115,7 +119,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
-    if (this.#end) controller.abort(new Error('The request is over.'))
+    if (this.#end) controller.abort(OVER)
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
@@ -254,12 +258,12 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
     // A stream that was read to its end has only its last bytes on the way: the connection is worth the wait.
     if (this.#end && !('error' in this.#end)) setTimeout(() => this.#close(), LINGER_MS).unref()
     else this.#close()
-    this.#finish({ error: new Error('The stream was left.') })
+    this.#finish({ error: LEFT })
   }
 
   /** Does nothing when the response has ended. */
   #close(): void {
-    this.#controller?.abort(new Error('The request is over.'))
+    this.#controller?.abort(OVER)
     this.#decompressor?.destroy()
   }
 }

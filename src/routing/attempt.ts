@@ -79,6 +79,7 @@ export class Attempt implements Sink {
   }
 
   end(failure?: { error: unknown }): void {
+    if (this.#finished) return
     if (failure) this.#fail(failure.error)
     else this.#fail(new SluiceError('upstream_truncated', 'The provider ended without saying how.'))
   }
@@ -90,7 +91,7 @@ export class Attempt implements Sink {
     this.#patience.stop()
     this.#context.signal.removeEventListener('abort', this.#onAbort)
     const error = this.#judge(failure)
-    this.#abort.abort(new SluiceError('cancelled', 'The attempt is over.'))
+    this.#abort.abort(OVER)
     // Not waited for: a provider that does not listen would never come to its end.
     this.#stop?.()
     this.#observer?.ended(error, this.#done)
@@ -140,6 +141,9 @@ export class Attempt implements Sink {
     else this.#sink?.end({ error })
   }
 }
+
+/** One for all attempts: most end well, and a stack of calls that nobody will read is dear. */
+const OVER = new SluiceError('cancelled', 'The attempt is over.')
 
 /** What is known of an attempt until its first token. */
 interface Opening {

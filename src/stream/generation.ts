@@ -93,6 +93,7 @@ export class Generation implements Sink {
   }
 
   end(failure?: { error: unknown }): void {
+    if (this.log.done) return
     if (failure) this.#end(failed(failure.error), failure.error)
     else this.#end(failed(new SluiceError('upstream_truncated', 'The provider ended without saying how.')))
   }
@@ -119,7 +120,7 @@ export class Generation implements Sink {
     const { model, provider } = log.answer ?? log.info
     const signed = { ...done, model: done.model ?? model, provider: done.provider ?? provider }
     log.append(signed)
-    this.#abort.abort(new SluiceError('stream_expired', 'The stream has ended.'))
+    this.#abort.abort(ENDED)
     this.#resolveEnded()
     observer?.finished(this, signed, cause)
   }
@@ -130,6 +131,9 @@ export class Generation implements Sink {
     if (this.log.readers === 0) this.#resumeWindow = setTimeout(() => this.cancel(), this.#options.resumeWindowMs)
   }
 }
+
+/** One for all streams: most end well, and a stack of calls that nobody will read is dear. */
+const ENDED = new SluiceError('stream_expired', 'The stream has ended.')
 
 /** What a reader is told of a failure. An error that nobody meant for a reader is named, not quoted. */
 function failed(error: unknown): Done {
