@@ -15,6 +15,6 @@ COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 USER node
 EXPOSE 8080
-HEALTHCHECK --interval=10s CMD wget -qO- http://127.0.0.1:8080/healthz || exit 1
+HEALTHCHECK --interval=10s CMD wget -qO- --no-check-certificate "http${TLS_CERT:+s}://127.0.0.1:${PORT:-8080}/healthz" || exit 1
 # Node itself, not npm: SIGTERM must reach it.
 CMD ["node", "dist/src/main.js"]
