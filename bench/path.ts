@@ -1,9 +1,9 @@
 /**
- * `npx tsx bench/path.ts`: what Sluice's own code costs a token, from the bytes that undici hands over to the bytes
- * that the socket is given, without either. Some 15 % of a relayed token, and the part that a change to it can move:
+ * `npx tsx bench/path.ts`: what Sluice's own code costs a token, from the body that a read of
+ * a socket brings to the bytes that another is given, without either. Some 15 % of a relayed token, and the part that a change to it can move:
  * a machine too noisy to tell two relays apart still tells two of these.
  */
-import type { Dispatcher } from 'undici'
+import type { ExchangeHandler } from '../providers/http1/connection.ts'
 import { ChunkReader } from '../providers/openai-chunks.ts'
 import type { Provider } from '../providers/provider.ts'
 import { UpstreamStream } from '../providers/upstream.ts'
@@ -24,24 +24,20 @@ const STREAMS = 200
 const ROUNDS = 7
 const ROUND_MS = 500
 
-/** What undici is to an upstream's stream: it is given each read of a socket. */
-const upstreams: Dispatcher.DispatchHandler[] = []
-const controller = { abort() {} } as unknown as Dispatcher.DispatchController
+/** What a connection is to an upstream's stream: it is given each read of a socket. */
+const upstreams: ExchangeHandler[] = []
 const connections = {
-  within: () => ({
-    dispatch(_: unknown, handler: Dispatcher.DispatchHandler) {
-      handler.onRequestStart?.(controller, {})
-      handler.onResponseStart?.(controller, 200, { 'content-type': 'text/event-stream' })
-      upstreams.push(handler)
-      return true
-    },
-  }),
+  post(_: unknown, handler: ExchangeHandler) {
+    handler.onHead({ status: 200, headers: new Map([['content-type', 'text/event-stream']]) })
+    upstreams.push(handler)
+    return () => {}
+  },
 }
 
 const provider: Provider = {
   name: 'openai',
   stream: (request, { signal }) =>
-    new UpstreamStream({ url: 'http://upstream/', headers: {}, body: request, signal, connections }, new ChunkReader()),
+    new UpstreamStream({ connections, headers: {}, body: request, signal }, new ChunkReader()),
 }
 
 const target: Target = {
@@ -60,7 +56,7 @@ const target: Target = {
   breaker: new Breaker({ failures: 1, cooldownMs: 1 }),
 }
 
-/** Chunks as undici hands them over: without HTTP around them. */
+/** Chunks as a connection hands them over: without HTTP around them. */
 const [ring] = createRings()
 const chunks = Array.from({ length: 64 }, (_, i) => {
   const piece = ring!.slice(i, 1)
@@ -95,8 +91,11 @@ async function measure(burst: number, milliseconds: number): Promise<number> {
   const end = performance.now() + milliseconds
   let tokens = 0
   while (performance.now() < end) {
-    for (const upstream of upstreams)
-      for (let i = 0; i < burst; i++) upstream.onResponseData?.(controller, chunks[tokens++ % chunks.length]!)
+    for (const upstream of upstreams) {
+      const at = tokens % chunks.length
+      upstream.onBody(burst === 1 ? chunks[at]! : Buffer.concat(chunks.slice(at, at + burst)))
+      tokens += burst
+    }
     await turn()
     await turn()
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { baseUrlSchema, Connections } from './connections.ts'
+import { baseUrlSchema, headersSchema } from './endpoint.ts'
+import { Connections } from './http1/connections.ts'
 import { MessageReader } from './anthropic-events.ts'
 import { toBody } from './anthropic-request.ts'
 import type { Provider } from './provider.ts'
@@ -10,7 +11,7 @@ export const anthropicOptions = z.object({
   baseUrl: baseUrlSchema.default('https://api.anthropic.com'),
   /** Sent as `x-api-key` when an attempt brings no key of its own. */
   apiKey: z.string().min(1).optional(),
-  headers: z.record(z.string(), z.string()).default({}),
+  headers: headersSchema,
   /** Tokens that an answer may have when the request sets no limit: Anthropic wants one. */
   maxTokens: z.number().int().positive().default(8192),
 })
@@ -24,8 +25,7 @@ type Headers = Readonly<Record<string, string>>
 
 /** Anything that speaks the Messages API: https://platform.claude.com/docs/en/api/messages */
 export function anthropic({ name, models, baseUrl, apiKey, headers, maxTokens }: AnthropicOptions): Provider {
-  const connections = new Connections()
-  const url = `${baseUrl.replace(/\/+$/, '')}/v1/messages`
+  const connections = new Connections(`${baseUrl.replace(/\/+$/, '')}/v1/messages`)
   const configured = Object.fromEntries(Object.entries(headers).map(([header, value]) => [header.toLowerCase(), value]))
   return {
     name,
@@ -35,16 +35,15 @@ export function anthropic({ name, models, baseUrl, apiKey, headers, maxTokens }:
     },
     stream(request, { signal, connectTimeoutMs, traceHeaders, apiKey: key = apiKey, headers: forwarded = {} }) {
       const upstream = {
-        url,
+        connections,
         headers: { ...traceHeaders, ...toHeaders(key, configured, forwarded) },
         body: toBody(request, maxTokens),
         signal,
-        connections,
         connectTimeoutMs,
       }
       return new UpstreamStream(upstream, new MessageReader())
     },
-    close: () => connections.close(),
+    close: async () => connections.close(),
   }
 }
 

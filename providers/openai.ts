@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ChatRequest } from '../src/chat-request.ts'
-import { baseUrlSchema, Connections } from './connections.ts'
+import { baseUrlSchema, headersSchema } from './endpoint.ts'
+import { Connections } from './http1/connections.ts'
 import { ChunkReader } from './openai-chunks.ts'
 import { toChatRequest } from './openai-request.ts'
 import type { Provider } from './provider.ts'
@@ -11,7 +12,7 @@ export const openaiOptions = z.object({
   baseUrl: baseUrlSchema.default('https://api.openai.com/v1'),
   /** Sent as a bearer token when an attempt brings no key of its own; none for local servers that want none. */
   apiKey: z.string().min(1).optional(),
-  headers: z.record(z.string(), z.string()).default({}),
+  headers: headersSchema,
   /** Asks for token counts with `stream_options`; off for a server that refuses the field. */
   includeUsage: z.boolean().default(true),
 })
@@ -23,23 +24,21 @@ export type OpenAIOptions = z.infer<typeof openaiOptions> & { name: string; mode
  * https://platform.openai.com/docs/api-reference/chat-streaming
  */
 export function openai({ name, models, baseUrl, apiKey, headers, includeUsage }: OpenAIOptions): Provider {
-  const connections = new Connections()
-  const url = `${baseUrl.replace(/\/+$/, '')}/chat/completions`
+  const connections = new Connections(`${baseUrl.replace(/\/+$/, '')}/chat/completions`)
   return {
     name,
     models,
     stream(request, { signal, connectTimeoutMs, traceHeaders, apiKey: key = apiKey }) {
       const upstream = {
-        url,
+        connections,
         headers: { ...traceHeaders, ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...headers },
         body: toBody(toChatRequest(request), includeUsage),
         signal,
-        connections,
         connectTimeoutMs,
       }
       return new UpstreamStream(upstream, new ChunkReader())
     },
-    close: () => connections.close(),
+    close: async () => connections.close(),
   }
 }
 

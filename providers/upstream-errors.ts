@@ -1,16 +1,16 @@
-import type { IncomingHttpHeaders } from 'node:http'
-import { errors } from 'undici'
 import { z } from 'zod'
 import type { ErrorCode } from '../src/errors.ts'
 import { EventTooLargeError } from '../src/sse/decode.ts'
+import { ConnectTimeoutError } from './http1/connection.ts'
+import { MalformedResponseError, type ResponseHead } from './http1/response-parser.ts'
 import { ProviderError } from './provider.ts'
 
 /** The error of an answer that is no event stream, from its head and the start of its body. */
-export function answerError(status: number, headers: IncomingHttpHeaders, body: string): ProviderError {
+export function answerError({ status, headers }: ResponseHead, body: string): ProviderError {
   const said = readErrorBody(body)
   if (status >= 400) return statusError(status, said, readRetryAfter(headers))
   if (status === 200 && said) return new ProviderError({ code: 'upstream_error', message: said.message })
-  const type = headers['content-type'] ?? 'no content type'
+  const type = headers.get('content-type') ?? 'no content type'
   return new ProviderError({
     code: 'upstream_invalid_response',
     message: `The upstream answered ${status} with ${type} instead of an event stream.`,
@@ -66,27 +66,30 @@ export function codeForStatus(status: number): ErrorCode {
 }
 
 /** Seconds, of `retry-after-ms` or either form of `retry-after`; undefined when absent or senseless. */
-function readRetryAfter(headers: IncomingHttpHeaders): number | undefined {
-  const milliseconds = readNumber(headers['retry-after-ms'])
+function readRetryAfter(headers: ResponseHead['headers']): number | undefined {
+  const milliseconds = readNumber(headers.get('retry-after-ms'))
   if (milliseconds !== undefined) return milliseconds / 1000
-  const seconds = readNumber(headers['retry-after'])
+  const seconds = readNumber(headers.get('retry-after'))
   if (seconds !== undefined) return seconds
-  const date = Date.parse(headers['retry-after'] ?? '')
+  const date = Date.parse(headers.get('retry-after') ?? '')
   return Number.isNaN(date) ? undefined : Math.max(0, Math.ceil((date - Date.now()) / 1000))
 }
 
-function readNumber(value: string | string[] | undefined): number | undefined {
-  return typeof value === 'string' && /^\s*\d+(\.\d+)?\s*$/.test(value) ? Number(value) : undefined
+function readNumber(value: string | undefined): number | undefined {
+  return value !== undefined && /^\s*\d+(\.\d+)?\s*$/.test(value) ? Number(value) : undefined
 }
 
 export function connectionError(cause: unknown): ProviderError {
-  if (cause instanceof errors.ConnectTimeoutError)
+  if (cause instanceof ConnectTimeoutError)
     return new ProviderError({ code: 'upstream_timeout', message: 'The upstream took too long to connect to.', cause })
+  if (cause instanceof MalformedResponseError) return readError(cause)
   return new ProviderError({ code: 'upstream_unreachable', message: 'The upstream cannot be reached.', cause })
 }
 
-export function readError(cause: unknown): unknown {
+export function readError(cause: unknown): ProviderError {
   if (cause instanceof ProviderError) return cause
+  if (cause instanceof MalformedResponseError)
+    return invalidResponse(`The upstream does not speak HTTP: ${cause.message}.`, cause)
   if (cause instanceof EventTooLargeError) return invalidResponse(`The upstream: ${cause.message}.`, cause)
   if (isDecompressionError(cause)) return invalidResponse('The upstream sent what cannot be decompressed.', cause)
   return new ProviderError({ code: 'upstream_disconnected', message: 'The upstream closed the connection.', cause })

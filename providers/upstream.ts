@@ -1,9 +1,10 @@
-import type { IncomingHttpHeaders } from 'node:http'
 import type { Transform } from 'node:stream'
-import type { Dispatcher } from 'undici'
 import { EventDecoder } from '../src/sse/decode.ts'
 import type { Pushing, Sink } from '../src/stream/source.ts'
 import { createDecompressor } from './decompress.ts'
+import type { ExchangeHandler } from './http1/connection.ts'
+import type { Connections } from './http1/connections.ts'
+import type { ResponseHead } from './http1/response-parser.ts'
 import { ProviderError, type StreamEvent } from './provider.ts'
 import { answerError, connectionError, readError } from './upstream-errors.ts'
 
@@ -13,12 +14,13 @@ const MAX_ERROR_BYTES = 64 * 1024
 /** How long an upstream that has said all it has to say may take to end its response. */
 const LINGER_MS = 1000
 
+const CONNECT_TIMEOUT_MS = 10_000
+
 export interface UpstreamRequest {
-  url: string
+  connections: Pick<Connections, 'post'>
   headers: Record<string, string>
   body: unknown
   signal: AbortSignal
-  connections: { within(connectTimeoutMs?: number): Pick<Dispatcher, 'dispatch'> }
   /** How long connecting may take, TLS included, in milliseconds. */
   connectTimeoutMs?: number | undefined
 }
@@ -32,13 +34,10 @@ export interface MessageReader {
   end(): readonly StreamEvent[]
 }
 
-/** One of each for all streams: a stack of calls that nobody will read is dear. */
+/** One for all streams: a stack of calls that nobody will read is dear. */
 const LEFT = new Error('The stream was left.')
-const OVER = new Error('The request is over.')
 
-interface Refusal {
-  status: number
-  headers: IncomingHttpHeaders
+interface Refusal extends ResponseHead {
   chunks: Buffer[]
   size: number
 }
@@ -49,27 +48,25 @@ interface Refusal {
  * been read before it. The connection is closed at once when `signal` is aborted or the iteration is left, and kept
  * for the next request when the stream came to its end.
  *
- * Bytes are read as they are pushed, all that one read of the socket brought at once: a chunk costs no stream, and
- * whoever takes the events by `pushTo` costs it no promise either.
+ * Bytes are read as they are pushed, all that one read of the socket brought at once, and whoever takes the events by
+ * `pushTo` costs them no promise either.
  */
-export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pushing, Dispatcher.DispatchHandler {
+export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pushing, ExchangeHandler {
   readonly #signal: AbortSignal
   readonly #reader: MessageReader
   readonly #decoder = new EventDecoder()
-  #controller: Dispatcher.DispatchController | undefined
+  #breakOff: (() => void) | undefined
   #decompressor: Transform | undefined
   /** The answer as it is, when it is no event stream. */
   #refusal: Refusal | undefined
   #answered = false
-  /** Chunks that wait for the end of the read that brought them. */
-  #chunks: Buffer[] = []
   #sink: Sink | undefined
   #events: StreamEvent[] = []
   /** Nothing will be added to `#events`: all was read, or `error` came. */
   #end: { error?: unknown } | undefined
   #waiting: { resolve: (result: IteratorResult<StreamEvent[]>) => void; reject: (error: unknown) => void } | undefined
 
-  constructor({ url, headers, body, signal, connections, connectTimeoutMs }: UpstreamRequest, reader: MessageReader) {
+  constructor({ connections, headers, body, signal, connectTimeoutMs }: UpstreamRequest, reader: MessageReader) {
     this.#signal = signal
     this.#reader = reader
     const json = toJson(body)
@@ -78,12 +75,8 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
       return
     }
     signal.addEventListener('abort', this.#onAbort)
-    const { origin, pathname, search } = new URL(url)
-    connections.within(connectTimeoutMs).dispatch(
+    this.#breakOff = connections.post(
       {
-        origin,
-        path: `${pathname}${search}`,
-        method: 'POST',
         headers: {
           'content-type': 'application/json',
           accept: 'text/event-stream',
@@ -91,6 +84,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
           ...headers,
         },
         body: json,
+        connectTimeoutMs: connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
       },
       this,
     )
@@ -117,19 +111,13 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
     return Promise.resolve({ value: undefined, done: true })
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#end) controller.abort(OVER)
-  }
-
-  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
-    if (status < 200) return
+  onHead({ status, headers }: ResponseHead): void {
     this.#answered = true
-    const type = headers['content-type'] ?? ''
+    const type = headers.get('content-type') ?? ''
     if (status !== 200 || (type !== '' && !type.includes('event-stream')))
       this.#refuseSoon({ status, headers, chunks: [], size: 0 })
     try {
-      this.#decompressor = createDecompressor(headers['content-encoding'], {
+      this.#decompressor = createDecompressor(headers.get('content-encoding'), {
         onData: (bytes) => this.#read(bytes),
         onEnd: () => this.#readEnd(),
         // Why the words of a refusal cannot be read matters less than its status.
@@ -140,38 +128,26 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
     }
   }
 
-  onResponseData(_: Dispatcher.DispatchController, bytes: Buffer): void {
-    if (this.#decompressor) this.#decompressor.write(bytes)
-    else {
-      if (this.#chunks.length === 0) process.nextTick(this.#readChunks)
-      this.#chunks.push(bytes)
-    }
+  onBody(bytes: Buffer): void {
+    if (this.#decompressor) this.#decompressor.write(Buffer.from(bytes))
+    else this.#read(bytes)
   }
 
-  onResponseEnd(): void {
-    this.#readChunks()
+  onEnd(): void {
     if (this.#decompressor) this.#decompressor.end()
     else this.#readEnd()
   }
 
-  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    this.#readChunks()
+  onError(error: unknown): void {
     if (this.#refusal) this.#refuse(this.#refusal)
     else this.#fail(this.#answered ? error : connectionError(error))
-  }
-
-  readonly #readChunks = (): void => {
-    const [first, ...others] = this.#chunks
-    if (!first) return
-    this.#chunks = []
-    this.#read(others.length === 0 ? first : Buffer.concat([first, ...others]))
   }
 
   #read(bytes: Buffer): void {
     if (this.#end) return
     const refusal = this.#refusal
     if (refusal) {
-      refusal.chunks.push(bytes)
+      refusal.chunks.push(Buffer.from(bytes))
       refusal.size += bytes.length
       if (refusal.size >= MAX_ERROR_BYTES) this.#refuse(refusal)
       return
@@ -205,8 +181,8 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
     setTimeout(() => this.#end ?? this.#refuse(refusal), LINGER_MS).unref()
   }
 
-  #refuse({ status, headers, chunks }: Refusal): void {
-    this.#fail(answerError(status, headers, Buffer.concat(chunks).toString('utf8', 0, MAX_ERROR_BYTES)))
+  #refuse(refusal: Refusal): void {
+    this.#fail(answerError(refusal, Buffer.concat(refusal.chunks).toString('utf8', 0, MAX_ERROR_BYTES)))
   }
 
   #succeed(): void {
@@ -263,7 +239,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
 
   /** Does nothing when the response has ended. */
   #close(): void {
-    this.#controller?.abort(OVER)
+    this.#breakOff?.()
     this.#decompressor?.destroy()
   }
 }

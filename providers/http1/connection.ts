@@ -1,0 +1,185 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { ResponseParser, TruncatedResponseError, type ResponseHandler } from './response-parser.ts'
+
+/** Connecting took longer than it may. */
+export class ConnectTimeoutError extends Error {
+  override readonly name = 'ConnectTimeoutError'
+}
+
+/** Is told of one exchange. None of these throws, and nothing is called after `onEnd` or `onError`. */
+export interface ExchangeHandler extends ResponseHandler {
+  onEnd(): void
+  /** There is no response, or no more of it. */
+  onError(error: unknown): void
+}
+
+export interface ConnectionOptions {
+  /** Where to; its path is of no interest here. */
+  url: URL
+  /** How long connecting may take, TLS included, in milliseconds. */
+  connectTimeoutMs: number
+  /** Of an earlier connection to the same server: makes the handshake shorter. */
+  tlsSession?: Buffer | undefined
+  onTlsSession: (session: Buffer) => void
+  /** It can carry another request, for so many milliseconds. */
+  onIdle: (milliseconds: number) => void
+  onClose: () => void
+}
+
+/**
+ * What all connections read into. Node calls back for one read at a time and reads nothing until that returns, so one
+ * buffer is enough: a connection that waits holds none, and a read allocates none.
+ */
+const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024)
+
+/** Silence after which the kernel asks whether the other side is still there. */
+const PROBE_MS = 60_000
+
+/** How long an idle connection is kept when the server does not say: Node's own closes its after five seconds. */
+const IDLE_MS = 4000
+const MAX_IDLE_MS = 600_000
+/** What the server says is over for us a little sooner, so that no request crosses its close on the way. */
+const IDLE_MARGIN_MS = 1000
+
+interface Exchange {
+  readonly handler: ExchangeHandler
+  readonly response: ResponseParser
+}
+
+/** A connection to a server, TCP or TLS, that carries one request after the other. */
+export class Connection {
+  readonly #socket: Socket
+  readonly #onIdle: ConnectionOptions['onIdle']
+  /** What to do once it is connected; undefined after that. */
+  #begin: (() => void) | undefined = () => {}
+  #exchange: Exchange | undefined
+
+  constructor(options: ConnectionOptions) {
+    this.#onIdle = options.onIdle
+    let failure: Error | undefined
+    const { socket, connected } = dial(options, (bytes) => this.#read(bytes))
+    const timer = setTimeout(
+      () => socket.destroy(new ConnectTimeoutError('Connecting took too long')),
+      options.connectTimeoutMs,
+    )
+    socket.once(connected, () => {
+      clearTimeout(timer)
+      this.#begin?.()
+      this.#begin = undefined
+    })
+    socket.on('end', () => this.#endOfInput())
+    socket.on('error', (error) => (failure = error))
+    socket.on('close', () => {
+      clearTimeout(timer)
+      this.#fail(failure ?? new TruncatedResponseError('The connection was closed'))
+      options.onClose()
+    })
+    this.#socket = socket
+  }
+
+  /** Starts an exchange; what is returned breaks it off, and does nothing once it is over. */
+  exchange(head: string, body: string, handler: ExchangeHandler): () => void {
+    const exchange = { handler, response: new ResponseParser(handler) }
+    this.#exchange = exchange
+    const write = () => {
+      this.#socket.cork()
+      this.#socket.write(head, 'latin1')
+      this.#socket.write(body)
+      this.#socket.uncork()
+    }
+    if (this.#begin) this.#begin = write
+    else write()
+    return () => {
+      if (this.#exchange !== exchange) return
+      this.#exchange = undefined
+      this.#socket.destroy()
+    }
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  #read(bytes: Buffer): void {
+    const exchange = this.#exchange
+    // What nobody asked for.
+    if (!exchange) return this.destroy()
+    try {
+      exchange.response.push(bytes)
+      this.#settle(exchange)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #endOfInput(): void {
+    const exchange = this.#exchange
+    try {
+      exchange?.response.close()
+      if (exchange) this.#settle(exchange)
+    } catch (error) {
+      this.#fail(error)
+    }
+    this.destroy()
+  }
+
+  #settle(exchange: Exchange): void {
+    const { response, handler } = exchange
+    if (!response.over || this.#exchange !== exchange) return
+    this.#exchange = undefined
+    // An answer that comes before the whole request has been sent leaves the rest of it on its way.
+    const reusable = response.persistent && this.#socket.writableLength === 0
+    if (reusable) this.#onIdle(idleTime(response.keepAlive))
+    else this.destroy()
+    handler.onEnd()
+  }
+
+  #fail(error: unknown): void {
+    const exchange = this.#exchange
+    this.#exchange = undefined
+    this.destroy()
+    exchange?.handler.onError(error)
+  }
+}
+
+/** Reads by `onread`, past Node's streams: what they cost a read is as much as all that is done with it. */
+function dial(
+  { url, tlsSession, onTlsSession }: ConnectionOptions,
+  onRead: (bytes: Buffer) => void,
+): { socket: Socket; connected: 'connect' | 'secureConnect' } {
+  // Brackets stand around an IPv6 address in a URL only.
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  const options = {
+    host,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: PROBE_MS,
+    onread: {
+      buffer: READ_BUFFER,
+      callback(length: number) {
+        onRead(READ_BUFFER.subarray(0, length))
+        return true
+      },
+    },
+  }
+  if (url.protocol === 'http:')
+    return { socket: connectTcp({ ...options, port: Number(url.port || 80) }), connected: 'connect' }
+  const socket = connectTls({
+    ...options,
+    port: Number(url.port || 443),
+    ALPNProtocols: ['http/1.1'],
+    // An address is no name that a certificate is chosen by.
+    ...(isIP(host) === 0 && { servername: host }),
+    ...(tlsSession && { session: tlsSession }),
+  })
+  socket.on('session', onTlsSession)
+  return { socket, connected: 'secureConnect' }
+}
+
+/** https://www.rfc-editor.org/rfc/rfc2068.html#section-19.7.1.1 */
+function idleTime(keepAlive: string | undefined): number {
+  const [, seconds] = /\btimeout=(\d{1,9})/i.exec(keepAlive ?? '') ?? []
+  if (seconds === undefined) return IDLE_MS
+  return Math.min(MAX_IDLE_MS, Number(seconds) * 1000 - IDLE_MARGIN_MS)
+}

@@ -1,0 +1,264 @@
+/** What an upstream sent is not HTTP/1.1, or not as much of it as it announced. */
+export class MalformedResponseError extends Error {
+  override readonly name = 'MalformedResponseError'
+}
+
+/** The connection was closed within a response. */
+export class TruncatedResponseError extends Error {
+  override readonly name = 'TruncatedResponseError'
+}
+
+export interface ResponseHead {
+  status: number
+  /** Names in lower case; what came several times is joined with commas. */
+  headers: ReadonlyMap<string, string>
+}
+
+/** Is told of one response. Neither method throws. */
+export interface ResponseHandler {
+  onHead(head: ResponseHead): void
+  /** All of the body that one read brought. The bytes are overwritten as soon as this returns. */
+  onBody(bytes: Buffer): void
+}
+
+/** More than any server sends; what is longer is kept from filling the memory. */
+const MAX_HEAD_BYTES = 64 * 1024
+const MAX_CHUNK_LINE_BYTES = 4096
+/** 2^52, more than a body ever has: sizes stay exact. */
+const MAX_HEX_DIGITS = 13
+
+const CR = 13
+const LF = 10
+const SEMICOLON = 59
+
+/** https://www.rfc-editor.org/rfc/rfc9112.html#name-status-line */
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: .*)?$/
+/** https://www.rfc-editor.org/rfc/rfc9110.html#name-fields */
+const FIELD_LINE = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(.*?)[ \t]*$/
+
+type State = 'head' | 'size' | 'extension' | 'data' | 'data-end' | 'trailer' | 'length' | 'until-close' | 'over'
+
+/**
+ * Bytes of one connection in, one response out, however the bytes are cut.
+ * https://www.rfc-editor.org/rfc/rfc9112.html
+ *
+ * A library's parser would do, were this not the path of every token: it calls back for each chunk of a read, where
+ * this one moves the chunks of a read together, within the buffer that they came in, and calls back once.
+ */
+export class ResponseParser {
+  readonly #handler: ResponseHandler
+  #state: State = 'head'
+  #head = ''
+  /** Bytes that are to come of what `state` says. */
+  #remaining = 0
+  #digits = 0
+  /** Bytes of a line that is read to be ignored, and whether the last of them was CR. */
+  #lineLength = 0
+  #afterCr = false
+  #persistent = false
+  #keepAlive: string | undefined
+
+  constructor(handler: ResponseHandler) {
+    this.#handler = handler
+  }
+
+  /** All of the response has come. */
+  get over(): boolean {
+    return this.#state === 'over'
+  }
+
+  /** Whether the connection can carry another request once the response is over. */
+  get persistent(): boolean {
+    return this.#persistent
+  }
+
+  /** What the server says of how long it will wait for that, as it says it. */
+  get keepAlive(): string | undefined {
+    return this.#keepAlive
+  }
+
+  /**
+   * The next bytes that came, which are overwritten in the course of it.
+   *
+   * @throws MalformedResponseError
+   */
+  push(bytes: Buffer): void {
+    let at = this.#state === 'head' ? this.#readHead(bytes) : 0
+    // The body within these bytes: from `start` to `end`, so far.
+    let start = at
+    let end = at
+    while (at < bytes.length) {
+      switch (this.#state) {
+        case 'size':
+          at = this.#readSize(bytes, at)
+          break
+        case 'extension':
+        case 'data-end':
+        case 'trailer':
+          at = this.#readLine(bytes, at)
+          break
+        case 'data':
+        case 'length': {
+          const length = Math.min(this.#remaining, bytes.length - at)
+          if (start === end) start = end = at
+          else bytes.copyWithin(end, at, at + length)
+          end += length
+          at += length
+          this.#remaining -= length
+          if (this.#remaining === 0) this.#state = this.#state === 'data' ? 'data-end' : 'over'
+          break
+        }
+        case 'until-close':
+          start = at
+          end = at = bytes.length
+          break
+        case 'over': // What follows answers nothing that was asked.
+          this.#persistent = false
+          at = bytes.length
+          break
+        case 'head':
+          at = bytes.length
+      }
+    }
+    if (end > start) this.#handler.onBody(bytes.subarray(start, end))
+  }
+
+  /**
+   * The connection was closed.
+   *
+   * @throws TruncatedResponseError when that is not how the response ends
+   */
+  close(): void {
+    if (this.#state === 'over') return
+    if (this.#state !== 'until-close') throw new TruncatedResponseError('The connection was closed within the response')
+    this.#state = 'over'
+  }
+
+  /** Returns where the body begins, or `bytes.length`. */
+  #readHead(bytes: Buffer): number {
+    let rest = 0
+    while (this.#state === 'head') {
+      const before = this.#head.length
+      this.#head += bytes.toString('latin1', rest)
+      const end = this.#head.indexOf('\r\n\r\n', Math.max(0, before - 3))
+      if (Math.max(end, this.#head.length - 3) > MAX_HEAD_BYTES)
+        throw new MalformedResponseError('The head of the response is too long')
+      if (end === -1) return bytes.length
+      const head = this.#head.slice(0, end)
+      rest += end + 4 - before
+      this.#head = ''
+      this.#endHead(head)
+    }
+    return rest
+  }
+
+  #endHead(text: string): void {
+    const [statusLine = '', ...lines] = text.split('\r\n')
+    const [, minor, digits] = STATUS_LINE.exec(statusLine) ?? []
+    if (minor === undefined) throw new MalformedResponseError('The response has no status line of HTTP/1.1')
+    const status = Number(digits)
+    const headers = readFields(lines)
+    if (status === 101) throw new MalformedResponseError('The server changed the protocol without being asked to')
+    // An interim response, as 100 and 103 are: the one that was asked for follows.
+    if (status < 200) return
+    this.#frameBody(status, headers)
+    const connection = (headers.get('connection') ?? '').toLowerCase()
+    this.#persistent &&= minor === '1' ? !/\bclose\b/.test(connection) : /\bkeep-alive\b/.test(connection)
+    this.#keepAlive = headers.get('keep-alive')
+    this.#handler.onHead({ status, headers })
+  }
+
+  /** https://www.rfc-editor.org/rfc/rfc9112.html#name-message-body-length */
+  #frameBody(status: number, headers: ReadonlyMap<string, string>): void {
+    const codings = headers.get('transfer-encoding')
+    const lengths = headers.get('content-length')
+    this.#persistent = codings === undefined || lengths === undefined
+    if (status === 204 || status === 304) {
+      this.#state = 'over'
+    } else if (codings !== undefined) {
+      if (codings.toLowerCase() !== 'chunked')
+        throw new MalformedResponseError('The response has a transfer coding other than chunked')
+      this.#state = 'size'
+    } else if (lengths !== undefined) {
+      this.#remaining = readLength(lengths)
+      this.#state = this.#remaining === 0 ? 'over' : 'length'
+    } else {
+      this.#state = 'until-close'
+      this.#persistent = false
+    }
+  }
+
+  #readSize(bytes: Buffer, from: number): number {
+    let at = from
+    while (at < bytes.length) {
+      const byte = bytes[at] ?? 0
+      const digit = hexDigit(byte)
+      if (digit === -1) {
+        if (this.#digits === 0 || (byte !== CR && byte !== SEMICOLON && byte !== 32 && byte !== 9))
+          throw new MalformedResponseError('The size of a chunk is no number')
+        this.#state = 'extension'
+        return at
+      }
+      if (++this.#digits > MAX_HEX_DIGITS) throw new MalformedResponseError('A chunk is too large')
+      this.#remaining = this.#remaining * 16 + digit
+      at += 1
+    }
+    return at
+  }
+
+  /** What is left of the line of a size, the line break after a chunk, or a trailer; nothing in them is of use. */
+  #readLine(bytes: Buffer, from: number): number {
+    for (let at = from; at < bytes.length; at++) {
+      const byte = bytes[at]
+      if (byte === LF && this.#afterCr) {
+        this.#afterCr = false
+        this.#endLine(this.#lineLength - 1)
+        this.#lineLength = 0
+        return at + 1
+      }
+      if (this.#afterCr || byte === LF) throw new MalformedResponseError('A line does not end in CR and LF')
+      this.#afterCr = byte === CR
+      if (++this.#lineLength > (this.#state === 'trailer' ? MAX_HEAD_BYTES : MAX_CHUNK_LINE_BYTES))
+        throw new MalformedResponseError('A line between chunks is too long')
+    }
+    return bytes.length
+  }
+
+  #endLine(length: number): void {
+    if (this.#state === 'extension') {
+      this.#digits = 0
+      this.#state = this.#remaining === 0 ? 'trailer' : 'data'
+    } else if (this.#state === 'trailer') {
+      if (length === 0) this.#state = 'over'
+    } else {
+      if (length > 0) throw new MalformedResponseError('A chunk is longer than its size')
+      this.#state = 'size'
+    }
+  }
+}
+
+function readFields(lines: readonly string[]): Map<string, string> {
+  const headers = new Map<string, string>()
+  for (const line of lines) {
+    const [, name, value = ''] = FIELD_LINE.exec(line) ?? []
+    if (name === undefined) throw new MalformedResponseError('A header of the response is malformed')
+    const key = name.toLowerCase()
+    const known = headers.get(key)
+    headers.set(key, known === undefined ? value : `${known}, ${value}`)
+  }
+  return headers
+}
+
+/** The same length may be given more than once. */
+function readLength(value: string): number {
+  const [first = '', ...others] = value.split(/[ \t]*,[ \t]*/)
+  if (!/^\d{1,15}$/.test(first) || others.some((other) => other !== first))
+    throw new MalformedResponseError('The length of the response is no number')
+  return Number(first)
+}
+
+function hexDigit(byte: number): number {
+  if (byte >= 48 && byte <= 57) return byte - 48
+  const letter = byte | 32
+  return letter >= 97 && letter <= 102 ? letter - 87 : -1
+}
