@@ -10,7 +10,8 @@ import {
   type StreamEvent,
   type Usage,
 } from '../stream/events.ts'
-import { collectMessage, type Message } from '../stream/message.ts'
+import { collectMessage } from '../stream/collect-message.ts'
+import type { Message } from '../stream/message.ts'
 import type { Batch, StreamLog } from '../stream/stream-log.ts'
 import type { Encoded, Encoder, Protocol, RenderedError } from './protocol.ts'
 
