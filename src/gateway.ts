@@ -18,6 +18,7 @@ import { MemoryStore } from './stream/memory-store.ts'
 import { watchEventLoop } from './telemetry/event-loop-delay.ts'
 import { startAtZero } from './telemetry/known-labels.ts'
 import { createLogger, type Logger } from './telemetry/logger.ts'
+import { observeReaders } from './telemetry/observe-readers.ts'
 import { Metrics } from './telemetry/metrics.ts'
 import { flushSpans } from './telemetry/tracing.ts'
 import { VERSION } from './version.ts'
@@ -61,6 +62,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     config,
     logger,
     metrics,
+    readers: observeReaders(metrics),
     store,
     router: new Router(providers, config),
     routing: observeRouting(metrics, logger),

@@ -18,7 +18,7 @@ import type { Services } from './services.ts'
  */
 export function sendStream(
   context: RequestContext,
-  { config, heartbeat, gathering, metrics, logger }: Services,
+  { config, heartbeat, gathering, readers, logger }: Services,
   log: StreamLog,
   cursor: number,
   protocol: Protocol,
@@ -26,15 +26,7 @@ export function sendStream(
   const subscription = new Subscription(log, cursor, sharedFrames(log, protocol).reader(), grown)
   context.respond = false
   context.status = 200
-  const label = { protocol: protocol.name }
-  const connections = metrics.cell('connections_open', label)
-  const deltas = metrics.cell('frames_sent_total', { ...label, event: 'delta' })
-  const dones = metrics.cell('frames_sent_total', { ...label, event: 'done' })
-  const bytes = metrics.cell('sent_bytes_total', label)
-  const merged = metrics.cell('merged_deltas_total', {})
-  const waits = metrics.cell('backpressure_waits_total', {})
-  const heartbeats = metrics.cell('heartbeats_sent_total', {})
-  const latency = metrics.histogram('relay_latency_seconds', label)
+  const cells = readers(protocol.name)
   /** When the first came of what is to be sent; undefined when nothing is, or when it is the reader who keeps it waiting. */
   let arrivedAt: number | undefined
 
@@ -44,9 +36,9 @@ export function sendStream(
     slowReaderMs: config.slowReaderMs,
     comment: protocol.heartbeat,
     ...(protocol.reconnects ? {} : { retry: false }),
-    onHeartbeat: () => heartbeats.add(),
+    onHeartbeat: () => cells.heartbeats.add(),
   })
-  connections.add()
+  cells.connections.add()
 
   /** Deltas may have to wait for more; a reader's first and the end of the stream never do. */
   function grown(since: number): void {
@@ -70,12 +62,12 @@ export function sendStream(
     while (!writer.blocked && !writer.closed) {
       const frames = subscription.next()
       if (!frames) break
-      deltas.add(frames.deltas)
-      dones.add(frames.dones)
-      bytes.add(frames.payload.byteLength)
-      merged.add(frames.merged)
-      if (!writer.write(frames.payload) && !isOver(context.res)) waits.add()
-      if (arrivedAt !== undefined) latency.observe((performance.now() - arrivedAt) / 1000)
+      cells.deltas.add(frames.deltas)
+      cells.dones.add(frames.dones)
+      cells.bytes.add(frames.payload.byteLength)
+      cells.merged.add(frames.merged)
+      if (!writer.write(frames.payload) && !isOver(context.res)) cells.waits.add()
+      if (arrivedAt !== undefined) cells.latency.observe((performance.now() - arrivedAt) / 1000)
     }
     arrivedAt = undefined
     if (subscription.ended) writer.end()
@@ -86,8 +78,8 @@ export function sendStream(
     writer.onClose = (end) => {
       subscription.close()
       gathering?.leave(pump)
-      connections.add(-1)
-      if (end === 'stalled') metrics.cell('slow_readers_closed_total', {}).add()
+      cells.connections.add(-1)
+      if (end === 'stalled') cells.stalled.add()
       context.state.ended = end
       resolve()
     }

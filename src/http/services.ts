@@ -7,6 +7,7 @@ import type { Generations } from '../stream/generations.ts'
 import type { StreamStore } from '../stream/stream-store.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { ReaderCells } from '../telemetry/observe-readers.ts'
 
 /** What handlers work with; put together in `gateway.ts`. */
 export interface Services {
@@ -19,6 +20,8 @@ export interface Services {
   /** Where deltas wait for more, when they are to. */
   readonly gathering: Gathering | undefined
   readonly metrics: Metrics
+  /** What the readers of a protocol are counted in. */
+  readonly readers: (protocol: string) => ReaderCells
   readonly logger: Logger
   /** The gateway is shutting down: it finishes what runs and takes nothing new. */
   draining: boolean

@@ -2,6 +2,7 @@ import { ERROR_CODES } from '../errors.ts'
 import { PROTOCOL_NAMES } from '../protocols/protocol.ts'
 import { FINISH_REASONS } from '../stream/events.ts'
 import { RESUME_RESULTS, type KnownModels, type Metrics } from './metrics.ts'
+import { observeReaders } from './observe-readers.ts'
 
 /** Codes with which an attempt is expected to fail. */
 const FAILURES = ERROR_CODES.filter((code) => /^(upstream|provider)_/.test(code))
@@ -11,12 +12,8 @@ const FAILURES = ERROR_CODES.filter((code) => /^(upstream|provider)_/.test(code)
  * with it.
  */
 export function startAtZero(metrics: Metrics, knownModels: KnownModels): void {
-  for (const protocol of PROTOCOL_NAMES) {
-    metrics.cell('connections_open', { protocol })
-    for (const event of ['delta', 'done']) metrics.cell('frames_sent_total', { protocol, event })
-    metrics.cell('sent_bytes_total', { protocol })
-    metrics.histogram('relay_latency_seconds', { protocol })
-  }
+  const readers = observeReaders(metrics)
+  for (const protocol of PROTOCOL_NAMES) readers(protocol)
   for (const [provider, models] of knownModels) {
     startProvider(metrics, provider)
     for (const model of models) {
@@ -25,10 +22,6 @@ export function startAtZero(metrics: Metrics, knownModels: KnownModels): void {
     }
   }
   for (const result of RESUME_RESULTS) metrics.cell('resumes_total', { result })
-  metrics.cell('heartbeats_sent_total', {})
-  metrics.cell('merged_deltas_total', {})
-  metrics.cell('backpressure_waits_total', {})
-  metrics.cell('slow_readers_closed_total', {})
 }
 
 function startProvider(metrics: Metrics, provider: string): void {
