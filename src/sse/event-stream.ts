@@ -94,8 +94,12 @@ export class EventStreamWriter implements Beating {
   /** Whole frames; false when the socket is full now. */
   write(frames: Payload | string): boolean {
     if (this.#end !== undefined) return false
-    this.#wroteSinceBeat = true
-    this.#blocked = !this.#write(typeof frames === 'string' ? new Payload(frames) : frames)
+    const payload = typeof frames === 'string' ? new Payload(frames) : frames
+    // Some events make no frame in some protocols, and a chunk of HTTP without a byte is how a body ends.
+    if (payload.byteLength > 0) {
+      this.#wroteSinceBeat = true
+      this.#blocked = !this.#write(payload)
+    }
     return !this.#blocked
   }
 
