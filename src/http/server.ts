@@ -9,6 +9,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config.ts'
 import { readCertificate, type Certificate } from './certificate.ts'
 
@@ -45,6 +46,9 @@ export class HttpServer {
   readonly #server: Server | Http2SecureServer
   readonly #sockets = new Set<Socket>()
   readonly #sessions = new Set<ServerHttp2Session>()
+  /** Those that have not been sent, or given up. */
+  readonly #responses = new Set<ServerResponse | Http2ServerResponse>()
+  #onLastResponse: () => void = () => {}
 
   /** @throws ConfigError when there is a certificate that cannot be used */
   constructor(config: Config, handle: Handler) {
@@ -52,7 +56,15 @@ export class HttpServer {
     this.#config = config
     this.#server = certificate ? this.#secure(certificate) : createServer(SOCKETS)
     Object.assign(this.#server, { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_MS })
-    this.#server.on('request', (request, response) => void handle(request, response))
+    this.#server.on('request', (request, response) => {
+      this.#responses.add(response)
+      closeWithConnection(request, response)
+      response.once('close', () => {
+        this.#responses.delete(response)
+        if (this.#responses.size === 0) this.#onLastResponse()
+      })
+      void handle(request, response)
+    })
     this.#server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
@@ -80,6 +92,8 @@ export class HttpServer {
   /** Lets what is being answered end for `graceMs`, then cuts it; resolves when no connection is left. */
   async close(graceMs: number): Promise<void> {
     if (!this.#server.listening) return
+    // To Node a connection is idle as soon as the end of its response has been written, sent or not.
+    await this.#untilSent(graceMs)
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     const grace = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy()
@@ -90,6 +104,14 @@ export class HttpServer {
     await closed
     clearTimeout(grace)
     clearInterval(sweep)
+  }
+
+  async #untilSent(atMostMs: number): Promise<void> {
+    if (this.#responses.size === 0) return
+    const sent = new Promise<void>((resolve) => (this.#onLastResponse = resolve))
+    const limit = new AbortController()
+    await Promise.race([sent, sleep(atMostMs, undefined, { signal: limit.signal })])
+    limit.abort()
   }
 
   #closeIdle(): void {
@@ -108,6 +130,17 @@ export class HttpServer {
     })
     return server
   }
+}
+
+/** Node tells only the response that is first in line on a connection that it has gone. */
+function closeWithConnection(
+  { socket }: IncomingMessage | Http2ServerRequest,
+  response: ServerResponse | Http2ServerResponse,
+): void {
+  if (response.socket !== null) return
+  const close = () => response.emit('close')
+  socket.once('close', close)
+  response.once('close', () => socket.off('close', close))
 }
 
 /** What Node does for connections of HTTP/1.1: neither idle ones are kept for ever, nor requests that never end. */
