@@ -1,6 +1,5 @@
 import type { ChatInput } from '../chat-request.ts'
 import { SluiceError } from '../errors.ts'
-import { checkEvent } from '../stream/check-event.ts'
 import type { Done, StreamEvent } from '../stream/events.ts'
 import { pour, type Sink } from '../stream/source.ts'
 import type { Permit } from './breaker.ts'
@@ -61,21 +60,23 @@ export class Attempt implements Sink {
     this.#sink = sink
     return new Promise((resolve, reject) => {
       this.#opening = { held: [], onAnswer, resolve, reject }
-      this.#stop = pour(provider.stream({ ...input, model }, context), this)
-      if (this.#finished) this.#stop()
+      try {
+        this.#stop = pour(provider.stream({ ...input, model }, context), this)
+      } catch (error) {
+        this.#fail(error)
+      }
+      if (this.#finished) this.#stop?.()
     })
   }
 
   push(events: readonly StreamEvent[], at: number): void {
-    // An empty list is no news: it wins the provider no time.
-    if (this.#finished || events.length === 0) return
+    if (this.#finished) return
     this.#patience.heard(at)
-    // It may be anything until whoever reads it has checked it.
-    const last: StreamEvent | undefined = events.at(-1)
-    if (last?.type === 'done' && isEvent(last)) this.#done = last
+    const last = events.at(-1)
+    if (last?.type === 'done') this.#done = last
     if (this.#opening) this.#hold(this.#opening, events, at)
     else this.#sink?.push(events, at)
-    if (this.#done && !this.#opening) this.finish()
+    if (this.#done && !this.#opening) this.#finish()
   }
 
   end(failure?: { error: unknown }): void {
@@ -85,7 +86,7 @@ export class Attempt implements Sink {
   }
 
   /** Ends it, on whichever side it has not ended, and says what came of it. Does nothing when it has. */
-  finish(failure?: unknown): void {
+  #finish(failure?: unknown): void {
     if (this.#finished) return
     this.#finished = true
     this.#patience.stop()
@@ -102,16 +103,14 @@ export class Attempt implements Sink {
 
   #hold(opening: Opening, events: readonly StreamEvent[], at: number): void {
     const { held, onAnswer, resolve } = opening
-    try {
-      for (const event of events) held.push(checkEvent(event))
-    } catch (error) {
-      return this.#fail(error)
-    }
+    for (const event of events) held.push(event)
     if (!isAnswer(held)) return
     const failure = this.#done && errorOf(this.#done)
     if (failure && !held.some(isToken)) return this.#fail(failure)
+    // Who has said all there is to say is not late any more.
+    if (!this.#done) this.#patience.answered()
+    if (this.#finished) return
     this.#opening = undefined
-    this.#patience.answered()
     this.#permit.answered()
     if (held.some(isToken)) this.#observer?.answered()
     onAnswer()
@@ -136,7 +135,7 @@ export class Attempt implements Sink {
   #fail(error: unknown): void {
     if (this.#finished) return
     const opening = this.#opening
-    this.finish(error)
+    this.#finish(error)
     if (opening) opening.reject(error)
     else this.#sink?.end({ error })
   }
@@ -151,14 +150,6 @@ interface Opening {
   readonly onAnswer: () => void
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
-}
-
-function isEvent(event: StreamEvent): boolean {
-  try {
-    return checkEvent(event) === event
-  } catch {
-    return false // Its reader will find so too, and end the stream for it.
-  }
 }
 
 function isAnswer(held: readonly StreamEvent[]): boolean {

@@ -54,7 +54,6 @@ export async function runPlan({ targets }: Plan, input: ChatInput, sink: Sink, c
       try {
         return await attempt.open(input, sink, () => tell(context, target, attempts))
       } catch (failure) {
-        attempt.finish(failure)
         signal.throwIfAborted()
         last = { target, failure }
       }

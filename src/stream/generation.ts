@@ -1,5 +1,4 @@
 import { SluiceError } from '../errors.ts'
-import { checkEvent } from './check-event.ts'
 import type { Done, StreamError, StreamEvent } from './events.ts'
 import type { Sink } from './source.ts'
 import type { StreamLog } from './stream-log.ts'
@@ -75,15 +74,12 @@ export class Generation implements Sink {
     let done: Done | undefined
     let failure: unknown
     try {
-      for (const item of events) {
-        const event = checkEvent(item)
-        if (event.type === 'done') {
-          done = event
-          break
+      for (const event of events)
+        if (event.type === 'done') done = event
+        else {
+          this.log.append(event, at)
+          count += 1
         }
-        this.log.append(event, at)
-        count += 1
-      }
     } catch (error) {
       failure = error
       done = failed(error)
@@ -118,11 +114,18 @@ export class Generation implements Sink {
     clearTimeout(this.#resumeWindow)
     this.failure = cause
     const { model, provider } = log.answer ?? log.info
-    const signed = { ...done, model: done.model ?? model, provider: done.provider ?? provider }
-    log.append(signed)
+    let signed: Done = { ...done, model: done.model ?? model, provider: done.provider ?? provider }
+    try {
+      log.append(signed)
+    } catch (error) {
+      // It carries something that has no JSON, or is nested too deeply for it.
+      this.failure = error
+      signed = { ...failed(error), model, provider }
+      log.append(signed)
+    }
     this.#abort.abort(ENDED)
     this.#resolveEnded()
-    observer?.finished(this, signed, cause)
+    observer?.finished(this, signed, this.failure)
   }
 
   /** Leaving is not stopping: without readers the provider goes on for the resume window. */

@@ -1,11 +1,12 @@
+import { checkEvent } from './check-event.ts'
 import type { StreamEvent } from './events.ts'
 
 /** What a provider yields: one event, or all those that one network read brought. */
 export type Produced = StreamEvent | readonly StreamEvent[]
 
-/** Where events are pushed to. Neither method throws, and nothing is called after `end`. */
+/** Where events are pushed to. Neither method throws, and nothing is called after `end`, or after `done` was pushed. */
 export interface Sink {
-  /** All that came together, and when, by `performance.now()`. */
+  /** All that came together, one at least, and when, by `performance.now()`. */
   push(events: readonly StreamEvent[], at: number): void
   /** There is no more: it ended by itself, or failed. What was pushed before stays. */
   end(failure?: { error: unknown }): void
@@ -20,8 +21,12 @@ export interface Pushing {
   pushTo(sink: Sink): () => void
 }
 
-/** Reads all that a provider produces into a sink, until the returned function is called. */
-export function pour(source: AsyncIterable<Produced> & Partial<Pushing>, sink: Sink): () => void {
+/**
+ * Reads all that a provider produces into a sink, until the returned function is called. Whatever it is that it
+ * produces, events are what the sink gets, `done` as the last of them.
+ */
+export function pour(source: AsyncIterable<Produced> & Partial<Pushing>, into: Sink): () => void {
+  const sink = new CheckingSink(into)
   if (source.pushTo) return source.pushTo(sink)
   const iterator = source[Symbol.asyncIterator]()
   let stopped = false
@@ -62,6 +67,39 @@ export function pour(source: AsyncIterable<Produced> & Partial<Pushing>, sink: S
 
   read()
   return () => void stop()
+}
+
+/** Passes on what is an event, up to `done` or the first that is none, which is a failure. */
+class CheckingSink implements Sink {
+  readonly #sink: Sink
+  #over = false
+
+  constructor(sink: Sink) {
+    this.#sink = sink
+  }
+
+  push(events: readonly StreamEvent[], at: number): void {
+    if (this.#over) return
+    let valid = 0
+    let failure: { error: unknown } | undefined
+    try {
+      for (const event of events) {
+        this.#over = checkEvent(event).type === 'done'
+        valid += 1
+        if (this.#over) break
+      }
+    } catch (error) {
+      failure = { error }
+    }
+    if (valid > 0) this.#sink.push(valid === events.length ? events : events.slice(0, valid), at)
+    if (failure) this.end(failure)
+  }
+
+  end(failure?: { error: unknown }): void {
+    if (this.#over) return
+    this.#over = true
+    this.#sink.end(failure)
+  }
 }
 
 function isList(produced: Produced): produced is readonly StreamEvent[] {

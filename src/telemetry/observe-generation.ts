@@ -73,9 +73,8 @@ function logEnd(logger: Logger, generation: Generation, done: Done, cause: unkno
 /** Where it was thrown, but not the words, which may quote what it was working on. */
 function withoutMessage(cause: unknown): { type: string; stack?: string } {
   if (!(cause instanceof Error)) return { type: typeof cause }
-  const stack = cause.stack
-    ?.split('\n')
-    .filter((line) => /^\s+at /.test(line))
-    .join('\n')
+  // Whoever prepares stack traces can make anything of them.
+  const lines = typeof cause.stack === 'string' ? cause.stack.split('\n') : []
+  const stack = lines.filter((line) => /^\s+at /.test(line)).join('\n')
   return { type: cause.name, ...(stack ? { stack } : {}) }
 }

@@ -1,14 +1,26 @@
 import { describe, expect, it } from 'vitest'
-import type { StreamEvent } from '../../providers/provider.ts'
+import type { StreamEvent, Usage } from '../../providers/provider.ts'
 import { startGateway } from '../support/gateway.ts'
 import { chat, resume } from '../support/reader.ts'
 import { ScriptedProvider, type Run } from '../support/scripted-provider.ts'
 
 const nonsense = (value: unknown) => (run: Run) => run.yield(value as StreamEvent)
 
+const UNWRITABLE = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2, detail: 1n } as Usage
+
 const faults: [what: string, misbehave: (run: Run) => void, code: string][] = [
   ['throws an Error', (run) => run.fail(new Error('secret detail')), 'provider_failed'],
   ['throws something that is no Error', (run) => run.fail(undefined), 'provider_failed'],
+  [
+    'throws an Error whose stack is no string',
+    (run) => run.fail(Object.assign(new Error('secret detail'), { stack: [{ file: 'a.js' }] })),
+    'provider_failed',
+  ],
+  [
+    'ends with usage that has no JSON',
+    (run) => run.yield({ type: 'done', finish_reason: 'stop', usage: UNWRITABLE }),
+    'provider_failed',
+  ],
   ['ends without done', (run) => run.end(), 'upstream_truncated'],
   ['falls silent', () => {}, 'upstream_timeout'],
   ['yields null', nonsense(null), 'provider_invalid_event'],

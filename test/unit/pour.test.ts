@@ -16,9 +16,42 @@ function recorder() {
 describe('pour', () => {
   it('pushes what an iterable yields, one by one or in lists, and then its end', async () => {
     const { heard, sink } = recorder()
-    pour(produced(text('a'), [text('b'), text('c')], STOP), sink)
+    pour(produced(text('a'), [], [text('b'), text('c')]), sink)
     await nextTurn()
-    expect(heard).toEqual([[text('a')], [text('b'), text('c')], [STOP], 'end'])
+    expect(heard).toEqual([[text('a')], [text('b'), text('c')], 'end'])
+  })
+
+  it('pushes nothing after `done`, not even an end', async () => {
+    const { heard, sink } = recorder()
+    pour(produced(text('a'), [text('b'), STOP, text('c')], text('d')), sink)
+    await nextTurn()
+    expect(heard).toEqual([[text('a')], [text('b'), STOP]])
+  })
+
+  it('ends with a failure at the first thing that is no event, after what came before it', async () => {
+    const { heard, sink } = recorder()
+    pour(produced(text('a'), [text('b'), null as never, STOP], STOP), sink)
+    await nextTurn()
+    expect(heard).toEqual([
+      [text('a')],
+      [text('b')],
+      { error: expect.objectContaining({ code: 'provider_invalid_event' }) },
+    ])
+  })
+
+  it('checks what is pushed as well as what is iterated', () => {
+    const { heard, sink } = recorder()
+    const source = {
+      [Symbol.asyncIterator]: () => expect.unreachable('it can push'),
+      pushTo(given: Sink) {
+        given.push([text('a'), 'nonsense' as never], 1)
+        given.push([text('b')], 2)
+        given.end()
+        return () => {}
+      },
+    }
+    pour(source, sink)
+    expect(heard).toEqual([[text('a')], { error: expect.objectContaining({ code: 'provider_invalid_event' }) }])
   })
 
   it('asks what can push to do so, and does not iterate it', () => {

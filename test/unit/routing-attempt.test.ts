@@ -26,6 +26,34 @@ describe('a provider that neither goes on nor listens', () => {
     expect(provider.contexts[0]!.signal.reason).toBe(ran.error)
   })
 
+  it('has no time left for a first token that comes when all of it is over', async () => {
+    const late: Provider = {
+      name: 'a',
+      stream: () => ({
+        [Symbol.asyncIterator]: () => expect.unreachable('it can push'),
+        pushTo(sink) {
+          setImmediate(() => {
+            // The loop was busy: the token comes before the timer that was due.
+            for (const start = performance.now(); performance.now() - start < 20;);
+            sink.push([text('late')], performance.now())
+          })
+          return () => {}
+        },
+      }),
+    }
+    const ran = await run(
+      planOf(
+        targetOf(late, { retries: 0, timeouts: { ...timeouts, totalTimeoutMs: 10 } }),
+        targetOf(plays('b', [text('here'), STOP])),
+      ),
+    )
+    expect(ran).toMatchObject({
+      text: 'here',
+      ended: ['a:upstream_timeout', 'b:ok'],
+      answers: [{ provider: 'b', attempts: 2 }],
+    })
+  })
+
   it('does not keep the next target from answering', async () => {
     const slow = targetOf(plays('a', [silence]), { retries: 1, timeouts: { ...timeouts, firstTokenTimeoutMs: 10 } })
     const ran = await run(planOf(slow, targetOf(plays('b', [text('here'), STOP]))))

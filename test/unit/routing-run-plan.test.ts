@@ -112,11 +112,22 @@ describe('before the first token', () => {
     ['an end without done', [ROLE], 'upstream_truncated'],
     ['a bug', [new TypeError('x is undefined')], 'provider_failed'],
     ['nonsense', [null as never], 'provider_invalid_event'],
+    ['nonsense before a done', [[null as never, STOP]], 'provider_invalid_event'],
+    ['a done that tells of an error, and more', [[failed('upstream_error'), text('x')]], 'upstream_error'],
     ['a done that tells of an error', [ROLE, failed('upstream_error')], 'upstream_error'],
     ['a done that tells of an error of its own', [failed('made_up')], 'provider_failed'],
   ])('%s is a failure like others', async (_, script, code) => {
     const ran = await run(planOf(targetOf(plays('a', script), { retries: 0 }), targetOf(plays('b', answer))))
     expect(ran).toMatchObject({ text: 'answer', ended: [`a:${code}`, 'b:ok'] })
+  })
+
+  it.each<[what: string, script: Step[], ended: string]>([
+    ['nonsense', [text('x'), null as never], 'a:provider_invalid_event'],
+    ['nonsense with a done behind it', [text('x'), [null as never, STOP]], 'a:provider_invalid_event'],
+    ['a done with more behind it', [text('x'), [STOP, text('y')]], 'a:ok'],
+  ])('after its first token, %s ends the attempt as what it is', async (_, script, ended) => {
+    const ran = await run(planOf(targetOf(plays('a', script)), targetOf(plays('b', answer))))
+    expect(ran).toMatchObject({ text: 'x', ended: [ended] })
   })
 
   it('what a provider threw is thrown as it is, for whoever logs it', async () => {
