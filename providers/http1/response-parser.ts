@@ -33,8 +33,8 @@ const SEMICOLON = 59
 
 /** https://www.rfc-editor.org/rfc/rfc9112.html#name-status-line */
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: .*)?$/
-/** https://www.rfc-editor.org/rfc/rfc9110.html#name-fields */
-const FIELD_LINE = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(.*?)[ \t]*$/
+/** https://www.rfc-editor.org/rfc/rfc9110.html#name-fields. Written so that no line takes more than linear time. */
+const FIELD_LINE = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(?:([!-~\x80-\xff]+(?:[ \t]+[!-~\x80-\xff]+)*)[ \t]*)?$/
 
 type State = 'head' | 'size' | 'extension' | 'data' | 'data-end' | 'trailer' | 'length' | 'until-close' | 'over'
 
@@ -48,13 +48,17 @@ type State = 'head' | 'size' | 'extension' | 'data' | 'data-end' | 'trailer' | '
 export class ResponseParser {
   readonly #handler: ResponseHandler
   #state: State = 'head'
+  /** What has come of the head: interim responses too, so that they end as well. */
   #head = ''
+  /** Where in `#head` the response begins that is being read. */
+  #headStart = 0
   /** Bytes that are to come of what `state` says. */
   #remaining = 0
   #digits = 0
   /** Bytes of a line that is read to be ignored, and whether the last of them was CR. */
   #lineLength = 0
   #afterCr = false
+  #trailerLength = 0
   #persistent = false
   #keepAlive: string | undefined
 
@@ -77,50 +81,58 @@ export class ResponseParser {
     return this.#keepAlive
   }
 
+  /** Tells of nothing from now on. */
+  abandon(): void {
+    this.#state = 'over'
+  }
+
   /**
    * The next bytes that came, which are overwritten in the course of it.
    *
-   * @throws MalformedResponseError
+   * @throws MalformedResponseError after what came before it has been told
    */
   push(bytes: Buffer): void {
     let at = this.#state === 'head' ? this.#readHead(bytes) : 0
     // The body within these bytes: from `start` to `end`, so far.
     let start = at
     let end = at
-    while (at < bytes.length) {
-      switch (this.#state) {
-        case 'size':
-          at = this.#readSize(bytes, at)
-          break
-        case 'extension':
-        case 'data-end':
-        case 'trailer':
-          at = this.#readLine(bytes, at)
-          break
-        case 'data':
-        case 'length': {
-          const length = Math.min(this.#remaining, bytes.length - at)
-          if (start === end) start = end = at
-          else bytes.copyWithin(end, at, at + length)
-          end += length
-          at += length
-          this.#remaining -= length
-          if (this.#remaining === 0) this.#state = this.#state === 'data' ? 'data-end' : 'over'
-          break
+    try {
+      while (at < bytes.length) {
+        switch (this.#state) {
+          case 'size':
+            at = this.#readSize(bytes, at)
+            break
+          case 'extension':
+          case 'data-end':
+          case 'trailer':
+            at = this.#readLine(bytes, at)
+            break
+          case 'data':
+          case 'length': {
+            const length = Math.min(this.#remaining, bytes.length - at)
+            if (start === end) start = end = at
+            else bytes.copyWithin(end, at, at + length)
+            end += length
+            at += length
+            this.#remaining -= length
+            if (this.#remaining === 0) this.#state = this.#state === 'data' ? 'data-end' : 'over'
+            break
+          }
+          case 'until-close':
+            start = at
+            end = at = bytes.length
+            break
+          case 'over': // What follows answers nothing that was asked.
+            this.#persistent = false
+            at = bytes.length
+            break
+          case 'head':
+            at = bytes.length
         }
-        case 'until-close':
-          start = at
-          end = at = bytes.length
-          break
-        case 'over': // What follows answers nothing that was asked.
-          this.#persistent = false
-          at = bytes.length
-          break
-        case 'head':
-          at = bytes.length
       }
+    } finally {
+      if (end > start) this.#handler.onBody(bytes.subarray(start, end))
     }
-    if (end > start) this.#handler.onBody(bytes.subarray(start, end))
   }
 
   /**
@@ -136,20 +148,19 @@ export class ResponseParser {
 
   /** Returns where the body begins, or `bytes.length`. */
   #readHead(bytes: Buffer): number {
-    let rest = 0
+    const before = this.#head.length
+    this.#head += bytes.toString('latin1')
     while (this.#state === 'head') {
-      const before = this.#head.length
-      this.#head += bytes.toString('latin1', rest)
-      const end = this.#head.indexOf('\r\n\r\n', Math.max(0, before - 3))
-      if (Math.max(end, this.#head.length - 3) > MAX_HEAD_BYTES)
+      const end = this.#head.indexOf('\r\n\r\n', Math.max(this.#headStart, before - 3))
+      if ((end === -1 ? this.#head.length : end) > MAX_HEAD_BYTES)
         throw new MalformedResponseError('The head of the response is too long')
       if (end === -1) return bytes.length
-      const head = this.#head.slice(0, end)
-      rest += end + 4 - before
-      this.#head = ''
+      const head = this.#head.slice(this.#headStart, end)
+      this.#headStart = end + 4
       this.#endHead(head)
     }
-    return rest
+    this.#head = ''
+    return this.#headStart - before
   }
 
   #endHead(text: string): void {
@@ -161,7 +172,7 @@ export class ResponseParser {
     if (status === 101) throw new MalformedResponseError('The server changed the protocol without being asked to')
     // An interim response, as 100 and 103 are: the one that was asked for follows.
     if (status < 200) return
-    this.#frameBody(status, headers)
+    this.#frameBody(minor, status, headers)
     const connection = (headers.get('connection') ?? '').toLowerCase()
     this.#persistent &&= minor === '1' ? !/\bclose\b/.test(connection) : /\bkeep-alive\b/.test(connection)
     this.#keepAlive = headers.get('keep-alive')
@@ -169,10 +180,10 @@ export class ResponseParser {
   }
 
   /** https://www.rfc-editor.org/rfc/rfc9112.html#name-message-body-length */
-  #frameBody(status: number, headers: ReadonlyMap<string, string>): void {
+  #frameBody(minor: string, status: number, headers: ReadonlyMap<string, string>): void {
     const codings = headers.get('transfer-encoding')
     const lengths = headers.get('content-length')
-    this.#persistent = codings === undefined || lengths === undefined
+    this.#persistent = codings === undefined || (lengths === undefined && minor === '1')
     if (status === 204 || status === 304) {
       this.#state = 'over'
     } else if (codings !== undefined) {
@@ -218,8 +229,8 @@ export class ResponseParser {
       }
       if (this.#afterCr || byte === LF) throw new MalformedResponseError('A line does not end in CR and LF')
       this.#afterCr = byte === CR
-      if (++this.#lineLength > (this.#state === 'trailer' ? MAX_HEAD_BYTES : MAX_CHUNK_LINE_BYTES))
-        throw new MalformedResponseError('A line between chunks is too long')
+      const most = this.#state === 'trailer' ? MAX_HEAD_BYTES - this.#trailerLength : MAX_CHUNK_LINE_BYTES
+      if (++this.#lineLength > most) throw new MalformedResponseError('A line between or after chunks is too long')
     }
     return bytes.length
   }
@@ -229,6 +240,7 @@ export class ResponseParser {
       this.#digits = 0
       this.#state = this.#remaining === 0 ? 'trailer' : 'data'
     } else if (this.#state === 'trailer') {
+      this.#trailerLength += length
       if (length === 0) this.#state = 'over'
     } else {
       if (length > 0) throw new MalformedResponseError('A chunk is longer than its size')
@@ -251,7 +263,7 @@ function readFields(lines: readonly string[]): Map<string, string> {
 
 /** The same length may be given more than once. */
 function readLength(value: string): number {
-  const [first = '', ...others] = value.split(/[ \t]*,[ \t]*/)
+  const [first = '', ...others] = value.split(',').map((each) => each.trim())
   if (!/^\d{1,15}$/.test(first) || others.some((other) => other !== first))
     throw new MalformedResponseError('The length of the response is no number')
   return Number(first)
