@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { baseUrlSchema, headersSchema } from './endpoint.ts'
+import { baseUrlSchema, headersSchema, keySchema } from './endpoint.ts'
 import { Connections } from './http1/connections.ts'
 import { MessageReader } from './anthropic-events.ts'
 import { toBody } from './anthropic-request.ts'
@@ -10,7 +10,7 @@ export const anthropicOptions = z.object({
   /** Up to and without `/v1/messages`. */
   baseUrl: baseUrlSchema.default('https://api.anthropic.com'),
   /** Sent as `x-api-key` when an attempt brings no key of its own. */
-  apiKey: z.string().min(1).optional(),
+  apiKey: keySchema.optional(),
   headers: headersSchema,
   /** Tokens that an answer may have when the request sets no limit: Anthropic wants one. */
   maxTokens: z.number().int().positive().default(8192),

@@ -3,8 +3,8 @@ import { z } from 'zod'
 
 /** Where a provider is. */
 export const baseUrlSchema = z
-  .url({ protocol: /^https?$/ })
-  .refine((url) => new URL(url).username === '', 'holds credentials, which belong into apiKey or headers')
+  .url({ protocol: /^https?$/, abort: true })
+  .refine((url) => !hasCredentials(new URL(url)), 'holds credentials, which belong into apiKey or headers')
 
 /** What says how the request itself is framed. */
 const FRAMING = new Set([
@@ -20,11 +20,17 @@ const FRAMING = new Set([
 
 /** What is sent with every request to a provider. */
 export const headersSchema = z
-  .record(
-    z.string().refine(isHeaderName, 'is no name of a header that can be set'),
-    z.string().refine(isHeaderValue, 'cannot be sent in a header'),
-  )
+  .record(z.string().refine(isHeaderName), z.string().refine(isHeaderValue, 'cannot be sent in a header'), {
+    error: ({ code }) => (code === 'invalid_key' ? 'is no name of a header that can be set' : undefined),
+  })
   .default({})
+
+/** What a provider knows its customers by, sent in a header as well. */
+export const keySchema = z.string().min(1).refine(isHeaderValue, 'cannot be sent in a header')
+
+function hasCredentials({ username, password }: URL): boolean {
+  return username !== '' || password !== ''
+}
 
 function isHeaderName(name: string): boolean {
   return !FRAMING.has(name.toLowerCase()) && succeeds(() => validateHeaderName(name))

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ChatRequest } from '../src/chat-request.ts'
-import { baseUrlSchema, headersSchema } from './endpoint.ts'
+import { baseUrlSchema, headersSchema, keySchema } from './endpoint.ts'
 import { Connections } from './http1/connections.ts'
 import { ChunkReader } from './openai-chunks.ts'
 import { toChatRequest } from './openai-request.ts'
@@ -11,7 +11,7 @@ export const openaiOptions = z.object({
   /** Up to and without `/chat/completions`. */
   baseUrl: baseUrlSchema.default('https://api.openai.com/v1'),
   /** Sent as a bearer token when an attempt brings no key of its own; none for local servers that want none. */
-  apiKey: z.string().min(1).optional(),
+  apiKey: keySchema.optional(),
   headers: headersSchema,
   /** Asks for token counts with `stream_options`; off for a server that refuses the field. */
   includeUsage: z.boolean().default(true),

@@ -3,21 +3,22 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { ConfigError } from '../src/errors.ts'
 import { anthropic, anthropicOptions } from './anthropic.ts'
+import { keySchema } from './endpoint.ts'
 import { mock } from './mock.ts'
 import { openai, openaiOptions } from './openai.ts'
 import type { Provider } from './provider.ts'
 
 const models = z.array(z.string().min(1)).min(1).optional()
 
-const secret = z.string().min(1)
-
 /** One key, or several of which each attempt draws one; a key without a weight has the weight 1. */
 const apiKey = z
   .union(
     [
-      secret,
+      keySchema,
       z
-        .array(z.union([secret, z.strictObject({ key: secret, weight: z.coerce.number().positive().optional() })]))
+        .array(
+          z.union([keySchema, z.strictObject({ key: keySchema, weight: z.coerce.number().positive().optional() })]),
+        )
         .min(1),
     ],
     'expected a key or a list of keys',
