@@ -24,6 +24,8 @@ export interface ConnectionOptions {
   onTlsSession: (session: Buffer) => void
   /** It can carry another request, for so many milliseconds. */
   onIdle: (milliseconds: number) => void
+  /** It was closed before it was connected. */
+  onConnectFailed: () => void
   onClose: () => void
 }
 
@@ -51,12 +53,14 @@ interface Exchange {
 export class Connection {
   readonly #socket: Socket
   readonly #onIdle: ConnectionOptions['onIdle']
+  readonly #onConnectFailed: ConnectionOptions['onConnectFailed']
   /** What to do once it is connected; undefined after that. */
   #begin: (() => void) | undefined = () => {}
   #exchange: Exchange | undefined
 
   constructor(options: ConnectionOptions) {
     this.#onIdle = options.onIdle
+    this.#onConnectFailed = options.onConnectFailed
     let failure: Error | undefined
     const { socket, connected } = dial(options, (bytes) => this.#read(bytes))
     const timer = setTimeout(
@@ -78,6 +82,11 @@ export class Connection {
     this.#socket = socket
   }
 
+  /** It has not been closed, by neither side as far as is known. */
+  get open(): boolean {
+    return !this.#socket.destroyed
+  }
+
   /** Starts an exchange; what is returned breaks it off, and does nothing once it is over. */
   exchange(head: string, body: string, handler: ExchangeHandler): () => void {
     const exchange = { handler, response: new ResponseParser(handler) }
@@ -88,12 +97,17 @@ export class Connection {
       this.#socket.write(body)
       this.#socket.uncork()
     }
-    if (this.#begin) this.#begin = write
-    else write()
+    if (this.#begin) {
+      this.#begin = write
+    } else {
+      this.#socket.ref()
+      write()
+    }
     return () => {
       if (this.#exchange !== exchange) return
       this.#exchange = undefined
-      this.#socket.destroy()
+      exchange.response.abandon()
+      this.destroy()
     }
   }
 
@@ -130,12 +144,18 @@ export class Connection {
     this.#exchange = undefined
     // An answer that comes before the whole request has been sent leaves the rest of it on its way.
     const reusable = response.persistent && this.#socket.writableLength === 0
-    if (reusable) this.#onIdle(idleTime(response.keepAlive))
-    else this.destroy()
+    if (reusable) {
+      // No process waits for what may come.
+      this.#socket.unref()
+      this.#onIdle(idleTime(response.keepAlive))
+    } else {
+      this.destroy()
+    }
     handler.onEnd()
   }
 
   #fail(error: unknown): void {
+    if (this.#begin) this.#onConnectFailed()
     const exchange = this.#exchange
     this.#exchange = undefined
     this.destroy()

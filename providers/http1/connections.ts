@@ -51,10 +51,12 @@ export class Connections {
   }
 
   #acquire(connectTimeoutMs: number): Connection {
-    const idle = this.#idle.pop()
-    if (!idle) return this.#connect(connectTimeoutMs)
-    clearTimeout(idle.timer)
-    return idle.connection
+    for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
+      clearTimeout(idle.timer)
+      // One that was closed in this turn of the event loop is still here.
+      if (idle.connection.open) return idle.connection
+    }
+    return this.#connect(connectTimeoutMs)
   }
 
   #connect(connectTimeoutMs: number): Connection {
@@ -64,7 +66,9 @@ export class Connections {
       tlsSession: this.#tlsSession,
       onTlsSession: (session) => (this.#tlsSession = session),
       onIdle: (milliseconds) => this.#keep(connection, milliseconds),
-      onClose: () => (this.#idle = this.#idle.filter((idle) => idle.connection !== connection)),
+      // The session may be why: a server that cannot resume one should begin another, but not all do.
+      onConnectFailed: () => (this.#tlsSession = undefined),
+      onClose: () => this.#forget(connection),
     })
     return connection
   }
@@ -72,5 +76,12 @@ export class Connections {
   #keep(connection: Connection, milliseconds: number): void {
     if (this.#closed || milliseconds <= 0) return connection.destroy()
     this.#idle.push({ connection, timer: setTimeout(() => connection.destroy(), milliseconds).unref() })
+  }
+
+  #forget(connection: Connection): void {
+    const position = this.#idle.findIndex((idle) => idle.connection === connection)
+    if (position === -1) return
+    clearTimeout(this.#idle[position]?.timer)
+    this.#idle.splice(position, 1)
   }
 }
