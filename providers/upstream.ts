@@ -156,7 +156,10 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
       for (const { data } of this.#decoder.push(bytes)) {
         const events = this.#reader.read(data)
         for (const event of events) this.#events.push(event)
-        if (this.#reader.finished) return this.#succeed()
+        if (this.#reader.finished) {
+          this.#succeed()
+          return this.#closeSoon()
+        }
       }
       this.#deliver()
     } catch (error) {
@@ -231,10 +234,13 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
   }
 
   #leave(): void {
-    // A stream that was read to its end has only its last bytes on the way: the connection is worth the wait.
-    if (this.#end && !('error' in this.#end)) setTimeout(() => this.#close(), LINGER_MS).unref()
-    else this.#close()
+    if (!this.#end || 'error' in this.#end) this.#close()
     this.#finish({ error: LEFT })
+  }
+
+  /** A stream that was read to its end has only its last bytes on the way: the connection is worth the wait. */
+  #closeSoon(): void {
+    setTimeout(() => this.#close(), LINGER_MS).unref()
   }
 
   /** Does nothing when the response has ended. */
