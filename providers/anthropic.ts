@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { baseUrlSchema, headersSchema, keySchema } from './endpoint.ts'
+import { baseUrlSchema, endpointAt, headersSchema, keySchema } from './endpoint.ts'
 import { Connections } from './http1/connections.ts'
 import { MessageReader } from './anthropic-events.ts'
 import { toBody } from './anthropic-request.ts'
@@ -25,7 +25,7 @@ type Headers = Readonly<Record<string, string>>
 
 /** Anything that speaks the Messages API: https://platform.claude.com/docs/en/api/messages */
 export function anthropic({ name, models, baseUrl, apiKey, headers, maxTokens }: AnthropicOptions): Provider {
-  const connections = new Connections(`${baseUrl.replace(/\/+$/, '')}/v1/messages`)
+  const connections = new Connections(endpointAt(baseUrl, '/v1/messages'))
   const configured = Object.fromEntries(Object.entries(headers).map(([header, value]) => [header.toLowerCase(), value]))
   return {
     name,

@@ -6,6 +6,13 @@ export const baseUrlSchema = z
   .url({ protocol: /^https?$/, abort: true })
   .refine((url) => !hasCredentials(new URL(url)), 'holds credentials, which belong into apiKey or headers')
 
+/** A place below it; a query, as Azure wants one (`?api-version=…`), stays behind the path. */
+export function endpointAt(baseUrl: string, path: string): URL {
+  const url = new URL(baseUrl)
+  url.pathname = `${url.pathname.replace(/\/+$/, '')}${path}`
+  return url
+}
+
 /** What says how the request itself is framed. */
 const FRAMING = new Set([
   'connection',

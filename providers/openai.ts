@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ChatRequest } from '../src/chat-request.ts'
-import { baseUrlSchema, headersSchema, keySchema } from './endpoint.ts'
+import { baseUrlSchema, endpointAt, headersSchema, keySchema } from './endpoint.ts'
 import { Connections } from './http1/connections.ts'
 import { ChunkReader } from './openai-chunks.ts'
 import { toChatRequest } from './openai-request.ts'
@@ -24,7 +24,7 @@ export type OpenAIOptions = z.infer<typeof openaiOptions> & { name: string; mode
  * https://platform.openai.com/docs/api-reference/chat-streaming
  */
 export function openai({ name, models, baseUrl, apiKey, headers, includeUsage }: OpenAIOptions): Provider {
-  const connections = new Connections(`${baseUrl.replace(/\/+$/, '')}/chat/completions`)
+  const connections = new Connections(endpointAt(baseUrl, '/chat/completions'))
   return {
     name,
     models,

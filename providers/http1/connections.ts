@@ -21,8 +21,8 @@ export class Connections {
   #tlsSession: Buffer | undefined
   #closed = false
 
-  constructor(url: string) {
-    this.#url = new URL(url)
+  constructor(url: URL) {
+    this.#url = url
   }
 
   /**

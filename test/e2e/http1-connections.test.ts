@@ -54,7 +54,7 @@ class Exchange implements ExchangeHandler {
 }
 
 function connect(url: string): Connections {
-  const connections = new Connections(url)
+  const connections = new Connections(new URL(url))
   onTestFinished(() => connections.close())
   return connections
 }

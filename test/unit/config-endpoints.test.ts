@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ConfigError, type Fault } from '../../src/errors.ts'
+import { endpointAt } from '../../providers/endpoint.ts'
 import { load } from './config-file.ts'
 
 /** What is wrong with a provider of these fields. */
@@ -59,5 +60,16 @@ describe('what goes into each request to a provider', () => {
     expect(load({}, JSON.stringify({ providers: { x: { type: 'openai', headers } } })).providers.x).toMatchObject({
       headers,
     })
+  })
+})
+
+describe('a place below a base URL', () => {
+  it.each([
+    ['https://api.example/v1', 'https://api.example/v1/chat'],
+    ['https://api.example/v1//', 'https://api.example/v1/chat'],
+    ['https://api.example', 'https://api.example/chat'],
+    ['https://a.example/openai/v1?api-version=preview', 'https://a.example/openai/v1/chat?api-version=preview'],
+  ])('of %s is %s', (baseUrl, url) => {
+    expect(endpointAt(baseUrl, '/chat').href).toBe(url)
   })
 })
