@@ -10,9 +10,9 @@ import { DIST } from './peers/sluice.ts'
 import { pinSelf } from './processes.ts'
 import { isMissed, renderReport, targetsOf, type Report } from './report.ts'
 
-const HELP = `npm run bench [-- options]        about 10 minutes; writes bench/RESULTS.md
+const HELP = `npm run bench [-- options]        about 14 minutes; writes bench/RESULTS.md
 
-  --quick           one short round of what has a target, about a minute; writes nothing
+  --quick           one short round of what has a target, in a minute and a half; writes nothing
   --check           exit 1 when a target is missed
   --only=A,B        these measures: ${MEASURES.map(({ name }) => name).join(', ')}; writes nothing
   --peers=A,B       these relays: ${chooseRelays({ dist: DIST })

@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { nodePipe } from '../peers/node-relay.ts'
+import type { Running } from '../peers/relay.ts'
 import { chatRequest } from '../peers/sluice.ts'
 import { fileLimit } from '../processes.ts'
 import { median, number, spread } from '../statistics.ts'
 import { Collected, cpuPerToken, interleave, type Measure, type Target } from './measure.ts'
-import { withSluice } from './with-sluice.ts'
+import { withServer, withSluice } from './with-sluice.ts'
 
 export const streamLength: Measure = {
   name: 'length',
@@ -52,26 +54,49 @@ export const streamCount: Measure = {
     const most = Math.min(bench.choose(10_000, 1000), Math.floor((fileLimit() - 200) / 2))
     const counts = bench.choose([10, 100, 1000, most], [10, most])
     const cpu = new Collected()
-    await withSluice(bench, {}, ({ process, port }) =>
-      interleave(bench.choose(2, 1), counts, async (count, round) => {
-        const options = { port, requests: [chatRequest(port)], count, atOnce: 100, addresses: 2 }
-        await rig.open({ rate: TOTAL_RATE / count, gated: true }, options)
-        await rig.upstream('release')
-        await sleep(bench.choose(1000, 500))
-        const sample = await rig.steadySample(process, bench.choose(2000, 1000), 'streams')
-        const { complete, sent, received } = await rig.finish(10_000)
-        if (!complete || sent !== received) throw new Error(`${received} of ${sent} tokens arrived.`)
-        const cost = cpuPerToken(sample)
-        cpu.add(cost, count)
-        bench.progress(`streams ${round} · ${count}: ${number(cost, 2)} µs a token`)
-      }),
+    const visit = async ({ process, port, request }: Running, id: string, count: number, round: number) => {
+      await rig.open(
+        { rate: TOTAL_RATE / count, gated: true },
+        { port, requests: [request], count, atOnce: 100, addresses: 2 },
+      )
+      await rig.upstream('release')
+      await sleep(bench.choose(1000, 500))
+      const sample = await rig.steadySample(process, bench.choose(2000, 1000), 'streams')
+      const { complete, sent, received } = await rig.finish(10_000)
+      if (!complete || sent !== received) throw new Error(`${received} of ${sent} tokens arrived.`)
+      const cost = cpuPerToken(sample)
+      cpu.add(cost, id, count)
+      bench.progress(`streams ${round} · ${count}, ${id}: ${number(cost, 2)} µs a token`)
+    }
+    await withSluice(bench, {}, (gateway) =>
+      withServer(
+        bench,
+        () => nodePipe.start(rig.upstreamPort),
+        (pipe) =>
+          interleave(bench.choose(2, 1), counts, async (count, round) => {
+            await visit({ ...gateway, request: chatRequest(gateway.port) }, 'native', count, round)
+            await visit(pipe, 'pipe', count, round)
+          }),
+      ),
     )
+    const growth = (id: string) => median(cpu.get(id, most)) / median(cpu.get(id, 10))
     return {
       title: 'Cost and the number of streams',
-      method: `${number(TOTAL_RATE, 0)} tokens a second in all, dealt out to so many streams; native protocol. A relayed stream holds two files: the limit on open files here is ${number(fileLimit(), 0)}.`,
-      columns: ['streams', 'CPU per token, µs'],
-      rows: counts.map((count) => [number(count, 0), spread(cpu.get(count), 2)]),
-      targets: [flat(cpu, counts, 'streams')],
+      method: `${number(TOTAL_RATE, 0)} tokens a second in all, dealt out to so many streams. CPU by token, in µs. A relayed stream holds two files: the limit on open files here is ${number(fileLimit(), 0)}. The more streams there are, the fewer tokens come together and the less of a stream is still in the caches when its next token comes, in whatever relay.`,
+      columns: ['streams', 'Sluice, native', 'Node `http`, piped byte for byte'],
+      rows: counts.map((count) => [
+        number(count, 0),
+        spread(cpu.get('native', count), 2),
+        spread(cpu.get('pipe', count), 2),
+      ]),
+      targets: [
+        {
+          what: `growth of the cost per token from 10 to ${number(most, 0)} streams, to that of the Node pipe`,
+          value: growth('native') / growth('pipe'),
+          limit: 1.3,
+          unit: '×',
+        },
+      ],
     }
   },
 }

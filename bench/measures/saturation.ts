@@ -6,7 +6,6 @@ const CONNECTIONS = 50
 
 export const saturation: Measure = {
   name: 'saturation',
-  fullOnly: true,
   async run(bench) {
     const { rig } = bench
     const relays = (await bench.relays()).filter(({ relay: { scale = 1 } }) => scale === 1)
@@ -20,7 +19,7 @@ export const saturation: Measure = {
       const pace = { rate: 0, burst: 20, tokens: 1000, gated: true }
       await rig.open(pace, { port, requests: [request], count: CONNECTIONS, total: 1e9 })
       await rig.upstream('release')
-      await sleep(bench.choose(700, 300))
+      await sleep(bench.choose(700, 600))
       const sample = await rig.sample(running.process, () => sleep(bench.choose(2000, 600)))
       const { complete, sent, received } = await rig.finish()
       if (complete && sent !== received) notes.add(`${id}: tokens were sent that never arrived.`)
@@ -41,6 +40,18 @@ export const saturation: Measure = {
         percent(median(idle.get(id))),
       ]),
       notes: [...notes],
+      // A core's time by chunks: what a chunk costs where nothing waits for anything else.
+      targets: ['native', 'openai-chat'].flatMap((id) =>
+        [
+          { to: 'pipe', name: 'the Node pipe', limit: 0.8 },
+          { to: 'portkey', name: 'Portkey', limit: 0.25 },
+        ].map(({ to, name, limit }) => ({
+          what: `${id}, core time a chunk at saturation, to ${name}`,
+          value: median(rates.get(to)) / median(rates.get(id)),
+          limit,
+          unit: '×',
+        })),
+      ),
     }
   },
 }

@@ -2,19 +2,34 @@ import { startSluice } from '../peers/sluice.ts'
 import type { PinnedProcess } from '../processes.ts'
 import type { Bench } from './measure.ts'
 
+interface Server {
+  process: PinnedProcess
+  port: number
+}
+
 /** A gateway of its own for one measure, gone when `use` is over. */
-export async function withSluice<T>(
-  { rig, dist }: Bench,
+export function withSluice<T>(
+  bench: Bench,
   env: Record<string, string>,
-  use: (gateway: { process: PinnedProcess; port: number }) => Promise<T>,
+  use: (gateway: Server) => Promise<T>,
+): Promise<T> {
+  const { rig, dist } = bench
+  return withServer(bench, () => startSluice(rig.upstreamPort, { dist, env }), use)
+}
+
+/** The same for any other server. */
+export async function withServer<S extends Server, T>(
+  { rig }: Bench,
+  start: () => Promise<S>,
+  use: (server: S) => Promise<T>,
 ): Promise<T> {
   await rig.load('reset')
-  const gateway = await startSluice(rig.upstreamPort, { dist, env })
+  const server = await start()
   try {
-    return await use(gateway)
+    return await use(server)
   } finally {
     await rig.load('reset')
-    gateway.process.kill()
-    await gateway.process.exited
+    server.process.kill()
+    await server.process.exited
   }
 }

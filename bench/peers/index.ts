@@ -1,6 +1,6 @@
 import { litellm } from './litellm.ts'
 import { nginx } from './nginx.ts'
-import { nodePipe, reencode } from './node-relay.ts'
+import { nodePipe, rawSockets, reencode } from './node-relay.ts'
 import { portkey } from './portkey.ts'
 import type { Relay } from './relay.ts'
 import { sluice } from './sluice.ts'
@@ -20,7 +20,16 @@ export interface RelayChoice {
 
 /** In the order of the tables. */
 export function chooseRelays({ dist, beside, ids }: RelayChoice): Relay[] {
-  const all = [nginx, nodePipe, reencode, portkey, litellm, sluice('native', { dist }), sluice('openai-chat', { dist })]
+  const all = [
+    nginx,
+    rawSockets,
+    nodePipe,
+    reencode,
+    portkey,
+    litellm,
+    sluice('native', { dist }),
+    sluice('openai-chat', { dist }),
+  ]
   if (beside !== undefined)
     all.push(...(['native', 'openai-chat'] as const).map((each) => sluice(each, { dist: beside, label: 'beside' })))
   return all.filter(({ id }) => ids?.includes(id.replace(/-beside$/, '')) ?? true)
