@@ -103,12 +103,14 @@ export class MemoryStore implements StreamStore, LogKeeper {
 
   /** Whether `bytes` more fit, after dropping finished streams, oldest first, if need be. */
   #makeRoom(bytes: number): boolean {
-    const limit = this.#limits.storeMaxBytes
+    const room = this.#limits.storeMaxBytes - bytes
+    // Asked for every token. What has been deleted from the front of a map is passed over each time it is iterated.
+    if (this.#bytes <= room) return true
     for (const id of this.#finished.keys()) {
-      if (this.#bytes + bytes <= limit) break
       this.#bury(id)
+      if (this.#bytes <= room) return true
     }
-    return this.#bytes + bytes <= limit
+    return false
   }
 
   #bury(id: string): void {
@@ -122,10 +124,9 @@ export class MemoryStore implements StreamStore, LogKeeper {
     this.#idempotencyOf.delete(id)
     const forgetAt = Date.now() + this.#limits.retentionMs * TOMBSTONE_RETENTIONS
     this.#tombstones.set(id, { owner: log.info.owner, forgetAt })
-    for (const oldest of this.#tombstones.keys()) {
-      if (this.#tombstones.size <= MAX_TOMBSTONES) break
-      this.#tombstones.delete(oldest)
-    }
+    if (this.#tombstones.size <= MAX_TOMBSTONES) return
+    const [oldest = id] = this.#tombstones.keys()
+    this.#tombstones.delete(oldest)
   }
 
   /** One timer, for the finished stream that expires first; none when nothing has finished. */
