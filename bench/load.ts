@@ -149,6 +149,8 @@ class Reader {
 
   #close(): void {
     readers.delete(this)
+    // A reset closes them as well, and forgets the failures.
+    if (this.#active) failures.push(`The connection was closed after ${this.#tokens} tokens`)
     this.#active = false
     this.#release()
   }
