@@ -1,3 +1,6 @@
+// Its dispatcher becomes that of `fetch`. In one process with the server, under the test runner, Node 20's own does not
+// close the connection of an aborted fetch; in a process of its own it does, which test/contract/client-leaving.ts holds.
+import 'undici'
 import { getEventListeners } from 'node:events'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Activity, ChatStream } from '../../src/client/index.ts'
