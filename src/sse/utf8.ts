@@ -10,7 +10,8 @@ export class Utf8Decoder {
   push(chunk: Uint8Array): string {
     const bytes = this.#rest ? concat(this.#rest, chunk) : chunk
     const end = bytes.length - unfinished(bytes)
-    this.#rest = end < bytes.length ? bytes.slice(end) : undefined
+    // A copy, which a Buffer's `slice` is not: whoever reads into one buffer overwrites it.
+    this.#rest = end < bytes.length ? new Uint8Array(bytes.subarray(end)) : undefined
     return this.#decode(end < bytes.length ? bytes.subarray(0, end) : bytes)
   }
 

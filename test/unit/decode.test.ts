@@ -154,3 +154,15 @@ describe('the size cap of EventDecoder', () => {
     expect(decode(`data: ${'x'.repeat(80)}\n\n`.repeat(50), options)).toHaveLength(50)
   })
 })
+
+it('a character that is cut survives when the bytes that it came in are overwritten', () => {
+  const decoder = new EventDecoder()
+  const bytes = Buffer.from('data: Grüße, 世界 👋\n\n')
+  for (let cut = 1; cut < bytes.length; cut++) {
+    const shared = Buffer.from(bytes.subarray(0, cut))
+    const before = decoder.push(shared)
+    shared.fill(0)
+    const events = [...before, ...decoder.push(bytes.subarray(cut))]
+    expect(events.map(({ data }) => data)).toEqual(['Grüße, 世界 👋'])
+  }
+})
