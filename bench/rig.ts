@@ -123,17 +123,18 @@ export class Rig {
 
   /**
    * Lets all streams end, and counts what was sent and what arrived. A relay that has fallen far behind is not waited
-   * for: then nothing is said of what it would have lost.
+   * for: then nothing is said of what it would have lost. `started` are the streams that the upstream was asked for,
+   * `begun` those that the readers asked for.
    */
-  async finish(timeoutMs = 4000): Promise<{ complete: boolean; sent: number; received: number }> {
+  async finish(timeoutMs = 4000) {
     await this.load('stopAsking')
     await this.upstream('finish')
     const complete = await this.load('untilEnded', timeoutMs)
-    const { sent } = await this.upstream('counters')
-    const { tokens } = await this.load('counters')
+    const { sent, started } = await this.upstream('counters')
+    const { tokens, begun } = await this.load('counters')
     if (complete) await this.#checkFailures()
     await this.load('reset')
-    return { complete, sent, received: tokens }
+    return { complete, sent, received: tokens, started, begun }
   }
 
   async #checkFailures(): Promise<void> {

@@ -62,8 +62,11 @@ export const streamCount: Measure = {
       await rig.upstream('release')
       await sleep(bench.choose(1000, 500))
       const sample = await rig.steadySample(process, bench.choose(2000, 1000), 'streams')
-      const { complete, sent, received } = await rig.finish(10_000)
-      if (!complete || sent !== received) throw new Error(`${received} of ${sent} tokens arrived.`)
+      const { complete, sent, received, started, begun } = await rig.finish(10_000)
+      if (!complete || sent !== received)
+        throw new Error(
+          `${received} of ${sent} tokens arrived${complete ? '' : ' in time'}, ${begun} streams became ${started}.`,
+        )
       const cost = cpuPerToken(sample)
       cpu.add(cost, id, count)
       bench.progress(`streams ${round} · ${count}, ${id}: ${number(cost, 2)} µs a token`)
