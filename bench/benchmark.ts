@@ -54,9 +54,13 @@ export class Benchmark implements Bench {
     )
   }
 
-  async close(): Promise<void> {
+  async stopRelays(): Promise<void> {
     const started = await this.#started?.catch(() => [])
     await Promise.all((started ?? []).map(({ running }) => running.process.stop()))
+  }
+
+  async close(): Promise<void> {
+    await this.stopRelays()
     await this.rig.stop()
   }
 

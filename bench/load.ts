@@ -92,7 +92,8 @@ class Reader {
   }
 
   #ask(): void {
-    if (streamsLeft === 0) return
+    // A reset may have come while it paused.
+    if (streamsLeft === 0 || this.#socket.destroyed) return
     streamsLeft -= 1
     begun += 1
     this.#active = true

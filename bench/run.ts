@@ -51,13 +51,15 @@ async function main(): Promise<number> {
   const benchmark = await Benchmark.open({ quick, dist, relays })
   const sections: Report['sections'] = []
   const failed: string[] = []
-  for (const measure of measures)
+  for (const [done, measure] of measures.entries()) {
     try {
       sections.push(await measure.run(benchmark))
     } catch (error) {
       failed.push(`${measure.name}: ${error instanceof Error ? error.message : String(error)}`)
       benchmark.progress(`FAILED ${failed.at(-1)}`)
     }
+    if (!measures.slice(done + 1).some(({ comparesRelays }) => comparesRelays)) await benchmark.stopRelays()
+  }
   const report: Report = {
     quick,
     minutes: benchmark.seconds / 60,

@@ -15,6 +15,7 @@ const QUICK_LEVELS = [{ streams: 50, tokens: 25 }]
 
 export const latency: Measure = {
   name: 'latency',
+  comparesRelays: true,
   async run(bench) {
     const { rig } = bench
     const relays = (await bench.relays()).filter(({ relay: { scale = 1 } }) => scale === 1)

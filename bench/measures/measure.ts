@@ -9,7 +9,7 @@ export interface Bench {
   choose: <T>(full: T, quick: T) => T
   /** Where the build under test is. */
   readonly dist: string
-  /** All that can be had of those that were asked for, started once and kept for all measures. */
+  /** All that can be had of those that were asked for, started once for all measures that compare them. */
   relays(): Promise<StartedRelay[]>
   progress: (text: string) => void
 }
@@ -24,6 +24,8 @@ export interface Measure {
   readonly name: string
   /** Left out of a quick run that does not ask for it. */
   readonly fullOnly?: boolean
+  /** Asks for the relays; when none is left that does, they are stopped, so that they do nothing to the others. */
+  readonly comparesRelays?: boolean
   run(bench: Bench): Promise<Section>
 }
 

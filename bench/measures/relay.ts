@@ -15,6 +15,7 @@ const loads: readonly Load[] = ['paced', 'bursts', 'light']
 
 export const relay: Measure = {
   name: 'relay',
+  comparesRelays: true,
   async run(bench) {
     const relays = await bench.relays()
     const subjects = relays.flatMap((each) => loads.map((load) => ({ ...each, load })))

@@ -6,6 +6,7 @@ const CONNECTIONS = 50
 
 export const saturation: Measure = {
   name: 'saturation',
+  comparesRelays: true,
   async run(bench) {
     const { rig } = bench
     const relays = (await bench.relays()).filter(({ relay: { scale = 1 } }) => scale === 1)
