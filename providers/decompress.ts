@@ -29,7 +29,8 @@ export function createDecompressor(
   contentEncoding: string | undefined,
   { onData, onEnd, onError }: Decompressed,
 ): Transform | undefined {
-  const codings = (contentEncoding ?? '')
+  if (contentEncoding === undefined) return undefined
+  const codings = contentEncoding
     .toLowerCase()
     .split(',')
     .map((coding) => coding.trim())

@@ -146,7 +146,8 @@ export class ChunkReader {
       const json = JSON.stringify(value)
       if (told === json) continue
       this.#told.set(name, json)
-      changed = { ...changed, [name]: value }
+      changed ??= {}
+      changed[name] = value
     }
     return changed
   }
@@ -217,10 +218,9 @@ function readPart(part: Fields, into: Content): void {
 }
 
 function readUsage(value: unknown): Usage | undefined {
-  const parsed = usageSchema.safeParse(value)
-  if (!parsed.success) return undefined
-  const { total_tokens, ...usage } = parsed.data
-  return { ...usage, total_tokens: total_tokens ?? usage.prompt_tokens + usage.completion_tokens }
+  const { data: usage } = usageSchema.safeParse(value)
+  if (!usage) return undefined
+  return Object.assign(usage, { total_tokens: usage.total_tokens ?? usage.prompt_tokens + usage.completion_tokens })
 }
 
 function upstreamError(value: unknown): ProviderError {

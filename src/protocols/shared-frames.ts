@@ -67,6 +67,8 @@ export class SharedFrames {
         merged: batch.count - batch.events.length,
       },
     }
+    // Whoever waited for the end has been woken by then; for those who come later it is made anew.
+    if (dones > 0) setImmediate(() => shared.delete(this.#log))
     return this.#latest
   }
 

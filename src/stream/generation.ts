@@ -114,7 +114,8 @@ export class Generation implements Sink {
     clearTimeout(this.#resumeWindow)
     this.failure = cause
     const { model, provider } = log.answer ?? log.info
-    let signed: Done = { ...done, model: done.model ?? model, provider: done.provider ?? provider }
+    // A literal that begins with a spread has a hidden class of its own, for as long as the log lives.
+    let signed: Done = Object.assign({}, done, { model: done.model ?? model, provider: done.provider ?? provider })
     try {
       log.append(signed)
     } catch (error) {

@@ -1,7 +1,5 @@
-// Its dispatcher becomes that of `fetch`. In one process with the server, under the test runner, Node 20's own does not
-// close the connection of an aborted fetch; in a process of its own it does, which test/contract/client-leaving.ts holds.
-import 'undici'
 import { getEventListeners } from 'node:events'
+import { Agent, setGlobalDispatcher } from 'undici'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Activity, ChatStream } from '../../src/client/index.ts'
 import { LONGEST_TIMER_MS } from '../../src/client/pause.ts'
@@ -12,6 +10,10 @@ import { ScriptedProvider } from '../support/scripted-provider.ts'
 import { clientOf, collect, forbidUnhandledRejections, HI, Wire } from './harness.ts'
 
 forbidUnhandledRejections()
+
+// In one process with the server, under the test runner, Node 20's own does not close the connection of an aborted
+// fetch; in a process of its own it does, which test/contract/client-leaving.ts holds.
+setGlobalDispatcher(new Agent())
 
 const SCRIPTED = { ...HI, model: 'scripted' }
 
