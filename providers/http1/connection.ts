@@ -91,28 +91,34 @@ export class Connection {
   exchange(head: string, body: string, handler: ExchangeHandler): () => void {
     const exchange = { handler, response: new ResponseParser(handler) }
     this.#exchange = exchange
-    const write = () => {
-      this.#socket.cork()
-      this.#socket.write(head, 'latin1')
-      this.#socket.write(body)
-      this.#socket.uncork()
-    }
     if (this.#begin) {
-      this.#begin = write
+      this.#begin = () => this.#write(head, body)
     } else {
       this.#socket.ref()
-      write()
+      this.#write(head, body)
     }
+    return this.#breakOff(exchange)
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  #write(head: string, body: string): void {
+    this.#socket.cork()
+    this.#socket.write(head, 'latin1')
+    this.#socket.write(body)
+    this.#socket.uncork()
+  }
+
+  /** A closure of its own: one within `exchange` would keep the request in memory until the response has ended. */
+  #breakOff(exchange: Exchange): () => void {
     return () => {
       if (this.#exchange !== exchange) return
       this.#exchange = undefined
       exchange.response.abandon()
       this.destroy()
     }
-  }
-
-  destroy(): void {
-    this.#socket.destroy()
   }
 
   #read(bytes: Buffer): void {

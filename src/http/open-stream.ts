@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { invalidField, SluiceError } from '../errors.ts'
-import type { ParsedRequest } from '../protocols/protocol.ts'
+import type { Protocol } from '../protocols/protocol.ts'
 import { runPlan } from '../routing/run-plan.ts'
 import { traceAttempts } from '../routing/trace-attempts.ts'
 import type { Generation } from '../stream/generation.ts'
@@ -14,6 +14,8 @@ export interface OpenedStream {
   log: StreamLog
   /** Absent when the request joined a stream that was there already. */
   generation?: Generation
+  /** Whether the body asks for a stream; undefined in a protocol that asks with headers. */
+  stream: boolean | undefined
 }
 
 export interface OpenStreamOptions {
@@ -21,17 +23,23 @@ export interface OpenStreamOptions {
   resumeWindowMs: number
 }
 
-/** Starts a generation for a request, or joins the one with the same `Idempotency-Key`. */
+/**
+ * Starts a generation for what the body asks for, or joins the one with the same `Idempotency-Key`. The body is read
+ * here, and forgotten: whoever waits for the answer would keep it, a whole conversation, in memory for as long.
+ *
+ * @throws SluiceError for what is wrong with the request
+ */
 export async function openStream(
   context: RequestContext,
   services: Services,
-  { input, forward, labels }: ParsedRequest,
+  protocol: Protocol,
   { resumeWindowMs }: OpenStreamOptions,
 ): Promise<OpenedStream> {
+  const { input, forward, labels, stream } = protocol.parse(context.request.body, context.headers)
   if (services.draining)
     throw new SluiceError('gateway_shutdown', 'The gateway is shutting down; try another one.', { retryAfter: 5 })
   const { router, store, generations, metrics, logger } = services
-  const { owner, protocol, trace } = context.state
+  const { owner, trace } = context.state
   const plan = router.plan(input.model, input)
   const [{ provider, model }] = plan.targets
   const { log, joined } = await store.create({
@@ -41,12 +49,11 @@ export async function openStream(
     labels,
     idempotency: readIdempotency(context),
   })
-  // An open stream would keep the body's text in memory until it ends.
   context.request.rawBody = ''
   context.request.body = undefined
   context.state.streamId = log.info.id
   context.set('Sluice-Stream-Id', log.info.id)
-  if (joined) return { log }
+  if (joined) return { log, stream }
   const generation = generations.start({
     log,
     produce: (signal, sink) =>
@@ -62,7 +69,7 @@ export async function openStream(
     resumeWindowMs,
     observer: observeGeneration(metrics, logger, { protocol: protocol.name, provider: provider.name }),
   })
-  return { log, generation }
+  return { log, generation, stream }
 }
 
 /** https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ */

@@ -36,14 +36,19 @@ export class Generation implements Sink {
   /** Resolved when `done` is in the log. */
   readonly ended: Promise<void>
   #resolveEnded: () => void = () => {}
-  readonly #options: GenerationOptions
+  /** Until it has been called: what it needs for that, a whole conversation, is not to live as long as the stream. */
+  #produce: GenerationOptions['produce'] | undefined
+  readonly #resumeWindowMs: number
+  readonly #observer: GenerationObserver | undefined
   readonly #abort = new AbortController()
   #lastTokenAt = 0
   #resumeWindow: NodeJS.Timeout | undefined
 
-  constructor(options: GenerationOptions) {
-    this.#options = options
-    this.log = options.log
+  constructor({ log, produce, resumeWindowMs, observer }: GenerationOptions) {
+    this.log = log
+    this.#produce = produce
+    this.#resumeWindowMs = resumeWindowMs
+    this.#observer = observer
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve
     })
@@ -51,15 +56,10 @@ export class Generation implements Sink {
 
   /** Runs the provider to its end. Never rejects: a failure is a `done` in the log. */
   async run(): Promise<void> {
-    const { log, produce } = this.#options
-    if (log.done) return
-    log.onReaders = () => this.#watchReaders()
+    if (this.log.done) return
+    this.log.onReaders = () => this.#watchReaders()
     this.#watchReaders()
-    try {
-      await produce(this.#abort.signal, this)
-    } catch (error) {
-      this.end({ error })
-    }
+    await this.#start()
     await this.ended
   }
 
@@ -94,21 +94,30 @@ export class Generation implements Sink {
     else this.#end(failed(new SluiceError('upstream_truncated', 'The provider ended without saying how.')))
   }
 
+  async #start(): Promise<void> {
+    const produce = this.#produce
+    this.#produce = undefined
+    try {
+      await produce?.(this.#abort.signal, this)
+    } catch (error) {
+      this.end({ error })
+    }
+  }
+
   #observeTokens(count: number, at: number): void {
     if (count === 0) return
-    const { observer } = this.#options
     if (this.firstTokenAt === undefined) {
       this.firstTokenAt = at
-      observer?.firstToken(this, (at - this.startedAt) / 1000)
+      this.#observer?.firstToken(this, (at - this.startedAt) / 1000)
     } else {
-      observer?.tokens(this, count, (at - this.#lastTokenAt) / 1000)
+      this.#observer?.tokens(this, count, (at - this.#lastTokenAt) / 1000)
     }
     this.#lastTokenAt = at
   }
 
   /** The one way to the end, whoever asks for it; the first to ask decides. */
   #end(done: Done, cause?: unknown): void {
-    const { log, observer } = this.#options
+    const { log } = this
     if (log.done) return
     log.onReaders = undefined
     clearTimeout(this.#resumeWindow)
@@ -126,13 +135,13 @@ export class Generation implements Sink {
     }
     this.#abort.abort(ENDED)
     this.#resolveEnded()
-    observer?.finished(this, signed, this.failure)
+    this.#observer?.finished(this, signed, this.failure)
   }
 
   /** Leaving is not stopping: without readers the provider goes on for the resume window. */
   #watchReaders(): void {
     clearTimeout(this.#resumeWindow)
-    if (this.log.readers === 0) this.#resumeWindow = setTimeout(() => this.cancel(), this.#options.resumeWindowMs)
+    if (this.log.readers === 0) this.#resumeWindow = setTimeout(() => this.cancel(), this.#resumeWindowMs)
   }
 }
 

@@ -12,8 +12,7 @@ export function createChat(services: Services): Handler {
   return async (context) => {
     const wanted = prefersAsync(context) ? 'async' : negotiate(context)
     const { resumeWindowMs } = services.config
-    const parsed = native.parse(context.request.body, context.headers)
-    const { log } = await openStream(context, services, parsed, { resumeWindowMs })
+    const { log } = await openStream(context, services, native, { resumeWindowMs })
     const { id } = log.info
     const url = `/v1/streams/${id}`
     switch (wanted) {

@@ -15,12 +15,11 @@ import { waitFor } from '../wait-for.ts'
  */
 export function createCompletion(services: Services, protocol: Protocol): Handler {
   return async (context) => {
-    const parsed = protocol.parse(context.request.body, context.headers)
     const { heartbeatMs, sdkResumeWindowMs } = services.config
-    const opened = await openStream(context, services, parsed, { resumeWindowMs: sdkResumeWindowMs })
-    const { log } = opened
+    const opened = await openStream(context, services, protocol, { resumeWindowMs: sdkResumeWindowMs })
+    const { log, stream } = opened
     context.set('Content-Location', `/v1/streams/${log.info.id}?protocol=${protocol.name}`)
-    if (parsed.stream) {
+    if (stream) {
       await waitFor(context, log, 'first event', heartbeatMs)
       setAnswerHeaders(context, log)
       if (log.last === 1) throwFailure(opened)

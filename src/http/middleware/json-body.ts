@@ -21,7 +21,9 @@ export function jsonBody({ limit = 10 * 1024 * 1024 } = {}): RequestMiddleware {
       throw invalidField('unsupported_media_type', 'Content-Type', 'must be application/json for this request')
     // `+json` types are JSON, whatever else they are.
     if (is !== 'json') context.request.headers['content-type'] = 'application/json'
-    await parse(context, next)
+    // On its own: it would keep what it has read until all that comes after it is over.
+    await parse(context, async () => {})
+    await next()
   }
 }
 
