@@ -61,16 +61,23 @@ export interface SequencedEvent<E extends StreamEvent = StreamEvent> {
   event: E
 }
 
-/** Whether an event is what nearly all are: text of the first choice, and nothing else. */
-export function isPlainText(event: StreamEvent): event is Delta & { content: string } {
-  return (
-    event.type === 'delta' &&
-    event.content !== undefined &&
-    event.index === undefined &&
-    event.role === undefined &&
-    event.reasoning === undefined &&
-    event.refusal === undefined &&
-    event.tool_calls === undefined &&
-    event.extra === undefined
+export type PlainField = 'content' | 'reasoning'
+
+/** The field of an event that is what nearly all are: a text of the first choice, and nothing else. */
+export function plainField(event: StreamEvent): PlainField | undefined {
+  if (
+    event.type === 'done' ||
+    event.index !== undefined ||
+    event.role !== undefined ||
+    event.refusal !== undefined ||
+    event.tool_calls !== undefined ||
+    event.extra !== undefined
   )
+    return undefined
+  if (event.content === undefined) return event.reasoning === undefined ? undefined : 'reasoning'
+  return event.reasoning === undefined ? 'content' : undefined
+}
+
+export function isPlainText(event: StreamEvent): event is Delta & { content: string } {
+  return plainField(event) === 'content'
 }

@@ -1,5 +1,6 @@
 import { SluiceError } from '../errors.ts'
-import { isPlainText, type Done, type SequencedEvent, type StreamEvent } from './events.ts'
+import { EventList } from './event-list.ts'
+import { plainField, type Done, type SequencedEvent, type StreamEvent } from './events.ts'
 import { mergeDeltas } from './merge.ts'
 
 /** Who and what a stream is; fixed from its creation. */
@@ -48,22 +49,18 @@ export interface Batch {
  */
 const BATCH_CHARACTERS = 16_384
 
-/** What one event costs beside its text: an array slot and a string header. */
-const EVENT_BYTES = 32
+/** What an event costs beside its text, and beside its JSON when it is more than a text. */
+const TEXT_BYTES = 4
+const EVENT_BYTES = 96
 
 /** What a log costs before its first event. */
 export const EMPTY_LOG_BYTES = 1024
 
-/**
- * The append-only log of one generation. Event `seq` is entry `seq - 1`; nothing ever changes or leaves.
- *
- * Most events are nothing but text, so an entry that is a bare string stands for a `content` delta: about 30 bytes
- * a token beside the text, a third of what an object costs.
- */
+/** The append-only log of one generation. Event `seq` is at `seq - 1` of the list; nothing ever changes or leaves. */
 export class StreamLog {
   readonly info: StreamInfo
   readonly #keeper: LogKeeper | undefined
-  readonly #entries: (string | StreamEvent)[] = []
+  readonly #events = new EventList()
   readonly #readers = new Set<Wake>()
   #bytes = EMPTY_LOG_BYTES
   #done: Done | undefined
@@ -82,7 +79,7 @@ export class StreamLog {
 
   /** The seq of the last event; 0 when there is none. */
   get last(): number {
-    return this.#entries.length
+    return this.#events.length
   }
 
   /** Estimated bytes of memory. */
@@ -102,11 +99,10 @@ export class StreamLog {
   append(event: StreamEvent, at = performance.now()): void {
     if (this.#done)
       throw new SluiceError('internal_error', `Stream ${this.info.id} has ended; nothing follows \`done\`.`)
-    const entry = isPlainText(event) ? event.content : event
-    const bytes = EVENT_BYTES + Buffer.byteLength(typeof entry === 'string' ? entry : JSON.stringify(entry))
+    const bytes = bytesOf(event)
     this.#keeper?.admit(this, bytes, event.type === 'done')
     this.#bytes += bytes
-    this.#entries.push(entry)
+    this.#events.push(event)
     this.#wakeReaders(at)
     if (event.type === 'done') {
       this.#done = event
@@ -116,28 +112,13 @@ export class StreamLog {
 
   /** The next batch after `cursor` and up to `end`, or `undefined` when there is nothing between them. */
   read(cursor: number, end = this.last): Batch | undefined {
-    const entries = this.#entries
     if (cursor >= end) return undefined
     const events: SequencedEvent[] = []
     let seq = cursor
     let current: SequencedEvent | undefined
     for (let size = 0; seq < end && size < BATCH_CHARACTERS;) {
-      const entry = entries[seq]
-      if (typeof entry === 'string') {
-        // What nearly every entry is: a run of them is one delta, and merges with nothing else.
-        let content = entry
-        for (seq += 1; seq < end && size + content.length < BATCH_CHARACTERS; seq++) {
-          const next = entries[seq]
-          if (typeof next !== 'string') break
-          content += next
-        }
-        size += content.length
-        current = { seq, event: { type: 'delta', content } }
-        events.push(current)
-        continue
-      }
-      const event = toEvent(entry)
-      seq += 1
+      const { event, count } = this.#events.read(seq, end, BATCH_CHARACTERS - size)
+      seq += count
       size += textLength(event)
       const merged =
         current?.event.type === 'delta' && event.type === 'delta' ? mergeDeltas(current.event, event) : undefined
@@ -176,9 +157,12 @@ export class StreamLog {
   }
 }
 
-function toEvent(entry: StreamEvent | undefined): StreamEvent {
-  if (entry === undefined) throw new RangeError('read beyond the end of the log')
-  return entry
+function bytesOf(event: StreamEvent): number {
+  const field = plainField(event)
+  const text = field && event.type === 'delta' ? event[field] : undefined
+  return text === undefined
+    ? EVENT_BYTES + Buffer.byteLength(JSON.stringify(event))
+    : TEXT_BYTES + Buffer.byteLength(text)
 }
 
 function textLength(event: StreamEvent): number {

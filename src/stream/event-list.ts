@@ -1,0 +1,115 @@
+import { plainField, type PlainField, type StreamEvent } from './events.ts'
+
+/** Deltas that are nothing but text of one field: all of it, and how long each is, in one UTF-16 unit each. */
+interface Packed {
+  readonly type: 'packed'
+  readonly field: PlainField
+  readonly text: string
+  readonly lengths: string
+}
+
+/** How many are packed together: enough to share what a string costs, few enough to be skipped through. */
+const PACK = 64
+
+/** What one UTF-16 unit can say. */
+const MAX_LENGTH = 0xffff
+
+/** Adjacent events read as one. */
+export interface Stretch {
+  readonly event: StreamEvent
+  /** How many events it stands for. */
+  readonly count: number
+}
+
+/**
+ * The events of a log, in order; they only grow in number.
+ *
+ * Nearly all are small texts, so these are packed: some two bytes a token beside the text, where an object costs a
+ * hundred and a string thirty. What counts as much: a garbage collector walks through every object that is kept, and
+ * a gateway that keeps millions of tokens would stop for that again and again.
+ */
+export class EventList {
+  readonly #pieces: (StreamEvent | Packed)[] = []
+  /** Which event each piece begins with. */
+  readonly #starts: number[] = []
+  /** The last texts, all of `#field`, until they are enough to be packed. */
+  #open: string[] = []
+  #field: PlainField = 'content'
+  #length = 0
+
+  get length(): number {
+    return this.#length
+  }
+
+  push(event: StreamEvent): void {
+    const field = plainField(event)
+    const text = field && event.type === 'delta' ? event[field] : undefined
+    if (field && text !== undefined && text.length <= MAX_LENGTH) {
+      if (field !== this.#field) this.#pack()
+      this.#field = field
+      this.#open.push(text)
+      this.#length += 1
+      if (this.#open.length === PACK) this.#pack()
+    } else {
+      this.#pack()
+      this.#add(event, this.#length)
+      this.#length += 1
+    }
+  }
+
+  /**
+   * The event at `index`, and with it those texts after it that belong to it, up to `end` and until there are
+   * `length` characters. There may be more, in the next stretch.
+   */
+  read(index: number, end: number, length: number): Stretch {
+    const openAt = this.#length - this.#open.length
+    if (index >= openAt) {
+      let text = this.#open[index - openAt] ?? ''
+      let next = index + 1
+      for (; next < end && text.length < length; next++) text += this.#open[next - openAt] ?? ''
+      return { event: toDelta(this.#field, text), count: next - index }
+    }
+    const position = this.#find(index)
+    const piece = this.#pieces[position]
+    if (piece === undefined) throw new RangeError('read beyond the end of the log')
+    if (piece.type !== 'packed') return { event: piece, count: 1 }
+    const { field, text, lengths } = piece
+    const skipped = index - (this.#starts[position] ?? 0)
+    const most = Math.min(end - index, lengths.length - skipped)
+    let from = 0
+    for (let i = 0; i < skipped; i++) from += lengths.charCodeAt(i)
+    let to = from + lengths.charCodeAt(skipped)
+    let count = 1
+    for (; count < most && to - from < length; count++) to += lengths.charCodeAt(skipped + count)
+    return { event: toDelta(field, text.slice(from, to)), count }
+  }
+
+  #pack(): void {
+    const texts = this.#open
+    if (texts.length === 0) return
+    const lengths = String.fromCharCode(...texts.map((text) => text.length))
+    this.#add({ type: 'packed', field: this.#field, text: texts.join(''), lengths }, this.#length - texts.length)
+    this.#open = []
+  }
+
+  #add(piece: StreamEvent | Packed, start: number): void {
+    this.#pieces.push(piece)
+    this.#starts.push(start)
+  }
+
+  /** The piece that holds the event at `index`. */
+  #find(index: number): number {
+    let low = 0
+    let high = this.#starts.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if ((this.#starts[middle] ?? 0) <= index) low = middle
+      else high = middle - 1
+    }
+    return low
+  }
+}
+
+function toDelta(field: PlainField, text: string): StreamEvent {
+  return field === 'content' ? { type: 'delta', content: text } : { type: 'delta', reasoning: text }
+}
