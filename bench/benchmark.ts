@@ -1,5 +1,5 @@
 import type { Bench, StartedRelay } from './measures/measure.ts'
-import { Missing, type Relay } from './peers/relay.ts'
+import { Missing, type Relay, type Running } from './peers/relay.ts'
 import { Rig } from './rig.ts'
 
 export interface BenchmarkOptions {
@@ -74,7 +74,7 @@ export class Benchmark implements Bench {
       this.progress(`starting ${relay.id}`)
       try {
         const running = await relay.start(this.rig.upstreamPort)
-        await this.#try(running.port, running.request)
+        await this.#try(running)
         started.push({ relay, running })
       } catch (error) {
         // Without a peer there is less to compare with; without Sluice there is nothing to measure.
@@ -86,10 +86,15 @@ export class Benchmark implements Bench {
   }
 
   /** One short stream: what cannot do this is not measured. */
-  async #try(port: number, request: string): Promise<void> {
-    await this.rig.open({ rate: 100, tokens: 10 }, { port, requests: [request], count: 1 })
-    const { complete, sent, received } = await this.rig.finish(20_000)
-    if (!complete || sent !== received) throw new Error(`it relayed ${received} of ${sent} tokens`)
+  async #try({ process, port, request }: Running): Promise<void> {
+    try {
+      await this.rig.open({ rate: 100, tokens: 10 }, { port, requests: [request], count: 1 })
+      const { complete, sent, received } = await this.rig.finish(20_000)
+      if (!complete || sent !== received) throw new Error(`it relayed ${received} of ${sent} tokens`)
+    } catch (error) {
+      await process.stop()
+      throw error
+    }
   }
 
   #skip({ id }: Relay, reason: string): void {

@@ -19,6 +19,8 @@ export interface OpenOptions {
   total?: number
   /** Between two streams of one reader, at most; drawn anew each time. */
   pauseMs?: number
+  /** Between one reader's first token and the next reader's connecting; all have to come one by one, then. */
+  apartMs?: number
   /** Between two tokens as they should come; what differs from it is jitter. */
   intervalMs?: number
   /** Readers that take nothing from their socket. */
@@ -171,7 +173,7 @@ function text(from: number, to: number): string {
  * @throws Error when they do not get it
  */
 async function open(options: OpenOptions): Promise<number> {
-  const { count, atOnce = 64 } = options
+  const { count, apartMs = 0, atOnce = apartMs > 0 ? 1 : 64 } = options
   streamsLeft += options.total ?? count
   const start = now()
   const waiting: Promise<void>[] = []
@@ -183,6 +185,7 @@ async function open(options: OpenOptions): Promise<number> {
       opened += 1
       waiting.push(reader.caughtUp)
       await reader.ready
+      if (apartMs > 0) await sleep(apartMs)
     }
   }
   const allOpen = Promise.all(Array.from({ length: Math.min(atOnce, count) }, worker)).then(() => Promise.all(waiting))

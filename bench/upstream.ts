@@ -140,7 +140,9 @@ function configure(next: Pace): void {
 }
 
 const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 }, (request: IncomingMessage, response) => {
-  request.resume().on('end', () => new Stream(response))
+  // A gateway may ask for the models, too, now and then.
+  if (request.method === 'POST') request.resume().on('end', () => new Stream(response))
+  else response.writeHead(404).end()
 })
 server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 })
 

@@ -10,11 +10,14 @@ import { saturation } from './saturation.ts'
 import { stalled } from './stalled.ts'
 import { storm } from './storm.ts'
 
-/** In the order in which they run and are reported. */
+/**
+ * In the order in which they run and are reported. What saturation leaves behind is a heap that is collected for a
+ * while: latencies come before it.
+ */
 export const MEASURES: readonly Measure[] = [
   relay,
-  saturation,
   latency,
+  saturation,
   idle,
   readers,
   stalled,

@@ -48,12 +48,21 @@ export const latency: Measure = {
     }
     for (const { streams, tokens } of levels)
       await interleave(bench.choose(2, 1), subjects, async ({ id, port, request }, round) => {
+        const streamMs = (1000 * tokens) / RATE
         await rig.open(
           { rate: RATE, tokens },
-          { port, requests: [request], count: streams, total: 1e9, pauseMs: 100, intervalMs: 1000 / RATE },
+          {
+            port,
+            requests: [request],
+            count: streams,
+            total: 1e9,
+            // Spread over the length of a stream, as they come in real life: those who started together would end
+            // together, and ask for the next one together.
+            apartMs: streamMs / streams,
+            pauseMs: 100,
+            intervalMs: 1000 / RATE,
+          },
         )
-        // Once around, so that the streams no longer start together.
-        await sleep((1000 * tokens) / RATE)
         await rig.load('forget')
         await sleep(bench.choose(2000, 700))
         const times = await rig.load('firstTokens')
@@ -81,19 +90,22 @@ export const latency: Measure = {
     ]
     return {
       title: 'Added time to the first token, and jitter',
-      method: `Streams of ${RATE} tokens a second, that many at a time, each reader asking for the next one after up to 100 ms; kept-alive connections. The upstream sends its first token at once; each relay has opened ${number(WARM_UP, 0)} streams before. From the request to the first byte of the first token, less the same without a relay; median of the rounds, p99 over all of them. Jitter: by how much the time between two tokens differs from ${1000 / RATE} ms.`,
+      method: `Streams of ${RATE} tokens a second, that many at a time, each reader asking for the next one after up to 100 ms, their starts spread evenly; kept-alive connections. The upstream sends its first token at once; each relay has opened ${number(WARM_UP, 0)} streams before. From the request to the first byte of the first token, less the same without a relay; median of the rounds, p99 over all of them. Jitter: by how much the time between two tokens differs from ${1000 / RATE} ms.`,
       columns: [
         'relay',
         ...levels.flatMap(({ streams }) => [`p50 at ${streams}, ms`, 'p99']),
         ...levels.filter(({ streams }) => streams > 1).map(({ streams }) => `jitter p99 at ${streams}, ms`),
       ],
       rows: subjects.map(row),
-      targets: ['native', 'openai-chat'].map((id) => ({
-        what: `${id}, added time to the first token at 50 streams, p50`,
-        value: median(added(id, 50)),
-        limit: 1,
-        unit: 'ms',
-      })),
+      targets: ['native', 'openai-chat'].flatMap((id) => {
+        const what = `${id}, added time to the first token at 50 streams, p50`
+        const value = median(added(id, 50))
+        return [
+          { what, value, unit: 'ms' },
+          // Milliseconds are the machine's, and differ by half from one hour to the next.
+          { what: `${what}, to the floor's`, value: value / median(added('raw', 50)), limit: 3, unit: '×' },
+        ]
+      }),
     }
   },
 }

@@ -17,6 +17,8 @@ model_list:
       api_key: x
 litellm_settings:
   telemetry: false
+general_settings:
+  disable_model_info_refresh: true
 `
 
 /** (e) A gateway in Python. */
