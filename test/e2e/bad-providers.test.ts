@@ -72,20 +72,27 @@ it('a stream that outgrows its cap ends with stream_too_large and keeps what cam
 it('a full store drops finished streams, oldest first, and refuses a stream when nothing can go', async () => {
   const provider = new ScriptedProvider()
   const gateway = await startGateway({ storeMaxBytes: 10_000 }, { providers: [provider] })
-  const short = { mock: { tokens: 20, interval_ms: 0 } }
-  const oldest = await (await chat(gateway.url, short)).end()
-  const newer = await (await chat(gateway.url, short)).end()
+  // The texts are large, so that it does not matter what a log and its events cost beside them.
+  const finished = async () => {
+    const reader = await chat(gateway.url, { model: 'scripted' })
+    const run = await provider.nextRun()
+    run.text('x'.repeat(2500))
+    run.done()
+    return await reader.end()
+  }
+  const oldest = await finished()
+  const newer = await finished()
   const running = await chat(gateway.url, { model: 'scripted' })
   const run = await provider.nextRun()
-  run.text('x'.repeat(6000))
+  run.text('y'.repeat(3000))
   await running.until(({ ids }) => ids.length === 1)
   expect((await resume(gateway.url, oldest.id)).status).toBe(410)
   expect((await resume(gateway.url, newer.id)).status).toBe(200)
-  run.text('y'.repeat(2000))
+  run.text('z'.repeat(5500))
   await running.until(({ ids }) => ids.length === 2)
   expect((await resume(gateway.url, newer.id)).status).toBe(410)
 
-  const refused = await (await chat(gateway.url, short)).end()
+  const refused = await (await chat(gateway.url, { model: 'scripted' })).end()
   expect(refused.status).toBe(503)
   expect(refused.headers['retry-after']).toBeDefined()
   expect(refused.json).toMatchObject({ code: 'store_full', retryable: true })
