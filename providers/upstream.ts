@@ -61,7 +61,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
   #refusal: Refusal | undefined
   #answered = false
   #sink: Sink | undefined
-  #events: StreamEvent[] = []
+  readonly #events: StreamEvent[] = []
   /** Nothing will be added to `#events`: all was read, or `error` came. */
   #end: { error?: unknown } | undefined
   #waiting: { resolve: (result: IteratorResult<StreamEvent[]>) => void; reject: (error: unknown) => void } | undefined
@@ -200,7 +200,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
   }
 
   readonly #onAbort = (): void => {
-    this.#events = []
+    this.#events.length = 0
     this.#finish({ error: this.#signal.reason })
     this.#leave()
   }
@@ -227,9 +227,13 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
     }
   }
 
+  /**
+   * One list for the whole stream. A new one for every read would be what lives longest of a token, from which V8
+   * concludes that it is better made in old space. There it would keep its events until the next full collection.
+   */
   #take(): StreamEvent[] {
-    const events = this.#events
-    this.#events = []
+    const events = this.#events.slice()
+    this.#events.length = 0
     return events
   }
 

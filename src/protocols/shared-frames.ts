@@ -1,9 +1,14 @@
 import { Payload } from '../sse/payload.ts'
-import type { StreamLog } from '../stream/stream-log.ts'
-import type { Encoder, Protocol } from './protocol.ts'
+import type { Batch, StreamLog } from '../stream/stream-log.ts'
+import type { Encoded, Encoder, Protocol } from './protocol.ts'
 
-/** A batch as it goes over the wire. */
-export interface Frames {
+/**
+ * A batch as it goes over the wire.
+ *
+ * A class, as `Encoding` is: the latest of every open stream outlives the others, from which V8 concludes that its
+ * literals are better made in old space. There a dead one keeps all that it refers to until the next full collection.
+ */
+export class Frames {
   readonly payload: Payload
   /** The cursor of a reader that has been sent these frames. */
   readonly last: number
@@ -12,14 +17,30 @@ export interface Frames {
   readonly dones: number
   /** How many deltas left within the frame of another. */
   readonly merged: number
+
+  constructor({ events, count, last }: Batch, { text, frames }: Encoded) {
+    this.payload = new Payload(text)
+    this.last = last
+    this.dones = events.at(-1)?.event.type === 'done' ? 1 : 0
+    this.deltas = frames - this.dones
+    this.merged = count - events.length
+  }
 }
 
-interface Encoding {
+/** What follows the cursor `from`. */
+class Encoding {
   readonly from: number
   /** The end of the log at the time: the same cursor reads more once it has grown. */
   readonly end: number
   readonly frames: Frames
   readonly next: Encoder
+
+  constructor(from: number, end: number, frames: Frames, next: Encoder) {
+    this.from = from
+    this.end = end
+    this.frames = frames
+    this.next = next
+  }
 }
 
 /**
@@ -53,22 +74,10 @@ export class SharedFrames {
     if (this.#latest?.from === from && this.#latest.end === end) return this.#latest
     const batch = this.#log.read(from)
     if (!batch) return undefined
-    const { text, frames, next } = encoder.encode(batch)
-    const dones = batch.events.at(-1)?.event.type === 'done' ? 1 : 0
-    this.#latest = {
-      from,
-      end,
-      next,
-      frames: {
-        payload: new Payload(text),
-        last: batch.last,
-        deltas: frames - dones,
-        dones,
-        merged: batch.count - batch.events.length,
-      },
-    }
+    const encoded = encoder.encode(batch)
+    this.#latest = new Encoding(from, end, new Frames(batch, encoded), encoded.next)
     // Whoever waited for the end has been woken by then; for those who come later it is made anew.
-    if (dones > 0) setImmediate(() => shared.delete(this.#log))
+    if (this.#latest.frames.dones > 0) setImmediate(() => shared.delete(this.#log))
     return this.#latest
   }
 
