@@ -2,6 +2,12 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5)
 }
 
+/** Round by round, since figures drift from one round to the next; of medians when rounds are missing. */
+export function medianRatio(values: readonly number[], to: readonly number[]): number {
+  if (values.length !== to.length) return median(values) / median(to)
+  return median(values.map((value, round) => value / to[round]!))
+}
+
 export function quantile(values: readonly number[], share: number): number {
   if (values.length === 0) return NaN
   const sorted = values.toSorted((a, b) => a - b)

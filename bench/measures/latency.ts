@@ -3,15 +3,15 @@ import { median, number, quantile, spread } from '../statistics.ts'
 import { Collected, interleave, type Measure } from './measure.ts'
 
 const RATE = 50
-/** Streams at a time, and tokens in each: with one stream, short ones, so that there are many. */
+/** Streams at a time, and tokens in each: with one stream, short ones soon after another, so that there are many. */
 const LEVELS = [
-  { streams: 1, tokens: 2 },
-  { streams: 50, tokens: 50 },
-  { streams: 200, tokens: 50 },
+  { streams: 1, tokens: 2, pauseMs: 10 },
+  { streams: 50, tokens: 50, pauseMs: 100 },
+  { streams: 200, tokens: 50, pauseMs: 100 },
 ]
 /** Streams that each relay opens before: the first hundreds run code that is not compiled yet, in whatever relay. */
 const WARM_UP = 2000
-const QUICK_LEVELS = [{ streams: 50, tokens: 25 }]
+const QUICK_LEVELS = [{ streams: 50, tokens: 25, pauseMs: 100 }]
 
 export const latency: Measure = {
   name: 'latency',
@@ -46,7 +46,7 @@ export const latency: Measure = {
       await rig.finish()
       bench.progress(`warm: ${id}`)
     }
-    for (const { streams, tokens } of levels)
+    for (const { streams, tokens, pauseMs } of levels)
       await interleave(bench.choose(2, 1), subjects, async ({ id, port, request }, round) => {
         const streamMs = (1000 * tokens) / RATE
         await rig.open(
@@ -59,7 +59,7 @@ export const latency: Measure = {
             // Spread over the length of a stream, as they come in real life: those who started together would end
             // together, and ask for the next one together.
             apartMs: streamMs / streams,
-            pauseMs: 100,
+            pauseMs,
             intervalMs: 1000 / RATE,
           },
         )
@@ -90,7 +90,7 @@ export const latency: Measure = {
     ]
     return {
       title: 'Added time to the first token, and jitter',
-      method: `Streams of ${RATE} tokens a second, that many at a time, each reader asking for the next one after up to 100 ms, their starts spread evenly; kept-alive connections. The upstream sends its first token at once; each relay has opened ${number(WARM_UP, 0)} streams before. From the request to the first byte of the first token, less the same without a relay; median of the rounds, p99 over all of them. Jitter: by how much the time between two tokens differs from ${1000 / RATE} ms.`,
+      method: `Streams of ${RATE} tokens a second, that many at a time, each reader asking for the next one after up to 100 ms (10 when there is only one), their starts spread evenly; kept-alive connections. The upstream sends its first token at once; each relay has opened ${number(WARM_UP, 0)} streams before. From the request to the first byte of the first token, less the same without a relay; median of the rounds, p99 over all of them. Jitter: by how much the time between two tokens differs from ${1000 / RATE} ms.`,
       columns: [
         'relay',
         ...levels.flatMap(({ streams }) => [`p50 at ${streams}, ms`, 'p99']),

@@ -1,4 +1,4 @@
-import { median, number, percent, spread } from '../statistics.ts'
+import { median, medianRatio, number, percent, spread } from '../statistics.ts'
 import { flood } from './flood.ts'
 import { Collected, cpuPerToken, interleave, spare, type Measure, type Target } from './measure.ts'
 
@@ -18,7 +18,8 @@ export const relay: Measure = {
   comparesRelays: true,
   async run(bench) {
     const relays = await bench.relays()
-    const subjects = relays.flatMap((each) => loads.map((load) => ({ ...each, load })))
+    // Load by load: what is compared is measured within half a minute.
+    const subjects = loads.flatMap((load) => relays.map((each) => ({ ...each, load })))
     const cpu = new Collected()
     const use = new Collected()
     const notes = new Set<string>()
@@ -65,7 +66,7 @@ function describeLoad(load: Load): string {
 }
 
 function ratios(cpu: Collected): Target[] {
-  const ratio = (id: string, load: Load, to: string) => median(cpu.get(id, load)) / median(cpu.get(to, load))
+  const ratio = (id: string, load: Load, to: string) => medianRatio(cpu.get(id, load), cpu.get(to, load))
   return ['native', 'openai-chat'].flatMap((id) => [
     // Both may have a full core when paced, and then cost the same; light tells them apart.
     { what: `${id}, paced, to the Node pipe`, value: ratio(id, 'paced', 'pipe'), limit: 1, unit: '×' },
