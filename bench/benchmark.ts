@@ -67,7 +67,7 @@ export class Benchmark implements Bench {
   async #startAll(): Promise<StartedRelay[]> {
     const started: StartedRelay[] = []
     for (const relay of this.#relays) {
-      if (this.quick && relay.slow) {
+      if (this.quick && relay.fullOnly) {
         this.#skip(relay, 'left out of a quick run')
         continue
       }

@@ -13,7 +13,7 @@ import { isMissed, renderReport, targetsOf, type Report } from './report.ts'
 const HELP = `npm run bench [-- options]        about 14 minutes; writes bench/RESULTS.md
 
   --quick           one short round of what has a target, in a minute and a half; writes nothing
-  --check           exit 1 when a target is missed
+  --check           exit 1 when a target is missed; in a quick run, by more than a quarter
   --only=A,B        these measures: ${MEASURES.map(({ name }) => name).join(', ')}; writes nothing
   --peers=A,B       these relays: ${chooseRelays({ dist: DIST })
     .map(({ id }) => id)
@@ -75,7 +75,7 @@ async function main(): Promise<number> {
   process.stdout.write(`\n${text}`)
   const whole = !quick && names === undefined && values.peers === undefined && values.dist === DIST
   if (whole) writeFileSync(fileURLToPath(new URL('RESULTS.md', import.meta.url)), text)
-  const missed = targetsOf(report).filter(isMissed)
+  const missed = targetsOf(report).filter((target) => isMissed(target, quick))
   if (values.check && missed.length > 0) process.stderr.write(`\n${missed.length} targets are missed.\n`)
   return failed.length > 0 || (values.check && missed.length > 0) ? 1 : 0
 }

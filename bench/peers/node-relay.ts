@@ -22,6 +22,7 @@ export const rawSockets: Relay = {
 export const reencode: Relay = {
   id: 'reencode',
   title: 'parse, `JSON.parse`, re-encode, `res.write`',
+  fullOnly: true,
   start: (upstreamPort) => startRelay('peers/reencode-server.ts', upstreamPort),
 }
 

@@ -19,8 +19,8 @@ export interface Relay {
   readonly sleepMs?: number
   /** Without it there is nothing to measure. */
   readonly ours?: boolean
-  /** Too slow to install or to start for a quick run. */
-  readonly slow?: boolean
+  /** Left out of a quick run: it takes too long to start, or no target is measured against it. */
+  readonly fullOnly?: boolean
   /** @throws Missing when it is not here and cannot be installed */
   start(upstreamPort: number): Promise<Running>
 }
