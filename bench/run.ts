@@ -12,7 +12,7 @@ import { isMissed, renderReport, targetsOf, type Report } from './report.ts'
 
 const HELP = `npm run bench [-- options]        about 14 minutes; writes bench/RESULTS.md
 
-  --quick           one short round of what has a target, in a minute and a half; writes nothing
+  --quick           short rounds of what has a target, in two minutes; writes nothing
   --check           exit 1 when a target is missed; in a quick run, by more than a quarter
   --only=A,B        these measures: ${MEASURES.map(({ name }) => name).join(', ')}; writes nothing
   --peers=A,B       these relays: ${chooseRelays({ dist: DIST })

@@ -8,7 +8,7 @@ import type { Encoded, Encoder, Protocol } from './protocol.ts'
  * A class, as `Encoding` is: the latest of every open stream outlives the others, from which V8 concludes that its
  * literals are better made in old space. There a dead one keeps all that it refers to until the next full collection.
  */
-export class Frames {
+class Frames {
   readonly payload: Payload
   /** The cursor of a reader that has been sent these frames. */
   readonly last: number
