@@ -9,5 +9,6 @@ export default defineConfig({
     // They wait for the other side most of the time, so there may be more of them than cores.
     maxWorkers: 4,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 30_000 } },
   },
 })

@@ -144,7 +144,7 @@ describe('a stream that cannot be read', () => {
     const read = () => request(url).get(`/v1/streams/${id}`).set(SSE)
     expect((await read()).status).toBe(200)
     vi.setSystemTime(Date.now() + 2)
-    await vi.waitUntil(async () => (await read()).status !== 200)
+    await expect.poll(async () => (await read()).status).not.toBe(200)
     expectProblem(await read(), { status: 410, code: 'stream_expired' })
     expectProblem(await request(url).delete(`/v1/streams/${id}`), { status: 410, code: 'stream_expired' })
     vi.setSystemTime(Date.now() + 3_600_000)

@@ -277,7 +277,7 @@ describe('a connection', () => {
     expect(vi.getTimerCount()).toBe(1)
     connections.close()
     await server.connections.entries[0]!.closed
-    await vi.waitFor(() => expect(vi.getTimerCount()).toBe(0))
+    await expect.poll(() => vi.getTimerCount()).toBe(0)
   })
 
   it('that is idle keeps no process alive', async () => {

@@ -92,11 +92,12 @@ describe('a connection of HTTP/2', () => {
     run.done()
     await reader.end()
     // The server hears of the end of the stream a little later, and begins to count then.
-    const closed = vi.waitUntil(() => {
+    const closed = () => {
       vi.advanceTimersByTime(75_000)
       return used.session.closed
-    })
-    expect(await Promise.all([used.closed, closed])).toStrictEqual([GRACEFUL, true])
+    }
+    await expect.poll(closed).toBe(true)
+    expect(await used.closed).toBe(GRACEFUL)
   })
 
   it('loses the request whose body never comes, and nothing else', async () => {
@@ -115,11 +116,12 @@ describe('a connection of HTTP/2', () => {
     stuck.on('error', () => {})
     stuck.write('{"messages": [')
     const closed = once(stuck, 'close')
-    const ended = vi.waitUntil(() => {
+    const ended = () => {
       vi.advanceTimersByTime(300_000)
       return stuck.closed
-    })
-    await Promise.all([closed, ended])
+    }
+    await expect.poll(ended).toBe(true)
+    await closed
     run.text('here')
     run.done()
     expect((await reader.end()).text).toBe('here')

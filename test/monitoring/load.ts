@@ -30,7 +30,7 @@ export async function misbehave(gateway: TestGateway, provider: ScriptedProvider
   const run = await provider.nextRun()
   run.text(...Array.from({ length: 200 }, () => 'x'.repeat(100_000)))
   run.done()
-  await expect.poll(() => gateway.metric('sluice_slow_readers_closed_total'), { timeout: 10_000 }).toBe(1)
+  await expect.poll(() => gateway.metric('sluice_slow_readers_closed_total')).toBe(1)
   reader.cut()
   const leaver = await chat(gateway.url, { model: 'mock', mock: { tokens: 9, interval_ms: 5, stall_at: 4 } })
   await leaver.until(({ ids }) => ids.length > 0)
@@ -45,5 +45,5 @@ export async function idle(gateway: TestGateway): Promise<void> {
     const gauges = lines.filter((line) => line.startsWith('sluice_connections_open{'))
     return gauges.reduce((total, line) => total + Number(line.split(' ').at(-1)), 0)
   }
-  await expect.poll(open, { timeout: 10_000 }).toBe(0)
+  await expect.poll(open).toBe(0)
 }
