@@ -41,7 +41,7 @@ describeWith('nginx', 'behind nginx with its default settings', (program) => {
     expect((await resume(url, first.id, 3)).status).toBe(204)
   })
 
-  it('keeps a stream that is silent for longer than its read timeout of 60 s', { timeout: 120_000 }, async () => {
+  it('keeps a stream that is silent for longer than its read timeout of 60 s', async () => {
     const gateway = await startGateway()
     const url = await startNginx(program, gateway.url)
     const reader = await chat(url, { mock: { text: 'before after', interval_ms: 0, stall_at: 1, stall_ms: 70_000 } })
