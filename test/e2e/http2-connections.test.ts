@@ -1,10 +1,11 @@
-import { connect, constants } from 'node:http2'
+import { constants } from 'node:http2'
 import { once } from 'node:events'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startGateway } from '../support/gateway.ts'
 import { Http2Connection } from '../support/http2-client.ts'
+import { resetRapidly } from '../support/http2-frames.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'
-import { CA, TLS } from '../support/tls.ts'
+import { TLS } from '../support/tls.ts'
 
 const quick = { mock: { text: 'a b c', interval_ms: 0 } }
 const scripted = { model: 'scripted' }
@@ -130,19 +131,7 @@ describe('a connection of HTTP/2', () => {
   it('that resets streams as fast as it opens them is closed, and the others are not', async () => {
     const gateway = await startGateway(TLS)
     const other = await Http2Connection.open(gateway.url)
-    const session = connect(gateway.url, { ca: CA })
-    onTestFinished(() => session.destroy())
-    session.on('error', () => {})
-    const goaway = once(session, 'goaway')
-    await once(session, 'connect')
-    for (let count = 0; count < 5000 && !session.closed; count++) {
-      const stream = session.request({ ':path': '/v1/models' })
-      stream.on('error', () => {})
-      stream.close(constants.NGHTTP2_CANCEL)
-      if (count % 100 === 0) await new Promise((resolve) => setImmediate(resolve))
-    }
-    const [code] = await goaway
-    expect(code).not.toBe(GRACEFUL)
+    expect(await resetRapidly(gateway.url, 2000)).not.toBe(GRACEFUL)
     expect((await (await other.chat(quick)).end()).text).toBe('a b c')
   })
 })

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2'
+import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream, type Settings } from 'node:http2'
 import { onTestFinished } from 'vitest'
 import { Reader, type ReaderOptions, type ResponseBody } from './reader.ts'
 import { CA } from './tls.ts'
@@ -20,9 +20,9 @@ export class Http2Connection {
     this.closed = new Promise((resolve) => session.on('close', () => resolve(code)))
   }
 
-  static async open(url: string): Promise<Http2Connection> {
+  static async open(url: string, settings: Settings = {}): Promise<Http2Connection> {
     // Node never takes back what it counted for a body that was refused.
-    const session = connect(url, { ca: CA, maxSessionMemory: 1000 })
+    const session = connect(url, { ca: CA, maxSessionMemory: 1000, settings })
     const connection = new Http2Connection(session)
     onTestFinished(() => session.destroy())
     await once(session, 'remoteSettings')
