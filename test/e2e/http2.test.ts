@@ -242,8 +242,8 @@ describe('a reader that does not read over HTTP/2', () => {
     const connection = await Http2Connection.open(gateway.url, { initialWindowSize: window })
     const reader = await connection.chat(scripted, { paused: true })
     const run = await provider.nextRun()
-    // More than its window, by less than makes the gateway wait.
-    run.text('x'.repeat(window + 5000))
+    // What fills the window, but for little, and then more than this little, but not so much that the gateway waits.
+    run.text('x'.repeat(window - 2000), 'y'.repeat(5000))
     run.done()
     await expect.poll(() => gateway.metric('sluice_slow_readers_closed_total')).toBe(1)
     reader.resume()
