@@ -10,7 +10,7 @@ import { DIST } from './peers/sluice.ts'
 import { pinSelf } from './processes.ts'
 import { isMissed, renderReport, targetsOf, type Report } from './report.ts'
 
-const HELP = `npm run bench [-- options]        about 14 minutes; writes bench/RESULTS.md
+const HELP = `npm run bench [-- options]        about 15 minutes; writes bench/RESULTS.md
 
   --quick           short rounds of what has a target, in two minutes; writes nothing
   --check           exit 1 when a target is missed; in a quick run, by more than a quarter

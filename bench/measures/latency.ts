@@ -5,13 +5,14 @@ import { Collected, interleave, type Measure } from './measure.ts'
 const RATE = 50
 /** Streams at a time, and tokens in each: with one stream, short ones soon after another, so that there are many. */
 const LEVELS = [
-  { streams: 1, tokens: 2, pauseMs: 10 },
-  { streams: 50, tokens: 50, pauseMs: 100 },
-  { streams: 200, tokens: 50, pauseMs: 100 },
+  { streams: 1, tokens: 2, pauseMs: 10, forMs: 2000 },
+  { streams: 50, tokens: 50, pauseMs: 100, forMs: 2000 },
+  // Long enough for several full collections: of a shorter time, the tail is that of whether there was one.
+  { streams: 200, tokens: 50, pauseMs: 100, forMs: 8000 },
 ]
 /** Streams that each relay opens before: the first hundreds run code that is not compiled yet, in whatever relay. */
 const WARM_UP = 2000
-const QUICK_LEVELS = [{ streams: 50, tokens: 25, pauseMs: 100 }]
+const QUICK_LEVELS = [{ streams: 50, tokens: 25, pauseMs: 100, forMs: 700 }]
 
 export const latency: Measure = {
   name: 'latency',
@@ -46,7 +47,7 @@ export const latency: Measure = {
       await rig.finish()
       bench.progress(`warm: ${id}`)
     }
-    for (const { streams, tokens, pauseMs } of levels)
+    for (const { streams, tokens, pauseMs, forMs } of levels)
       await interleave(bench.choose(2, 1), subjects, async ({ id, port, request }, round) => {
         const streamMs = (1000 * tokens) / RATE
         await rig.open(
@@ -64,7 +65,7 @@ export const latency: Measure = {
           },
         )
         await rig.load('forget')
-        await sleep(bench.choose(2000, 700))
+        await sleep(forMs)
         const times = await rig.load('firstTokens')
         const [, late = NaN] = await rig.load('jitter')
         await rig.finish()
