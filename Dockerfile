@@ -16,5 +16,5 @@ COPY --from=build /app/dist dist
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=10s CMD wget -qO- --no-check-certificate "http${TLS_CERT:+s}://127.0.0.1:${PORT:-8080}/healthz" || exit 1
-# Node itself, not npm: SIGTERM must reach it.
-CMD ["node", "dist/src/main.js"]
+# What `npm start` runs, without npm: SIGTERM must reach Node itself.
+CMD ["node", "--v8-pool-size=1", "dist/src/main.js"]

@@ -70,7 +70,7 @@ function verdictOn(target: Target, quick: boolean): string {
 
 function renderMethod({ worst: { idle, use, foreign } }: Report): string {
   return list([
-    'The process under test has core 0 to itself; upstream, readers and the program that directs them share core 1. All of it on 127.0.0.1.',
+    'The process under test has core 0 to itself; upstream, readers and the program that directs them share core 1. All of it on 127.0.0.1. Sluice is started as `npm start` starts it, with one helper thread of V8; the relays made of Node with its default, four.',
     'CPU time is that of the scheduler (`/proc/<pid>/task/*/schedstat`, in nanoseconds) over all threads and child processes; memory is `VmRSS`.',
     'The upstream is a process of its own that writes chunks encoded beforehand, each a chunk of HTTP, straight to its sockets. The readers are another, on raw sockets: a mark that every token holds exactly once is counted in what arrives, in whatever format, and at the end of every run the tokens received are compared with those sent.',
     `Whether the load side was the bottleneck: it used ${percent(use.share)} of its core at most (${use.where}), which was idle for ${percent(idle.share)} of the time at least (${idle.where}). Where streams go at full speed it has to be at its limit or the relay at its own; there, the table says which.`,

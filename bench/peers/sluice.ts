@@ -1,5 +1,7 @@
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { z } from 'zod'
 import { freePort, GATEWAY_CORE, PinnedProcess, temporaryFolder, untilListening } from '../processes.ts'
 import { chatBody, requestText, type RequestParts } from '../request.ts'
 import type { Relay, Running } from './relay.ts'
@@ -15,10 +17,16 @@ export interface StartSluice {
   env?: Record<string, string>
 }
 
+/** What `npm start` gives to Node. */
+const { scripts } = z
+  .object({ scripts: z.object({ start: z.string() }) })
+  .parse(createRequire(import.meta.url)('sluice/package.json'))
+const NODE_OPTIONS = scripts.start.split(' ').filter((word) => word.startsWith('--'))
+
 /** A gateway with its default settings, but for the log. */
 export async function startSluice(upstreamPort: number, { dist = DIST, env = {} }: StartSluice = {}) {
   const port = await freePort()
-  const child = new PinnedProcess(process.execPath, [join(dist, 'src/main.js')], {
+  const child = new PinnedProcess(process.execPath, [...NODE_OPTIONS, join(dist, 'src/main.js')], {
     core: GATEWAY_CORE,
     // An empty folder: no `sluice.yaml` of somebody's is found.
     cwd: temporaryFolder(),
