@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startGateway } from '../support/gateway.ts'
 import { Http2Connection } from '../support/http2-client.ts'
-import { resetRapidly } from '../support/http2-frames.ts'
+import { resetRapidly } from '../support/rapid-reset.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'
 import { TLS } from '../support/tls.ts'
 

@@ -1,3 +1,4 @@
+import type { Settings } from 'node:http2'
 import { describe, expect, it } from 'vitest'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { Http2Connection } from '../support/http2-client.ts'
@@ -10,10 +11,10 @@ const JSON_ONLY = { accept: 'application/json' }
 const quick = { mock: { text: 'a b c', interval_ms: 0 } }
 const scripted = { model: 'scripted' }
 
-async function setUp(settings: Partial<Config> = {}) {
+async function setUp(settings: Partial<Config> = {}, clientSettings?: Settings) {
   const provider = new ScriptedProvider()
   const gateway = await startGateway({ ...TLS, ...settings }, { providers: [provider] })
-  return { provider, gateway, connection: await Http2Connection.open(gateway.url) }
+  return { provider, gateway, connection: await Http2Connection.open(gateway.url, clientSettings) }
 }
 
 const readers = (gateway: TestGateway) => gateway.metric('sluice_connections_open{protocol="native"}')
@@ -236,10 +237,9 @@ describe('a reader that does not read over HTTP/2', () => {
   })
 
   it('is reset, too, when what it does not read is the end', async () => {
-    const { provider, gateway } = await setUp({ slowReaderMs: 200 })
     // So much that what Node reads ahead for itself, which differs by version, does not open it any further.
     const window = 1024 * 1024
-    const connection = await Http2Connection.open(gateway.url, { initialWindowSize: window })
+    const { provider, gateway, connection } = await setUp({ slowReaderMs: 200 }, { initialWindowSize: window })
     const reader = await connection.chat(scripted, { paused: true })
     const run = await provider.nextRun()
     // What fills the window, but for little, and then more than this little, but not so much that the gateway waits.

@@ -135,10 +135,4 @@ describe('arrows point inward', () => {
     const enders = modules.filter(({ source }) => /\bprocess\s*\.\s*(exit|abort|kill)\b|\bexitCode\b/.test(source))
     expect(enders.map(({ path }) => path)).toEqual(['src/main.ts'])
   })
-
-  it('the image runs what `npm start` runs', () => {
-    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: { start: string } }
-    const [, command = ''] = /^CMD (.*)$/m.exec(readFileSync(join(root, 'Dockerfile'), 'utf8')) ?? []
-    expect(JSON.parse(command)).toEqual(scripts.start.split(' '))
-  })
 })

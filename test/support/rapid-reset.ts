@@ -19,7 +19,7 @@ const GET = Buffer.from([0x82, 0x84, 0x87, 0x01, 0x01, 0x78])
 /**
  * Opens streams and resets each at once, as no client of Node's would: it keeps to itself what is reset before it was
  * sent, and does not tell of every way in which a connection can end. Resolves to the code with which the server says
- * goodbye.
+ * goodbye; rejects when it closes the connection without one.
  */
 export async function resetRapidly(url: string, streams: number): Promise<number> {
   const socket = connect({ port: Number(new URL(url).port), ca: CA, servername: 'localhost', ALPNProtocols: ['h2'] })
@@ -27,7 +27,8 @@ export async function resetRapidly(url: string, streams: number): Promise<number
   await once(socket, 'secureConnect')
   // Whoever has been told to go may be cut off while it still writes.
   socket.on('error', () => {})
-  const goodbye = new Promise<number>((resolve) => {
+  const goodbye = new Promise<number>((resolve, reject) => {
+    socket.on('close', () => reject(new Error('The connection was closed without a word')))
     let received = Buffer.alloc(0)
     socket.on('data', (bytes: Buffer) => {
       received = Buffer.concat([received, bytes])
