@@ -79,6 +79,10 @@ export class Attempt implements Sink {
     if (this.#done && !this.#opening) this.#finish()
   }
 
+  alive(at: number): void {
+    this.#patience.heard(at)
+  }
+
   end(failure?: { error: unknown }): void {
     if (this.#finished) return
     if (failure) this.#fail(failure.error)

@@ -4,10 +4,12 @@ import type { StreamEvent } from './events.ts'
 /** What a provider yields: one event, or all those that one network read brought. */
 export type Produced = StreamEvent | readonly StreamEvent[]
 
-/** Where events are pushed to. Neither method throws, and nothing is called after `end`, or after `done` was pushed. */
+/** Where events are pushed to. No method throws, and nothing is called after `end`, or after `done` was pushed. */
 export interface Sink {
   /** All that came together, one at least, and when, by `performance.now()`. */
   push(events: readonly StreamEvent[], at: number): void
+  /** Bytes came that are no event, a comment or a ping: the upstream is at work. */
+  alive?(at: number): void
   /** There is no more: it ended by itself, or failed. What was pushed before stays. */
   end(failure?: { error: unknown }): void
 }
@@ -93,6 +95,10 @@ class CheckingSink implements Sink {
     }
     if (valid > 0) this.#sink.push(valid === events.length ? events : events.slice(0, valid), at)
     if (failure) this.end(failure)
+  }
+
+  alive(at: number): void {
+    if (!this.#over) this.#sink.alive?.(at)
   }
 
   end(failure?: { error: unknown }): void {

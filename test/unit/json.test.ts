@@ -1,0 +1,35 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { JsonError, parseJson } from '../../src/json.ts'
+
+describe('parseJson', () => {
+  it('reads what JSON.parse reads, whatever stands in its strings', () => {
+    const text = fc.oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom('"', '\\', '\\"', '[[[', '{"a":', ',,,'))
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.array(text), (value, texts) => {
+        const json = JSON.stringify({ value, texts, padding: ' '.repeat(300) })
+        expect(parseJson(json, { depth: 100, size: 100_000 })).toEqual(JSON.parse(json))
+      }),
+    )
+  })
+
+  it('counts values and names exactly', () => {
+    const limits = { depth: 8, size: 7 }
+    const padding = ' '.repeat(20)
+    expect(parseJson(`${padding}{"a":[1,2],"b":"x,:[{"}`, { ...limits, size: 8 })).toEqual({ a: [1, 2], b: 'x,:[{' })
+    expect(() => parseJson(`${padding}{"a":[1,2],"b":[3,4]}`, limits)).toThrow('more than 7 values and names')
+  })
+
+  it('refuses what is nested too deeply, and nothing else', () => {
+    const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
+    expect(() => parseJson(nested(128))).not.toThrow()
+    expect(() => parseJson(nested(129))).toThrow('nested more than 128 levels deep')
+    expect(() => parseJson(nested(1_000_000))).toThrow(JsonError)
+    expect(() => parseJson(`[${'[],'.repeat(1000)}1]`)).not.toThrow()
+  })
+
+  it('says why text is not JSON', () => {
+    expect(() => parseJson('{"a":')).toThrow(JsonError)
+    expect(() => parseJson(`"${'x'.repeat(1000)}`)).toThrow(JsonError)
+  })
+})
