@@ -58,6 +58,7 @@ export class Generation implements Sink {
   async run(): Promise<void> {
     if (this.log.done) return
     this.log.onReaders = () => this.#watchReaders()
+    this.log.onDisplaced = (error) => this.#end(failed(error), error)
     this.#watchReaders()
     await this.#start()
     await this.ended
@@ -120,6 +121,7 @@ export class Generation implements Sink {
     const { log } = this
     if (log.done) return
     log.onReaders = undefined
+    log.onDisplaced = undefined
     clearTimeout(this.#resumeWindow)
     this.failure = cause
     const { model, provider } = log.answer ?? log.info

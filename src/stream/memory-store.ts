@@ -1,16 +1,31 @@
 import { randomUUID } from 'node:crypto'
 import { SluiceError } from '../errors.ts'
+import { Budget, storeFull, type Reclaimer } from './budget.ts'
 import { EMPTY_LOG_BYTES, StreamLog, type LogKeeper } from './stream-log.ts'
 import type { Created, Found, Idempotency, StoreLimits, StreamInit, StreamStore } from './stream-store.ts'
 
-/** A tombstone costs about 200 bytes; the oldest make room. */
+/** What is remembered of a stream that is gone; the oldest make room. */
 const MAX_TOMBSTONES = 100_000
+const TOMBSTONE_BYTES = 200
 
 /** A stream that is gone is remembered for this many times its retention. */
 const TOMBSTONE_RETENTIONS = 12
 
+/** What an idempotency key takes beside its characters. */
+const KEY_BYTES = 600
+
+/** Tombstones are everybody's. */
+const NOBODY = ''
+
+/**
+ * The part of the memory that streams may hold beyond the limit while they leave: they were ended to make room, and
+ * their readers have not fetched the end yet.
+ */
+const LEAVING_SHARE = 1 / 8
+
 interface Finished {
   log: StreamLog
+  /** By `performance.now()`: the wall clock may be set back. */
   expiresAt: number
 }
 
@@ -20,11 +35,17 @@ interface Tombstone {
 }
 
 /** Logs in the memory of this process. */
-export class MemoryStore implements StreamStore, LogKeeper {
+export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
   readonly #limits: StoreLimits
+  readonly #budget: Budget
   readonly #logs = new Map<string, StreamLog>()
   /** In the order in which they finished, which is the order in which they expire and in which they make room. */
   readonly #finished = new Map<string, Finished>()
+  /** The same, of each client. */
+  readonly #finishedOf = new Map<string, Set<string>>()
+  /** Those that were ended to make room and still have readers. */
+  readonly #leaving = new Set<StreamLog>()
+  /** In the order in which they are forgotten. */
   readonly #tombstones = new Map<string, Tombstone>()
   readonly #idempotency = new Map<string, { id: string; fingerprint: string }>()
   readonly #idempotencyOf = new Map<string, string>()
@@ -32,8 +53,10 @@ export class MemoryStore implements StreamStore, LogKeeper {
   #expiry: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor(limits: StoreLimits) {
+  constructor(limits: StoreLimits, budget = new Budget(limits.storeMaxBytes)) {
     this.#limits = limits
+    this.#budget = budget
+    budget.addReclaimer(this)
   }
 
   get bytes(): number {
@@ -43,17 +66,22 @@ export class MemoryStore implements StreamStore, LogKeeper {
   async create(init: StreamInit): Promise<Created> {
     const joined = init.idempotency && this.#join(init.owner, init.idempotency)
     if (joined) return { log: joined, joined: true }
-    if (!this.#makeRoom(EMPTY_LOG_BYTES)) throw storeFull()
+    const { owner, client = NOBODY, model, provider, labels, runningBytes = 0 } = init
+    const key = init.idempotency && scopedKey(owner, init.idempotency.key)
+    const keyBytes = key === undefined ? 0 : keyCost(key)
+    if (!this.#budget.admits(client, EMPTY_LOG_BYTES + runningBytes + keyBytes)) throw storeFull()
     // Not to be guessed: 122 bits, of which Node draws those of many ids at a time.
     const id = `str_${randomUUID().replaceAll('-', '')}`
-    const { owner, model, provider, labels } = init
-    const log = new StreamLog({ id, owner, model, provider, labels, created: Date.now() }, this)
+    const info = { id, owner, client, model, provider, labels, runningBytes, created: Date.now() }
+    const log = new StreamLog(info, this)
     this.#logs.set(id, log)
     this.#bytes += log.bytes
-    if (init.idempotency) {
-      const key = scopedKey(owner, init.idempotency.key)
+    this.#budget.add('running', client, log.bytes)
+    if (runningBytes > 0) this.#budget.add('streams', client, runningBytes)
+    if (init.idempotency && key !== undefined) {
       this.#idempotency.set(key, { id, fingerprint: init.idempotency.fingerprint })
       this.#idempotencyOf.set(id, key)
+      this.#budget.add('records', client, keyBytes)
     }
     return { log, joined: false }
   }
@@ -62,31 +90,54 @@ export class MemoryStore implements StreamStore, LogKeeper {
     const log = this.#logs.get(id)
     if (log) return log.info.owner === owner ? { status: 'found', log } : { status: 'unknown' }
     const tombstone = this.#tombstones.get(id)
-    if (tombstone && tombstone.forgetAt <= Date.now()) this.#tombstones.delete(id)
-    else if (tombstone?.owner === owner) return { status: 'expired' }
-    return { status: 'unknown' }
+    return tombstone?.owner === owner && tombstone.forgetAt > performance.now()
+      ? { status: 'expired' }
+      : { status: 'unknown' }
   }
 
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#expiry)
-    for (const map of [this.#logs, this.#finished, this.#tombstones, this.#idempotency, this.#idempotencyOf])
-      map.clear()
-    this.#bytes = 0
+    for (const id of this.#logs.keys()) this.#drop(id)
+    this.#forgetTombstones(this.#tombstones.size)
   }
 
   admit(log: StreamLog, bytes: number, final: boolean): void {
     if (!final && log.bytes + bytes > this.#limits.streamMaxBytes)
       throw new SluiceError('stream_too_large', `The stream is larger than ${this.#limits.streamMaxBytes} bytes.`)
     if (this.#closed) return
-    if (!this.#makeRoom(bytes) && !final) throw storeFull()
+    // Asked for every token.
+    const fits = this.#budget.bytes + bytes <= this.#budget.limit || this.#budget.makeRoom(clientOf(log), bytes)
+    if (!fits && !final && !this.#displace(log, bytes)) throw storeFull()
     this.#bytes += bytes
+    this.#budget.add('running', clientOf(log), bytes)
   }
 
   ended(log: StreamLog): void {
     if (this.#closed) return
-    this.#finished.set(log.info.id, { log, expiresAt: Date.now() + this.#limits.retentionMs })
+    const { id, runningBytes = 0 } = log.info
+    const client = clientOf(log)
+    this.#budget.add('running', client, -log.bytes)
+    this.#budget.add('finished', client, log.bytes)
+    if (runningBytes > 0) this.#budget.add('streams', client, -runningBytes)
+    this.#finished.set(id, { log, expiresAt: performance.now() + this.#limits.retentionMs })
+    let own = this.#finishedOf.get(client)
+    if (!own) this.#finishedOf.set(client, (own = new Set()))
+    own.add(id)
     this.#scheduleExpiry()
+  }
+
+  reclaim(client?: string): boolean {
+    const ids = client === undefined ? this.#finished.keys() : (this.#finishedOf.get(client) ?? [])
+    for (const id of ids) {
+      // It would stay in memory for as long as it is read.
+      if (this.#finished.get(id)?.log.readers !== 0) continue
+      this.#bury(id)
+      return true
+    }
+    if (client !== undefined || this.#tombstones.size === 0) return false
+    this.#forgetTombstones(1)
+    return true
   }
 
   #join(owner: string, { key, fingerprint }: Idempotency): StreamLog | undefined {
@@ -102,58 +153,128 @@ export class MemoryStore implements StreamStore, LogKeeper {
     return lost ? undefined : log
   }
 
-  /** Whether `bytes` more fit, after dropping finished streams, oldest first, if need be. */
-  #makeRoom(bytes: number): boolean {
-    const room = this.#limits.storeMaxBytes - bytes
-    // Asked for every token. What has been deleted from the front of a map is passed over each time it is iterated.
-    if (this.#bytes <= room) return true
-    for (const id of this.#finished.keys()) {
-      this.#bury(id)
-      if (this.#bytes <= room) return true
-    }
-    return false
+  /**
+   * Ends the largest running stream of the client that holds most, so that no stream dies because another has filled
+   * the memory. False when `log` is that stream, or when those ended before are still being read.
+   */
+  #displace(log: StreamLog, bytes: number): boolean {
+    let leaving = bytes
+    for (const each of this.#leaving) leaving += each.bytes
+    if (leaving > this.#limits.storeMaxBytes * LEAVING_SHARE) return false
+    const largest = this.#largestRunning(log, bytes)
+    if (largest === log) return false
+    this.#leaving.add(largest)
+    largest.onDisplaced?.(storeFull())
+    this.#budget.makeRoom(clientOf(log), bytes)
+    return true
   }
 
+  /** Walks over all streams, but only when there is no room at all, and then a large one goes. */
+  #largestRunning(grown: StreamLog, by: number): StreamLog {
+    const client = clientOf(grown)
+    const held = (of: string) => this.#budget.bytesOf(of) + (of === client ? by : 0)
+    let largest = grown
+    let [mostHeld, mostBytes] = [held(client), grown.bytes + by]
+    for (const log of this.#logs.values()) {
+      if (log.done || log === grown) continue
+      const all = held(clientOf(log))
+      if (all < mostHeld || (all === mostHeld && log.bytes <= mostBytes)) continue
+      largest = log
+      mostHeld = all
+      mostBytes = log.bytes
+    }
+    return largest
+  }
+
+  /** Drops a stream and remembers that it was here. */
   #bury(id: string): void {
     const log = this.#logs.get(id)
     if (!log) return
-    this.#bytes -= log.bytes
-    this.#logs.delete(id)
-    this.#finished.delete(id)
-    const key = this.#idempotencyOf.get(id)
-    if (key !== undefined && this.#idempotency.get(key)?.id === id) this.#idempotency.delete(key)
-    this.#idempotencyOf.delete(id)
-    const forgetAt = Date.now() + this.#limits.retentionMs * TOMBSTONE_RETENTIONS
+    this.#drop(id)
+    const forgetAt = performance.now() + this.#limits.retentionMs * TOMBSTONE_RETENTIONS
     this.#tombstones.set(id, { owner: log.info.owner, forgetAt })
-    if (this.#tombstones.size <= MAX_TOMBSTONES) return
-    const [oldest = id] = this.#tombstones.keys()
-    this.#tombstones.delete(oldest)
+    this.#budget.add('records', NOBODY, TOMBSTONE_BYTES)
+    if (this.#tombstones.size > MAX_TOMBSTONES) this.#forgetTombstones(1)
   }
 
-  /** One timer, for the finished stream that expires first; none when nothing has finished. */
+  #drop(id: string): void {
+    const log = this.#logs.get(id)
+    if (!log) return
+    const { runningBytes = 0 } = log.info
+    const client = clientOf(log)
+    const { bytes } = log
+    const kind = this.#finished.has(id) ? 'finished' : 'running'
+    if (kind === 'running' && runningBytes > 0) this.#budget.add('streams', client, -runningBytes)
+    this.#logs.delete(id)
+    this.#finished.delete(id)
+    const own = this.#finishedOf.get(client)
+    own?.delete(id)
+    if (own?.size === 0) this.#finishedOf.delete(client)
+    const free = () => {
+      this.#leaving.delete(log)
+      this.#bytes -= bytes
+      this.#budget.add(kind, client, -bytes)
+    }
+    // Its readers keep it in memory.
+    if (log.readers === 0 || this.#closed) free()
+    else log.onReaders = (readers) => void (readers === 0 && free())
+    this.#dropKey(id, client)
+  }
+
+  #dropKey(id: string, client: string): void {
+    const key = this.#idempotencyOf.get(id)
+    if (key === undefined) return
+    this.#idempotencyOf.delete(id)
+    this.#budget.add('records', client, -keyCost(key))
+    if (this.#idempotency.get(key)?.id === id) this.#idempotency.delete(key)
+  }
+
+  #forgetTombstones(count: number): void {
+    let left = count
+    for (const id of this.#tombstones.keys()) {
+      if (left-- === 0) return
+      this.#tombstones.delete(id)
+      this.#budget.add('records', NOBODY, -TOMBSTONE_BYTES)
+    }
+  }
+
+  /** One timer, for what expires first; none when there is nothing to expire. */
   #scheduleExpiry(): void {
-    if (this.#expiry) return
-    const [first] = this.#finished.values()
-    if (!first) return
+    if (this.#expiry || this.#closed) return
+    const [finished] = this.#finished.values()
+    const [tombstone] = this.#tombstones.values()
+    const next = Math.min(finished?.expiresAt ?? Infinity, tombstone?.forgetAt ?? Infinity)
+    if (next === Infinity) return
     this.#expiry = setTimeout(() => {
       this.#expiry = undefined
-      const now = Date.now()
-      for (const [id, { expiresAt }] of this.#finished) {
-        if (expiresAt > now) break
-        this.#bury(id)
-      }
+      this.#expire(performance.now())
       this.#scheduleExpiry()
-    }, first.expiresAt - Date.now())
+    }, next - performance.now())
     this.#expiry.unref()
   }
+
+  #expire(now: number): void {
+    for (const [id, { expiresAt }] of this.#finished) {
+      if (expiresAt > now) break
+      this.#bury(id)
+    }
+    let forgotten = 0
+    for (const { forgetAt } of this.#tombstones.values()) {
+      if (forgetAt > now) break
+      forgotten += 1
+    }
+    this.#forgetTombstones(forgotten)
+  }
+}
+
+function clientOf({ info }: StreamLog): string {
+  return info.client ?? NOBODY
 }
 
 function scopedKey(owner: string, key: string): string {
   return JSON.stringify([owner, key])
 }
 
-function storeFull(): SluiceError {
-  return new SluiceError('store_full', 'The gateway holds as many streams as it may; try again later.', {
-    retryAfter: 5,
-  })
+function keyCost(key: string): number {
+  return KEY_BYTES + 2 * key.length
 }

@@ -10,6 +10,10 @@ export interface StreamInfo {
   readonly owner: string
   readonly model: string
   readonly provider: string
+  /** The address that it was created from: memory is shared out among addresses. */
+  readonly client?: string | undefined
+  /** What it takes beside its log as long as it runs. */
+  readonly runningBytes?: number | undefined
   /** Milliseconds since the epoch. */
   readonly created: number
   /** What the protocol that created it has to remember of the request. */
@@ -71,6 +75,8 @@ export class StreamLog {
   answer: Answer | undefined
   /** Called with the number of readers whenever it changes. */
   onReaders: ((count: number) => void) | undefined
+  /** Called to end the stream because there is no room for it any more. */
+  onDisplaced: ((error: SluiceError) => void) | undefined
 
   constructor(info: StreamInfo, keeper?: LogKeeper) {
     this.info = info

@@ -4,6 +4,10 @@ export interface StreamInit {
   owner: string
   model: string
   provider: string
+  /** The address that asks for it. */
+  client?: string | undefined
+  /** What the stream takes beside its log as long as it runs. */
+  runningBytes?: number | undefined
   labels?: Readonly<Record<string, string>> | undefined
   /** Makes the creation idempotent for its owner, as long as the stream can be read. */
   idempotency?: Idempotency | undefined
@@ -29,7 +33,7 @@ export interface StoreLimits {
   retentionMs: number
   /** Bytes of one log, beyond which it ends with `stream_too_large`. */
   streamMaxBytes: number
-  /** Bytes of all logs together. */
+  /** Bytes of all that clients and upstreams make the process hold, logs and all else. */
   storeMaxBytes: number
 }
 

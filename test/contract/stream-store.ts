@@ -23,7 +23,7 @@ export function describeStreamStore(name: string, create: (limits: StoreLimits) 
     const find = ({ info }: StreamLog, owner = info.owner) => store.find(info.id, owner)
     const statuses = async (...logs: StreamLog[]) => (await Promise.all(logs.map((log) => find(log)))).map(statusOf)
 
-    beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] }))
+    beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'] }))
     afterEach(async () => {
       await store.close()
       vi.useRealTimers()
