@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import type { ChatRequest } from '../src/chat-request.ts'
 import { invalidRequest, isErrorCode, toFaults, type ErrorCode } from '../src/errors.ts'
@@ -44,6 +44,27 @@ type Knobs = z.infer<typeof knobs>
 
 /** At full speed: deltas that are yielded together, before other work gets its turn. */
 const BURST = 64
+
+/** Mocks at full speed that get a turn of the event loop: all others wait for the next one, and nobody else for them. */
+const BURSTS_PER_TURN = 8
+
+class TurnQueue {
+  #waiting: (() => void)[] = []
+
+  turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve)
+      if (this.#waiting.length === 1) setImmediate(this.#serve)
+    })
+  }
+
+  readonly #serve = (): void => {
+    for (const resolve of this.#waiting.splice(0, BURSTS_PER_TURN)) resolve()
+    if (this.#waiting.length > 0) setImmediate(this.#serve)
+  }
+}
+
+const fullSpeed = new TurnQueue()
 
 /** Tells a story, or does to you what real providers do; see the knobs, which travel as `mock` in the request. */
 export function mock({ name = 'mock', models = ['mock'] as readonly string[] } = {}): Provider {
@@ -109,7 +130,8 @@ function pacer({ interval_ms, first_token_ms = interval_ms }: Knobs, signal: Abo
       const remaining = wait(position)
       if (remaining > 0) await sleep(remaining, undefined, { signal })
       // Nobody waits for a token that is late, but nobody else gets a turn without this either.
-      else await nextTurn(undefined, { signal })
+      else await fullSpeed.turn()
+      signal.throwIfAborted()
     },
   }
 }

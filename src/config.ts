@@ -43,6 +43,14 @@ const origins = z.string().transform((value, context) =>
   }),
 )
 
+const names = z.string().transform((value) =>
+  value
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== ''),
+)
+
 /** Every setting, with its default and what `--help` says of it. In `sluice.yaml` under these names, in the environment as `UPPER_CASE`. */
 const settings = {
   host: z.string().min(1).default('127.0.0.1').describe('address to listen on; 0.0.0.0 for all'),
@@ -55,8 +63,10 @@ const settings = {
   resumeWindowMs: milliseconds.default(30_000).describe('how long a generation goes on without a reader'),
   retentionMs: milliseconds.default(300_000).describe('how long a finished stream can be read'),
   streamMaxBytes: bytes.default(8 * UNITS.mib).describe('size of one stream, beyond which it ends'),
-  storeMaxBytes: bytes.default(256 * UNITS.mib).describe('size of all streams together'),
-  slowReaderMs: positiveMilliseconds.default(30_000).describe('how long a full socket may take to drain'),
+  storeMaxBytes: bytes.default(256 * UNITS.mib).describe('memory of all streams, requests and answers together'),
+  slowReaderMs: positiveMilliseconds
+    .default(30_000)
+    .describe('how long a client may take to read, or to send, the next 16 KiB'),
   firstTokenTimeoutMs: positiveMilliseconds.default(300_000).describe('silence of a provider before its first token'),
   idleTimeoutMs: positiveMilliseconds.default(120_000).describe('silence of a provider after its first token'),
   flushIntervalMs: milliseconds.default(0).describe('how long deltas may gather before they leave as one frame'),
@@ -66,7 +76,16 @@ const settings = {
   tlsCert: z.string().default('').describe('file with a certificate in PEM; with TLS_KEY, HTTPS with HTTP/2'),
   tlsKey: z.string().default('').describe('file with its key in PEM'),
   corsOrigin: origins.prefault('').describe('origins whose pages may use the API, comma-separated; * for all'),
-  defaultModel: z.string().min(1).default('mock').describe('model of a request that names none'),
+  allowedHosts: names.prefault('').describe('names that a gateway on loopback answers for, comma-separated; * for all'),
+  trustProxy: numeric(z.number().int().min(0).max(100))
+    .default(0)
+    .describe('proxies in front that add the address of their client to X-Forwarded-For'),
+  defaultModel: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('model of a request that names none; the mock, where it is offered'),
+  mock: flag.optional().describe('offer the mock; by default only when there is no other provider'),
   playground: flag.default(true).describe('serve the playground at /'),
 }
 
@@ -112,8 +131,12 @@ export function loadConfig({ environment = {}, file, providers: given = [] }: Co
     const value = environment[variableName(name)]
     if (value !== undefined && value !== '') fromEnvironment[name] = value
   }
-  const providers = withEnvironment(isRecord(fromFile.providers) ? fromFile.providers : {}, environment)
+  const configured = withEnvironment(isRecord(fromFile.providers) ? fromFile.providers : {}, environment)
+  const { data: wantsMock } = flag.safeParse(fromEnvironment.mock ?? fromFile.mock)
+  const isAlone = given.length === 0 && Object.keys(configured).length === 0
+  const providers = (wantsMock ?? isAlone) ? { mock: { type: 'mock' }, ...configured } : configured
   const input = {
+    ...('mock' in providers && { defaultModel: 'mock' }),
     ...fromFile,
     ...fromEnvironment,
     ...(fromFile.providers === undefined || isRecord(fromFile.providers) ? { providers } : {}),
@@ -189,7 +212,7 @@ function fillIn(value: unknown, environment: Environment, path: string, faults: 
 }
 
 function withEnvironment(configured: Record<string, unknown>, environment: Environment): Record<string, unknown> {
-  const providers: Record<string, unknown> = { mock: { type: 'mock' }, ...configured }
+  const providers = { ...configured }
   for (const [name, variables] of Object.entries(PROVIDER_VARIABLES)) {
     const given: Record<string, unknown> = {}
     for (const [option, variable] of Object.entries(variables))
@@ -232,7 +255,7 @@ function maskSecrets(value: unknown, secret = false, of = ''): unknown {
 export function describeSettings(): string {
   const rows = Object.entries(settings).map(([name, schema]) => ({
     variable: variableName(name),
-    value: String(schema.parse(undefined)),
+    value: String(schema.parse(undefined) ?? ''),
     text: schema.description ?? '',
   }))
   for (const variables of Object.values(PROVIDER_VARIABLES))

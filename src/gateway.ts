@@ -12,6 +12,7 @@ import { observeRouting } from './routing/observer.ts'
 import { Router } from './routing/router.ts'
 import { tickFor } from './sse/event-stream.ts'
 import { Heartbeat } from './sse/heartbeat.ts'
+import { Budget, MEMORY_KINDS } from './stream/budget.ts'
 import { Gathering } from './stream/gathering.ts'
 import { Generations } from './stream/generations.ts'
 import { MemoryStore } from './stream/memory-store.ts'
@@ -31,6 +32,9 @@ export interface GatewayOptions {
 
 /** After the last `done`, how long readers may take to fetch it before their connections are cut. */
 const FAREWELL_MS = 2000
+
+/** A client address may hold this many times the memory that is free: three quarters of all, if it is alone. */
+const TIMES_FREE = 3
 
 export interface Gateway {
   readonly app: Koa<RequestState>
@@ -57,13 +61,15 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const known = knownModels(providers, config.models)
   const metrics = new Metrics(known)
   startAtZero(metrics, known)
-  const store = new MemoryStore(config)
+  const budget = new Budget(config.storeMaxBytes, { timesFree: TIMES_FREE })
+  const store = new MemoryStore(config, budget)
   const services: Services = {
     config,
     logger,
     metrics,
     readers: observeReaders(metrics),
     store,
+    budget,
     router: new Router(providers, config),
     routing: observeRouting(metrics, logger),
     generations: new Generations(),
@@ -73,6 +79,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   }
   metrics.watch('log_bytes', {}, () => store.bytes)
   metrics.cell('log_bytes_limit', {}).add(config.storeMaxBytes)
+  for (const kind of MEMORY_KINDS) metrics.watch('memory_bytes', { kind }, () => budget.held(kind))
   metrics.cell('build_info', { version: VERSION }).add()
   const stopWatching = watchEventLoop(metrics.histogram('event_loop_delay_seconds', {}))
   for (const provider of providers.keys())

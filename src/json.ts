@@ -33,7 +33,7 @@ const CLOSE_OBJECT = 125
  */
 export function parseJson(text: string, limits: JsonLimits = JSON_LIMITS): unknown {
   // Whatever is nested deeper has two brackets a level.
-  if (text.length > 2 * limits.depth) checkLimits(text, limits)
+  if (text.length > 2 * limits.depth) countJson(text, limits)
   try {
     return JSON.parse(text)
   } catch (error) {
@@ -41,8 +41,12 @@ export function parseJson(text: string, limits: JsonLimits = JSON_LIMITS): unkno
   }
 }
 
-/** Valid JSON is counted exactly, anything else is left for the parser to refuse. */
-function checkLimits(text: string, { depth: maxDepth, size: maxSize }: JsonLimits): void {
+/**
+ * How many values and names there are. Exact for JSON; anything else is left for the parser to refuse.
+ *
+ * @throws JsonError
+ */
+export function countJson(text: string, { depth: maxDepth, size: maxSize }: JsonLimits = JSON_LIMITS): number {
   let depth = 0
   let size = 1
   for (let at = 0; at < text.length; at++) {
@@ -64,6 +68,7 @@ function checkLimits(text: string, { depth: maxDepth, size: maxSize }: JsonLimit
         if (++size > maxSize) throw new JsonError(`it has more than ${maxSize} values and names`)
     }
   }
+  return size
 }
 
 /** Where the quote is that ends the string which begins at `start`; the text's end when there is none. */

@@ -52,6 +52,19 @@ export const process: Row = {
     },
     {
       kind: 'time series',
+      title: 'Memory held, by what for',
+      description:
+        'What clients and upstreams make the instance hold, as it counts it; the limit is STORE_MAX_BYTES. Beyond it ' +
+        'requests are refused with store_full before they are read.',
+      unit: 'bytes',
+      width: 8,
+      queries: [
+        { expression: level('sluice_memory_bytes', { by: ['kind'] }), legend: legend('kind') },
+        { expression: level('sluice_log_bytes_limit', {}), legend: 'limit' },
+      ],
+    },
+    {
+      kind: 'time series',
       title: 'Open files and limit',
       description: 'Each reader and each upstream connection takes one. At the limit nobody can connect (ulimit -n).',
       unit: 'short',

@@ -2,12 +2,15 @@ import Koa from 'koa'
 import { native } from '../protocols/native.ts'
 import type { RequestState } from './context.ts'
 import { closeAfterAnswer } from './close-connection.ts'
+import { clientAddress } from './client-address.ts'
+import { allowedHosts, isLoopback } from './middleware/allowed-hosts.ts'
 import { allowOrigins } from './middleware/cors.ts'
 import { renderErrors } from './middleware/errors.ts'
 import { requestId } from './middleware/request-id.ts'
 import { requestLog } from './middleware/request-log.ts'
 import { speak } from './middleware/speak.ts'
 import { traceRequests } from './middleware/trace.ts'
+import { countAnswers, sendAnswers } from './middleware/whole-answers.ts'
 import { createRoutes } from './routes.ts'
 import type { Services } from './services.ts'
 
@@ -15,20 +18,26 @@ const PROBES = ['/healthz', '/readyz', '/metrics']
 
 /** The middleware, in the order in which a request meets it. */
 export function createApp(services: Services): Koa<RequestState> {
-  const app = new Koa<RequestState>()
+  const app = new Koa<RequestState>({ proxy: services.config.trustProxy > 0, maxIpsCount: services.config.trustProxy })
   const routes = createRoutes(services)
+
+  const { config, heartbeat, budget } = services
 
   app.use(traceRequests({ quiet: PROBES }))
   app.use(requestId())
+  app.use(sendAnswers({ heartbeat, slowReaderMs: config.slowReaderMs }))
   app.use(speak(native))
   app.use(requestLog(services.logger, { quiet: PROBES }))
   app.use(renderErrors(services.logger))
-  if (services.config.corsOrigin.length > 0) app.use(allowOrigins(services.config.corsOrigin))
+  if (config.corsOrigin.length > 0) app.use(allowOrigins(config.corsOrigin))
+  if (isLoopback(config.host)) app.use(allowedHosts({ hosts: config.allowedHosts, origins: config.corsOrigin }))
   app.use(async (context, next) => {
     context.state.owner = 'anonymous'
+    context.state.client = clientAddress(context.ip)
     if (services.draining) closeAfterAnswer(context.res)
     await next()
   })
+  app.use(countAnswers(budget, { always: PROBES }))
   app.use(routes.routes())
   app.use(routes.allowedMethods())
 

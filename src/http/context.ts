@@ -1,5 +1,6 @@
 import type { DefaultState, Middleware, ParameterizedContext } from 'koa'
 import type { Protocol } from '../protocols/protocol.ts'
+import type { Hold } from '../stream/budget.ts'
 import type { Trace } from '../telemetry/tracing.ts'
 
 /** What middleware and handlers tell each other about a request. */
@@ -7,6 +8,12 @@ export interface RequestState extends DefaultState {
   requestId: string
   /** Who asks; streams are found by their owner alone. */
   owner: string
+  /** The address that asks: memory is shared out among addresses. */
+  client: string
+  /** The memory that the request's body takes, until whoever needs it longer takes it over. */
+  prompt?: Hold | undefined
+  /** The memory that a whole answer takes, until it has been sent. */
+  unread?: Hold | undefined
   /** Renders this request's errors. */
   protocol: Protocol
   /** Where what this request starts belongs in a trace. */

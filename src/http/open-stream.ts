@@ -23,6 +23,9 @@ export interface OpenStreamOptions {
   resumeWindowMs: number
 }
 
+/** What a running stream takes beside its log: generation, attempt, timers, a connection to its upstream. */
+const RUNNING_BYTES = 16 * 1024
+
 /**
  * Starts a generation for what the body asks for, or joins the one with the same `Idempotency-Key`. The body is read
  * here, and forgotten: whoever waits for the answer would keep it, a whole conversation, in memory for as long.
@@ -39,11 +42,13 @@ export async function openStream(
   if (services.draining)
     throw new SluiceError('gateway_shutdown', 'The gateway is shutting down; try another one.', { retryAfter: 5 })
   const { router, store, generations, metrics, logger } = services
-  const { owner, trace } = context.state
+  const { owner, client, trace } = context.state
   const plan = router.plan(input.model, input)
   const [{ provider, model }] = plan.targets
   const { log, joined } = await store.create({
     owner,
+    client,
+    runningBytes: RUNNING_BYTES,
     model,
     provider: provider.name,
     labels,
@@ -54,6 +59,8 @@ export async function openStream(
   context.state.streamId = log.info.id
   context.set('Sluice-Stream-Id', log.info.id)
   if (joined) return { log, stream }
+  const { prompt } = context.state
+  context.state.prompt = undefined
   const generation = generations.start({
     log,
     produce: (signal, sink) =>
@@ -65,7 +72,7 @@ export async function openStream(
         onAnswer: (answer) => {
           log.answer = answer
         },
-      }),
+      }).finally(() => prompt?.release()),
     resumeWindowMs,
     observer: observeGeneration(metrics, logger, { protocol: protocol.name, provider: provider.name }),
   })

@@ -16,7 +16,8 @@ import type { Services } from './services.ts'
 
 /** Every URL of the gateway. */
 export function createRoutes(services: Services): Router<RequestState> {
-  const body = jsonBody({ limit: services.config.bodyLimit })
+  const { config, budget, heartbeat } = services
+  const body = jsonBody({ limit: config.bodyLimit, budget, heartbeat, slowBodyMs: config.slowReaderMs })
   const router = new Router<RequestState>()
     .post('/v1/chat', body, createChat(services))
     .post('/v1/chat/completions', speak(openaiChat), body, createCompletion(services, openaiChat))
@@ -29,6 +30,6 @@ export function createRoutes(services: Services): Router<RequestState> {
     .get('/healthz', health())
     .get('/readyz', readiness(services))
     .get('/metrics', metrics(services))
-  if (services.config.playground) router.get(['/', '/playground/:file', '/client/:file'], playground())
+  if (config.playground) router.get(['/', '/playground/:file', '/client/:file'], playground())
   return router
 }

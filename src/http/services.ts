@@ -2,6 +2,7 @@ import type { Config } from '../config.ts'
 import type { RoutingObserver } from '../routing/observer.ts'
 import type { Router } from '../routing/router.ts'
 import type { Heartbeat } from '../sse/heartbeat.ts'
+import type { Budget } from '../stream/budget.ts'
 import type { Gathering } from '../stream/gathering.ts'
 import type { Generations } from '../stream/generations.ts'
 import type { StreamStore } from '../stream/stream-store.ts'
@@ -15,6 +16,7 @@ export interface Services {
   readonly router: Router
   readonly routing: RoutingObserver
   readonly store: StreamStore
+  readonly budget: Budget
   readonly generations: Generations
   readonly heartbeat: Heartbeat
   /** Where deltas wait for more, when they are to. */

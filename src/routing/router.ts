@@ -60,7 +60,9 @@ export class Router {
    *
    * @throws SluiceError `unknown_model`, or what the first target has against the request when all have something
    */
-  plan(model: string = this.#config.defaultModel, request: ChatInput): Plan {
+  plan(model: string | undefined = this.#config.defaultModel, request: ChatInput): Plan {
+    if (model === undefined)
+      throw invalidField('invalid_request', 'model', 'is required where DEFAULT_MODEL is not set')
     const targets = this.#order(this.#find(model)).map((entry) => this.#toTarget(entry))
     const refusals = targets.map((target) => refusalOf(target, request))
     const [first, ...others] = targets.filter((_, index) => refusals[index] === undefined)

@@ -57,6 +57,9 @@ const BATCH_CHARACTERS = 16_384
 const TEXT_BYTES = 4
 const EVENT_BYTES = 96
 
+/** A `done` is kept however full the store is, so it must be small. */
+const MAX_DONE_BYTES = 64 * 1024
+
 /** What a log costs before its first event. */
 export const EMPTY_LOG_BYTES = 1024
 
@@ -106,6 +109,8 @@ export class StreamLog {
     if (this.#done)
       throw new SluiceError('internal_error', `Stream ${this.info.id} has ended; nothing follows \`done\`.`)
     const bytes = bytesOf(event)
+    if (event.type === 'done' && bytes > MAX_DONE_BYTES)
+      throw new SluiceError('provider_invalid_event', `The end of the stream is larger than ${MAX_DONE_BYTES} bytes.`)
     this.#keeper?.admit(this, bytes, event.type === 'done')
     this.#bytes += bytes
     this.#events.push(event)

@@ -53,7 +53,12 @@ const METRICS = {
   backpressure_waits_total: { type: 'counter', help: 'Times that a reader’s socket was full.', labels: [] },
   slow_readers_closed_total: { type: 'counter', help: 'Readers closed because they did not read.', labels: [] },
   log_bytes: { type: 'gauge', help: 'Estimated memory of all kept streams.', labels: [] },
-  log_bytes_limit: { type: 'gauge', help: 'Memory that all kept streams may take (STORE_MAX_BYTES).', labels: [] },
+  log_bytes_limit: { type: 'gauge', help: 'Memory that may be held in all (STORE_MAX_BYTES).', labels: [] },
+  memory_bytes: {
+    type: 'gauge',
+    help: 'Estimated memory that clients and upstreams make the process hold, by what for.',
+    labels: ['kind'],
+  },
   upstream_requests_total: {
     type: 'counter',
     help: 'Attempts to get an answer from a provider, by how they ended: ok, cancelled or an error code.',

@@ -53,7 +53,7 @@ async function answers(gateway: TestGateway, origin: string): Promise<Reader[]> 
 
 describe('a page of another origin', () => {
   it('may use nothing by default', async () => {
-    const gateway = await startGateway()
+    const gateway = await startGateway({ allowedHosts: ['*'] })
     for (const reader of [...(await answers(gateway, PAGE)), await preflight(`${gateway.url}/v1/chat`, PAGE)])
       expect(corsHeaders(reader)).toStrictEqual([])
   })
@@ -77,7 +77,7 @@ describe('a page of another origin', () => {
   })
 
   it('that is not allowed may read nothing, and no cache gives it what another may', async () => {
-    const gateway = await startGateway({ corsOrigin: [PAGE] })
+    const gateway = await startGateway({ corsOrigin: [PAGE], allowedHosts: ['*'] })
     for (const reader of [...(await answers(gateway, OTHER)), await preflight(`${gateway.url}/v1/chat`, OTHER)]) {
       expect(corsHeaders(reader)).toStrictEqual([])
       expect(reader.headers.vary?.split(', ')).toContain('Origin')

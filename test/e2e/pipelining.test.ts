@@ -4,7 +4,7 @@ import { startGateway } from '../support/gateway.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'
 
 const body = JSON.stringify({ model: 'scripted', messages: [{ role: 'user', content: 'hi' }] })
-const request = `POST /v1/chat HTTP/1.1\r\nhost: sluice\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+const request = `POST /v1/chat HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
 
 it('a client that goes takes with it the streams that wait for their turn on its connection', async () => {
   const provider = new ScriptedProvider()

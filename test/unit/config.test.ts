@@ -181,11 +181,24 @@ describe('providers', () => {
   it('are added by their variables', () => {
     const config = load({ OPENAI_API_KEY: 'k-1', OPENAI_BASE_URL: 'http://localhost:11434/v1' })
     expect(config.providers).toMatchObject({
-      mock: { type: 'mock' },
       openai: { type: 'openai', apiKey: 'k-1', baseUrl: 'http://localhost:11434/v1' },
     })
     expect(load({ OPENAI_BASE_URL: 'http://localhost:11434/v1' }).providers).toHaveProperty('openai')
     expect(load({ OPENAI_API_KEY: '' }).providers).not.toHaveProperty('openai')
+  })
+
+  it('turn the mock off, unless it is asked for', () => {
+    const real = { OPENAI_API_KEY: 'k-1' }
+    expect(load(real)).not.toHaveProperty('providers.mock')
+    expect(load(real).defaultModel).toBeUndefined()
+    expect(load({ ...real, MOCK: 'true' })).toMatchObject({
+      providers: { mock: { type: 'mock' } },
+      defaultModel: 'mock',
+    })
+    expect(load(real, 'mock: true')).toHaveProperty('providers.mock')
+    expect(load(real, 'providers: { mock: { type: mock } }')).toHaveProperty('providers.mock')
+    expect(load({}, 'providers: { mine: { module: ./mine.js } }')).not.toHaveProperty('providers.mock')
+    expect(load({ MOCK: 'false' }).providers).toEqual({})
   })
 
   it('take from their variables what their entry leaves open, and nothing else', () => {

@@ -1,4 +1,4 @@
-import { SluiceError } from '../../errors.ts'
+import { SluiceError, type ErrorCode } from '../../errors.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import { cutOff } from '../../sse/http2.ts'
 import { refuseBody } from '../close-connection.ts'
@@ -27,6 +27,9 @@ export function renderErrors(logger: Logger): RequestMiddleware {
   }
 }
 
+/** With these the rest of the body is not worth reading. */
+const REFUSES_BODY: ReadonlySet<ErrorCode> = new Set(['body_too_large', 'request_timeout', 'store_full'])
+
 function render(context: RequestContext, error: SluiceError): void {
   const { protocol, requestId } = context.state
   const { status = error.status, type, headers = {}, body } = protocol.renderError(error, requestId)
@@ -35,8 +38,7 @@ function render(context: RequestContext, error: SluiceError): void {
   context.type = type
   context.set(headers)
   if (error.retryAfter !== undefined) context.set('Retry-After', String(Math.ceil(error.retryAfter)))
-  // The rest of a body that was refused is not worth reading.
-  if (error.code === 'body_too_large') refuseBody(context.res)
+  if (!context.req.complete && REFUSES_BODY.has(error.code)) refuseBody(context.res)
   context.body = JSON.stringify(body)
 }
 

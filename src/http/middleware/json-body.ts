@@ -1,29 +1,58 @@
 import bodyParser from 'koa-bodyparser'
 import { invalidField, SluiceError } from '../../errors.ts'
+import { countJson, JsonError } from '../../json.ts'
+import type { Beating, Heartbeat } from '../../sse/heartbeat.ts'
 import { http2Stream } from '../../sse/http2.ts'
+import type { Budget, Hold } from '../../stream/budget.ts'
 import type { RequestContext, RequestMiddleware } from '../context.ts'
 
-/** Reads a JSON body of at most `limit` bytes, and says in the gateway's own terms why it could not. */
-export function jsonBody({ limit = 10 * 1024 * 1024 } = {}): RequestMiddleware {
-  const parse = bodyParser({
-    enableTypes: ['json'],
-    jsonLimit: String(limit),
-    onerror: (error) => {
-      throw toSluiceError(error, limit)
-    },
-  })
+export interface JsonBodyOptions {
+  /** Bytes that a body may have, decompressed. */
+  limit?: number
+  /** Counts bodies while they come, and what they are parsed into. */
+  budget: Budget
+  heartbeat: Heartbeat
+  /** How long a body may take to bring the next 16 KiB, or its end, in milliseconds. */
+  slowBodyMs: number
+}
+
+/** A body may become this many times as large when it is decompressed. Conversations shrink to a tenth or so. */
+const MAX_RATIO = 100
+
+/** What is held for a body that does not say how long it is, until more of it has come. */
+const FIRST_BYTES = 16 * 1024
+
+/** What a parsed value takes beside its characters. */
+const VALUE_BYTES = 56
+
+/**
+ * Reads a JSON body, and says in the gateway's own terms why it could not. The memory for it is taken before it is
+ * read, and a body that comes too slowly is not waited for.
+ */
+export function jsonBody({
+  limit = 10 * 1024 * 1024,
+  budget,
+  heartbeat,
+  slowBodyMs,
+}: JsonBodyOptions): RequestMiddleware {
+  const readPlain = textReader(limit)
   return async (context, next) => {
     announceBody(context)
-    const is = context.request.is('json', '+json')
-    if (is === null || context.request.length === 0)
-      throw new SluiceError('invalid_json', 'The request has no body; a JSON object is expected.')
-    if (is === false)
-      throw invalidField('unsupported_media_type', 'Content-Type', 'must be application/json for this request')
-    // `+json` types are JSON, whatever else they are.
-    if (is !== 'json') context.request.headers['content-type'] = 'application/json'
-    // On its own: it would keep what it has read until all that comes after it is over.
-    await parse(context, async () => {})
-    await next()
+    checkType(context)
+    const { length } = context.request
+    const encoded = !['', 'identity'].includes(context.get('Content-Encoding'))
+    const most = encoded ? Math.min(limit, MAX_RATIO * (length ?? limit)) : limit
+    const expected = encoded ? most : Math.min(most, length ?? FIRST_BYTES)
+    const hold = budget.hold('requests', context.state.client, expected)
+    context.state.prompt = hold
+    try {
+      const read = most < limit ? textReader(most, MAX_RATIO) : readPlain
+      await untilRead(context, read, new BodyPace(hold, expected, slowBodyMs), heartbeat)
+      parseBody(context, hold)
+      await next()
+    } finally {
+      context.state.prompt?.release()
+    }
   }
 }
 
@@ -33,10 +62,124 @@ function announceBody({ request, res }: RequestContext): void {
     request.headers['transfer-encoding'] = 'chunked'
 }
 
-function toSluiceError(error: Error & { type?: string; status?: number }, limit: number): SluiceError {
+function checkType({ request }: RequestContext): void {
+  const is = request.is('json', '+json')
+  if (is === null || request.length === 0)
+    throw new SluiceError('invalid_json', 'The request has no body; a JSON object is expected.')
+  if (is === false)
+    throw invalidField('unsupported_media_type', 'Content-Type', 'must be application/json for this request')
+  // `+json` types are JSON, whatever else they are.
+  if (is !== 'json') request.headers['content-type'] = 'application/json'
+}
+
+type ReadText = (context: RequestContext) => Promise<unknown>
+
+/** Reads text only: JSON is parsed once its depth and its size are known. */
+function textReader(limit: number, ratio?: number): ReadText {
+  const parse = bodyParser({
+    enableTypes: ['text'],
+    extendTypes: { text: ['application/json'] },
+    textLimit: String(limit),
+    onerror: (error) => {
+      throw toSluiceError(error, limit, ratio)
+    },
+  })
+  // On its own: as middleware it would keep what it has read until all that comes after it is over.
+  return (context) => parse(context, async () => {})
+}
+
+function toSluiceError(error: Error & { type?: string; status?: number }, limit: number, ratio?: number): SluiceError {
   if (error.type === 'entity.too.large' || error.status === 413)
-    return new SluiceError('body_too_large', `The body is larger than ${limit} bytes.`)
+    return new SluiceError(
+      'body_too_large',
+      ratio ? `The body is more than ${ratio} times its compressed size.` : `The body is larger than ${limit} bytes.`,
+    )
   if (error.status === 415)
     return invalidField('unsupported_media_type', 'Content-Encoding', 'must be gzip, deflate, br or identity')
-  return new SluiceError('invalid_json', `The body is not JSON: ${error.message}`, { cause: error })
+  return new SluiceError('invalid_json', `The body cannot be read: ${error.message}`, { cause: error })
+}
+
+/** The reader is left behind when the pace ends the wait; it fails when the connection closes. */
+async function untilRead(context: RequestContext, read: ReadText, pace: BodyPace, heartbeat: Heartbeat): Promise<void> {
+  const { req } = context
+  // Most bodies have come with their headers.
+  if (req.complete) return void (await read(context))
+  const onData = (chunk: Buffer) => pace.add(chunk.length)
+  const done = read(context)
+  req.on('data', onData)
+  heartbeat.join(pace)
+  try {
+    await Promise.race([done, pace.failed])
+  } finally {
+    heartbeat.leave(pace)
+    req.off('data', onData)
+  }
+}
+
+/** What a body has to bring in each period: less than any network that carries a chat. */
+const BYTES_PER_PERIOD = 16 * 1024
+
+/** Watches a body on its way: that it keeps coming, and that its memory is counted as it does. */
+class BodyPace implements Beating {
+  /** Rejects when the body is not worth waiting for. */
+  readonly failed: Promise<never>
+  #fail: (error: SluiceError) => void = () => {}
+  readonly #hold: Hold
+  #held: number
+  readonly #periodMs: number
+  #received = 0
+  #periodStart = performance.now()
+  #receivedBefore = 0
+
+  constructor(hold: Hold, held: number, periodMs: number) {
+    this.#hold = hold
+    this.#held = held
+    this.#periodMs = periodMs
+    this.failed = new Promise((_, reject) => (this.#fail = reject))
+    this.failed.catch(() => {})
+  }
+
+  add(bytes: number): void {
+    this.#received += bytes
+    if (this.#received <= this.#held) return
+    this.#held = 2 * this.#received
+    try {
+      this.#hold.become('requests', this.#held)
+    } catch (error) {
+      if (error instanceof SluiceError) this.#fail(error)
+    }
+  }
+
+  beat(now: number): void {
+    if (now - this.#periodStart < this.#periodMs) return
+    if (this.#received - this.#receivedBefore < BYTES_PER_PERIOD)
+      this.#fail(new SluiceError('request_timeout', 'The body of the request came too slowly.'))
+    this.#receivedBefore = this.#received
+    this.#periodStart = now
+  }
+}
+
+function parseBody({ request }: RequestContext, hold: Hold): void {
+  const text = request.rawBody
+  try {
+    const size = countJson(text)
+    // A string with one character beyond Latin-1 takes two bytes for each.
+    const width = Buffer.byteLength(text) === text.length ? 1 : 2
+    hold.become('prompts', width * text.length + VALUE_BYTES * size)
+    request.body = JSON.parse(text, PROTO.test(text) ? refuseProto : undefined)
+  } catch (error) {
+    if (error instanceof SluiceError) throw error
+    if (error instanceof JsonError) throw invalidField('invalid_request', '(body)', error.message)
+    const why = error instanceof Error ? error.message : String(error)
+    throw new SluiceError('invalid_json', `The body is not JSON: ${why}`, { cause: error })
+  }
+}
+
+/** The name in quotes, written in any way. */
+const PROTO = /"(?:_|\\u005f){2}(?:p|\\u0070)(?:r|\\u0072)(?:o|\\u006f)(?:t|\\u0074)(?:o|\\u006f)(?:_|\\u005f){2}"\s*:/i
+
+/** Whoever copied such a member would set a prototype. */
+function refuseProto(name: string, value: unknown): unknown {
+  if (name === '__proto__') throw invalidField('invalid_request', '__proto__', 'is not allowed as a name')
+  return value
 }

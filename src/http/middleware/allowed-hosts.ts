@@ -1,0 +1,60 @@
+import { invalidField } from '../../errors.ts'
+import type { RequestContext, RequestMiddleware } from '../context.ts'
+
+export interface AllowedHostsOptions {
+  /** Names beside those of this machine; `*` stands for all. */
+  hosts?: readonly string[]
+  /** Origins that CORS lets in; `*` stands for all. */
+  origins?: readonly string[]
+}
+
+/**
+ * Answers only requests for this machine, and only pages of this machine: for a gateway that listens on loopback. A
+ * page whose name is made to resolve to 127.0.0.1 is of the same origin to its browser, which then asks nobody. What
+ * such a page cannot change is the name that it was loaded by.
+ */
+export function allowedHosts({ hosts = [], origins = [] }: AllowedHostsOptions = {}): RequestMiddleware {
+  const isAllowed = (name: string) => isLoopback(name) || hosts.includes('*') || hosts.includes(name)
+  // What came last, which is what comes next.
+  let knownHost = ''
+  let knownOrigin = ''
+
+  function checkHost(context: RequestContext): void {
+    const host = context.get(':authority') || context.get('Host')
+    // No browser leaves it out.
+    if (host === '' || host === knownHost) return
+    if (!isAllowed(nameOf(`http://${host}`))) throw refused('Host', host)
+    knownHost = host
+  }
+
+  function checkOrigin(context: RequestContext): void {
+    const origin = context.get('Origin')
+    if (origin === '' || origin === knownOrigin || origins.includes('*') || origins.includes(origin)) return
+    if (!isAllowed(nameOf(origin))) throw refused('Origin', origin)
+    knownOrigin = origin
+  }
+
+  return async (context, next) => {
+    checkHost(context)
+    checkOrigin(context)
+    await next()
+  }
+}
+
+function refused(header: string, value: string) {
+  return invalidField(
+    'host_not_allowed',
+    header,
+    `${JSON.stringify(value.slice(0, 100))} is not this machine; add its name to ALLOWED_HOSTS to let it in`,
+  )
+}
+
+/** In lower case, without the port; empty when there is none. */
+function nameOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).hostname.replace(/\.$/, '') : ''
+}
+
+/** https://www.rfc-editor.org/rfc/rfc6761.html#section-6.3 */
+export function isLoopback(name: string): boolean {
+  return /^(localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[?::1\]?)$/.test(name)
+}

@@ -1,0 +1,89 @@
+import { Readable } from 'node:stream'
+import type { Beating, Heartbeat } from '../../sse/heartbeat.ts'
+import { cutOff, type AnyResponse } from '../../sse/http2.ts'
+import { Hold, storeFull, type Budget } from '../../stream/budget.ts'
+import type { RequestMiddleware } from '../context.ts'
+
+/** What a reader of a stream takes: a request, a response, a subscription, a socket. */
+const READER_BYTES = 12 * 1024
+
+export interface CountAnswersOptions {
+  /** Paths that are answered even when there is no memory left. */
+  always?: readonly string[]
+}
+
+/**
+ * Writes JSON inside the error boundary, and counts what callers make the process hold while they read: a whole answer
+ * until it has been sent, and each reader of a stream.
+ */
+export function countAnswers(budget: Budget, { always = [] }: CountAnswersOptions = {}): RequestMiddleware {
+  return async (context, next) => {
+    await next()
+    const { state } = context
+    if (state.streaming) {
+      const reader = new Hold(budget, 'readers', state.client, READER_BYTES)
+      void state.streaming.then(() => reader.release())
+    }
+    const { body } = context
+    if (typeof body === 'object' && body !== null && !Buffer.isBuffer(body)) context.body = JSON.stringify(body)
+    if (!context.length) return
+    if (!always.includes(context.path) && !budget.admits(state.client, context.length)) throw storeFull()
+    state.unread = new Hold(budget, 'responses', state.client, context.length)
+  }
+}
+
+/** A reader takes this much at least in the time that it has, whatever it is that it reads. */
+const SLICE_BYTES = 16 * 1024
+
+export interface SendAnswersOptions {
+  heartbeat: Heartbeat
+  /** How long a full socket may take to drain, in milliseconds. */
+  slowReaderMs: number
+}
+
+/** Sends whole answers a slice at a time, and cuts off callers who do not read them. */
+export function sendAnswers({ heartbeat, slowReaderMs }: SendAnswersOptions): RequestMiddleware {
+  return async (context, next) => {
+    await next()
+    const { body, res, length } = context
+    if (typeof body !== 'string' && !Buffer.isBuffer(body)) return
+    const { unread } = context.state
+    const sending = new Sending(res, slowReaderMs)
+    heartbeat.join(sending)
+    res.once('close', () => {
+      heartbeat.leave(sending)
+      unread?.release()
+    })
+    if (context.method === 'HEAD' || length === undefined || length <= SLICE_BYTES) return
+    context.body = Readable.from(sending.slices(Buffer.from(body)), { objectMode: false })
+    context.length = length
+  }
+}
+
+/** An answer on its way. */
+class Sending implements Beating {
+  readonly #response: AnyResponse
+  readonly #slowReaderMs: number
+  /** When the socket last took something. */
+  #since = performance.now()
+
+  constructor(response: AnyResponse, slowReaderMs: number) {
+    this.#response = response
+    this.#slowReaderMs = slowReaderMs
+  }
+
+  /** One is taken whenever those before it have gone to the socket. */
+  *slices(bytes: Buffer): Generator<Buffer> {
+    for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
+      this.#since = performance.now()
+      yield bytes.subarray(at, at + SLICE_BYTES)
+    }
+    this.#since = performance.now()
+  }
+
+  beat(now: number): void {
+    // Another answer on the same connection goes first.
+    if (this.#response.socket === null) this.#since = now
+    else if (now - this.#since >= this.#slowReaderMs) cutOff(this.#response)
+  }
+}

@@ -1,0 +1,200 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { gzipSync } from 'node:zlib'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { chat, open, resume } from '../support/reader.ts'
+import { ScriptedProvider } from '../support/scripted-provider.ts'
+
+const KB = 1024
+const MB = 1024 * KB
+const full = { status: 503, code: 'store_full', retryable: true }
+
+const held = (gateway: TestGateway, kind: string) => gateway.metric(`sluice_memory_bytes{kind="${kind}"}`)
+
+/** A connection that has sent the head of a request for so many bytes, and `sent` of them. */
+async function slowBody({ url }: TestGateway, length: number, sent = ''): Promise<Socket> {
+  const { hostname, port } = new URL(url)
+  const socket = connect(Number(port), hostname).on('error', () => {})
+  onTestFinished(() => void socket.destroy())
+  await once(socket, 'connect')
+  socket.write(
+    `POST /v1/chat HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n${sent}`,
+  )
+  return socket
+}
+
+async function answerOn(socket: Socket): Promise<string> {
+  let answer = ''
+  socket.setEncoding('latin1').on('data', (text: string) => (answer += text))
+  await once(socket, 'close')
+  return answer
+}
+
+describe('the memory of a gateway', () => {
+  it('counts bodies while they come, and refuses one for which there is no room before it is read', async () => {
+    const gateway = await startGateway({ storeMaxBytes: 32 * MB })
+    const first = [await slowBody(gateway, 8 * MB), await slowBody(gateway, 8 * MB), await slowBody(gateway, 8 * MB)]
+    await expect.poll(() => held(gateway, 'requests')).toBe(24 * MB)
+    const refused = await answerOn(await slowBody(gateway, 8 * MB))
+    expect(refused).toMatch(/^HTTP\/1\.1 503 [^]*connection: close[^]*"code":"store_full"/i)
+    for (const socket of first) socket.destroy()
+    await expect.poll(() => held(gateway, 'requests')).toBe(0)
+    expect((await chat(gateway.url, { mock: { tokens: 1 } })).status).toBe(200)
+  })
+
+  it('counts a body that does not say how long it is as it comes', async () => {
+    const gateway = await startGateway()
+    const { hostname, port } = new URL(gateway.url)
+    const socket = connect(Number(port), hostname).on('error', () => {})
+    onTestFinished(() => void socket.destroy())
+    const head = 'POST /v1/chat HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n'
+    socket.write(`${head}transfer-encoding: chunked\r\n\r\n100000\r\n${' '.repeat(MB)}\r\n`)
+    await expect.poll(() => held(gateway, 'requests')).toBeGreaterThanOrEqual(MB)
+    socket.destroy()
+    await expect.poll(() => held(gateway, 'requests')).toBe(0)
+  })
+
+  it('keeps a prompt counted until its answer begins', async () => {
+    const provider = new ScriptedProvider()
+    const gateway = await startGateway({}, { providers: [provider] })
+    const messages = [{ role: 'user', content: 'x'.repeat(MB) }]
+    const readers = [
+      chat(gateway.url, { model: 'scripted', messages }),
+      chat(gateway.url, { model: 'scripted', messages }),
+    ]
+    const runs = [await provider.nextRun(), await provider.nextRun()]
+    expect(await held(gateway, 'prompts')).toBeGreaterThan(2 * MB)
+    runs[0]!.text('a')
+    await expect.poll(() => held(gateway, 'prompts')).toBeLessThan(1.1 * MB)
+    ;(await readers[1]!).cut()
+    runs[1]!.fail(new Error('It failed.'))
+    await expect.poll(() => held(gateway, 'prompts')).toBe(0)
+  })
+
+  it('is back to nothing when all streams have expired', async () => {
+    const gateway = await startGateway({ retentionMs: 1 })
+    const headers = { 'idempotency-key': 'k' }
+    for (const accept of ['text/event-stream', 'application/json'])
+      await (
+        await chat(gateway.url, { mock: { tokens: 3, interval_ms: 0 } }, { headers: { ...headers, accept } })
+      ).end()
+    for (const kind of ['running', 'finished', 'streams', 'readers', 'requests', 'prompts'])
+      await expect.poll(() => held(gateway, kind)).toBe(0)
+  })
+
+  it('is not filled by what a small compressed body becomes', async () => {
+    const gateway = await startGateway()
+    const body = gzipSync(`{"messages":[${'0,'.repeat(4 * MB)}0]}`)
+    expect(body.length).toBeLessThan(100 * KB)
+    const answer = await fetch(`${gateway.url}/v1/chat`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+      body,
+    })
+    expect(answer.status).toBe(413)
+    expect(await answer.json()).toMatchObject({
+      code: 'body_too_large',
+      detail: 'The body is more than 100 times its compressed size.',
+    })
+  })
+})
+
+describe('a gateway that is full', () => {
+  const limits = { storeMaxBytes: 2 * MB, streamMaxBytes: MB }
+
+  it('ends the largest stream, not the one that asks for a little more', async () => {
+    const provider = new ScriptedProvider()
+    const gateway = await startGateway(limits, { providers: [provider] })
+    const honest = await chat(gateway.url, { model: 'scripted' })
+    const small = await provider.nextRun()
+    const greedy = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const reader = await chat(gateway.url, { model: 'scripted' })
+        return { reader, run: await provider.nextRun() }
+      }),
+    )
+    for (let grown = 50; grown <= 750; grown += 50)
+      for (const { reader, run } of greedy) {
+        run.text('x'.repeat(50 * KB))
+        await reader.until(({ text, dones }) => text.length === grown * KB || dones.length > 0)
+      }
+    small.text('still here')
+    small.done()
+    await honest.end()
+    expect(honest.text).toBe('still here')
+    expect(honest.dones[0]).toMatchObject({ finish_reason: 'stop' })
+    expect(greedy.flatMap(({ reader }) => reader.dones.map(({ error }) => error?.code))).toContain('store_full')
+    expect(gateway.services.budget.bytes).toBeLessThanOrEqual(2 * MB)
+  })
+
+  it('refuses new streams, and still tells its metrics', async () => {
+    const provider = new ScriptedProvider()
+    const gateway = await startGateway(limits, { providers: [provider] })
+    const readers = []
+    for (let i = 0; i < 2; i++) {
+      readers.push(await chat(gateway.url, { model: 'scripted' }))
+      ;(await provider.nextRun()).text('x'.repeat(900 * KB))
+      await readers[i]!.until(({ text }) => text.length > 0)
+    }
+    const refused = await chat(gateway.url, { model: 'scripted' })
+    await refused.end()
+    expect(refused.json).toMatchObject(full)
+    expect(refused.headers['retry-after']).toBe('5')
+    expect((await open(`${gateway.url}/metrics`)).status).toBe(200)
+    expect((await open(`${gateway.url}/readyz`)).status).toBe(200)
+  })
+
+  it('gives another client its share', async () => {
+    const provider = new ScriptedProvider()
+    const gateway = await startGateway({ ...limits, trustProxy: 1 }, { providers: [provider] })
+    const from = (client: string) => ({ headers: { 'x-forwarded-for': `10.9.9.9, ${client}` } })
+    const greedy = []
+    for (let i = 0; i < 2; i++) {
+      greedy.push(await chat(gateway.url, { model: 'scripted' }, from('203.0.113.1')))
+      ;(await provider.nextRun()).text('x'.repeat(750 * KB))
+      await greedy[i]!.until(({ text }) => text.length > 0)
+    }
+    expect((await chat(gateway.url, { model: 'scripted' }, from('203.0.113.1'))).status).toBe(503)
+    const other = await chat(gateway.url, { model: 'scripted' }, from('203.0.113.2'))
+    expect(other.status).toBe(200)
+    ;(await provider.nextRun()).text('hello')
+    await other.until(({ text }) => text === 'hello')
+  })
+
+  it('counts a finished stream for as long as somebody reads it', async () => {
+    const gateway = await startGateway({ retentionMs: 1 })
+    const created = await chat(gateway.url, { mock: { text: 'x'.repeat(4 * MB), interval_ms: 0 } }, { paused: true })
+    await gateway.services.generations.idle()
+    await expect.poll(async () => (await resume(gateway.url, created.id)).status).toBe(410)
+    expect(await held(gateway, 'finished')).toBeGreaterThan(4 * MB)
+    created.cut()
+    await expect.poll(() => held(gateway, 'finished')).toBe(0)
+  })
+})
+
+describe('a body of a request', () => {
+  it('that stops coming is not waited for', async () => {
+    const gateway = await startGateway({ slowReaderMs: 100 })
+    const answer = await answerOn(await slowBody(gateway, 1000, '{"messages":'))
+    expect(answer).toMatch(/^HTTP\/1\.1 408 [^]*"code":"request_timeout"/)
+    await expect.poll(() => held(gateway, 'requests')).toBe(0)
+  })
+
+  it.each([
+    ['is nested too deeply', `{"messages":[],"x":${'['.repeat(200)}${']'.repeat(200)}}`, 'nested more than 128 levels'],
+    ['has too many values', `{"messages":[],"x":[${'0,'.repeat(200_000)}0]}`, 'more than 100000 values and names'],
+    ['would set a prototype', '{"messages":[],"x":{"__pro\\u0074o__":{"a":1}}}', '__proto__: is not allowed as a name'],
+  ])('that %s is refused by name', async (_, body, words) => {
+    const { url } = await startGateway()
+    const answer = await (await open(`${url}/v1/chat`, { method: 'POST', body })).end()
+    expect(answer.status).toBe(400)
+    expect(answer.json).toMatchObject({ code: 'invalid_request', detail: expect.stringContaining(words) })
+  })
+
+  it('may speak of __proto__', async () => {
+    const { url } = await startGateway()
+    const messages = [{ role: 'user', content: 'what is "__proto__": for?' }]
+    expect((await chat(url, { messages, mock: { tokens: 1 } })).status).toBe(200)
+  })
+})

@@ -1,0 +1,79 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { Budget, Hold, MEMORY_KINDS } from '../../src/stream/budget.ts'
+
+const MB = 1024 * 1024
+
+/** How much one client can take by asking for `step` bytes until it is refused. */
+function fill(budget: Budget, client: string, step = MB): number {
+  let taken = 0
+  for (; budget.admits(client, step); taken += step) budget.add('prompts', client, step)
+  return taken
+}
+
+describe('a budget', () => {
+  it('gives a client that is alone three quarters, and two that want all three sevenths each', () => {
+    const alone = new Budget(256 * MB, { timesFree: 3 })
+    expect(fill(alone, 'a')).toBe(192 * MB)
+    expect(fill(alone, 'b')).toBe(48 * MB)
+    const shared = new Budget(700 * MB, { timesFree: 3 })
+    let refused = 0
+    for (let turn = 0; refused < 2; turn++) {
+      const client = turn % 2 === 0 ? 'a' : 'b'
+      if (shared.admits(client, MB)) {
+        shared.add('prompts', client, MB)
+        refused = 0
+      } else refused += 1
+    }
+    expect([shared.bytesOf('a'), shared.bytesOf('b')]).toEqual([300 * MB, 300 * MB])
+  })
+
+  it('always has room for one more client', () => {
+    const budget = new Budget(256 * MB, { timesFree: 3 })
+    for (let i = 0; i < 5; i++) expect(fill(budget, `c${i}`, 64 * 1024)).toBeGreaterThan(0)
+  })
+
+  it('never counts what can be dropped against a client that begins something', () => {
+    const budget = new Budget(8 * MB, { timesFree: 3 })
+    const finished = [3 * MB, 3 * MB]
+    for (const bytes of finished) budget.add('finished', 'a', bytes)
+    budget.addReclaimer({
+      reclaim() {
+        const bytes = finished.shift()
+        if (bytes === undefined) return false
+        budget.add('finished', 'a', -bytes)
+        return true
+      },
+    })
+    const hold = budget.hold('prompts', 'a', 4 * MB)
+    expect(budget.bytes).toBe(7 * MB)
+    expect(() => budget.hold('prompts', 'a', 4 * MB)).toThrow(expect.objectContaining({ code: 'store_full' }))
+    hold.release()
+    expect(finished).toEqual([3 * MB])
+  })
+
+  it('holds nothing for anybody once everything is released, however often that is done', () => {
+    const step = fc.record({
+      kind: fc.constantFrom(...MEMORY_KINDS),
+      client: fc.constantFrom('a', 'b', ''),
+      bytes: fc.nat(5000),
+      become: fc.option(fc.record({ kind: fc.constantFrom(...MEMORY_KINDS), bytes: fc.nat(5000) })),
+    })
+    fc.assert(
+      fc.property(fc.array(step), (steps) => {
+        const budget = new Budget(Infinity)
+        const holds = steps.map(({ kind, client, bytes, become }) => {
+          const hold = new Hold(budget, kind, client, bytes)
+          if (become) hold.become(become.kind, become.bytes)
+          return hold
+        })
+        const expected = steps.reduce((sum, { bytes, become }) => sum + (become?.bytes ?? bytes), 0)
+        expect(budget.bytes).toBe(expected)
+        expect(MEMORY_KINDS.reduce((sum, kind) => sum + budget.held(kind), 0)).toBe(expected)
+        for (const hold of [...holds, ...holds]) hold.release()
+        expect(budget.bytes).toBe(0)
+        for (const kind of MEMORY_KINDS) expect(budget.held(kind)).toBe(0)
+      }),
+    )
+  })
+})
