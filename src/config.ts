@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { getHeapStatistics } from 'node:v8'
 import { parse as parseYaml, stringify as toYaml } from 'yaml'
 import { z } from 'zod'
 import { providerConfigSchema } from '../providers/registry.ts'
@@ -13,6 +14,9 @@ const UNITS = { b: 1, kb: 1024, kib: 1024, mb: 1024 ** 2, mib: 1024 ** 2, gb: 10
 const MAX_MS = 2 ** 31 - 1
 const milliseconds = numeric(z.number().int().nonnegative().max(MAX_MS))
 const positiveMilliseconds = numeric(z.number().int().min(1).max(MAX_MS))
+
+/** What is left of the heap is for what is made and dropped again: a third of it at least is garbage under load. */
+const HEAP_SHARE = 0.4
 
 const flag = z.union([z.boolean(), z.stringbool()])
 
@@ -63,7 +67,9 @@ const settings = {
   resumeWindowMs: milliseconds.default(30_000).describe('how long a generation goes on without a reader'),
   retentionMs: milliseconds.default(300_000).describe('how long a finished stream can be read'),
   streamMaxBytes: bytes.default(8 * UNITS.mib).describe('size of one stream, beyond which it ends'),
-  storeMaxBytes: bytes.default(256 * UNITS.mib).describe('memory of all streams, requests and answers together'),
+  storeMaxBytes: bytes
+    .default(Math.floor(HEAP_SHARE * getHeapStatistics().heap_size_limit))
+    .describe("memory of all streams, requests and answers; by default 40 % of Node's heap limit"),
   slowReaderMs: positiveMilliseconds
     .default(30_000)
     .describe('how long a client may take to read, or to send, the next 16 KiB'),

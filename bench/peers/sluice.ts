@@ -34,6 +34,7 @@ export async function startSluice(upstreamPort: number, { dist = DIST, env = {} 
       PORT: String(port),
       LOG_LEVEL: 'warn',
       DRAIN_MS: '0',
+      MOCK: 'true',
       OPENAI_BASE_URL: `http://127.0.0.1:${upstreamPort}/v1`,
       OPENAI_API_KEY: 'x',
       ...env,

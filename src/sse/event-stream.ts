@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Context } from 'koa'
 import { encodeComment, encodeEvent, type EventFields } from './encode.ts'
 import { Heartbeat, type Beating } from './heartbeat.ts'
-import { cutOff, cutOffAfterWrites, isOver } from './http2.ts'
+import { cutOffAfterWrites, dropReader, isOver } from './http2.ts'
 import { Payload } from './payload.ts'
 import { openBody, type WriteBody } from './response-body.ts'
 
@@ -123,7 +123,7 @@ export class EventStreamWriter implements Beating {
     } else if (this.#blocked || this.#ending) {
       if (now - this.#since < this.#slowReaderMs) return
       this.#close('stalled')
-      cutOff(this.#response)
+      dropReader(this.#response)
     } else if (now - this.#since >= this.#heartbeatMs) {
       this.write(this.#comment)
       this.#onHeartbeat?.()

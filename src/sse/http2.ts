@@ -37,7 +37,18 @@ export function cutOff(response: AnyResponse): void {
   else response.destroy()
 }
 
-/** The same for an event stream once what was written has gone. */
+/**
+ * Drops a reader that does not read, and what waits for it in the kernel, where it would stay for as long as the
+ * reader keeps its connection. What it has received already it can still read.
+ */
+export function dropReader(response: AnyResponse): void {
+  const { socket } = response
+  // Node resets TCP alone.
+  if (http2Stream(response) || !socket || 'encrypted' in socket) cutOff(response)
+  else socket.resetAndDestroy()
+}
+
+/** Breaks an event stream off once what was written has gone. */
 export function cutOffAfterWrites(response: AnyResponse): void {
   const stream = http2Stream(response)
   if (!stream) response.socket?.destroySoon()

@@ -33,9 +33,9 @@ async function answerOn(socket: Socket): Promise<string> {
 
 describe('the memory of a gateway', () => {
   it('counts bodies while they come, and refuses one for which there is no room before it is read', async () => {
-    const gateway = await startGateway({ storeMaxBytes: 32 * MB })
+    const gateway = await startGateway({ storeMaxBytes: 40 * MB })
     const first = [await slowBody(gateway, 8 * MB), await slowBody(gateway, 8 * MB), await slowBody(gateway, 8 * MB)]
-    await expect.poll(() => held(gateway, 'requests')).toBe(24 * MB)
+    await expect.poll(() => held(gateway, 'requests')).toBe(30 * MB)
     const refused = await answerOn(await slowBody(gateway, 8 * MB))
     expect(refused).toMatch(/^HTTP\/1\.1 503 [^]*connection: close[^]*"code":"store_full"/i)
     for (const socket of first) socket.destroy()

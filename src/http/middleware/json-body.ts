@@ -22,8 +22,11 @@ const MAX_RATIO = 100
 /** What is held for a body that does not say how long it is, until more of it has come. */
 const FIRST_BYTES = 16 * 1024
 
-/** What a parsed value takes beside its characters. */
-const VALUE_BYTES = 56
+/** What a parsed value or name takes beside its characters. */
+const VALUE_BYTES = 24
+
+/** A body takes more than its bytes while it is put together. */
+const GROWING = 1.25
 
 /**
  * Reads a JSON body, and says in the gateway's own terms why it could not. The memory for it is taken before it is
@@ -43,7 +46,7 @@ export function jsonBody({
     const encoded = !['', 'identity'].includes(context.get('Content-Encoding'))
     const most = encoded ? Math.min(limit, MAX_RATIO * (length ?? limit)) : limit
     const expected = encoded ? most : Math.min(most, length ?? FIRST_BYTES)
-    const hold = budget.hold('requests', context.state.client, expected)
+    const hold = budget.hold('requests', context.state.client, GROWING * expected)
     context.state.prompt = hold
     try {
       const read = most < limit ? textReader(most, MAX_RATIO) : readPlain
@@ -144,7 +147,7 @@ class BodyPace implements Beating {
     if (this.#received <= this.#held) return
     this.#held = 2 * this.#received
     try {
-      this.#hold.become('requests', this.#held)
+      this.#hold.become('requests', GROWING * this.#held)
     } catch (error) {
       if (error instanceof SluiceError) this.#fail(error)
     }

@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream'
 import type { Beating, Heartbeat } from '../../sse/heartbeat.ts'
-import { cutOff, type AnyResponse } from '../../sse/http2.ts'
+import { dropReader, type AnyResponse } from '../../sse/http2.ts'
 import { Hold, storeFull, type Budget } from '../../stream/budget.ts'
 import type { RequestMiddleware } from '../context.ts'
 
 /** What a reader of a stream takes: a request, a response, a subscription, a socket. */
-const READER_BYTES = 12 * 1024
+const READER_BYTES = 16 * 1024
 
 export interface CountAnswersOptions {
   /** Paths that are answered even when there is no memory left. */
@@ -84,6 +84,6 @@ class Sending implements Beating {
   beat(now: number): void {
     // Another answer on the same connection goes first.
     if (this.#response.socket === null) this.#since = now
-    else if (now - this.#since >= this.#slowReaderMs) cutOff(this.#response)
+    else if (now - this.#since >= this.#slowReaderMs) dropReader(this.#response)
   }
 }
