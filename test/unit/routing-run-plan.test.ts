@@ -153,6 +153,36 @@ describe('before the first token', () => {
   })
 })
 
+describe('what is held back before the first token', () => {
+  const filler = (length: number): StreamEvent => ({ type: 'delta', extra: { filler: 'x'.repeat(length) } })
+
+  it('is bounded in size: more than that is an answer of another kind, and is passed on', async () => {
+    const large = [filler(30_000), filler(40_000), ROLE]
+    const ran = await run(planOf(targetOf(plays('a', [...large, busy])), targetOf(plays('b', answer))))
+    expect(ran).toMatchObject({ events: large, error: busy, ended: ['a:upstream_unavailable'] })
+  })
+
+  it.each<[where: string, event: StreamEvent]>([
+    ['a name', { type: 'delta', extra: { ['x'.repeat(70_000)]: 1 } }],
+    ['one list with others', { type: 'delta', extra: { list: Array<string>(40_000).fill('') } }],
+  ])('is bounded wherever the size is: in %s', async (_, event) => {
+    const ran = await run(planOf(targetOf(plays('a', [[ROLE, event], busy])), targetOf(plays('b', answer))))
+    expect(ran).toMatchObject({ events: [ROLE, event], error: busy })
+  })
+
+  it('leaves no trace of a failure as long as it is small', async () => {
+    const ran = await run(planOf(targetOf(plays('a', [filler(30_000), filler(30_000), busy], answer))))
+    expect(ran).toMatchObject({ text: 'answer', answers: [{ attempts: 2 }] })
+    expect(ran.events).toHaveLength(4)
+  })
+
+  it('is passed on when it has no JSON, for the log to refuse', async () => {
+    const event = { type: 'delta', extra: { big: 1n } } as StreamEvent
+    const ran = await run(planOf(targetOf(plays('a', [event, busy]))))
+    expect(ran.events).toEqual([event])
+  })
+})
+
 function failed(code: string): StreamEvent {
   return { type: 'done', finish_reason: 'error', error: { code, message: 'no', retryable: true } }
 }
