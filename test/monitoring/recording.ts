@@ -147,7 +147,7 @@ async function findExamples(prometheus: Prometheus, query: string, { start, end 
     query,
     ...times,
   })
-  return found.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels.stream_id))
+  return found.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels.stream))
 }
 
 /** As Grafana does with what is chosen when a dashboard is opened for the first time. */
