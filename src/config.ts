@@ -79,7 +79,7 @@ const settings = {
   firstTokenTimeoutMs: positiveMilliseconds.default(300_000).describe('silence of a provider before its first token'),
   idleTimeoutMs: positiveMilliseconds.default(120_000).describe('silence of a provider after its first token'),
   flushIntervalMs: milliseconds.default(0).describe('how long deltas may gather before they leave as one frame'),
-  drainMs: milliseconds.default(30_000).describe('how long running streams may go on after SIGTERM'),
+  drainMs: milliseconds.default(30_000).describe('how long running streams may go on after SIGTERM, SIGINT or SIGHUP'),
   bodyLimit: bytes.default(10 * UNITS.mib).describe('size of a request body'),
   sdkResumeWindowMs: milliseconds.default(0).describe('resumeWindowMs for the OpenAI and Anthropic protocols'),
   tlsCert: z.string().default('').describe('file with a certificate in PEM; with TLS_KEY, HTTPS with HTTP/2'),
