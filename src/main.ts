@@ -66,7 +66,7 @@ async function serve(config: Config): Promise<number> {
       resolve('uncaughtException')
     })
   })
-  // Of one request, most likely, which ends by its timeouts; no reason to end all others.
+  // Most likely of one stream, which its timeouts end: no reason to end all others.
   process.on('unhandledRejection', (reason) => logger.error(describeThrown(reason, config), 'unhandled rejection'))
   const url = await gateway.start()
   logger.info({ url, providers: Object.keys(config.providers) }, 'listening')
@@ -81,7 +81,7 @@ ${config.playground ? `Or open ${url} in a browser.\n\n` : ''}Or give an SDK thi
   Anthropic   ${url}
 
 `)
-  logger.info({ signal: await stop }, 'stopping')
+  logger.info({ reason: await stop }, 'stopping')
   await gateway.drain()
   const written = new Promise<void>((resolve) => logger.flush(() => resolve()))
   await Promise.race([written, sleep(LAST_LINES_MS)])

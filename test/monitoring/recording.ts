@@ -72,7 +72,7 @@ export async function record(program: string): Promise<Recording> {
         broken: openai(upstreams.broken.url, 'gpt-broken'),
       },
       models: { assistant: ['broken/gpt-broken', 'openai/gpt-test'] },
-      breaker: { failures: 3, cooldownMs: 60_000 },
+      breaker: { failures: 2, cooldownMs: 60_000 },
     },
     { providers: [scripted] },
   )
