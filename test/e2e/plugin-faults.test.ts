@@ -30,7 +30,7 @@ async function startWith({ fault, file = 'plugin.mjs', exported, link }: Plugin,
   if (link) await symlink(join(folder, file), join(folder, link))
   const providers = { good: { module: join(folder, 'good.mjs') }, faulty: { module: join(folder, link ?? file) } }
   const settings = await makeFolder({ 'sluice.yaml': JSON.stringify({ providers }) })
-  return startSluice({ env, args: ['--config', join(settings, 'sluice.yaml')] })
+  return startSluice({ env: { MOCK: 'true', ...env }, args: ['--config', join(settings, 'sluice.yaml')] })
 }
 
 async function ask(sluice: SluiceProcess & { url: string }): Promise<string> {

@@ -137,7 +137,7 @@ describe('the program’s log', () => {
       response.end(JSON.stringify({ error: { message: `You said ${marker}, with the key sk-${marker}.` } }))
     })
     const sluice = await startSluice({
-      env: { LOG_LEVEL: 'trace', OPENAI_API_KEY: `sk-${marker}`, OPENAI_BASE_URL: upstream.url },
+      env: { LOG_LEVEL: 'trace', MOCK: 'true', OPENAI_API_KEY: `sk-${marker}`, OPENAI_BASE_URL: upstream.url },
     })
     const messages = [{ role: 'user', content: `I said ${marker}.` }]
     const headers = { authorization: `Bearer ${marker}`, cookie: marker }
