@@ -1,5 +1,6 @@
-import { pathToFileURL } from 'node:url'
+import { existsSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { z } from 'zod'
 import { ConfigError } from '../src/errors.ts'
 import { anthropic, anthropicOptions } from './anthropic.ts'
@@ -99,8 +100,7 @@ async function loadModule(
   options: Record<string, unknown>,
 ): Promise<RegisteredProvider> {
   const refused = (message: string) => new ConfigError([{ path: `providers.${name}.module`, message }])
-  const url = /^(file|data|node):/.test(module) ? module : pathToFileURL(resolve(module)).href
-  const exports: unknown = await import(url).catch((error: unknown) => {
+  const exports: unknown = await import(moduleUrl(module)).catch((error: unknown) => {
     throw refused(`${module} cannot be loaded: ${String(error)}`)
   })
   const parsed = z.object({ default: providerSchema }).safeParse(exports)
@@ -114,4 +114,30 @@ async function loadModule(
     close: async () => inner.close?.(),
   }
   return { provider, options }
+}
+
+function moduleUrl(module: string): string {
+  return /^(file|data|node):/.test(module) ? module : pathToFileURL(resolve(module)).href
+}
+
+/** The provider whose module an error's stack leads to first, by its name; undefined when it leads to none. */
+export function findThrower(stack: string, providers: Readonly<Record<string, ProviderConfig>>): string | undefined {
+  const names = new Map<string, string>()
+  for (const [name, config] of Object.entries(providers))
+    if (config.type === 'module') for (const place of placesOf(config.module)) names.set(place, name)
+  for (const line of stack.split('\n')) {
+    const [, place = ''] = /[ (]((?:[a-z]+:|[/\\]).*):\d+:\d+\)?$/i.exec(line) ?? []
+    const name = names.get(place)
+    if (name !== undefined) return name
+  }
+  return undefined
+}
+
+/** What stacks call a module: its URL or, when it is CommonJS, its path; both without symbolic links. */
+function placesOf(module: string): string[] {
+  const url = moduleUrl(module)
+  if (!url.startsWith('file:')) return [url]
+  const path = fileURLToPath(url)
+  const real = existsSync(path) ? realpathSync(path) : path
+  return [pathToFileURL(real).href, real]
 }

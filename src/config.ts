@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { getHeapStatistics } from 'node:v8'
-import { parse as parseYaml, stringify as toYaml } from 'yaml'
+import { parse as parseYaml, stringify as toYaml, YAMLParseError } from 'yaml'
 import { z } from 'zod'
 import { providerConfigSchema } from '../providers/registry.ts'
 import { ConfigError, toFaults, type Fault } from './errors.ts'
@@ -42,7 +42,10 @@ const origins = z.string().transform((value, context) =>
       const { origin: normal } = new URL(origin)
       return normal === 'null' ? origin : normal // There is no norm but for the web's own schemes.
     }
-    context.addIssue({ code: 'custom', message: `expected * or origins such as https://chat.example: ${part.trim()}` })
+    context.addIssue({
+      code: 'custom',
+      message: `expected * or origins such as https://chat.example: ${maskUrl(part.trim())}`,
+    })
     return z.NEVER
   }),
 )
@@ -76,7 +79,7 @@ const settings = {
   firstTokenTimeoutMs: positiveMilliseconds.default(300_000).describe('silence of a provider before its first token'),
   idleTimeoutMs: positiveMilliseconds.default(120_000).describe('silence of a provider after its first token'),
   flushIntervalMs: milliseconds.default(0).describe('how long deltas may gather before they leave as one frame'),
-  drainMs: milliseconds.default(30_000).describe('how long running streams may go on after SIGTERM'),
+  drainMs: milliseconds.default(30_000).describe('how long running streams may go on after SIGTERM, SIGINT or SIGHUP'),
   bodyLimit: bytes.default(10 * UNITS.mib).describe('size of a request body'),
   sdkResumeWindowMs: milliseconds.default(0).describe('resumeWindowMs for the OpenAI and Anthropic protocols'),
   tlsCert: z.string().default('').describe('file with a certificate in PEM; with TLS_KEY, HTTPS with HTTP/2'),
@@ -168,7 +171,7 @@ interface Issue {
  */
 function unfold(issue: z.core.$ZodIssue): Issue[] {
   if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => ({ path: [...issue.path, key], message: 'there is no such setting' }))
+    return issue.keys.map((key) => ({ path: [...issue.path, withoutValue(key)], message: 'there is no such setting' }))
   if (issue.code === 'invalid_union') {
     const depth = (issues: readonly Issue[]) => Math.max(...issues.map(({ path }) => path.length))
     const [meant] = issue.errors.map((issues) => issues.flatMap(unfold)).toSorted((a, b) => depth(b) - depth(a))
@@ -176,6 +179,11 @@ function unfold(issue: z.core.$ZodIssue): Issue[] {
       return meant.map(({ path, message }) => ({ path: [...issue.path, ...path], message }))
   }
   return [{ path: issue.path, message: issue.message }]
+}
+
+/** In `{ apiKey:sk-1 }` a space is missing: for YAML that is a name, and none to be quoted. */
+function withoutValue(name: string): string {
+  return name.replace(/[:=\s].*$/s, '…')
 }
 
 /** `heartbeatMs` → `HEARTBEAT_MS`. */
@@ -187,15 +195,26 @@ function readFile(file: string | undefined, environment: Environment): Record<st
   if (file === undefined) return {}
   let content: unknown
   try {
-    content = parseYaml(readFileSync(file, 'utf8')) ?? {}
+    // Warnings quote the file, too.
+    content = parseYaml(readFileSync(file, 'utf8'), { logLevel: 'error' }) ?? {}
   } catch (error) {
-    throw new ConfigError([{ path: file, message: error instanceof Error ? error.message : String(error) }])
+    throw new ConfigError([{ path: file, message: describeUnreadable(error) }])
   }
   if (!isRecord(content)) throw new ConfigError([{ path: file, message: 'expected settings, one to a line' }])
   const faults: Fault[] = []
   const filled = fillIn(content, environment, '', faults)
   if (faults.length > 0) throw new ConfigError(faults)
   return isRecord(filled) ? filled : {}
+}
+
+/** Where a file is no YAML, and why. The words of the parser quote the line, which may hold a secret. */
+function describeUnreadable(error: unknown): string {
+  if (error instanceof YAMLParseError) {
+    const [{ line, col } = { line: 1, col: 1 }] = error.linePos ?? []
+    return `line ${line}, column ${col}: ${error.code.toLowerCase().replaceAll('_', ' ')}`
+  }
+  // Of the file system: its code and the path. All else is the parser's, about aliases that lead nowhere or too far.
+  return error instanceof Error && 'syscall' in error ? error.message : 'has an alias that cannot be resolved'
 }
 
 /** Replaces `${NAME}` by the environment's value, so that no secret need stand in a file. */
@@ -231,30 +250,59 @@ function withEnvironment(configured: Record<string, unknown>, environment: Envir
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  // Not what else YAML knows: bytes, times, sets.
+  return Object.prototype.toString.call(value) === '[object Object]'
 }
 
-/** `tlsKey` is the path of one. */
-const SECRET = /(?<!^tls)key|token|secret|password|authorization|headers/i
-/** A number of tokens is no secret. */
-const SECRET_NUMBER = /key|secret|password/i
+/** What has no secrets, at the top of the configuration and in a provider's entry. */
+const HARMLESS: ReadonlySet<string> = new Set([...Object.keys(settings), 'models', 'modelsOnly', 'breaker'])
+const HARMLESS_OF_PROVIDER: ReadonlySet<string> = new Set(['type', 'models', 'module', 'baseUrl'])
 
-/** The configuration as YAML, without its secrets. */
+/** Of all else numbers are shown, unless they are called so. */
+const SECRET_NUMBER = /key|secret|pass|pwd|credential/i
+
+const MASK = '********'
+
+/** The configuration as YAML. What is not known to be harmless is masked: a plugin may call its secrets what it likes. */
 export function printConfig(config: Config): string {
-  return toYaml(maskSecrets(config))
+  return toYaml(
+    mapRecord(config, (value, name) => {
+      if (name !== 'providers') return maskUnless(HARMLESS, value, name)
+      return mapRecord(value, (entry) => mapRecord(entry, (item, of) => maskUnless(HARMLESS_OF_PROVIDER, item, of)))
+    }),
+  )
 }
 
-function maskSecrets(value: unknown, secret = false, of = ''): unknown {
-  if (Array.isArray(value)) return value.map((item) => maskSecrets(item, secret))
-  if (isRecord(value))
-    return Object.fromEntries(
-      Object.entries(value).map(([name, item]) => [
-        name,
-        maskSecrets(item, secret || (typeof item === 'number' ? SECRET_NUMBER : SECRET).test(name), name),
-      ]),
-    )
-  if (secret && !(typeof value === 'number' && of === 'weight')) return '********'
-  return typeof value === 'string' ? value.replace(/\/\/[^/\s]+@/, '//********@') : value
+function maskUnless(harmless: ReadonlySet<string>, value: unknown, name: string): unknown {
+  return harmless.has(name)
+    ? mapLeaves(value, (leaf) => (typeof leaf === 'string' ? maskUrl(leaf) : leaf))
+    : mapLeaves(value, maskLeaf, name)
+}
+
+function maskLeaf(value: unknown, name: string): unknown {
+  if (value === null || value === undefined || typeof value === 'boolean') return value
+  return typeof value === 'number' && !SECRET_NUMBER.test(name) ? value : MASK
+}
+
+/** A URL without what is secret in one: credentials, what a query says, and the whole of `data:`, which may be code. */
+function maskUrl(value: string): string {
+  const [, address = value, query = ''] = /^([a-z][a-z\d+.-]*:\/\/[^?#]*)(.*)$/is.exec(value) ?? []
+  return (
+    address.replace(/^data:.*$/is, `data:${MASK}`).replace(/:\/\/[^/\s]+@/, `://${MASK}@`) +
+    query.replace(/([?&#])([^=&#]*=)?[^&#]+/g, `$1$2${MASK}`)
+  )
+}
+
+function mapRecord(value: unknown, map: (item: unknown, name: string) => unknown): unknown {
+  if (!isRecord(value)) return maskLeaf(value, '')
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, map(item, name)]))
+}
+
+/** @param name of the leaf, or of the list that it is in */
+function mapLeaves(value: unknown, map: (leaf: unknown, name: string) => unknown, name = ''): unknown {
+  if (Array.isArray(value)) return value.map((item) => mapLeaves(item, map, name))
+  if (isRecord(value)) return mapRecord(value, (item, key) => mapLeaves(item, map, key))
+  return map(value, name)
 }
 
 /** One line for each setting: its variable, its default, what it means. */

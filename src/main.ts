@@ -1,8 +1,11 @@
 #!/usr/bin/env node
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { findThrower } from '../providers/registry.ts'
 import { describeSettings, loadConfig, printConfig, type Config } from './config.ts'
 import { ConfigError } from './errors.ts'
 import { createGateway } from './gateway.ts'
+import { withoutMessage, type ErrorPlace } from './telemetry/without-message.ts'
 
 const HELP = `Sluice, a token-streaming gateway.
 
@@ -38,14 +41,35 @@ async function main(): Promise<number> {
   return serve(config)
 }
 
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+
+/** How long the reader of the log may take for its last lines. */
+const LAST_LINES_MS = 1000
+
 async function serve(config: Config): Promise<number> {
   const gateway = await createGateway(config)
+  const { logger } = gateway.services
+  let code = 0
   // Before anybody can know that it listens: a signal must find its handler.
-  const stop = new Promise<NodeJS.Signals>((resolve) => {
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, resolve)
+  const stop = new Promise<string>((resolve) => {
+    let signals = 0
+    for (const name of STOP_SIGNALS)
+      process.on(name, () => {
+        signals += 1
+        // Whoever asks twice does not want to wait.
+        if (signals > 1) process.exit(1)
+        resolve(name)
+      })
+    process.on('uncaughtException', (error) => {
+      logger.fatal(describeThrown(error, config), 'uncaught exception')
+      code = 1
+      resolve('uncaughtException')
+    })
   })
+  // Most likely of one stream, which its timeouts end: no reason to end all others.
+  process.on('unhandledRejection', (reason) => logger.error(describeThrown(reason, config), 'unhandled rejection'))
   const url = await gateway.start()
-  gateway.services.logger.info({ url, providers: Object.keys(config.providers) }, 'listening')
+  logger.info({ url, providers: Object.keys(config.providers) }, 'listening')
   process.stderr.write(`
 Sluice listens on ${url}. Try:
 
@@ -57,13 +81,21 @@ ${config.playground ? `Or open ${url} in a browser.\n\n` : ''}Or give an SDK thi
   Anthropic   ${url}
 
 `)
-  const signal = await stop
-  gateway.services.logger.info({ signal }, 'stopping')
-  // Whoever asks twice does not want to wait.
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => process.exit(1))
+  logger.info({ reason: await stop }, 'stopping')
   await gateway.drain()
-  return 0
+  const written = new Promise<void>((resolve) => logger.flush(() => resolve()))
+  await Promise.race([written, sleep(LAST_LINES_MS)])
+  return code
 }
+
+/** Which plugin threw it and where, without its words: they may quote a prompt. */
+function describeThrown(thrown: unknown, { providers }: Config): { provider: string | undefined; err: ErrorPlace } {
+  const err = withoutMessage(thrown)
+  return { provider: findThrower(err.stack ?? '', providers), err }
+}
+
+// That nobody reads what is printed is no reason to stop.
+for (const output of [process.stdout, process.stderr]) output.on('error', () => {})
 
 try {
   process.exit(await main())

@@ -8,8 +8,12 @@ import type { AttemptObserver, RoutingObserver } from './observer.ts'
 import { Patience } from './patience.ts'
 import type { Target } from './target.ts'
 
-/** An upstream that has sent this many deltas without a token answers in a form of its own, and is not held back. */
+/**
+ * An upstream that has sent so many deltas, or so much in them, without a token answers in a form of its own. It is not
+ * held back: from here on the limits of the log apply.
+ */
 const MAX_HELD = 16
+const MAX_HELD_CHARACTERS = 64 * 1024
 
 export interface AttemptContext {
   /** Of the whole request; the provider is given a signal of its own for each attempt. */
@@ -59,7 +63,7 @@ export class Attempt implements Sink {
     const context = { signal: this.#abort.signal, streamId, options, apiKey, headers, traceHeaders, connectTimeoutMs }
     this.#sink = sink
     return new Promise((resolve, reject) => {
-      this.#opening = { held: [], onAnswer, resolve, reject }
+      this.#opening = { held: [], characters: 0, onAnswer, resolve, reject }
       try {
         this.#stop = pour(provider.stream({ ...input, model }, context), this)
       } catch (error) {
@@ -108,7 +112,7 @@ export class Attempt implements Sink {
   #hold(opening: Opening, events: readonly StreamEvent[], at: number): void {
     const { held, onAnswer, resolve } = opening
     for (const event of events) held.push(event)
-    if (!isAnswer(held)) return
+    if (!isAnswer(held) && !isTooMuch(opening, events)) return
     const failure = this.#done && errorOf(this.#done)
     if (failure && !held.some(isToken)) return this.#fail(failure)
     // Who has said all there is to say is not late any more.
@@ -151,6 +155,8 @@ const OVER = new SluiceError('cancelled', 'The attempt is over.')
 /** What is known of an attempt until its first token. */
 interface Opening {
   readonly held: StreamEvent[]
+  /** How much is held. */
+  characters: number
   readonly onAnswer: () => void
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
@@ -158,6 +164,21 @@ interface Opening {
 
 function isAnswer(held: readonly StreamEvent[]): boolean {
   return held.length >= MAX_HELD || held.some((event) => event.type === 'done' || isToken(event))
+}
+
+/** Counts what has just been held. */
+function isTooMuch(opening: Opening, events: readonly StreamEvent[]): boolean {
+  for (const event of events) opening.characters += sizeOf(event)
+  return opening.characters > MAX_HELD_CHARACTERS
+}
+
+/** In characters of JSON. What has no JSON is infinitely large: the log refuses it. */
+function sizeOf(event: StreamEvent): number {
+  try {
+    return JSON.stringify(event).length
+  } catch {
+    return Infinity
+  }
 }
 
 function isToken(event: StreamEvent): boolean {

@@ -1,6 +1,11 @@
 /** A cooldown doubles with each probe that fails, up to this. */
 const LONGEST_COOLDOWN_MS = 5 * 60_000
 
+/** How long a target is left to others when it limits requests without saying until when … */
+const LIMIT_SECONDS = 5
+/** … and at most, whatever it says. */
+const LONGEST_LIMIT_SECONDS = 10 * 60
+
 export interface BreakerOptions {
   /** Failures in a row that open it. */
   failures: number
@@ -25,7 +30,8 @@ export interface Permit {
 }
 
 /**
- * A circuit breaker for one target.
+ * A circuit breaker for one target. It also remembers a rate limit (429), which is no failure: the target is well, and
+ * wants the next requests later.
  *
  * - closed: every attempt may go; failures in a row open it.
  * - open: none may, until the cooldown is over.
@@ -44,6 +50,7 @@ export class Breaker {
   #broken = 0
   #cooldownMs: number
   #openUntil = 0
+  #limitedUntil = 0
 
   constructor({ failures, cooldownMs, now = () => performance.now() }: BreakerOptions) {
     this.#failures = failures
@@ -56,23 +63,44 @@ export class Breaker {
     return this.#state === 'closed'
   }
 
+  /** Its cooldown is not over. After that it waits for a probe, for which nothing is known to be wrong. */
+  get open(): boolean {
+    return this.#state === 'open' && this.#now() < this.#openUntil
+  }
+
+  /** Whether `enter` gives leave now. */
+  get ready(): boolean {
+    return this.#state !== 'half-open' && !this.open
+  }
+
+  /** The target wants no request yet, unless there is no other target. */
+  get limited(): boolean {
+    return this.#now() < this.#limitedUntil
+  }
+
+  /** Remembers that the target wants no request for so many seconds. */
+  limit(seconds = LIMIT_SECONDS): void {
+    this.#limitedUntil = this.#now() + Math.min(seconds, LONGEST_LIMIT_SECONDS) * 1000
+  }
+
   /** Seconds until an attempt may make sense, 0 when closed. */
   get retryAfter(): number {
     if (this.#state === 'closed') return 0
     return Math.max(1, Math.ceil((this.#openUntil - this.#now()) / 1000))
   }
 
-  /** Leave for one attempt, if there is any now. */
-  enter(): Permit | undefined {
-    if (this.#state === 'half-open') return undefined
-    if (this.#state === 'open') {
-      if (this.#now() < this.#openUntil) return undefined
-      this.#become('half-open')
-    }
-    return this.#permit()
+  /**
+   * Leave for one attempt, if there is any now.
+   *
+   * @param counted a failure of the same run has been counted: a retry that fails before its first token adds none
+   */
+  enter(counted = false): Permit | undefined {
+    if (!this.ready) return undefined
+    if (this.#state === 'open') this.#become('half-open')
+    return this.#permit(counted)
   }
 
-  #permit(): Permit {
+  #permit(counted: boolean): Permit {
     let epoch = this.#epoch
     let answered = false
     const heard = (): boolean => epoch === this.#epoch
@@ -93,7 +121,7 @@ export class Breaker {
       failed: () => {
         if (!heard()) return
         if (answered) this.#broken += 1
-        else this.#unanswered += 1
+        else if (!counted) this.#unanswered += 1
         if (this.#state === 'half-open' || this.#unanswered + this.#broken >= this.#failures) this.#open()
       },
       released: () => {

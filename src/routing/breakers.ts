@@ -23,10 +23,10 @@ export class Breakers {
     return entry.breaker
   }
 
-  /** How many of a provider's are not closed. */
+  /** How many of a provider's are open. */
   countOpen(provider: string): number {
     let count = 0
-    for (const each of this.#breakers.values()) if (each.provider === provider && !each.breaker.closed) count += 1
+    for (const each of this.#breakers.values()) if (each.provider === provider && each.breaker.open) count += 1
     return count
   }
 }

@@ -1,5 +1,6 @@
 import { isErrorCode, SluiceError } from '../errors.ts'
 import type { Done } from '../stream/events.ts'
+import { AnswerTooLongError } from './patience.ts'
 
 /** A failure by its code, whatever was thrown. */
 export function toError(thrown: unknown): SluiceError {
@@ -25,7 +26,16 @@ export function isKeysFault({ code }: SluiceError): boolean {
   return code === 'upstream_auth' || code === 'upstream_rate_limited'
 }
 
-/** Other requests to the same target are likely to fail as well. */
+/** The target, or the last key for it, has been used too much: it is well, and wants the next request later. */
+export function isRateLimit({ code }: SluiceError): boolean {
+  return code === 'upstream_rate_limited'
+}
+
+/**
+ * Other requests to the same target are likely to fail as well. A failure that does not pass is the request's own,
+ * unless a key is refused; a limit that we set ourselves speaks against nobody.
+ */
 export function isTargetsFault(error: SluiceError): boolean {
-  return error.retryable || isKeysFault(error)
+  if (isRateLimit(error) || error instanceof AnswerTooLongError) return false
+  return error.retryable || error.code === 'upstream_auth'
 }

@@ -45,10 +45,22 @@ export class Patience {
       ? idleTimeoutMs - (now - this.#heardAt)
       : firstTokenTimeoutMs - (now - this.#startedAt)
     const total = totalTimeoutMs - (now - this.#startedAt)
-    if (total <= 0) this.#onTimeout(timeout(`The answer took longer than ${totalTimeoutMs} ms.`))
+    if (total <= 0) this.#onTimeout(this.#tooLong(totalTimeoutMs))
     else if (silent > 0) this.#timer = setTimeout(() => this.#arm(), Math.min(silent, total))
     else if (this.#answered) this.#onTimeout(timeout(`The provider was silent for ${idleTimeoutMs} ms.`))
     else this.#onTimeout(timeout(`The provider sent no token within ${firstTokenTimeoutMs} ms.`))
+  }
+
+  #tooLong(limitMs: number): SluiceError {
+    const message = `The answer took longer than ${limitMs} ms.`
+    return this.#answered ? new AnswerTooLongError(message) : timeout(message)
+  }
+}
+
+/** An upstream at work was stopped by `totalTimeoutMs`, of which it knows nothing. */
+export class AnswerTooLongError extends SluiceError {
+  constructor(message: string) {
+    super('upstream_timeout', message)
   }
 }
 

@@ -11,7 +11,6 @@ import type { Plan, Target } from './target.ts'
 import { drawOrder, type Random } from './weights.ts'
 
 const RETRIES = 2
-const UNBREAKABLE = new Breaker({ failures: Infinity, cooldownMs: 0 })
 const CONNECT_TIMEOUT_MS = 10_000
 
 /** The part of the configuration that routing reads. */
@@ -142,9 +141,14 @@ export class Router {
         totalTimeoutMs: limits.totalTimeoutMs,
       },
       retries: limits.retries ?? RETRIES,
-      breaker: provider.breaks === false ? UNBREAKABLE : this.#breakers.of(name, model),
+      breaker: provider.breaks === false ? unbreakable() : this.#breakers.of(name, model),
     }
   }
+}
+
+/** For one request: of failures that a request asks for, others are to notice nothing. */
+function unbreakable(): Breaker {
+  return new Breaker({ failures: Infinity, cooldownMs: 0 })
 }
 
 /** What a target's provider has against a request. */

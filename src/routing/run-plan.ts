@@ -4,7 +4,8 @@ import type { Sink } from '../stream/source.ts'
 import type { Answer } from '../stream/stream-log.ts'
 import { Attempt } from './attempt.ts'
 import { pause as wait, retryDelay, type Pause } from './backoff.ts'
-import { isKeysFault, isRequestsFault, toError } from './failures.ts'
+import type { Breaker } from './breaker.ts'
+import { isKeysFault, isRateLimit, isRequestsFault, isTargetsFault, toError } from './failures.ts'
 import { KeyRing } from './keys.ts'
 import type { RoutingObserver } from './observer.ts'
 import type { Plan, Target } from './target.ts'
@@ -38,14 +39,16 @@ export interface RunContext {
 export async function runPlan({ targets }: Plan, input: ChatInput, sink: Sink, context: RunContext): Promise<void> {
   const { signal, streamId, headers, observer, pause = wait, random = Math.random } = context
   const keys = new KeyRing(random)
+  /** Breakers that have counted a failure of this run: one request, however often it is tried, is one failure. */
+  const counted = new Set<Breaker>()
   let attempts = 0
   let last: { target: Target; failure: unknown } | undefined
 
-  for (const target of targets) {
+  for (const target of withoutLimited(targets)) {
     let reason: ErrorCode | undefined
     for (let retry = 0; ; retry++) {
       signal.throwIfAborted()
-      const permit = target.breaker.enter()
+      const permit = target.breaker.enter(counted.has(target.breaker))
       if (!permit) break
       if (reason) observer?.retried(target, reason)
       attempts += 1
@@ -62,7 +65,10 @@ export async function runPlan({ targets }: Plan, input: ChatInput, sink: Sink, c
         tell(context, target, attempts)
         throw last.failure
       }
+      if (isTargetsFault(error)) counted.add(target.breaker)
       if (key && isKeysFault(error)) keys.refuse(key)
+      // While there is a key that may do better, only the key is limited.
+      if (isRateLimit(error) && !keys.hasFresh(target.keys)) target.breaker.limit(error.retryAfter)
       if (retry >= target.retries || !target.breaker.closed) break
       // Another key is another customer, whom nobody asked to wait.
       const delay = isKeysFault(error) && keys.hasFresh(target.keys) ? 0 : retryDelay(retry, error, random)
@@ -73,6 +79,16 @@ export async function runPlan({ targets }: Plan, input: ChatInput, sink: Sink, c
   }
   tell(context, last?.target ?? targets[0], attempts)
   throw last ? last.failure : allOpen(targets)
+}
+
+/**
+ * The targets without those that limit requests at present, as long as another one may be tried. Looked at once: a
+ * run's own retries wait for as long as the upstream has asked.
+ */
+function withoutLimited(targets: Plan['targets']): readonly Target[] {
+  if (targets.length === 1) return targets
+  const free = targets.filter(({ breaker }) => !breaker.limited)
+  return free.some(({ breaker }) => breaker.ready) ? free : targets
 }
 
 function tell({ onAnswer }: RunContext, { provider, model }: Target, attempts: number): void {

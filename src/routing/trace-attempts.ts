@@ -2,6 +2,7 @@ import { SpanKind, SpanStatusCode, trace, type Attributes, type Span } from '@op
 import type { ChatInput } from '../chat-request.ts'
 import type { SluiceError } from '../errors.ts'
 import type { Done } from '../stream/events.ts'
+import { streamDigest } from '../telemetry/stream-digest.ts'
 import { traceHeaders, tracer, type Trace } from '../telemetry/tracing.ts'
 import type { AttemptObserver, RoutingObserver } from './observer.ts'
 import type { Target } from './target.ts'
@@ -41,7 +42,8 @@ function traceAttempt(
     'gen_ai.request.model': model,
   }
   const span = tracer.startSpan(`chat ${model}`, { kind: SpanKind.CLIENT, attributes }, context)
-  if (span.isRecording()) span.setAttributes({ 'sluice.stream.id': streamId, ...requestAttributes(options) })
+  if (span.isRecording())
+    span.setAttributes({ 'sluice.stream.digest': streamDigest(streamId), ...requestAttributes(options) })
   return {
     traceHeaders: traceHeaders({ context: trace.setSpan(context, span), incoming }),
     answered() {

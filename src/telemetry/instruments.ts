@@ -12,9 +12,9 @@ export class Cell {
   }
 
   /** Counts one more, and shows it as an example. */
-  addStream(streamId: string): void {
+  addStream(stream: string): void {
     this.value += 1
-    this.exemplar = exemplar(1, streamId)
+    this.exemplar = exemplar(1, stream)
   }
 }
 
@@ -36,8 +36,8 @@ export class HistogramCell {
   }
 
   /** Counts the value, and shows the stream that it came from as an example. */
-  observeStream(value: number, streamId: string): void {
-    this.exemplars[this.#count(value)] = exemplar(value, streamId)
+  observeStream(value: number, stream: string): void {
+    this.exemplars[this.#count(value)] = exemplar(value, stream)
   }
 
   #count(value: number): number {
@@ -55,14 +55,15 @@ export class HistogramCell {
  * https://prometheus.io/docs/specs/om/open_metrics_spec/#exemplars
  */
 export interface Exemplar {
-  labelSet: { stream_id: string }
+  /** A digest of the stream's id: `stream-digest.ts`. */
+  labelSet: { stream: string }
   value: number
   /** Seconds since the epoch. */
   timestamp: number
 }
 
-function exemplar(value: number, streamId: string): Exemplar {
-  return { labelSet: { stream_id: streamId }, value, timestamp: Date.now() / 1000 }
+function exemplar(value: number, stream: string): Exemplar {
+  return { labelSet: { stream }, value, timestamp: Date.now() / 1000 }
 }
 
 export type Labels = Readonly<Record<string, string>>

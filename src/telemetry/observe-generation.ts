@@ -4,6 +4,8 @@ import type { Generation, GenerationObserver } from '../stream/generation.ts'
 import type { Logger } from './logger.ts'
 import type { HistogramCell } from './instruments.ts'
 import type { Metrics } from './metrics.ts'
+import { streamDigest } from './stream-digest.ts'
+import { withoutMessage } from './without-message.ts'
 
 /** What metrics and logs hear of a generation: the metrics as it goes, one log line when it has ended. */
 export function observeGeneration(
@@ -14,6 +16,8 @@ export function observeGeneration(
   let open = metrics.cell('streams_open', { provider })
   open.add()
   let interToken: HistogramCell | undefined
+  /** Made once, when it is first needed. */
+  let stream: string | undefined
   return {
     firstToken({ log }, seconds) {
       // Who answers is known with the first token, and may be another than the first who was asked.
@@ -22,37 +26,45 @@ export function observeGeneration(
       open = metrics.cell('streams_open', { provider: answered.provider })
       open.add()
       const labels = metrics.modelLabels(answered)
-      metrics.histogram('time_to_first_token_seconds', labels).observeStream(seconds, log.info.id)
+      metrics
+        .histogram('time_to_first_token_seconds', labels)
+        .observeStream(seconds, (stream ??= streamDigest(log.info.id)))
       interToken = metrics.histogram('inter_token_latency_seconds', { provider: answered.provider })
     },
     tokens: (_, __, gap) => interToken?.observe(gap),
     finished(generation, done, cause) {
       open.add(-1)
-      countEnd(metrics, generation, done, protocol)
-      logEnd(logger, generation, done, cause)
+      stream ??= streamDigest(generation.log.info.id)
+      countEnd(metrics, stream, generation, done, protocol)
+      logEnd(logger, stream, generation, done, cause)
     },
   }
 }
 
-function countEnd(metrics: Metrics, { log, startedAt }: Generation, done: Done, protocol: string): void {
+function countEnd(
+  metrics: Metrics,
+  stream: string,
+  { log, startedAt }: Generation,
+  done: Done,
+  protocol: string,
+): void {
   const { finish_reason, usage } = done
   // Not what `done` says of itself: a provider may call itself and its model what it likes.
   const labels = metrics.modelLabels(log.answer ?? log.info)
   const { provider } = labels
-  metrics.cell('streams_total', { provider, protocol, finish_reason }).addStream(log.info.id)
+  metrics.cell('streams_total', { provider, protocol, finish_reason }).addStream(stream)
   const seconds = (performance.now() - startedAt) / 1000
-  metrics.histogram('stream_duration_seconds', { provider }).observeStream(seconds, log.info.id)
+  metrics.histogram('stream_duration_seconds', { provider }).observeStream(seconds, stream)
   metrics.cell('tokens_total', { ...labels, type: 'prompt' }).add(usage?.prompt_tokens ?? 0)
   metrics.cell('tokens_total', { ...labels, type: 'completion' }).add(usage?.completion_tokens ?? 0)
 }
 
-function logEnd(logger: Logger, generation: Generation, done: Done, cause: unknown): void {
-  const { id } = generation.log.info
+function logEnd(logger: Logger, stream: string, generation: Generation, done: Done, cause: unknown): void {
   const { provider, model } = generation.log.answer ?? generation.log.info
   const { startedAt, firstTokenAt } = generation
   logger.info(
     {
-      stream_id: id,
+      stream,
       provider,
       model,
       finish_reason: done.finish_reason,
@@ -67,14 +79,5 @@ function logEnd(logger: Logger, generation: Generation, done: Done, cause: unkno
   )
   // Whoever threw this did not mean it to be read by a client, so the operator is the only one who can.
   if (cause !== undefined && !(cause instanceof SluiceError))
-    logger.error({ stream_id: id, provider, err: withoutMessage(cause) }, 'provider failed')
-}
-
-/** Where it was thrown, but not the words, which may quote what it was working on. */
-function withoutMessage(cause: unknown): { type: string; stack?: string } {
-  if (!(cause instanceof Error)) return { type: typeof cause }
-  // Whoever prepares stack traces can make anything of them.
-  const lines = typeof cause.stack === 'string' ? cause.stack.split('\n') : []
-  const stack = lines.filter((line) => /^\s+at /.test(line)).join('\n')
-  return { type: cause.name, ...(stack ? { stack } : {}) }
+    logger.error({ stream, provider, err: withoutMessage(cause) }, 'provider failed')
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { loadConfig } from '../../src/config.ts'
 import { PROTOCOL_NAMES } from '../../src/protocols/protocol.ts'
 import { FINISH_REASONS } from '../../src/stream/events.ts'
+import { streamDigest } from '../../src/telemetry/stream-digest.ts'
 import { readExposition, type ExposedFamily } from '../support/exposition.ts'
 import { startGateway } from '../support/gateway.ts'
 import { chat, open, resume } from '../support/reader.ts'
@@ -227,10 +228,11 @@ describe('/metrics', () => {
       const shown = families.get(name)!.samples.filter(({ exemplar }) => exemplar)
       expect(shown).toHaveLength(1)
       const [{ labels, exemplar }] = shown as [(typeof shown)[number]]
-      expect(exemplar?.labels).toEqual({ stream_id: reader.id })
+      expect(exemplar?.labels).toEqual({ stream: streamDigest(reader.id) })
       expect(exemplar?.timestamp).toBeGreaterThanOrEqual(before)
       if (labels.le !== undefined) expect(exemplar?.value).toBeLessThanOrEqual(Number(labels.le))
     }
-    expect((await scrape(gateway.url)).text).not.toContain(reader.id)
+    for (const accept of [undefined, OPEN_METRICS])
+      expect((await scrape(gateway.url, accept)).text).not.toContain(reader.id)
   })
 })

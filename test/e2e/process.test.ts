@@ -13,7 +13,7 @@ const AN_HOUR = '3600000'
 const STUCK = { mock: { text: 'one two', interval_ms: 0, stall_at: 1 } }
 
 describe('the program, told to stop', () => {
-  it.each(['SIGTERM', 'SIGINT'] as const)(
+  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
     'on %s takes nothing new and lets what runs come to its end',
     async (name) => {
       let answer: ServerResponse | undefined
@@ -44,19 +44,22 @@ describe('the program, told to stop', () => {
     },
   )
 
-  it.each(['SIGTERM', 'SIGINT'] as const)('on %s ends what is left after DRAIN_MS, and says so', async (name) => {
-    const sluice = await startSluice({ env: { DRAIN_MS: '10' } })
-    const reader = await chat(sluice.url, STUCK)
-    await reader.until(({ text }) => text === 'one')
-    sluice.kill(name)
-    await reader.end()
-    expect(reader.text).toBe('one')
-    expect(reader.dones).toMatchObject([
-      { finish_reason: 'error', error: { code: 'gateway_shutdown', retryable: true } },
-    ])
-    expect(reader.complete).toBe(true)
-    expect(await sluice.exited).toBe(0)
-  })
+  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+    'on %s ends what is left after DRAIN_MS, and says so',
+    async (name) => {
+      const sluice = await startSluice({ env: { DRAIN_MS: '10' } })
+      const reader = await chat(sluice.url, STUCK)
+      await reader.until(({ text }) => text === 'one')
+      sluice.kill(name)
+      await reader.end()
+      expect(reader.text).toBe('one')
+      expect(reader.dones).toMatchObject([
+        { finish_reason: 'error', error: { code: 'gateway_shutdown', retryable: true } },
+      ])
+      expect(reader.complete).toBe(true)
+      expect(await sluice.exited).toBe(0)
+    },
+  )
 
   it('does not wait when it is told twice', async () => {
     const sluice = await startSluice({ env: { DRAIN_MS: AN_HOUR } })
@@ -134,7 +137,7 @@ describe('the program’s log', () => {
       response.end(JSON.stringify({ error: { message: `You said ${marker}, with the key sk-${marker}.` } }))
     })
     const sluice = await startSluice({
-      env: { LOG_LEVEL: 'trace', OPENAI_API_KEY: `sk-${marker}`, OPENAI_BASE_URL: upstream.url },
+      env: { LOG_LEVEL: 'trace', MOCK: 'true', OPENAI_API_KEY: `sk-${marker}`, OPENAI_BASE_URL: upstream.url },
     })
     const messages = [{ role: 'user', content: `I said ${marker}.` }]
     const headers = { authorization: `Bearer ${marker}`, cookie: marker }

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { expect, it } from 'vitest'
+import { streamDigest } from '../../src/telemetry/stream-digest.ts'
 import { startGateway } from '../support/gateway.ts'
 import { describeWith } from '../support/programs.ts'
 import { startPrometheus, type Vector } from '../support/prometheus.ts'
@@ -43,7 +44,9 @@ describeWith('prometheus', 'a Prometheus that scrapes the gateway', (program) =>
       'sluice_streams_total',
     ]) {
       const found = await prometheus.ask<Exemplars>('/api/v1/query_exemplars', { query, ...range })
-      expect(found.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels))).toEqual([{ stream_id: first.id }])
+      expect(found.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels))).toEqual([
+        { stream: streamDigest(first.id) },
+      ])
     }
   })
 

@@ -136,7 +136,7 @@ describe('Retry-After as a date', () => {
 })
 
 describe('a target that keeps failing', () => {
-  it('is left alone, probed by one request after its cooldown, and used again when that succeeds', async () => {
+  it('is left alone after failures of different requests, probed by one request after its cooldown, and used again when that succeeds', async () => {
     let healthy = false
     let time = 0
     const bad = await startUpstream((response, each) => (healthy ? stream(WHOLE) : status(503))(response, each))
@@ -152,12 +152,16 @@ describe('a target that keeps failing', () => {
     const router = new Router(providers, config, { now: () => time })
     const answerer = async () => (await run(router.plan('model', request))).answers[0]!
 
-    expect(await answerer()).toMatchObject({ provider: 'good', attempts: 4 })
-    expect(await answerer()).toMatchObject({ provider: 'good', attempts: 3 })
+    for (let failures = 0; failures < config.breaker.failures; failures++) {
+      expect(router.openBreakers('bad')).toBe(0)
+      const last = failures === config.breaker.failures - 1
+      expect(await answerer()).toMatchObject({ provider: 'good', attempts: last ? 2 : 4 })
+    }
     expect(router.openBreakers('bad')).toBe(1)
     expect(await answerer()).toMatchObject({ provider: 'good', attempts: 1 })
 
     time = 30_000
+    expect(router.openBreakers('bad')).toBe(0)
     expect(await answerer()).toMatchObject({ provider: 'good', attempts: 2 })
     expect(await answerer()).toMatchObject({ provider: 'good', attempts: 1 })
 
@@ -165,7 +169,7 @@ describe('a target that keeps failing', () => {
     healthy = true
     expect(await answerer()).toMatchObject({ provider: 'bad', attempts: 1 })
     expect(router.openBreakers('bad')).toBe(0)
-    expect(bad.requests).toHaveLength(3 + 2 + 1 + 1)
+    expect(bad.requests).toHaveLength(4 * 3 + 1 + 1 + 1)
   })
 })
 

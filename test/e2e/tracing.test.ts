@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { streamDigest } from '../../src/telemetry/stream-digest.ts'
 import { refuses } from '../support/anthropic-upstream.ts'
 import { startGateway } from '../support/gateway.ts'
 import { Http2Connection } from '../support/http2-client.ts'
@@ -83,7 +84,7 @@ describe('with an SDK, as the recipe registers it', () => {
         'url.path': '/v1/chat',
         'url.scheme': 'http',
         'http.response.status_code': 200,
-        'sluice.stream.id': reader.id,
+        'sluice.stream.digest': streamDigest(reader.id),
       },
     })
     const [attempt] = client(spans) as [CollectedSpan]
@@ -101,7 +102,7 @@ describe('with an SDK, as the recipe registers it', () => {
       'gen_ai.response.time_to_first_chunk': expect.any(Number),
       'gen_ai.usage.input_tokens': 9,
       'gen_ai.usage.output_tokens': 5,
-      'sluice.stream.id': reader.id,
+      'sluice.stream.digest': streamDigest(reader.id),
     })
     expect(upstream.requests[0]!.headers).toMatchObject({
       traceparent: `00-${TRACE}-${attempt.id}-01`,
@@ -177,7 +178,11 @@ describe('with an SDK, as the recipe registers it', () => {
     const [request, reread] = server(spans) as [CollectedSpan, CollectedSpan]
     expect(client(spans)).toMatchObject([{ traceId: request.traceId, parentId: request.id, status: 'unset' }])
     expect(reread).toMatchObject({ name: 'GET /v1/streams/:id', traceId: TRACE, parentId: CALLER, events: [] })
-    expect(reread.attributes['sluice.stream.id']).toBe(first.id)
+    expect(reread.attributes).toMatchObject({
+      'sluice.stream.digest': streamDigest(first.id),
+      'url.path': `/v1/streams/${streamDigest(first.id)}`,
+    })
+    expect(JSON.stringify(spans)).not.toContain(first.id)
   })
 
   it('a stream that was stopped is no error', async () => {

@@ -72,7 +72,7 @@ export async function record(program: string): Promise<Recording> {
         broken: openai(upstreams.broken.url, 'gpt-broken'),
       },
       models: { assistant: ['broken/gpt-broken', 'openai/gpt-test'] },
-      breaker: { failures: 3, cooldownMs: 60_000 },
+      breaker: { failures: 2, cooldownMs: 60_000 },
     },
     { providers: [scripted] },
   )
@@ -147,7 +147,7 @@ async function findExamples(prometheus: Prometheus, query: string, { start, end 
     query,
     ...times,
   })
-  return found.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels.stream_id))
+  return found.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels.stream))
 }
 
 /** As Grafana does with what is chosen when a dashboard is opened for the first time. */

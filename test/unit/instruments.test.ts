@@ -20,7 +20,7 @@ describe('a histogram', () => {
     histogram.observeStream(0.7, 'str_b')
     histogram.observeStream(9, 'str_c')
     histogram.observe(1.5)
-    expect(histogram.exemplars.map((each) => each && [each.labelSet.stream_id, each.value])).toEqual([
+    expect(histogram.exemplars.map((each) => each && [each.labelSet.stream, each.value])).toEqual([
       ['str_b', 0.7],
       undefined,
       ['str_c', 9],

@@ -23,11 +23,42 @@ describe('printConfig', () => {
     ['a password with an @ in a URL', { baseUrl: 'https://user:p@hunter2@example.org/v1' }],
     ['a user without a password in a URL', { baseUrl: 'https://hunter2@example.org/v1' }],
     ['a URL within a text', { options: { use: 'redis at redis://:hunter2@example.org' } }],
+    ['a key in the query of a URL', { baseUrl: 'https://example.org/v1?api-version=hunter2&key=hunter2' }],
+    ['a query that is nothing but a key', { baseUrl: 'https://example.org/v1?hunter2' }],
+    ['a query with an @', { baseUrl: 'https://example.org?a=b@hunter2' }],
+    ['the fragment of a URL', { baseUrl: 'https://example.org/v1#token=hunter2' }],
+    ['the query of a module', { type: 'module', module: 'file:///plugin.js?key=hunter2' }],
+    ['a module that is code', { type: 'module', module: 'data:text/javascript,const%20key="hunter2"' }],
+    ['bytes', { options: { key: Buffer.from('hunter2') } }],
+    ['a text whose name nobody knows', { madeUp: 'hunter2', deep: { madeUp: ['hunter2'] } }],
   ])('masks %s', (_, provider) => {
     const printed = print({ x: { type: 'openai', ...provider } })
     expect(printed).not.toContain('hunter2')
     expect(printed).not.toContain('4815162342')
     expect(printed).toContain('********')
+  })
+
+  it.each('auth credential cookie pwd bearer sig url passphrase jwt dsn session model type'.split(' '))(
+    'masks every text among options: %s',
+    (name) => {
+      expect(print({ x: { type: 'module', module: './x.js', options: { [name]: 'hunter2' } } })).not.toContain(
+        'hunter2',
+      )
+    },
+  )
+
+  it('masks what is added to the configuration and not known to be harmless', () => {
+    const added = { ...load({}), tickets: { signedWith: 'hunter2', lifetimeMs: 3, strict: true } }
+    expect(parse(printConfig(added))).toMatchObject({
+      tickets: { signedWith: '********', lifetimeMs: 3, strict: true },
+    })
+  })
+
+  it('leaves keys their weights, and says that there are several', () => {
+    const apiKey = ['hunter2', { key: 'hunter2', weight: 3 }]
+    expect(parse(print({ x: { type: 'openai', apiKey } }))).toMatchObject({
+      providers: { x: { apiKey: ['********', { key: '********', weight: 3 }] } },
+    })
   })
 
   it('masks nothing else', () => {

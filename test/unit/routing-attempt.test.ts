@@ -4,6 +4,7 @@ import { SluiceError } from '../../src/errors.ts'
 import { pause } from '../../src/routing/backoff.ts'
 import { runPlan } from '../../src/routing/run-plan.ts'
 import type { Target } from '../../src/routing/target.ts'
+import type { StreamEvent } from '../../src/stream/events.ts'
 import { planOf, plays, ROLE, run, silence, STOP, targetOf, text, type Step } from './routing-plans.ts'
 
 const timeouts: Target['timeouts'] = {
@@ -125,7 +126,10 @@ describe('a request that is over', () => {
 })
 
 describe('time', () => {
-  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }))
+  beforeEach(
+    () =>
+      void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] }),
+  )
   afterEach(() => void vi.useRealTimers())
 
   const wait = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
@@ -136,6 +140,42 @@ describe('time', () => {
     await run(planOf(targetOf(plays('a', [busy])), targetOf(plays('b', [text('x'), busy]))))
     await run(planOf(targetOf(plays('a', [text('x'), STOP]))))
     expect(vi.getTimerCount()).toBe(0)
+  })
+
+  describe('of an upstream that sends nothing but comments', () => {
+    /** Pushes these, then a comment every 60 ms, ten in all, and then its end. */
+    const comments = (...first: StreamEvent[]): Provider => ({
+      name: 'a',
+      stream: () => ({
+        [Symbol.asyncIterator]: () => expect.unreachable('it can push'),
+        pushTo(sink) {
+          if (first.length > 0) sink.push(first, performance.now())
+          let left = 10
+          const timer = setInterval(() => {
+            if (left-- > 0) return sink.alive?.(performance.now())
+            clearInterval(timer)
+            sink.push([STOP], performance.now())
+          }, 60)
+          return () => clearInterval(timer)
+        },
+      }),
+    })
+
+    it('is not up after its first token, for it is not silent', async () => {
+      const running = run(planOf(targetOf(comments(text('x')), idle)))
+      await vi.advanceTimersByTimeAsync(700)
+      expect(await running).toMatchObject({ events: [text('x'), STOP], error: undefined, ended: ['a:ok'] })
+    })
+
+    it.each([{ first: [] }, { first: [ROLE] }])(
+      'is up when its first token is late: after $first',
+      async ({ first }) => {
+        const late = { retries: 0, timeouts: { ...timeouts, firstTokenTimeoutMs: 100 } }
+        const running = run(planOf(targetOf(comments(...first), late)))
+        await vi.advanceTimersByTimeAsync(100)
+        expect(await running).toMatchObject({ events: [], error: { code: 'upstream_timeout' } })
+      },
+    )
   })
 
   it('is not won with lists that hold nothing', async () => {

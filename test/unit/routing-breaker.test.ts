@@ -82,9 +82,76 @@ describe('a closed breaker', () => {
     fail()
     expect(breaker.closed).toBe(false)
   })
+
+  it('counts one failure for a run that has failed before, however often it fails again', () => {
+    fail()
+    for (let i = 0; i < 10; i++) breaker.enter(true)!.failed()
+    expect(breaker.closed).toBe(true)
+    fail(2)
+    expect(breaker.closed).toBe(false)
+  })
+
+  it('counts an answer that breaks off after retries, for its first token made up for what failed before', () => {
+    for (let i = 0; i < 2; i++) {
+      breaker.enter()!.failed()
+      const retry = breaker.enter(true)!
+      retry.answered()
+      retry.failed()
+    }
+    expect(breaker.closed).toBe(true)
+    breakOff()
+    expect(breaker.closed).toBe(false)
+  })
+})
+
+describe('a rate limit', () => {
+  it('is remembered for as long as the target asks, and leaves the breaker as it is', () => {
+    breaker.limit(3)
+    expect([breaker.limited, breaker.closed, breaker.ready]).toEqual([true, true, true])
+    time = 2999
+    expect(breaker.limited).toBe(true)
+    time = 3000
+    expect(breaker.limited).toBe(false)
+  })
+
+  it('is remembered for a short time when the target does not say how long', () => {
+    breaker.limit()
+    expect(breaker.limited).toBe(true)
+    time = 10_000
+    expect(breaker.limited).toBe(false)
+  })
+
+  it.each([3600, 1e300, Infinity])('is forgotten after ten minutes when the target asks for %d seconds', (seconds) => {
+    breaker.limit(seconds)
+    time = 599_999
+    expect(breaker.limited).toBe(true)
+    time = 600_000
+    expect(breaker.limited).toBe(false)
+  })
+
+  it.each([NaN, -1, 0])('of %d seconds is none', (seconds) => {
+    breaker.limit(seconds)
+    expect(breaker.limited).toBe(false)
+  })
+
+  it('for which a probe is refused leaves the breaker waiting for the next probe', () => {
+    fail(3)
+    time = 1000
+    breaker.enter()!.released()
+    breaker.limit(1)
+    expect([breaker.closed, breaker.open, breaker.ready]).toEqual([false, false, true])
+  })
 })
 
 describe('an open breaker', () => {
+  it('is open until its cooldown is over, whether or not anybody comes', () => {
+    fail(3)
+    time = 999
+    expect(breaker.open).toBe(true)
+    time = 1000
+    expect([breaker.open, breaker.closed]).toEqual([false, false])
+  })
+
   it('lets nothing go until its cooldown is over, and says how long that is', () => {
     fail(3)
     expect(breaker.retryAfter).toBe(1)
@@ -179,12 +246,21 @@ describe('the breakers of all targets', () => {
     expect(breakers.of('a', 'm')).not.toBe(breakers.of('b', 'm'))
   })
 
-  it('are counted by provider while they are not closed', () => {
-    const breakers = new Breakers({ failures: 1, cooldownMs: 1000 })
+  it('are counted by provider while they are open', () => {
+    const breakers = new Breakers({ failures: 1, cooldownMs: 1000, now: () => time })
     breakers.of('a', 'm').enter()!.failed()
     breakers.of('a', 'n').enter()!.failed()
     breakers.of('b', 'm')
     expect([breakers.countOpen('a'), breakers.countOpen('b')]).toEqual([2, 0])
+  })
+
+  it('are not counted after their cooldown, though nobody has come since, or a probe is on its way', () => {
+    const breakers = new Breakers({ failures: 1, cooldownMs: 1000, now: () => time })
+    breakers.of('a', 'm').enter()!.failed()
+    time = 1000
+    expect(breakers.countOpen('a')).toBe(0)
+    breakers.of('a', 'm').enter()
+    expect(breakers.countOpen('a')).toBe(0)
   })
 
   it('stay few however many models clients invent, and those in use stay', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { StreamEvent } from '../../providers/provider.ts'
-import { SluiceError, type ErrorCode, type SluiceErrorOptions } from '../../src/errors.ts'
+import { ERROR_CODES, SluiceError, type ErrorCode, type SluiceErrorOptions } from '../../src/errors.ts'
 import { Breaker } from '../../src/routing/breaker.ts'
 import { planOf, plays, ROLE, run, silence, STOP, targetOf, text, type Step } from './routing-plans.ts'
 
@@ -153,6 +153,36 @@ describe('before the first token', () => {
   })
 })
 
+describe('what is held back before the first token', () => {
+  const filler = (length: number): StreamEvent => ({ type: 'delta', extra: { filler: 'x'.repeat(length) } })
+
+  it('is bounded in size: more than that is an answer of another kind, and is passed on', async () => {
+    const large = [filler(30_000), filler(40_000), ROLE]
+    const ran = await run(planOf(targetOf(plays('a', [...large, busy])), targetOf(plays('b', answer))))
+    expect(ran).toMatchObject({ events: large, error: busy, ended: ['a:upstream_unavailable'] })
+  })
+
+  it.each<[where: string, event: StreamEvent]>([
+    ['a name', { type: 'delta', extra: { ['x'.repeat(70_000)]: 1 } }],
+    ['one list with others', { type: 'delta', extra: { list: Array<string>(40_000).fill('') } }],
+  ])('is bounded wherever the size is: in %s', async (_, event) => {
+    const ran = await run(planOf(targetOf(plays('a', [[ROLE, event], busy])), targetOf(plays('b', answer))))
+    expect(ran).toMatchObject({ events: [ROLE, event], error: busy })
+  })
+
+  it('leaves no trace of a failure as long as it is small', async () => {
+    const ran = await run(planOf(targetOf(plays('a', [filler(30_000), filler(30_000), busy], answer))))
+    expect(ran).toMatchObject({ text: 'answer', answers: [{ attempts: 2 }] })
+    expect(ran.events).toHaveLength(4)
+  })
+
+  it('is passed on when it has no JSON, for the log to refuse', async () => {
+    const event = { type: 'delta', extra: { big: 1n } } as StreamEvent
+    const ran = await run(planOf(targetOf(plays('a', [event, busy]))))
+    expect(ran.events).toEqual([event])
+  })
+})
+
 function failed(code: string): StreamEvent {
   return { type: 'done', finish_reason: 'error', error: { code, message: 'no', retryable: true } }
 }
@@ -174,6 +204,75 @@ describe('what an upstream asks for', () => {
     const limited = error('upstream_rate_limited', { retryAfter: 11 })
     const ran = await run(planOf(targetOf(plays('a', [limited]))))
     expect(ran).toMatchObject({ error: { code: 'upstream_rate_limited', retryAfter: 11 }, pauses: [] })
+  })
+})
+
+describe('a failure that does not pass', () => {
+  it.each(ERROR_CODES)('is not tried again: %s', async (code) => {
+    const ran = await run(planOf(targetOf(plays('a', [error(code, { retryable: false, retryAfter: 1 })]))))
+    expect(ran).toMatchObject({ error: { code }, answers: [{ attempts: 1 }], pauses: [], retried: [] })
+  })
+})
+
+describe('a target that limits requests', () => {
+  const limited = error('upstream_rate_limited', { retryAfter: 60 })
+  let time = 0
+  const breaker = (failures = 2) => new Breaker({ failures, cooldownMs: 1000, now: () => time })
+
+  it('is passed over until the time is over that it asked for', async () => {
+    const provider = plays('a', [limited], answer)
+    const plan = planOf(targetOf(provider, { breaker: breaker() }), targetOf(plays('b', answer)))
+    expect(await run(plan)).toMatchObject({ ended: ['a:upstream_rate_limited', 'b:ok'] })
+    time += 59_999
+    expect(await run(plan)).toMatchObject({ ended: ['b:ok'], answers: [{ provider: 'b', attempts: 1 }] })
+    time += 1
+    expect(await run(plan)).toMatchObject({ ended: ['a:ok'] })
+  })
+
+  it('is passed over for a short time when it does not say how long', async () => {
+    const provider = plays('a', [error('upstream_rate_limited')], answer)
+    const plan = planOf(targetOf(provider, { breaker: breaker(), retries: 0 }), targetOf(plays('b', answer)))
+    await run(plan)
+    expect(await run(plan)).toMatchObject({ ended: ['b:ok'] })
+    time += 60_000
+    expect(await run(plan)).toMatchObject({ ended: ['a:ok'] })
+  })
+
+  it('is asked all the same when every target does', async () => {
+    const first = plays('a', [limited], answer)
+    const second = plays('b', [limited], answer)
+    const plan = planOf(targetOf(first, { breaker: breaker() }), targetOf(second, { breaker: breaker() }))
+    expect(await run(plan)).toMatchObject({
+      error: limited,
+      ended: ['a:upstream_rate_limited', 'b:upstream_rate_limited'],
+    })
+    expect(await run(plan)).toMatchObject({ text: 'answer', ended: ['a:ok'] })
+  })
+
+  it('is asked all the same when the others are left alone', async () => {
+    const alone = breaker(1)
+    alone.enter()!.failed()
+    const provider = plays('a', [limited], answer)
+    const plan = planOf(targetOf(provider, { breaker: breaker() }), targetOf(plays('b', answer), { breaker: alone }))
+    expect(await run(plan)).toMatchObject({ error: limited })
+    expect(await run(plan)).toMatchObject({ text: 'answer', ended: ['a:ok'] })
+  })
+
+  it('is not limited while it has a key that has not been refused', async () => {
+    const keys = ['one', 'two'].map((key) => ({ key, weight: 1 }))
+    const provider = plays('a', [limited], answer)
+    const target = targetOf(provider, { keys, breaker: breaker(), retries: 0 })
+    const plan = planOf(target, targetOf(plays('b', answer)))
+    expect(await run(plan)).toMatchObject({ ended: ['a:upstream_rate_limited', 'b:ok'] })
+    expect(await run(plan)).toMatchObject({ ended: ['a:ok'] })
+  })
+
+  it('is limited when the last of its keys is', async () => {
+    const keys = ['one', 'two'].map((key) => ({ key, weight: 1 }))
+    const target = targetOf(plays('a', [error('upstream_auth')], [limited], answer), { keys, breaker: breaker() })
+    const plan = planOf(target, targetOf(plays('b', answer)))
+    expect(await run(plan)).toMatchObject({ ended: ['a:upstream_auth', 'a:upstream_rate_limited', 'b:ok'] })
+    expect(await run(plan)).toMatchObject({ ended: ['b:ok'] })
   })
 })
 
@@ -241,15 +340,28 @@ describe('breakers', () => {
 
   it('that open between two attempts end the retries, without a wait', async () => {
     const breaker = new Breaker({ failures: 2, cooldownMs: 1000 })
-    const ran = await run(planOf(targetOf(plays('a', [busy]), { breaker, retries: 9 })))
+    const other = async () => breaker.enter()!.failed()
+    const ran = await run(planOf(targetOf(plays('a', [busy], [other, busy]), { breaker, retries: 9 })))
     expect(ran).toMatchObject({ error: busy, answers: [{ attempts: 2 }], pauses: [125] })
+    expect(breaker.closed).toBe(false)
+  })
+
+  it('count one failure of one request, however often it is tried again', async () => {
+    const breaker = new Breaker({ failures: 2, cooldownMs: 1000 })
+    const target = targetOf(plays('a', [busy]), { breaker, retries: 9 })
+    expect(await run(planOf(target, target))).toMatchObject({ error: busy, answers: [{ attempts: 20 }] })
+    expect(breaker.closed).toBe(true)
+    await run(planOf(target))
     expect(breaker.closed).toBe(false)
   })
 
   it.each<[what: string, script: Step[], opens: boolean]>([
     ['a failure that may pass', [busy], true],
     ['a key that is refused', [error('upstream_auth')], true],
-    ['a bill that is not paid', [error('upstream_rate_limited', { retryable: false })], true],
+    ['a bill that is not paid', [error('upstream_rate_limited', { retryable: false })], false],
+    ['a rate limit', [error('upstream_rate_limited')], false],
+    ['a rate limit after the first token', [text('x'), error('upstream_rate_limited')], false],
+    ['a failure that does not pass', [error('upstream_unavailable', { retryable: false })], false],
     ['a failure after the first token', [text('x'), busy], true],
     ['an end without done after the first token', [text('x')], true],
     ['a done that tells of an error', [text('x'), failed('upstream_error')], true],
@@ -261,6 +373,14 @@ describe('breakers', () => {
     const breaker = new Breaker({ failures: 1, cooldownMs: 1000 })
     await run(planOf(targetOf(plays('a', script), { breaker })))
     expect(breaker.closed).toBe(!opens)
+  })
+
+  it('do not hear of a limit that we set: how long an answer may take in all', async () => {
+    const breaker = new Breaker({ failures: 1, cooldownMs: 1000 })
+    const target = targetOf(plays('a', [text('x'), silence]), { breaker })
+    const ran = await run(planOf({ ...target, timeouts: { ...target.timeouts, totalTimeoutMs: 10 } }))
+    expect(ran).toMatchObject({ text: 'x', error: { code: 'upstream_timeout' } })
+    expect(breaker.closed).toBe(true)
   })
 
   it('are closed by the first token of a probe, however long the rest takes', async () => {

@@ -1,4 +1,5 @@
 import type { Logger } from '../../telemetry/logger.ts'
+import { redactPath, streamDigest } from '../../telemetry/stream-digest.ts'
 import type { RequestMiddleware } from '../context.ts'
 
 export interface RequestLogOptions {
@@ -16,9 +17,9 @@ export function requestLog(logger: Logger, { quiet = [] }: RequestLogOptions = {
         {
           request_id: requestId,
           method: context.method,
-          path: context.path,
+          path: redactPath(context.path),
           status: context.status,
-          stream_id: streamId,
+          stream: streamId === undefined ? undefined : streamDigest(streamId),
           ended,
           error: errorCode,
           duration_ms: Math.round(performance.now() - start),

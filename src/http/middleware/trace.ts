@@ -1,4 +1,5 @@
 import { SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api'
+import { redactPath, streamDigest } from '../../telemetry/stream-digest.ts'
 import { continueTrace, tracer } from '../../telemetry/tracing.ts'
 import type { RequestContext, RequestMiddleware } from '../context.ts'
 
@@ -17,7 +18,7 @@ export function traceRequests({ quiet = [] }: TraceOptions = {}): RequestMiddlew
     context.state.trace = outer
     if (quiet.includes(context.path)) return next()
     const { method, path, protocol } = context
-    const attributes = { 'http.request.method': method, 'url.path': path, 'url.scheme': protocol }
+    const attributes = { 'http.request.method': method, 'url.path': redactPath(path), 'url.scheme': protocol }
     const span = tracer.startSpan(method, { kind: SpanKind.SERVER, attributes }, outer.context)
     context.state.trace = { ...outer, context: trace.setSpan(outer.context, span) }
     // Later than the handlers return: what they answer with has yet to be written.
@@ -33,7 +34,7 @@ function endSpan(span: Span, context: RequestContext): void {
     span.setAttribute('http.route', route)
   }
   span.setAttribute('http.response.status_code', status)
-  if (state.streamId !== undefined) span.setAttribute('sluice.stream.id', state.streamId)
+  if (state.streamId !== undefined) span.setAttribute('sluice.stream.digest', streamDigest(state.streamId))
   if (status >= 500) {
     span.setAttribute('error.type', state.errorCode ?? String(status))
     span.setStatus({ code: SpanStatusCode.ERROR })

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { redactPath, streamDigest } from '../../src/telemetry/stream-digest.ts'
+
+const ID = `str_${'0123456789abcdef'.repeat(2)}`
+const DIGEST = streamDigest(ID)
+
+it('the digest of a stream is what sha256sum makes of its id, cut to 16 digits', () => {
+  expect(DIGEST).toBe(createHash('sha256').update(ID).digest('hex').slice(0, 16))
+})
+
+describe('a path as a log may have it', () => {
+  it.each([
+    [`/v1/streams/${ID}`, `/v1/streams/${DIGEST}`],
+    [`/v1/streams/${ID}/more`, `/v1/streams/${DIGEST}/more`],
+    [`/v1/streams/%73tr_${ID.slice(4)}`, `/v1/streams/${DIGEST}`],
+    [`/v1/streams/str%5f${ID.slice(4)}`, `/v1/streams/${DIGEST}`],
+    [`/v1/streams/%2573tr_${ID.slice(4)}`, `/v1/streams/${DIGEST}`],
+    [`/v1/chat;id=${ID}&other=${ID}`, `/v1/chat;id=${DIGEST}&other=${DIGEST}`],
+    [`/%E0%A4%A/${ID}`, `/%E0%A4%A/${DIGEST}`],
+  ])('has a digest in place of an id: %s', (path, redacted) => {
+    expect(redactPath(path)).toBe(redacted)
+  })
+
+  it.each(['/v1/chat', '/v1/streams/', '/v1/streams/str_', '/a%2Fb%20c', '/%E0%A4%A', '/%00', '/%'])(
+    'is left as it came when it has none: %s',
+    (path) => {
+      expect(redactPath(path)).toBe(path)
+    },
+  )
+
+  it('has no id, however its characters are encoded', () => {
+    const encode = (character: string, depth: number) =>
+      depth === 0 ? character : `%${'25'.repeat(depth - 1)}${character.charCodeAt(0).toString(16)}`
+    const depths = fc.array(fc.nat(3), { minLength: ID.length, maxLength: ID.length })
+    fc.assert(
+      fc.property(fc.webPath(), depths, (prefix, depthOf) => {
+        const encoded = Array.from(ID, (character, index) => encode(character, depthOf[index]!)).join('')
+        let path = redactPath(`${prefix}/${encoded}`)
+        for (let i = 0; i < 5; i++)
+          path = path.replace(/%([0-7][\da-f])/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)))
+        expect(path).not.toContain(ID)
+        expect(path).toContain(DIGEST)
+      }),
+    )
+  })
+
+  it('has no id in capitals either', () => {
+    expect(redactPath(`/v1/streams/${ID.toUpperCase()}`)).not.toContain(ID.toUpperCase())
+  })
+})
