@@ -71,12 +71,12 @@ it('a stream that outgrows its cap ends with stream_too_large and keeps what cam
 
 it('a full store drops finished streams, oldest first, and refuses a stream when nothing can go', async () => {
   const provider = new ScriptedProvider()
-  const gateway = await startGateway({ storeMaxBytes: 10_000 }, { providers: [provider] })
-  // The texts are large, so that it does not matter what a log and its events cost beside them.
+  const gateway = await startGateway({ storeMaxBytes: 1_000_000 }, { providers: [provider] })
+  // The texts are large, so that it does not matter what streams and readers cost beside them.
   const finished = async () => {
     const reader = await chat(gateway.url, { model: 'scripted' })
     const run = await provider.nextRun()
-    run.text('x'.repeat(2500))
+    run.text('x'.repeat(350_000))
     run.done()
     return await reader.end()
   }
@@ -84,11 +84,11 @@ it('a full store drops finished streams, oldest first, and refuses a stream when
   const newer = await finished()
   const running = await chat(gateway.url, { model: 'scripted' })
   const run = await provider.nextRun()
-  run.text('y'.repeat(3000))
+  run.text('y'.repeat(300_000))
   await running.until(({ ids }) => ids.length === 1)
   expect((await resume(gateway.url, oldest.id)).status).toBe(410)
   expect((await resume(gateway.url, newer.id)).status).toBe(200)
-  run.text('z'.repeat(5500))
+  run.text('z'.repeat(550_000))
   await running.until(({ ids }) => ids.length === 2)
   expect((await resume(gateway.url, newer.id)).status).toBe(410)
 

@@ -1,5 +1,6 @@
 import { SluiceError, type ErrorCode } from '../../errors.ts'
 import type { Logger } from '../../telemetry/logger.ts'
+import { withoutMessage } from '../../telemetry/without-message.ts'
 import { cutOff } from '../../sse/http2.ts'
 import { refuseBody } from '../close-connection.ts'
 import type { RequestContext, RequestMiddleware } from '../context.ts'
@@ -17,7 +18,7 @@ export function renderErrors(logger: Logger): RequestMiddleware {
           : new SluiceError('internal_error', 'Something went wrong in the gateway.', { cause: thrown })
       context.state.errorCode = error.code
       if (error.code === 'internal_error')
-        logger.error({ request_id: context.state.requestId, err: thrown }, 'request failed')
+        logger.error({ request_id: context.state.requestId, err: withoutMessage(thrown) }, 'request failed')
       if (context.res.headersSent) {
         cutOff(context.res)
         return
