@@ -44,7 +44,7 @@ export const process: Row = {
         'Estimated memory of all streams that can still be read (STORE_MAX_BYTES). At the limit finished ones go before ' +
         'their time; when running ones alone fill it, new requests are refused.',
       unit: 'bytes',
-      width: 8,
+      width: 6,
       queries: [
         { expression: level('sluice_log_bytes', each), legend: '{{instance}}' },
         { expression: level('sluice_log_bytes_limit', each), legend: '{{instance}} limit' },
@@ -57,7 +57,7 @@ export const process: Row = {
         'What clients and upstreams make the instance hold, as it counts it; the limit is STORE_MAX_BYTES. Beyond it ' +
         'requests are refused with store_full before they are read.',
       unit: 'bytes',
-      width: 8,
+      width: 6,
       queries: [
         { expression: level('sluice_memory_bytes', { by: ['kind'] }), legend: legend('kind') },
         { expression: level('sluice_log_bytes_limit', {}), legend: 'limit' },
@@ -68,7 +68,7 @@ export const process: Row = {
       title: 'Open files and limit',
       description: 'Each reader and each upstream connection takes one. At the limit nobody can connect (ulimit -n).',
       unit: 'short',
-      width: 8,
+      width: 6,
       queries: [
         { expression: level('process_open_fds', each), legend: '{{instance}}' },
         { expression: level('process_max_fds', each), legend: '{{instance}} limit' },
@@ -79,7 +79,7 @@ export const process: Row = {
       title: 'Instances by version',
       description: 'Two versions side by side: a rollout is under way, or has stopped half-way.',
       unit: 'short',
-      width: 8,
+      width: 6,
       queries: [{ expression: level('sluice_build_info', { by: ['version'] }), legend: legend('version') }],
       stacked: true,
     },

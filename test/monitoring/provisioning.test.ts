@@ -57,7 +57,7 @@ describe('compose.yaml', () => {
     const empty = Object.fromEntries(Object.keys(environment).map((name) => [name, '']))
     expect(Object.keys(loadConfig({ environment: empty }).providers)).toEqual(['mock'])
     const filled = { ...empty, OPENAI_API_KEY: 'sk-1', ANTHROPIC_API_KEY: 'sk-2' }
-    expect(Object.keys(loadConfig({ environment: filled }).providers)).toEqual(['mock', 'openai', 'anthropic'])
+    expect(Object.keys(loadConfig({ environment: filled }).providers)).toEqual(['openai', 'anthropic'])
   })
 
   it('lets Prometheus find its rules, and the gateway', () => {
