@@ -97,6 +97,7 @@ function configure(upstreamUrl: string): string {
   return stringify({
     slowReaderMs: 5000,
     streamMaxBytes: '64mb',
+    mock: true,
     providers: { provider: { type: 'openai', baseUrl: upstreamUrl, apiKey: 'unused', models: ['model', 'large'] } },
     models: { assistant: [{ target: 'provider/model', retries: 1 }, 'mock/mock'] },
     breaker: { failures: 5, cooldownMs: 5000 },
