@@ -81,7 +81,7 @@ export type ChatInput = z.infer<typeof chatRequestSchema>
 export type ChatMessage = ChatInput['messages'][number]
 export type ContentPart = z.infer<typeof contentPart>
 
-/** @throws SluiceError `invalid_request` with every fault in the body. */
+/** @throws SluiceError `invalid_request` with the faults in the body. */
 export function parseChat(body: unknown): ChatInput {
   const result = chatRequestSchema.safeParse(body)
   if (result.success) return result.data

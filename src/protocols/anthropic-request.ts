@@ -52,7 +52,7 @@ function withoutNulls(body: unknown): unknown {
  * The body of `POST /v1/messages` as a chat request. What OpenAI has no name for stays under Anthropic's, so that
  * the `anthropic` provider can say it again.
  *
- * @throws SluiceError `invalid_request` with every fault, each with its path in this body
+ * @throws SluiceError `invalid_request` with the faults, each with its path in this body
  * https://platform.claude.com/docs/en/api/messages
  */
 export function parseMessages(body: unknown, headers: IncomingHttpHeaders): ParsedRequest {

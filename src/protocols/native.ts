@@ -45,7 +45,7 @@ function toData(event: StreamEvent): Omit<StreamEvent, 'type'> {
   return data
 }
 
-/** RFC 9457. `code` is stable, `errors` names every field at fault. */
+/** RFC 9457. `code` is stable, `errors` names the fields at fault. */
 function renderProblem({ code, status, message, faults, retryable }: SluiceError): RenderedError {
   return {
     type: 'application/problem+json',

@@ -13,7 +13,7 @@ export interface Protocol {
   readonly heartbeat: string
   /** Its clients come back by themselves, and are told with `retry` when to. */
   readonly reconnects: boolean
-  /** @throws SluiceError that names every field at fault */
+  /** @throws SluiceError that names the fields at fault */
   parse(body: unknown, headers: IncomingHttpHeaders): ParsedRequest
   /** The encoder of a reader that starts at the beginning. */
   encoder(info: StreamInfo): Encoder
