@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { boundedArray, boundedRecord } from './bounded-schema.ts'
 import { invalidRequest, toFaults } from './errors.ts'
 
 /**
@@ -26,9 +27,9 @@ const toolCall = z.looseObject({
 const message = z
   .looseObject({
     role: z.enum(['system', 'developer', 'user', 'assistant', 'tool', 'function']),
-    content: z.union([z.string(), z.array(contentPart)], 'expected a string or an array of parts').nullish(),
+    content: z.union([z.string(), boundedArray(contentPart)], 'expected a string or an array of parts').nullish(),
     name: z.string().optional(),
-    tool_calls: z.array(toolCall).optional(),
+    tool_calls: boundedArray(toolCall).optional(),
     tool_call_id: z.string().optional(),
   })
   .superRefine((value, context) => {
@@ -42,7 +43,7 @@ const tool = z.looseObject({
     .looseObject({
       name: z.string().min(1),
       description: z.string().optional(),
-      parameters: z.record(z.string(), z.unknown()).optional(),
+      parameters: boundedRecord(z.unknown()).optional(),
     })
     .optional(),
 })
@@ -53,9 +54,9 @@ const count = z.number().int().positive()
 export const modelName = z.string().min(1).max(256)
 
 export const chatRequestSchema = z.looseObject({
-  messages: z.array(message).min(1, 'at least one message is required'),
+  messages: boundedArray(message).refine((messages) => messages.length > 0, 'at least one message is required'),
   model: modelName.optional(),
-  tools: z.array(tool).optional(),
+  tools: boundedArray(tool).optional(),
   tool_choice: z.union([z.string(), z.looseObject({ type: z.string() })]).optional(),
   parallel_tool_calls: z.boolean().optional(),
   response_format: z.looseObject({ type: z.string() }).optional(),
@@ -63,24 +64,24 @@ export const chatRequestSchema = z.looseObject({
   top_p: z.number().nullish(),
   max_tokens: count.nullish(),
   max_completion_tokens: count.nullish(),
-  stop: z.union([z.string(), z.array(z.string())]).nullish(),
+  stop: z.union([z.string(), boundedArray(z.string())]).nullish(),
   n: count.nullish(),
   seed: z.number().int().nullish(),
   frequency_penalty: z.number().nullish(),
   presence_penalty: z.number().nullish(),
-  logit_bias: z.record(z.string(), z.number()).nullish(),
+  logit_bias: boundedRecord(z.number()).nullish(),
   logprobs: z.boolean().nullish(),
   top_logprobs: z.number().int().nullish(),
   reasoning_effort: z.string().nullish(),
   user: z.string().optional(),
-  metadata: z.record(z.string(), z.unknown()).nullish(),
+  metadata: boundedRecord(z.unknown()).nullish(),
 })
 
 export type ChatInput = z.infer<typeof chatRequestSchema>
 export type ChatMessage = ChatInput['messages'][number]
 export type ContentPart = z.infer<typeof contentPart>
 
-/** @throws SluiceError `invalid_request` with every fault in the body. */
+/** @throws SluiceError `invalid_request` with the faults in the body. */
 export function parseChat(body: unknown): ChatInput {
   const result = chatRequestSchema.safeParse(body)
   if (result.success) return result.data

@@ -97,19 +97,31 @@ export function invalidField(code: ErrorCode, path: string, message: string): Sl
   return new SluiceError(code, `${path}: ${message}`, { faults: [{ path, message }] })
 }
 
+/** How many faults of one request are reported: enough to mend it, whatever it holds. */
+export const MAX_FAULTS = 20
+
+/** What is quoted in a fault is the caller's, and of any length. */
+const MAX_KEY = 100
+const MAX_TEXT = 500
+
 /** A `SluiceError` for a body with these faults. */
 export function invalidRequest(faults: Fault[]): SluiceError {
-  const words = faults.map(({ path, message }) => `${path}: ${message}`).join('; ')
-  return new SluiceError('invalid_request', `The request is wrong: ${words}`, { faults })
+  const reported = firstOf(faults)
+  const words = reported.map(({ path, message }) => `${path}: ${message}`).join('; ')
+  return new SluiceError('invalid_request', `The request is wrong: ${words}`, { faults: reported })
 }
 
-/** Zod's issues as faults, with the path written as one would in JavaScript: `messages[0].content`. */
+/** Zod's issues as faults, the first of them, with the path written as one would in JavaScript: `messages[0].content`. */
 export function toFaults(issues: readonly Issue[]): Fault[] {
-  return issues.flatMap(({ path, message, keys }) =>
-    keys
-      ? keys.map((key) => ({ path: formatPath([...path, key]), message: 'is not known' }))
-      : { path: formatPath(path), message },
-  )
+  const faults: Fault[] = []
+  for (const { path, message, keys } of issues) {
+    if (faults.length > MAX_FAULTS) break
+    if (keys)
+      for (const key of keys.slice(0, MAX_FAULTS + 1))
+        faults.push({ path: formatPath([...path, key]), message: 'is not known' })
+    else faults.push({ path: formatPath(path), message })
+  }
+  return firstOf(faults)
 }
 
 interface Issue {
@@ -119,10 +131,25 @@ interface Issue {
   keys?: readonly string[]
 }
 
+/** Instead of the first that is left out, that there are more. */
+function firstOf(faults: readonly Fault[]): Fault[] {
+  const reported = faults.slice(0, MAX_FAULTS)
+  const next = faults[MAX_FAULTS]
+  if (next) reported.push({ path: next.path, message: 'and more' })
+  return reported.map(({ path, message }) => ({ path: shorten(path, MAX_TEXT), message: shorten(message, MAX_TEXT) }))
+}
+
 function formatPath(path: readonly PropertyKey[]): string {
   let text = ''
-  for (const key of path) text += typeof key === 'number' ? `[${key}]` : text ? `.${String(key)}` : String(key)
+  for (const key of path) {
+    if (typeof key === 'number') text += `[${key}]`
+    else text += `${text && '.'}${shorten(String(key), MAX_KEY)}`
+  }
   return text || '(body)'
+}
+
+function shorten(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length)}…` : text
 }
 
 /** The configuration cannot be used; `faults` says where and why. */

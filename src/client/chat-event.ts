@@ -29,14 +29,20 @@ export function readEvent({ name, data, id }: Frame): ChatEvent | undefined {
 type Fields = Partial<Record<string, unknown>>
 
 function isDelta(fields: Fields): fields is Omit<Delta, 'type'> {
-  const { tool_calls: calls } = fields
+  const { index = 0, tool_calls: calls = [] } = fields
   return (
+    isIndex(index) &&
     TEXT_FIELDS.every((name) => fields[name] === undefined || typeof fields[name] === 'string') &&
-    (calls === undefined || (Array.isArray(calls) && calls.every(isRecord)))
+    Array.isArray(calls) &&
+    calls.every((call) => isRecord(call) && isIndex(call.index))
   )
 }
 
+function isIndex(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0
+}
+
 function isDone(fields: Fields): fields is Omit<Done, 'type'> {
-  const { finish_reason, error } = fields
-  return typeof finish_reason === 'string' && (error === undefined || isRecord(error))
+  const { finish_reason, error = {} } = fields
+  return typeof finish_reason === 'string' && isRecord(error)
 }

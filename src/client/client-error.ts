@@ -26,9 +26,9 @@ export interface SluiceClientErrorInit {
  */
 export class SluiceClientError extends Error {
   override readonly name = 'SluiceClientError'
-  readonly code: string
+  declare readonly code: string
   /** Whether the same request, made anew, may succeed. */
-  readonly retryable: boolean
+  declare readonly retryable: boolean
   /** The HTTP status, when the failure came as one. */
   readonly status: number | undefined
   /** Every field of the request that is wrong, when that is why. */
@@ -36,19 +36,15 @@ export class SluiceClientError extends Error {
   /** How long the gateway asked to be left alone, in milliseconds. */
   readonly retryAfterMs: number | undefined
 
-  constructor({ code, message, retryable, status, faults, retryAfterMs, cause }: SluiceClientErrorInit) {
-    super(message, cause === undefined ? undefined : { cause })
-    this.code = code
-    this.retryable = retryable
-    this.status = status
-    this.faults = faults
-    this.retryAfterMs = retryAfterMs
+  constructor({ message, cause, ...fields }: SluiceClientErrorInit) {
+    super(message, cause ? { cause } : {})
+    Object.assign(this, fields)
   }
 }
 
 /** What answered is no gateway, or a broken one: asking again would bring the same. */
-export function invalidResponse(message: string, cause?: unknown): SluiceClientError {
-  return new SluiceClientError({ code: 'invalid_response', message, retryable: false, cause })
+export function invalidResponse(message: string): SluiceClientError {
+  return new SluiceClientError({ code: 'invalid_response', message, retryable: false })
 }
 
 /** Reads RFC 9457 problem details, and makes do with the status when something else has answered. */

@@ -1,4 +1,4 @@
-import type { Delta, ToolCallDelta } from '../stream/events.ts'
+import type { Delta } from '../stream/events.ts'
 import type { Message, ToolCall } from '../stream/message.ts'
 import { TEXT_FIELDS, type ChatEvent } from './chat-event.ts'
 
@@ -7,7 +7,27 @@ export type { Message, ToolCall }
 /** What the deltas of the first choice add up to, as the gateway itself adds them up. */
 export function collectMessage(events: Iterable<ChatEvent>): Message {
   const message: Message = { role: 'assistant', content: null }
-  for (const event of events) if (isFirstChoice(event)) addDelta(message, event)
+  // Any names and any indexes: neither may reach a prototype, nor make a list as long as the largest.
+  const extra: [string, unknown][] = []
+  const calls: Record<number, ToolCall> = {}
+  for (const event of events) {
+    if (!isFirstChoice(event)) continue
+    for (const name of TEXT_FIELDS) {
+      const text = event[name]
+      if (text !== undefined) message[name] = (message[name] ?? '') + text
+    }
+    for (const field of Object.entries(event.extra ?? {})) extra.push(field)
+    for (const { index, id, function: called } of event.tool_calls ?? []) {
+      const call = (calls[index] ??= { id: '', type: 'function', function: { name: '', arguments: '' } })
+      call.id = id ?? call.id
+      call.function.name = called?.name ?? call.function.name
+      call.function.arguments += called?.arguments ?? ''
+    }
+  }
+  if (extra[0]) message.extra = Object.fromEntries(extra)
+  // In the order of their indexes, as an object has such names.
+  const list = Object.values(calls)
+  if (list[0]) message.tool_calls = list
   return message
 }
 
@@ -18,20 +38,4 @@ export function textOf(event: ChatEvent): string {
 
 function isFirstChoice(event: ChatEvent): event is Delta & { seq: number } {
   return event.type === 'delta' && !event.index
-}
-
-function addDelta(message: Message, delta: Delta): void {
-  for (const name of TEXT_FIELDS) {
-    const text = delta[name]
-    if (text !== undefined) message[name] = (message[name] ?? '') + text
-  }
-  if (delta.extra) message.extra = { ...message.extra, ...delta.extra }
-  for (const call of delta.tool_calls ?? []) addToolCall((message.tool_calls ??= []), call)
-}
-
-function addToolCall(calls: ToolCall[], { index, id, function: called }: ToolCallDelta): void {
-  const call = (calls[index] ??= { id: '', type: 'function', function: { name: '', arguments: '' } })
-  call.id = id ?? call.id
-  call.function.name = called?.name ?? call.function.name
-  call.function.arguments += called?.arguments ?? ''
 }

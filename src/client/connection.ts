@@ -77,6 +77,6 @@ async function receive(
 
 function open(response: Response, { onOpen }: ConnectionHandlers): void {
   const type = response.headers.get('content-type') ?? ''
-  if (!/^text\/event-stream\b/i.test(type)) throw invalidResponse(`No event stream came, but "${type}".`)
+  if (!/^text\/event-stream\b/i.test(type)) throw invalidResponse(`No event stream came: ${type}`)
   onOpen(response)
 }

@@ -75,12 +75,10 @@ export function createClient({
     new ChatStream(new Subscription(target, { ...shared, signal, onActivity }))
   return {
     chat(body, options = {}) {
-      const { idempotencyKey: key = createIdempotencyKey() } = options
-      return open({ body: JSON.stringify(body), key }, options)
+      return open({ body: JSON.stringify(body), key: options.idempotencyKey ?? createIdempotencyKey() }, options)
     },
     attach(id, options = {}) {
-      const { after = 0 } = options
-      return open({ id, after }, options)
+      return open({ id, after: options.after ?? 0 }, options)
     },
   }
 }

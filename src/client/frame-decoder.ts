@@ -1,3 +1,8 @@
+import { invalidResponse } from './client-error.ts'
+
+/** What may come without the blank line that ends a frame, in characters: more than any gateway sends. */
+const MAX_SIZE = 16_000_000
+
 /** One frame as it was dispatched. */
 export interface Frame {
   /** The event's name. */
@@ -23,15 +28,19 @@ export class FrameDecoder {
   /** The last chunk ended in CR: an LF that comes next belongs to it. */
   #afterCr = false
   #name = ''
-  #data: string | undefined
+  #data: string[] = []
+  /** Characters since the last blank line. */
+  #size = 0
   #id = ''
 
   constructor(handlers: FrameHandlers) {
     this.#handlers = handlers
   }
 
+  /** @throws SluiceClientError `invalid_response` when a frame is larger than any gateway sends. */
   push(chunk: string): void {
     if (chunk === '') return
+    this.#size += chunk.length
     const text = this.#afterCr && chunk.startsWith('\n') ? chunk.slice(1) : chunk
     this.#afterCr = chunk.endsWith('\r')
     const lines = text.split(/\r\n|\r|\n/)
@@ -41,6 +50,7 @@ export class FrameDecoder {
       this.#rest = ''
     }
     this.#rest += last
+    if (this.#size > MAX_SIZE) throw invalidResponse('A frame is too large.')
   }
 
   #line(line: string): void {
@@ -48,7 +58,7 @@ export class FrameDecoder {
     const [, field = '', value = ''] = /^([^:]*)(?:: ?(.*))?$/s.exec(line) ?? []
     switch (field) {
       case 'data':
-        this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`
+        this.#data.push(value)
         break
       case 'event':
         this.#name = value
@@ -67,8 +77,9 @@ export class FrameDecoder {
   }
 
   #dispatch(): void {
-    if (this.#data !== undefined) this.#handlers.onFrame({ name: this.#name, data: this.#data, id: this.#id })
+    if (this.#data.length) this.#handlers.onFrame({ name: this.#name, data: this.#data.join('\n'), id: this.#id })
     this.#name = ''
-    this.#data = undefined
+    this.#data = []
+    this.#size = 0
   }
 }

@@ -53,7 +53,7 @@ export function decide(state: ReconnectState, outcome: Outcome, policy: Reconnec
     case 'caught-up':
       // How the stream ended is not said by a 204, and no end may be taken for a success.
       return state.rereading
-        ? failed(invalidResponse('The gateway does not say how the stream ended.'))
+        ? failed(invalidResponse('The gateway does not say how it ended.'))
         : { resumeAfterMs: 0, reread: true }
     case 'network-changed':
       return { resumeAfterMs: 0 }
@@ -102,7 +102,7 @@ function failed(error: SluiceClientError): Next {
 function unreachable({ failures }: ReconnectState, outcome: Outcome): SluiceClientError {
   return new SluiceClientError({
     code: 'unreachable',
-    message: `The gateway could not be reached; ${failures} connection(s) in a row came to nothing.`,
+    message: `The gateway could not be reached: ${failures} connection(s) failed.`,
     retryable: true,
     cause: outcome.type === 'lost' ? outcome.cause : undefined,
   })

@@ -21,7 +21,7 @@ export function createSend({ baseUrl, headers, fetch }: SendOptions): Send {
     const common = typeof headers === 'function' ? await headers() : headers
     const response = await fetch(base + path, { ...options, ...request, headers: { ...common, ...own }, signal })
     // A status line that was cut short is one to Chromium, with the digits that have come.
-    if (response.status < 200) throw new TypeError('The answer was cut in its first line.')
+    if (response.status < 200) throw new TypeError('The answer was cut.')
     return response
   }
 }

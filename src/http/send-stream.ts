@@ -4,12 +4,14 @@ import { EventStreamWriter } from '../sse/event-stream.ts'
 import { isOver } from '../sse/http2.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import { Subscription } from '../stream/subscription.ts'
+import { catchUp } from '../stream/time-slices.ts'
 import type { RequestContext } from './context.ts'
 import type { Services } from './services.ts'
 
 /**
  * Answers with a log from a cursor on, until `done` has been sent or the reader has gone. The only way in which
- * anybody reads a stream: whenever the log has grown or the socket has drained, all that is behind the cursor goes.
+ * anybody reads a stream: whenever the log has grown or the socket has drained, the next batch goes. A live reader is
+ * then at the end; who is further behind goes on in slices of the event loop's turns, shared by all who are.
  *
  * Returns as soon as it has begun: a chain of middleware that waited for the end would be a good part of what an open
  * stream costs in memory. `context.state.streaming` tells of the end.
@@ -29,6 +31,8 @@ export function sendStream(
   const cells = readers(protocol.name)
   /** When the first came of what is to be sent; undefined when nothing is, or when it is the reader who keeps it waiting. */
   let arrivedAt: number | undefined
+  /** The next batch goes when its turn has come, and not when the log grows. */
+  let catchingUp = false
 
   const writer = new EventStreamWriter(context.res, {
     heartbeat,
@@ -42,6 +46,7 @@ export function sendStream(
 
   /** Deltas may have to wait for more; a reader's first and the end of the stream never do. */
   function grown(since: number): void {
+    if (catchingUp) return
     if (!writer.blocked) arrivedAt ??= since
     if (gathering && subscription.cursor > cursor && !log.done) gathering.wait(pump)
     else pump()
@@ -59,9 +64,9 @@ export function sendStream(
   }
 
   function send(): void {
-    while (!writer.blocked && !writer.closed) {
-      const frames = subscription.next()
-      if (!frames) break
+    catchingUp = false
+    const frames = writer.blocked || writer.closed ? undefined : subscription.next()
+    if (frames) {
       cells.deltas.add(frames.deltas)
       cells.dones.add(frames.dones)
       cells.bytes.add(frames.payload.byteLength)
@@ -69,15 +74,25 @@ export function sendStream(
       if (!writer.write(frames.payload) && !isOver(context.res)) cells.waits.add()
       if (arrivedAt !== undefined) cells.latency.observe((performance.now() - arrivedAt) / 1000)
     }
-    arrivedAt = undefined
     if (subscription.ended) writer.end()
+    else if (subscription.cursor < log.last && !writer.blocked && !writer.closed) {
+      goOn()
+      return
+    }
+    arrivedAt = undefined
+  }
+
+  function goOn(): void {
+    catchingUp = true
+    catchUp.ask(pump)
   }
 
   context.state.streaming = new Promise((resolve) => {
-    writer.onDrain = pump
+    writer.onDrain = goOn
     writer.onClose = (end) => {
       subscription.close()
       gathering?.leave(pump)
+      catchUp.leave(pump)
       cells.connections.add(-1)
       if (end === 'stalled') cells.stalled.add()
       context.state.ended = end

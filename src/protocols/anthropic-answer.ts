@@ -1,4 +1,5 @@
 import type { StreamLog } from '../stream/stream-log.ts'
+import { readInSlices } from '../stream/time-slices.ts'
 import { initialState, toMessageEvents, type MessageEvent } from './anthropic-events.ts'
 import { toFields, type Fields } from './anthropic-fields.ts'
 
@@ -6,43 +7,41 @@ import { toFields, type Fields } from './anthropic-fields.ts'
  * The message that a log adds up to, as an SDK adds up a stream; an error body when it has no good end.
  * https://platform.claude.com/docs/en/api/messages (`Message`)
  */
-export function renderAnswer(log: StreamLog): Fields {
+export async function renderAnswer(log: StreamLog): Promise<Fields> {
   const answer = new Answer()
   let state = initialState(log.info)
-  for (let batch = log.read(0); batch; batch = log.read(batch.last)) {
-    for (const { event } of batch.events) {
+  await readInSlices(log, log.last, ({ events }) => {
+    for (const { event } of events) {
       const step = toMessageEvents(event, state)
       state = step.state
       for (const each of step.events) answer.add(each)
     }
-  }
+  })
   return answer.message
 }
 
 class Answer {
   message: Fields = {}
-  readonly #content: Fields[] = []
-  /** The JSON of each block that has an input, as far as it has come. */
-  readonly #inputs = new Map<number, string>()
+  readonly #blocks: Block[] = []
 
   add(event: MessageEvent): void {
     switch (event.type) {
       case 'message_start':
-        this.message = { ...event.message, content: this.#content }
+        this.message = event.message
         return
       case 'content_block_start':
-        this.#content[event.index] = { ...event.content_block }
+        this.#blocks.push(new Block(event.content_block))
         return
       case 'content_block_delta':
-        this.#addDelta(event.index, event.delta)
+        this.#blocks[event.index]?.add(event.delta)
         return
       case 'message_delta': {
         const { type: _, delta, usage, ...rest } = event
-        Object.assign(this.message, delta, rest, { usage: { ...toFields(this.message.usage), ...usage } })
+        this.message = { ...this.message, ...delta, ...rest, usage: { ...toFields(this.message.usage), ...usage } }
         return
       }
       case 'message_stop':
-        for (const [index, json] of this.#inputs) Object.assign(this.#content[index] ?? {}, { input: parseInput(json) })
+        this.message = { ...this.message, content: this.#blocks.map((block) => block.toFields()) }
         return
       case 'error':
         this.message = { ...event }
@@ -50,26 +49,56 @@ class Answer {
       case 'content_block_stop': // Whether a block is complete is said by the end of the message.
     }
   }
+}
 
-  #addDelta(index: number, { type, ...delta }: Fields): void {
-    const block = this.#content[index]
-    if (!block) return
+/** A content block that grows in place; its names are the upstream's. */
+class Block {
+  readonly #fields: Map<string, unknown>
+  /** The JSON of its input, as far as it has come. */
+  #input: string | undefined
+  #citations: unknown[] | undefined
+
+  constructor(start: Fields) {
+    this.#fields = new Map(Object.entries(start))
+  }
+
+  add({ type, ...delta }: Fields): void {
     switch (type) {
       case 'input_json_delta':
-        this.#inputs.set(index, `${this.#inputs.get(index) ?? ''}${String(delta.partial_json)}`)
+        this.#input = `${this.#input ?? ''}${String(delta.partial_json)}`
         return
       case 'citations_delta':
-        block.citations = [...(Array.isArray(block.citations) ? block.citations : []), delta.citation]
+        this.#addCitation(delta.citation)
         return
       case 'text_delta':
-        block.text = `${String(block.text)}${String(delta.text)}`
+        this.#addText('text', delta.text)
         return
       case 'thinking_delta':
-        block.thinking = `${String(block.thinking)}${String(delta.thinking)}`
+        this.#addText('thinking', delta.thinking)
         return
       default: // `signature_delta`, `compaction_delta`: the value, whole.
-        Object.assign(block, delta)
+        for (const [name, value] of Object.entries(delta)) this.#fields.set(name, value)
     }
+  }
+
+  toFields(): Fields {
+    return {
+      ...Object.fromEntries(this.#fields),
+      ...(this.#citations && { citations: this.#citations }),
+      ...(this.#input !== undefined && { input: parseInput(this.#input) }),
+    }
+  }
+
+  #addText(name: string, text: unknown): void {
+    this.#fields.set(name, `${String(this.#fields.get(name))}${String(text)}`)
+  }
+
+  #addCitation(citation: unknown): void {
+    if (!this.#citations) {
+      const first = this.#fields.get('citations')
+      this.#citations = Array.isArray(first) ? [...first] : []
+    }
+    this.#citations.push(citation)
   }
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { boundedArray, boundedRecord } from '../bounded-schema.ts'
 import type { ChatMessage, ContentPart } from '../chat-request.ts'
 
 export type ToolCall = NonNullable<ChatMessage['tool_calls']>[number]
@@ -68,12 +69,12 @@ export const partSchema = block.transform(readPart)
 export function contentOf<T extends z.ZodType>(blockSchema: T) {
   return z.preprocess(
     (content) => (typeof content === 'string' ? [{ type: 'text', text: content }] : content),
-    z.array(blockSchema, 'expected a string or an array of blocks'),
+    boundedArray(blockSchema, 'expected a string or an array of blocks'),
   )
 }
 
 const toolUse = z
-  .looseObject({ type: z.string(), id: z.string(), name: z.string(), input: z.record(z.string(), z.unknown()) })
+  .looseObject({ type: z.string(), id: z.string(), name: z.string(), input: boundedRecord(z.unknown()) })
   .transform(({ type: _, id, name, input, ...rest }): ToolCall => ({
     ...rest,
     id,

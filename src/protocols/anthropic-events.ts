@@ -1,5 +1,6 @@
 import type { Delta, Done, StreamEvent, ToolCallDelta } from '../stream/events.ts'
 import type { StreamInfo } from '../stream/stream-log.ts'
+import { AppendMap } from './append-map.ts'
 import { failureOf, type ErrorObject } from './anthropic-errors.ts'
 import { isFields, toFields, type Fields } from './anthropic-fields.ts'
 import { NO_USAGE, toUsage } from './anthropic-usage.ts'
@@ -24,13 +25,13 @@ export interface MessageState {
   readonly blocks: number
   readonly open?: string | undefined
   /** The block of each tool call. */
-  readonly calls: ReadonlyMap<number, number>
+  readonly calls: AppendMap<number, number>
   /** What the provider has said of the end. */
   readonly end: Fields
 }
 
 export function initialState(info: StreamInfo): MessageState {
-  return { info, started: false, blocks: 0, calls: new Map(), end: {} }
+  return { info, started: false, blocks: 0, calls: new AppendMap(), end: {} }
 }
 
 /**
@@ -162,7 +163,7 @@ class EventWriter {
     if (place === undefined) {
       place = this.state.blocks
       this.#open(block ?? { type: 'tool_use', id, name: called.name ?? '', input: {} })
-      this.state = { ...this.state, calls: new Map(this.state.calls).set(index, place) }
+      this.state = { ...this.state, calls: this.state.calls.with(index, place) }
     }
     if (called.arguments) this.#push(place, { type: 'input_json_delta', partial_json: called.arguments })
   }

@@ -1,29 +1,31 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { z } from 'zod'
+import { boundedArray, boundedRecord } from '../bounded-schema.ts'
 import { modelName, chatRequestSchema, type ChatInput } from '../chat-request.ts'
 import { invalidRequest, toFaults } from '../errors.ts'
+import { isFields } from './anthropic-fields.ts'
 import { messageSchema, systemSchema } from './anthropic-turns.ts'
 import { toolChoiceSchema, toolSchema } from './anthropic-tools.ts'
 import type { ParsedRequest } from './protocol.ts'
 
 const own = {
   model: modelName,
-  messages: z.array(messageSchema).min(1, 'at least one message is required'),
+  messages: boundedArray(messageSchema).refine((messages) => messages.length > 0, 'at least one message is required'),
   max_tokens: z.number().int().nonnegative(),
   system: systemSchema.optional(),
-  stop_sequences: z.array(z.string()).optional(),
+  stop_sequences: boundedArray(z.string()).optional(),
   stream: z.boolean().optional(),
   temperature: z.number().optional(),
   top_p: z.number().optional(),
   top_k: z.number().int().optional(),
   thinking: z.looseObject({ type: z.string() }).optional(),
-  tools: z.array(toolSchema).optional(),
+  tools: boundedArray(toolSchema).optional(),
   tool_choice: toolChoiceSchema.optional(),
   metadata: z.looseObject({ user_id: z.string().nullish() }).optional(),
   output_config: z
     .looseObject({
       effort: z.string().nullish(),
-      format: z.looseObject({ type: z.string(), schema: z.record(z.string(), z.unknown()).optional() }).nullish(),
+      format: z.looseObject({ type: z.string(), schema: boundedRecord(z.unknown()).optional() }).nullish(),
     })
     .optional(),
 }
@@ -42,7 +44,7 @@ const bodySchema = z.preprocess(
 
 /** For every parameter that may be null, null is what happens without it. */
 function withoutNulls(body: unknown): unknown {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body
+  if (!isFields(body) || !Object.keys(body).some((name) => body[name] === null)) return body
   return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
 }
 
@@ -50,7 +52,7 @@ function withoutNulls(body: unknown): unknown {
  * The body of `POST /v1/messages` as a chat request. What OpenAI has no name for stays under Anthropic's, so that
  * the `anthropic` provider can say it again.
  *
- * @throws SluiceError `invalid_request` with every fault, each with its path in this body
+ * @throws SluiceError `invalid_request` with the faults, each with its path in this body
  * https://platform.claude.com/docs/en/api/messages
  */
 export function parseMessages(body: unknown, headers: IncomingHttpHeaders): ParsedRequest {
@@ -63,15 +65,15 @@ type Body = z.infer<typeof bodySchema>
 
 function toInput(body: Body): ChatInput {
   const { stream: _, messages, system, stop_sequences, tools, tool_choice, metadata, output_config, ...rest } = body
-  return {
-    ...rest,
+  // Not spread once more: with tens of thousands of fields each copy takes 20 ms.
+  return Object.assign(rest, {
     messages: [...(system === undefined ? [] : [system]), ...messages.flat()],
     ...(stop_sequences && { stop: stop_sequences }),
     ...(tools && { tools }),
     ...tool_choice,
     ...toUser(metadata),
     ...toOutput(output_config),
-  }
+  })
 }
 
 function toUser(metadata: Body['metadata']): Partial<ChatInput> {

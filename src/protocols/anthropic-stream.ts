@@ -29,4 +29,10 @@ class MessageEncoder implements Encoder {
     }
     return { text, frames, next: new MessageEncoder(state) }
   }
+
+  skip({ events }: Batch): Encoder {
+    let state = this.#state
+    for (const { event } of events) state = toMessageEvents(event, state).state
+    return new MessageEncoder(state)
+  }
 }

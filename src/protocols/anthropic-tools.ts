@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { boundedRecord } from '../bounded-schema.ts'
 import type { ChatInput } from '../chat-request.ts'
 
 type Tool = NonNullable<ChatInput['tools']>[number]
@@ -8,7 +9,7 @@ const customTool = z
     type: z.string().nullish(),
     name: z.string().min(1),
     description: z.string().optional(),
-    input_schema: z.record(z.string(), z.unknown()),
+    input_schema: boundedRecord(z.unknown()),
     strict: z.boolean().optional(),
   })
   .transform(({ type: _, name, description, input_schema, strict, ...rest }): Tool => ({

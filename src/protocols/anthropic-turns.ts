@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { ChatMessage } from '../chat-request.ts'
+import { MAX_FAULTS } from '../errors.ts'
 import { contentOf, joinParts, partSchema, pieceSchema, type Piece } from './anthropic-blocks.ts'
 
 /** The kinds of block that each role may have, in the order in which a message of a chat request has them. */
@@ -18,12 +19,14 @@ type Role = keyof typeof KINDS
 export const messageSchema = z
   .looseObject({ role: z.enum(['user', 'assistant', 'system']), content: contentOf(pieceSchema) })
   .superRefine(({ role, content }, context) => {
-    for (const [i, { kind }] of content.entries())
+    for (const [i, { kind }] of content.entries()) {
+      if (context.issues.length > MAX_FAULTS) break
       if (placeOf(role, kind) === -1)
         context.addIssue({ code: 'custom', path: ['content', i, 'type'], message: `is not for the role "${role}"` })
+    }
   })
   .transform(({ role, content, ...rest }): ChatMessage[] =>
-    splitContent(role, content).map((pieces, i) => ({ ...toMessage(role, pieces), ...(i === 0 && rest) })),
+    splitContent(role, content).map((pieces, i) => Object.assign(toMessage(role, pieces), i === 0 && rest)),
   )
 
 /** The `system` parameter, as the message that a chat request begins with. */

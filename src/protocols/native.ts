@@ -45,7 +45,7 @@ function toData(event: StreamEvent): Omit<StreamEvent, 'type'> {
   return data
 }
 
-/** RFC 9457. `code` is stable, `errors` names every field at fault. */
+/** RFC 9457. `code` is stable, `errors` names the fields at fault. */
 function renderProblem({ code, status, message, faults, retryable }: SluiceError): RenderedError {
   return {
     type: 'application/problem+json',
@@ -69,17 +69,19 @@ export interface Snapshot {
   error: StreamError | null
 }
 
-export function takeSnapshot(log: StreamLog): Snapshot {
+/** All of it as it is now, however much is appended until it has been read. */
+export async function takeSnapshot(log: StreamLog): Promise<Snapshot> {
   const { id, created, model, provider } = log.info
-  const { done } = log
+  const { done, last } = log
+  const message = await collectMessage(log)
   return {
     id,
     status: done ? statusOf(done) : 'running',
     created: new Date(created).toISOString(),
     model: done?.model ?? model,
     provider: done?.provider ?? provider,
-    last_event_id: log.last,
-    message: collectMessage(log),
+    last_event_id: last,
+    message,
     finish_reason: done?.finish_reason ?? null,
     usage: done?.usage ?? null,
     error: done?.error ?? null,

@@ -3,8 +3,9 @@ import { chatRequestSchema, modelName } from '../chat-request.ts'
 import { invalidRequest, toFaults, type SluiceError } from '../errors.ts'
 import { isPlainText, type StreamError } from '../stream/events.ts'
 import type { Batch, StreamInfo, StreamLog } from '../stream/stream-log.ts'
-import { initialState, isAnswer, toChunks, type Chunk, type ChunkState, type EventChunks } from './openai-chunks.ts'
-import { addChunk, newCompletion } from './openai-completion.ts'
+import { readInSlices } from '../stream/time-slices.ts'
+import { initialState, isAnswer, toChunks, type ChunkState, type EventChunks } from './openai-chunks.ts'
+import { CompletionCollector } from './openai-completion.ts'
 import type { Encoded, Encoder, ParsedRequest, Protocol, RenderedError } from './protocol.ts'
 
 /** OpenAI's Chat Completions: https://platform.openai.com/docs/api-reference/chat */
@@ -41,16 +42,18 @@ function parseCompletion(body: unknown): ParsedRequest {
 
 class ChunkEncoder implements Encoder {
   readonly #state: ChunkState
+  readonly #begun: boolean
   /** What stands around the text of a chunk that has nothing else, as long as the state is this. */
   #around: readonly [before: string, after: string] | undefined
 
   constructor(state: ChunkState) {
     this.#state = state
+    this.#begun = state.begun.has(0)
   }
 
   encode(batch: Batch): Encoded {
     const [only] = batch.events
-    if (batch.events.length === 1 && only && isPlainText(only.event) && this.#state.begun.includes(0)) {
+    if (batch.events.length === 1 && only && isPlainText(only.event) && this.#begun) {
       const { content } = only.event
       // Most batches: a whole chunk would cost more to build and to write than all else that is done for a token.
       if (content !== '') {
@@ -67,6 +70,11 @@ class ChunkEncoder implements Encoder {
       frames += 1
     }
     return { text, frames, next: new ChunkEncoder(state) }
+  }
+
+  skip({ events }: Batch): Encoder {
+    if (this.#begun && events.every(({ event }) => isPlainText(event))) return this
+    return new ChunkEncoder(toChunks(events, this.#state).state)
   }
 }
 
@@ -92,19 +100,16 @@ function failureOf(error: StreamError | undefined): StreamError {
   return error ?? { code: 'cancelled', message: 'The stream was cancelled.', retryable: false }
 }
 
-function renderAnswer(log: StreamLog): unknown {
-  const completion = newCompletion()
-  for (const chunk of allChunks(log)) addChunk(completion, chunk)
-  return { ...completion, ...(log.done?.usage && { usage: log.done.usage }) }
-}
-
-function* allChunks(log: StreamLog): Generator<Chunk> {
+async function renderAnswer(log: StreamLog): Promise<unknown> {
+  const { done } = log
+  const collector = new CompletionCollector()
   let state = initialState(withoutUsage(log.info))
-  for (let batch = log.read(0); batch; batch = log.read(batch.last)) {
-    const read = toChunks(batch.events, state)
+  await readInSlices(log, log.last, ({ events }) => {
+    const read = toChunks(events, state)
     state = read.state
-    for (const { chunks } of read.eventChunks) yield* chunks
-  }
+    for (const { chunks } of read.eventChunks) for (const chunk of chunks) collector.add(chunk)
+  })
+  return { ...collector.completion, ...(done?.usage && { usage: done.usage }) }
 }
 
 function withoutUsage(info: StreamInfo): StreamInfo {

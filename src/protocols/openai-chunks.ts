@@ -1,5 +1,6 @@
 import type { Delta, Done, SequencedEvent } from '../stream/events.ts'
 import type { StreamInfo } from '../stream/stream-log.ts'
+import { AppendMap } from './append-map.ts'
 
 /** `chat.completion.chunk`: https://platform.openai.com/docs/api-reference/chat-streaming/streaming */
 export interface Chunk extends ChunkHead {
@@ -33,8 +34,8 @@ export interface EventChunks {
 export interface ChunkState {
   readonly head: ChunkHead
   /** Choices that have been introduced with a role, and those that have been finished. */
-  readonly begun: readonly number[]
-  readonly finished: readonly number[]
+  readonly begun: AppendMap<number, true>
+  readonly finished: AppendMap<number, true>
   readonly includeUsage: boolean
 }
 
@@ -56,8 +57,8 @@ const CHOICE_FIELDS = new Set([
 export function initialState({ id, created, model, labels }: StreamInfo): ChunkState {
   return {
     head: { id: `chatcmpl-${id}`, object: 'chat.completion.chunk', created: Math.floor(created / 1000), model },
-    begun: [],
-    finished: [],
+    begun: new AppendMap(),
+    finished: new AppendMap(),
     includeUsage: labels?.include_usage === 'true',
   }
 }
@@ -102,11 +103,8 @@ class ChunkWriter {
     if (head) this.state = { ...this.state, head: { ...this.state.head, ...head } }
     const delta: Record<string, unknown> = {}
     // OpenAI introduces a choice with its role alone, or with the start of its first tool call.
-    if (
-      !this.state.begun.includes(index) &&
-      (role || content || reasoning || refusal || tool_calls || choice || rest)
-    ) {
-      this.state = { ...this.state, begun: [...this.state.begun, index] }
+    if (!this.state.begun.has(index) && (role || content || reasoning || refusal || tool_calls || choice || rest)) {
+      this.state = { ...this.state, begun: this.state.begun.with(index, true) }
       if (tool_calls) Object.assign(delta, { role: 'assistant', content: null })
       else this.#push(index, { role: 'assistant', content: '' })
     }
@@ -114,17 +112,17 @@ class ChunkWriter {
     if (reasoning) delta.reasoning_content = reasoning
     if (refusal) delta.refusal = refusal
     if (tool_calls) delta.tool_calls = tool_calls.map(({ extra: carried, ...call }) => ({ ...call, ...carried }))
-    Object.assign(delta, rest)
-    if (Object.keys(delta).length > 0 || choice) this.#push(index, delta, choice, once)
+    if (rest || Object.keys(delta).length > 0 || choice) this.#push(index, { ...delta, ...rest }, choice, once)
     else if (once) this.chunks.push({ ...this.#head(), ...once, choices: [] })
-    if (choice?.finish_reason !== undefined) this.state = { ...this.state, finished: [...this.state.finished, index] }
+    if (choice?.finish_reason !== undefined)
+      this.state = { ...this.state, finished: this.state.finished.with(index, true) }
   }
 
   writeDone(done: Done): void {
     if (!isAnswer(done)) return
-    if (this.state.begun.length === 0) this.writeDelta({ type: 'delta', role: 'assistant' })
-    for (const index of this.state.begun)
-      if (!this.state.finished.includes(index)) this.#push(index, {}, { finish_reason: done.finish_reason })
+    if (this.state.begun.size === 0) this.writeDelta({ type: 'delta', role: 'assistant' })
+    for (const index of this.state.begun.keys())
+      if (!this.state.finished.has(index)) this.#push(index, {}, { finish_reason: done.finish_reason })
     if (this.state.includeUsage && done.usage) this.chunks.push({ ...this.#head(), choices: [], usage: done.usage })
   }
 
@@ -146,19 +144,18 @@ interface SortedExtra {
   rest?: Fields
 }
 
-/** Puts carried fields back where they came from. */
+/** Puts carried fields back where they came from. Without a prototype, so that no name can set one. */
 function sortExtra(extra: Fields | undefined): SortedExtra {
   const sorted: SortedExtra = {}
   for (const [name, value] of Object.entries(extra ?? {})) {
-    const place = HEAD_FIELDS.has(name)
-      ? 'head'
-      : CHUNK_FIELDS.has(name)
-        ? 'once'
-        : CHOICE_FIELDS.has(name)
-          ? 'choice'
-          : 'rest'
-    const fields = (sorted[place] ??= {})
+    const fields: Fields = (sorted[placeOf(name)] ??= { __proto__: null })
     fields[name] = value
   }
   return sorted
+}
+
+function placeOf(name: string): keyof SortedExtra {
+  if (HEAD_FIELDS.has(name)) return 'head'
+  if (CHUNK_FIELDS.has(name)) return 'once'
+  return CHOICE_FIELDS.has(name) ? 'choice' : 'rest'
 }

@@ -1,73 +1,83 @@
-import type { Chunk } from './openai-chunks.ts'
+import { JoinedFields, type Fields } from './joined-fields.ts'
+import type { Chunk, ChunkChoice } from './openai-chunks.ts'
 
 /** `chat.completion`: https://platform.openai.com/docs/api-reference/chat/object */
 export interface Completion {
   object: 'chat.completion'
-  choices: CompletionChoice[]
+  choices: Fields[]
   [field: string]: unknown
 }
 
-interface CompletionChoice {
-  index: number
-  message: Record<string, unknown>
-  finish_reason: string | null
-  [field: string]: unknown
-}
+/** Adds up chunks, as an SDK does that collects a stream. */
+export class CompletionCollector {
+  readonly #fields = new Map<string, unknown>()
+  /** By index, which is the upstream's to choose: a list would be as long as the largest. */
+  readonly #choices = new Map<number, ChoiceCollector>()
 
-type Fields = Record<string, unknown>
+  add({ choices, ...fields }: Chunk): void {
+    for (const [name, value] of Object.entries(fields)) this.#fields.set(name, value)
+    for (const choice of choices) {
+      let collector = this.#choices.get(choice.index)
+      if (!collector) this.#choices.set(choice.index, (collector = new ChoiceCollector(choice.index)))
+      collector.add(choice)
+    }
+  }
 
-export function newCompletion(): Completion {
-  return { object: 'chat.completion', choices: [] }
-}
-
-/** Adds what a chunk says, as an SDK does that collects a stream. */
-export function addChunk(completion: Completion, { object: _, choices, ...fields }: Chunk): void {
-  Object.assign(completion, { ...fields, object: completion.object, choices: completion.choices })
-  for (const { index, delta, finish_reason, ...rest } of choices) {
-    const choice = (completion.choices[index] ??= newChoice(index))
-    for (const [name, value] of Object.entries(delta)) addField(choice.message, name, value)
-    for (const [name, value] of Object.entries(rest)) addField(choice, name, value)
-    if (finish_reason !== null) choice.finish_reason = finish_reason
+  get completion(): Completion {
+    return {
+      ...Object.fromEntries(this.#fields),
+      object: 'chat.completion',
+      choices: inOrder(this.#choices).map((choice) => choice.toFields()),
+    }
   }
 }
 
-function newChoice(index: number): CompletionChoice {
-  return { index, message: { role: 'assistant', content: null, refusal: null }, logprobs: null, finish_reason: null }
-}
+class ChoiceCollector {
+  readonly #index: number
+  readonly #message = new JoinedFields({ role: 'assistant', content: null, refusal: null })
+  readonly #calls = new Map<number, JoinedFields>()
+  readonly #fields = new JoinedFields({ logprobs: null })
+  #finishReason: string | null = null
 
-function addField(target: Fields, name: string, value: unknown): void {
-  if (name === 'role') return
-  if (name === 'tool_calls' && Array.isArray(value)) {
-    const calls = (target.tool_calls ??= [])
-    if (Array.isArray(calls)) for (const call of value) addToolCall(calls, call)
-    return
+  constructor(index: number) {
+    this.#index = index
   }
-  // The first piece of a text is what `content: ""` beside a role announces; an empty one alone says nothing.
-  if (value === '' && name === 'content') return
-  target[name] = join(target[name], value)
-}
 
-function addToolCall(calls: Fields[], { index, ...call }: Fields): void {
-  const at = typeof index === 'number' ? index : calls.length
-  calls[at] = asFields(join(calls[at], call))
-}
-
-/** Text, lists and objects grow; anything else is replaced. */
-function join(before: unknown, more: unknown): unknown {
-  if (typeof before === 'string' && typeof more === 'string') return before + more
-  if (Array.isArray(before) && Array.isArray(more)) return [...before, ...more]
-  if (isFields(before) && isFields(more)) {
-    const joined = { ...before }
-    for (const [name, value] of Object.entries(more)) joined[name] = join(joined[name], value)
-    return joined
+  add({ index: _, delta, finish_reason, ...fields }: ChunkChoice): void {
+    for (const [name, value] of Object.entries(delta)) this.#addToMessage(name, value)
+    this.#fields.addAll(fields)
+    this.#finishReason = finish_reason ?? this.#finishReason
   }
-  return more ?? before
+
+  toFields(): Fields {
+    const calls = inOrder(this.#calls).map((call) => call.toFields())
+    return {
+      index: this.#index,
+      message: { ...this.#message.toFields(), ...(calls.length > 0 && { tool_calls: calls }) },
+      ...this.#fields.toFields(),
+      finish_reason: this.#finishReason,
+    }
+  }
+
+  #addToMessage(name: string, value: unknown): void {
+    if (name === 'role') return
+    if (name === 'tool_calls' && Array.isArray(value)) {
+      for (const call of value) this.#addToolCall(call)
+      return
+    }
+    // The first piece of a text is what `content: ""` beside a role announces; an empty one alone says nothing.
+    if (value === '' && name === 'content') return
+    this.#message.add(name, value)
+  }
+
+  #addToolCall({ index, ...fields }: Fields): void {
+    const at = typeof index === 'number' ? index : this.#calls.size
+    const call = this.#calls.get(at)
+    if (call) call.addAll(fields)
+    else this.#calls.set(at, new JoinedFields(fields))
+  }
 }
 
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function asFields(value: unknown): Fields {
-  return isFields(value) ? value : {}
+function inOrder<V>(byIndex: ReadonlyMap<number, V>): V[] {
+  return [...byIndex].toSorted(([a], [b]) => a - b).map(([, value]) => value)
 }

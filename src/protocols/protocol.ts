@@ -13,12 +13,12 @@ export interface Protocol {
   readonly heartbeat: string
   /** Its clients come back by themselves, and are told with `retry` when to. */
   readonly reconnects: boolean
-  /** @throws SluiceError that names every field at fault */
+  /** @throws SluiceError that names the fields at fault */
   parse(body: unknown, headers: IncomingHttpHeaders): ParsedRequest
   /** The encoder of a reader that starts at the beginning. */
   encoder(info: StreamInfo): Encoder
-  /** The whole answer, once the log has ended. */
-  renderAnswer(log: StreamLog): unknown
+  /** The whole answer, once the log has ended. A long one takes several turns of the event loop. */
+  renderAnswer(log: StreamLog): Promise<unknown>
   /** What a caller is told when the failure comes before a stream. */
   renderError(error: SluiceError, requestId: string): RenderedError
 }
@@ -47,6 +47,8 @@ export interface RenderedError {
  */
 export interface Encoder {
   encode(batch: Batch): Encoded
+  /** The encoder for what comes after a batch that is not to be sent. Absent when that is this one, whatever came. */
+  skip?(batch: Batch): Encoder
 }
 
 export interface Encoded {

@@ -1,6 +1,7 @@
 import { Payload } from '../sse/payload.ts'
 import type { Batch, StreamLog } from '../stream/stream-log.ts'
 import type { Encoded, Encoder, Protocol } from './protocol.ts'
+import { RecentEncodings } from './recent-encodings.ts'
 
 /**
  * A batch as it goes over the wire.
@@ -18,7 +19,7 @@ class Frames {
   /** How many deltas left within the frame of another. */
   readonly merged: number
 
-  constructor({ events, count, last }: Batch, { text, frames }: Encoded) {
+  constructor({ events, count, last }: Batch, { text, frames }: Omit<Encoded, 'next'>) {
     this.payload = new Payload(text)
     this.last = last
     this.dones = events.at(-1)?.event.type === 'done' ? 1 : 0
@@ -41,56 +42,85 @@ class Encoding {
     this.frames = frames
     this.next = next
   }
+
+  /** As text and as bytes, and what is around them. */
+  get bytes(): number {
+    return 2 * this.frames.payload.byteLength + 512
+  }
 }
+
+/** Of the whole process. */
+const RECENT_BYTES = 8 * 1024 * 1024
+
+const recent = new RecentEncodings<Encoding>(RECENT_BYTES)
 
 /**
  * A log in one protocol. Readers that stand at the same cursor, as all live ones do, are handed the same bytes: an
- * event is encoded once, whatever the number of its readers.
+ * event is encoded once, whatever the number of its readers. So are those who come later and read batch after batch,
+ * as long as these are kept.
  */
 export class SharedFrames {
   readonly #log: StreamLog
   readonly #protocol: Protocol
   #latest: Encoding | undefined
+  /** Batches that ended before the log did, by where they begin: these never change. */
+  #recent: Map<number, Encoding> | undefined
 
   constructor(log: StreamLog, protocol: Protocol) {
     this.#log = log
     this.#protocol = protocol
   }
 
-  /** One reader's way to read: call it with rising cursors, each the `last` of the frames before. */
+  /**
+   * One reader's way to read: call it with rising cursors, each the `last` of the frames before. What an encoder knows
+   * at a cursor depends on what came before it: a reader that comes with one is handed empty frames, which leave it
+   * where it is, until its encoder has got there batch by batch.
+   */
   reader(): (cursor: number) => Frames | undefined {
     let encoder: Encoder | undefined
+    /** Where the encoder stands. */
+    let at = 0
     return (cursor) => {
       if (cursor === this.#log.last) return undefined
-      encoder ??= this.#encoderAt(cursor)
+      encoder ??= this.#protocol.encoder(this.#log.info)
+      if (at < cursor && encoder.skip) {
+        const batch = this.#log.read(at, cursor)
+        if (batch) {
+          encoder = encoder.skip(batch)
+          at = batch.last
+          if (at < cursor) return new Frames({ events: [], last: cursor, count: 0 }, { text: '', frames: 0 })
+        }
+      }
       const encoding = this.#encode(cursor, encoder)
-      encoder = encoding?.next
-      return encoding?.frames
+      if (!encoding) return undefined
+      encoder = encoding.next
+      at = encoding.frames.last
+      return encoding.frames
     }
   }
 
   #encode(from: number, encoder: Encoder): Encoding | undefined {
     const end = this.#log.last
     if (this.#latest?.from === from && this.#latest.end === end) return this.#latest
+    const kept = this.#recent && recent.find(from, this.#recent)
+    if (kept) return kept
     const batch = this.#log.read(from)
     if (!batch) return undefined
     const encoded = encoder.encode(batch)
-    this.#latest = new Encoding(from, end, new Frames(batch, encoded), encoded.next)
+    const encoding = new Encoding(from, end, new Frames(batch, encoded), encoded.next)
+    if (batch.last < end) recent.keep(encoding, (this.#recent ??= new Map()))
+    else this.#latest = encoding
     // Whoever waited for the end has been woken by then; for those who come later it is made anew.
-    if (this.#latest.frames.dones > 0) setImmediate(() => shared.delete(this.#log))
-    return this.#latest
+    if (encoding.frames.dones > 0) setImmediate(() => this.#forget())
+    return encoding
   }
 
-  /** What an encoder knows at a cursor depends on what came before it. */
-  #encoderAt(cursor: number): Encoder {
-    let encoder = this.#protocol.encoder(this.#log.info)
-    for (let at = 0; at < cursor;) {
-      const batch = this.#log.read(at, cursor)
-      if (!batch) break
-      encoder = encoder.encode(batch).next
-      at = batch.last
-    }
-    return encoder
+  #forget(): void {
+    this.#latest = undefined
+    if (this.#recent && this.#recent.size > 0) return
+    const protocols = shared.get(this.#log)
+    protocols?.delete(this.#protocol)
+    if (protocols?.size === 0) shared.delete(this.#log)
   }
 }
 

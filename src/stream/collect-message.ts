@@ -1,33 +1,70 @@
 import type { Delta, ToolCallDelta } from './events.ts'
 import type { Message, ToolCall } from './message.ts'
 import type { StreamLog } from './stream-log.ts'
+import { readInSlices } from './time-slices.ts'
 
-/** The message of one choice, as far as the log goes. */
-export function collectMessage(log: StreamLog, choice = 0): Message {
-  const message: Message = { role: 'assistant', content: null }
-  // By index, which is the provider's to choose: a list would be as long as the largest.
-  const calls = new Map<number, ToolCall>()
-  for (let batch = log.read(0); batch; batch = log.read(batch.last))
-    for (const { event } of batch.events)
-      if (event.type === 'delta' && (event.index ?? 0) === choice) addDelta(message, calls, event)
-  if (calls.size > 0) message.tool_calls = [...calls].toSorted(([a], [b]) => a - b).map(([, call]) => call)
-  return message
+/** The message of one choice, as far as the log goes now. */
+export async function collectMessage(log: StreamLog, choice = 0): Promise<Message> {
+  const collector = new MessageCollector()
+  await readInSlices(log, log.last, ({ events }) => {
+    for (const { event } of events) if (event.type === 'delta' && (event.index ?? 0) === choice) collector.add(event)
+  })
+  return collector.message
 }
 
-function addDelta(message: Message, calls: Map<number, ToolCall>, delta: Delta): void {
-  const { content, reasoning, refusal, tool_calls = [], extra } = delta
-  if (content !== undefined) message.content = (message.content ?? '') + content
-  if (reasoning !== undefined) message.reasoning = (message.reasoning ?? '') + reasoning
-  if (refusal !== undefined) message.refusal = (message.refusal ?? '') + refusal
-  if (extra !== undefined) message.extra = { ...message.extra, ...extra }
-  for (const call of tool_calls) addToolCall(calls, call)
+type TextField = 'content' | 'reasoning' | 'refusal'
+
+interface CollectedCall {
+  id: string
+  name: string
+  arguments: string
+  extra?: Map<string, unknown>
 }
 
-function addToolCall(calls: Map<number, ToolCall>, { index, id, function: called, extra }: ToolCallDelta): void {
-  const call = calls.get(index) ?? { id: '', type: 'function', function: { name: '', arguments: '' } }
-  calls.set(index, call)
-  if (id !== undefined) call.id = id
-  if (called?.name !== undefined) call.function.name = called.name
-  if (called?.arguments !== undefined) call.function.arguments += called.arguments
-  if (extra !== undefined) call.extra = { ...call.extra, ...extra }
+/** Names and indexes are the provider's to choose, and so keys of maps: adding costs what is added. */
+class MessageCollector {
+  readonly #texts: Partial<Record<TextField, string>> = {}
+  readonly #extra = new Map<string, unknown>()
+  readonly #calls = new Map<number, CollectedCall>()
+
+  get message(): Message {
+    const calls = [...this.#calls].toSorted(([a], [b]) => a - b).map(([, call]) => toToolCall(call))
+    return {
+      role: 'assistant',
+      content: null,
+      ...this.#texts,
+      ...(calls.length > 0 && { tool_calls: calls }),
+      ...(this.#extra.size > 0 && { extra: Object.fromEntries(this.#extra) }),
+    }
+  }
+
+  add({ content, reasoning, refusal, tool_calls = [], extra = {} }: Delta): void {
+    this.#addText('content', content)
+    this.#addText('reasoning', reasoning)
+    this.#addText('refusal', refusal)
+    for (const [name, value] of Object.entries(extra)) this.#extra.set(name, value)
+    for (const call of tool_calls) this.#addCall(call)
+  }
+
+  #addText(field: TextField, text: string | undefined): void {
+    if (text !== undefined) this.#texts[field] = (this.#texts[field] ?? '') + text
+  }
+
+  #addCall({ index, id, function: called, extra = {} }: ToolCallDelta): void {
+    let call = this.#calls.get(index)
+    if (!call) this.#calls.set(index, (call = { id: '', name: '', arguments: '' }))
+    if (id !== undefined) call.id = id
+    if (called?.name !== undefined) call.name = called.name
+    if (called?.arguments !== undefined) call.arguments += called.arguments
+    for (const [name, value] of Object.entries(extra)) (call.extra ??= new Map()).set(name, value)
+  }
+}
+
+function toToolCall({ id, name, arguments: json, extra }: CollectedCall): ToolCall {
+  return {
+    id,
+    type: 'function',
+    function: { name, arguments: json },
+    ...(extra && { extra: Object.fromEntries(extra) }),
+  }
 }

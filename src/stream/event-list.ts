@@ -19,6 +19,8 @@ export interface Stretch {
   readonly event: StreamEvent
   /** How many events it stands for. */
   readonly count: number
+  /** What it adds to a batch: the characters of a text, and of any other event what was told when it was pushed. */
+  readonly size: number
 }
 
 /**
@@ -30,8 +32,9 @@ export interface Stretch {
  */
 export class EventList {
   readonly #pieces: (StreamEvent | Packed)[] = []
-  /** Which event each piece begins with. */
+  /** Which event each piece begins with, and its size. */
   readonly #starts: number[] = []
+  readonly #sizes: number[] = []
   /** The last texts, all of `#field`, until they are enough to be packed. */
   #open: string[] = []
   #field: PlainField = 'content'
@@ -41,7 +44,8 @@ export class EventList {
     return this.#length
   }
 
-  push(event: StreamEvent): void {
+  /** `size` is what the event adds to a batch, should it be more than a text. */
+  push(event: StreamEvent, size = 0): void {
     const field = plainField(event)
     const text = field && event.type === 'delta' ? event[field] : undefined
     if (field && text !== undefined && text.length <= MAX_LENGTH) {
@@ -52,7 +56,7 @@ export class EventList {
       if (this.#open.length === PACK) this.#pack()
     } else {
       this.#pack()
-      this.#add(event, this.#length)
+      this.#add(event, this.#length, size)
       this.#length += 1
     }
   }
@@ -67,12 +71,12 @@ export class EventList {
       let text = this.#open[index - openAt] ?? ''
       let next = index + 1
       for (; next < end && text.length < length; next++) text += this.#open[next - openAt] ?? ''
-      return { event: toDelta(this.#field, text), count: next - index }
+      return { event: toDelta(this.#field, text), count: next - index, size: text.length }
     }
     const position = this.#find(index)
     const piece = this.#pieces[position]
     if (piece === undefined) throw new RangeError('read beyond the end of the log')
-    if (piece.type !== 'packed') return { event: piece, count: 1 }
+    if (piece.type !== 'packed') return { event: piece, count: 1, size: this.#sizes[position] ?? 0 }
     const { field, text, lengths } = piece
     const skipped = index - (this.#starts[position] ?? 0)
     const most = Math.min(end - index, lengths.length - skipped)
@@ -81,20 +85,22 @@ export class EventList {
     let to = from + lengths.charCodeAt(skipped)
     let count = 1
     for (; count < most && to - from < length; count++) to += lengths.charCodeAt(skipped + count)
-    return { event: toDelta(field, text.slice(from, to)), count }
+    return { event: toDelta(field, text.slice(from, to)), count, size: to - from }
   }
 
   #pack(): void {
     const texts = this.#open
     if (texts.length === 0) return
     const lengths = String.fromCharCode(...texts.map((text) => text.length))
-    this.#add({ type: 'packed', field: this.#field, text: texts.join(''), lengths }, this.#length - texts.length)
+    const text = texts.join('')
+    this.#add({ type: 'packed', field: this.#field, text, lengths }, this.#length - texts.length, text.length)
     this.#open = []
   }
 
-  #add(piece: StreamEvent | Packed, start: number): void {
+  #add(piece: StreamEvent | Packed, start: number, size: number): void {
     this.#pieces.push(piece)
     this.#starts.push(start)
+    this.#sizes.push(size)
   }
 
   /** The piece that holds the event at `index`. */

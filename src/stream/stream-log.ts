@@ -48,10 +48,13 @@ export interface Batch {
 }
 
 /**
- * A batch ends when it holds this many characters, so that what waits in a full socket stays small however far
- * behind its reader is.
+ * A batch ends when it holds this much, in characters of texts and in estimated bytes of other events, so that what
+ * waits in a full socket stays small however far behind its reader is.
  */
-const BATCH_CHARACTERS = 16_384
+const BATCH_SIZE = 16_384
+
+/** Texts of different fields do not merge, and may be empty. */
+const BATCH_EVENTS = 256
 
 /** What an event costs beside its text, and beside its JSON when it is more than a text. */
 const TEXT_BYTES = 4
@@ -113,7 +116,7 @@ export class StreamLog {
       throw new SluiceError('provider_invalid_event', `The end of the stream is larger than ${MAX_DONE_BYTES} bytes.`)
     this.#keeper?.admit(this, bytes, event.type === 'done')
     this.#bytes += bytes
-    this.#events.push(event)
+    this.#events.push(event, bytes)
     this.#wakeReaders(at)
     if (event.type === 'done') {
       this.#done = event
@@ -121,18 +124,23 @@ export class StreamLog {
     }
   }
 
-  /** The next batch after `cursor` and up to `end`, or `undefined` when there is nothing between them. */
+  /**
+   * The next batch after `cursor` and up to `end`, or `undefined` when there is nothing between them. One that ends
+   * before `end` is the same whenever it is read, however the log has grown.
+   */
   read(cursor: number, end = this.last): Batch | undefined {
     if (cursor >= end) return undefined
     const events: SequencedEvent[] = []
     let seq = cursor
     let current: SequencedEvent | undefined
-    for (let size = 0; seq < end && size < BATCH_CHARACTERS;) {
-      const { event, count } = this.#events.read(seq, end, BATCH_CHARACTERS - size)
-      seq += count
-      size += textLength(event)
+    for (let size = 0; seq < end && size < BATCH_SIZE;) {
+      const { event, count, size: added } = this.#events.read(seq, end, BATCH_SIZE - size)
       const merged =
         current?.event.type === 'delta' && event.type === 'delta' ? mergeDeltas(current.event, event) : undefined
+      // Not sooner: how many texts are read as one event depends on what has been packed by then.
+      if (!merged && events.length === BATCH_EVENTS) break
+      seq += count
+      size += added
       if (current && merged) {
         current.event = merged
         current.seq = seq
@@ -174,16 +182,6 @@ function bytesOf(event: StreamEvent): number {
   return text === undefined
     ? EVENT_BYTES + Buffer.byteLength(JSON.stringify(event))
     : TEXT_BYTES + Buffer.byteLength(text)
-}
-
-function textLength(event: StreamEvent): number {
-  if (event.type === 'done') return 0
-  const { content = '', reasoning = '', refusal = '', tool_calls, extra } = event
-  let length = content.length + reasoning.length + refusal.length
-  if (tool_calls) for (const call of tool_calls) length += call.function?.arguments?.length ?? 0
-  // Rare, and of any depth.
-  if (extra) length += JSON.stringify(extra).length
-  return length
 }
 
 /**

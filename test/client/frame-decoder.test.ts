@@ -52,6 +52,29 @@ describe('the decoder', () => {
     )
   })
 
+  describe('refuses what no gateway sends instead of keeping it in memory:', () => {
+    const MEGABYTE = 'x'.repeat(1024 * 1024)
+    it.each<[what: string, chunk: string]>([
+      ['a line without an end', MEGABYTE],
+      ['data without an end', `data: ${MEGABYTE}\n`],
+      ['lines without an end', 'data:\n'.repeat(200_000)],
+      ['comments without a blank line', ':\n'.repeat(500_000)],
+    ])('%s', (_, chunk) => {
+      const decoder = new FrameDecoder({ onFrame: () => {}, onComment: () => {}, onRetry: () => {} })
+      let pushed = 0
+      const push = () => {
+        for (; pushed < 100_000_000; pushed += chunk.length) decoder.push(chunk)
+      }
+      expect(push).toThrow(expect.objectContaining({ code: 'invalid_response' }))
+      expect(pushed).toBeLessThan(20_000_000)
+    })
+
+    it('but not frames without an end', () => {
+      const { frames } = decode(Array.from({ length: 20 }, () => `data: ${MEGABYTE}\n\n`))
+      expect(frames).toHaveLength(20)
+    })
+  })
+
   it('drops what is unfinished when the connection is over', () => {
     expect(decode(['id: 1\nevent: delta\ndata: {"content":"a"}\n']).frames).toEqual([])
   })

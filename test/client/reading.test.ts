@@ -218,6 +218,22 @@ describe('final', () => {
   })
 })
 
+describe('the indexes of tool calls', () => {
+  it('order them, and are the length of no list', async () => {
+    const provider = telling([
+      { type: 'delta', tool_calls: [{ index: 1_000_000_000, id: 'b', function: { name: 'second', arguments: '' } }] },
+      { type: 'delta', tool_calls: [{ index: 2, id: 'a', function: { name: 'first', arguments: '' } }] },
+      { type: 'done', finish_reason: 'tool_calls' },
+    ])
+    const gateway = await startGateway({}, { providers: [provider] })
+    const { message } = await clientOf(gateway)
+      .chat({ ...HI, model: 'telling' })
+      .final()
+    expect(message.tool_calls?.length).toBe(2)
+    expect(message.tool_calls?.map(({ id }) => id)).toEqual(['a', 'b'])
+  })
+})
+
 describe('a failure', () => {
   it('of the provider is thrown after all that came before it', async () => {
     const { gateway } = await startScripted()
@@ -261,6 +277,22 @@ describe('a failure', () => {
     network.plan({ answer: { status: 200, headers, body: 'id: 1\nevent: delta\ndata: {"content":1}\n\n' } })
     await expect(clientOf(network).chat(HI).text()).rejects.toMatchObject({ code: 'invalid_response' })
     expect(network.requests.entries).toHaveLength(3)
+  })
+
+  it('of what answers is told when an index is no index', async () => {
+    const { network } = await startScripted()
+    onTestFinished(() => {
+      Reflect.deleteProperty(Array.prototype, 'id')
+      Reflect.deleteProperty(Array, 'id')
+    })
+    const headers = { 'content-type': 'text/event-stream', 'sluice-stream-id': 'x' }
+    for (const index of ['"__proto__"', '"constructor"', '"0"', '-1', '1.5', '1e300', 'null'])
+      for (const data of [`{"tool_calls":[{"index":${index},"id":"evil"}]}`, `{"index":${index},"content":"a"}`]) {
+        const body = `id: 1\nevent: delta\ndata: ${data}\n\nid: 2\nevent: done\ndata: {"finish_reason":"stop"}\n\n`
+        network.plan({ answer: { status: 200, headers, body } })
+        await expect(clientOf(network).chat(HI).final()).rejects.toMatchObject({ code: 'invalid_response' })
+      }
+    expect('id' in Array.prototype || 'id' in Array).toBe(false)
   })
 
   it('of what answers is no reason to go on listening to it', async () => {

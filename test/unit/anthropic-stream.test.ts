@@ -179,11 +179,11 @@ describe('a stream of another provider', () => {
     })
   })
 
-  it('loses no text, whatever its deltas', () => {
-    fc.assert(
-      fc.property(fc.array(anyDelta, { maxLength: 20 }), (deltas) => {
+  it('loses no text, whatever its deltas', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyDelta, { maxLength: 20 }), async (deltas) => {
         const { texts } = accumulate(deltas)
-        const answer = anthropicMessages.renderAnswer(logOf([...deltas, done])) as {
+        const answer = (await anthropicMessages.renderAnswer(logOf([...deltas, done]))) as {
           content: Record<string, string>[]
         }
         const all = (field: string) => answer.content.map((block) => block[field] ?? '').join('')
@@ -262,8 +262,8 @@ describe('a stream without a good end', () => {
 })
 
 describe('a whole answer', () => {
-  it('is a message', () => {
-    expect(anthropicMessages.renderAnswer(logOf([content('Hel'), content('lo'), done]))).toEqual({
+  it('is a message', async () => {
+    expect(await anthropicMessages.renderAnswer(logOf([content('Hel'), content('lo'), done]))).toEqual({
       id: 'msg_str_1',
       type: 'message',
       role: 'assistant',
@@ -275,10 +275,10 @@ describe('a whole answer', () => {
     })
   })
 
-  it('is no message when the stream has failed', () => {
+  it('is no message when the stream has failed', async () => {
     const error = { code: 'upstream_error', message: 'It broke.', retryable: true }
     expect(
-      anthropicMessages.renderAnswer(logOf([content('x'), { type: 'done', finish_reason: 'error', error }])),
+      await anthropicMessages.renderAnswer(logOf([content('x'), { type: 'done', finish_reason: 'error', error }])),
     ).toEqual({
       type: 'error',
       error: { type: 'api_error', message: 'It broke.' },

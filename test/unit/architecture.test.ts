@@ -68,6 +68,7 @@ function strays(area: string, { values, types = [] }: { values: string[]; types?
 
 const ERRORS = 'src/errors.ts'
 const REQUEST = 'src/chat-request.ts'
+const SCHEMA = 'src/bounded-schema.ts'
 
 describe('arrows point inward', () => {
   it('finds the modules and their imports', () => {
@@ -90,7 +91,7 @@ describe('arrows point inward', () => {
   })
 
   it('protocols/ know requests, events and frames', () => {
-    const values = ['src/stream/', 'src/sse/', ERRORS, REQUEST, 'zod', 'node:http', 'node:crypto']
+    const values = ['src/stream/', 'src/sse/', ERRORS, REQUEST, SCHEMA, 'zod', 'node:http', 'node:crypto']
     expect(strays('src/protocols/', { values })).toEqual([])
   })
 

@@ -12,11 +12,11 @@ function logOf(deltas: Delta[]): StreamLog {
 }
 
 describe('collectMessage', () => {
-  it('says that there is no content before any has come', () => {
-    expect(collectMessage(logOf([]))).toEqual({ role: 'assistant', content: null })
+  it('says that there is no content before any has come', async () => {
+    expect(await collectMessage(logOf([]))).toEqual({ role: 'assistant', content: null })
   })
 
-  it('joins texts, tool calls and extra fields, split as they may be', () => {
+  it('joins texts, tool calls and extra fields, split as they may be', async () => {
     const log = logOf([
       { type: 'delta', role: 'assistant' },
       { type: 'delta', reasoning: 'Hm' },
@@ -26,7 +26,7 @@ describe('collectMessage', () => {
       { type: 'delta', tool_calls: [{ index: 1, id: 'c2', function: { name: 'sum', arguments: '' } }] },
       { type: 'delta', tool_calls: [{ index: 0, function: { arguments: ':1}' } }], extra: { tier: 'b' } },
     ])
-    expect(collectMessage(log)).toEqual({
+    expect(await collectMessage(log)).toEqual({
       role: 'assistant',
       content: 'It is',
       reasoning: 'Hm',
@@ -38,20 +38,20 @@ describe('collectMessage', () => {
     })
   })
 
-  it('holds the calls that were made and nothing between them, whatever their numbers', () => {
+  it('holds the calls that were made and nothing between them, whatever their numbers', async () => {
     const log = logOf([
       { type: 'delta', tool_calls: [{ index: 1, id: 'c1', function: { name: 'find', arguments: '1' } }] },
       { type: 'delta', tool_calls: [{ index: 1_000_000, id: 'c2', function: { name: 'sum', arguments: '2' } }] },
     ])
-    const calls = collectMessage(log).tool_calls ?? []
+    const calls = (await collectMessage(log)).tool_calls ?? []
     expect(calls.length).toBe(2)
     expect(calls.map(({ id }) => id)).toEqual(['c1', 'c2'])
   })
 
-  it('adds up what the deltas of each choice say, and of no other', () => {
-    fc.assert(
-      fc.property(fc.array(anyDelta, { maxLength: 30 }), fc.constantFrom(0, 1), (deltas, choice) => {
-        const message = collectMessage(logOf(deltas), choice)
+  it('adds up what the deltas of each choice say, and of no other', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyDelta, { maxLength: 30 }), fc.constantFrom(0, 1), async (deltas, choice) => {
+        const message = await collectMessage(logOf(deltas), choice)
         const { texts } = accumulate(deltas)
         expect(message.content).toBe(texts[`${choice} content`] ?? null)
         expect(message.reasoning).toBe(texts[`${choice} reasoning`])

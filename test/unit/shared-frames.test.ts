@@ -1,9 +1,13 @@
+import * as fc from 'fast-check'
 import { setImmediate as turn } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
-import { native } from '../../src/protocols/native.ts'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { anthropicMessages } from '../../src/protocols/anthropic-messages.ts'
+import { native, nativeEncoder } from '../../src/protocols/native.ts'
 import { openaiChat } from '../../src/protocols/openai-chat.ts'
 import { sharedFrames } from '../../src/protocols/shared-frames.ts'
+import type { Delta } from '../../src/stream/events.ts'
 import { StreamLog } from '../../src/stream/stream-log.ts'
+import { anyDelta } from './any-delta.ts'
 
 function newLog(): StreamLog {
   return new StreamLog({ id: 'str_1', owner: 'ada', model: 'm', provider: 'p', created: 0 })
@@ -36,4 +40,76 @@ describe('the frames of a log in a protocol', () => {
       expect(later).toMatchObject({ last: 2, dones: 1 })
     },
   )
+
+  it.each([native, openaiChat, anthropicMessages])(
+    'follow a cursor as they follow what came before it ($name)',
+    (protocol) => {
+      const longer = anyDelta.map((delta): Delta => ({ ...delta, content: (delta.content ?? '').padEnd(9000, '.') }))
+      const deltas = fc.array(fc.oneof({ weight: 3, arbitrary: anyDelta }, { weight: 1, arbitrary: longer }))
+      fc.assert(
+        fc.property(deltas, fc.nat(), (written, place) => {
+          const log = newLog()
+          for (const delta of written) log.append(delta)
+          log.append({ type: 'done', finish_reason: 'stop' })
+          const cursor = place % log.last
+          let encoder = protocol.encoder(log.info)
+          for (let batch = log.read(0, cursor); batch; batch = log.read(batch.last, cursor))
+            encoder = encoder.encode(batch).next
+          let expected = ''
+          for (let batch = log.read(cursor); batch; batch = log.read(batch.last)) {
+            const { text, next } = encoder.encode(batch)
+            expected += text
+            encoder = next
+          }
+          // The first makes the frames, and the second finds some of them.
+          for (const read of [sharedFrames(log, protocol).reader(), sharedFrames(log, protocol).reader()]) {
+            let text = ''
+            let at = cursor
+            for (let frames = read(at); frames; frames = read(at)) {
+              expect(frames.last).toBeGreaterThanOrEqual(at)
+              text += frames.payload.text
+              at = frames.last
+            }
+            expect(at).toBe(log.last)
+            expect(text).toBe(expected)
+          }
+        }),
+      )
+    },
+  )
+
+  it('come to a cursor without what was before it being read, where nothing depends on that', () => {
+    const log = newLog()
+    for (let i = 0; i < 100; i++) log.append({ type: 'delta', content: 'x'.repeat(16_384) })
+    const read = vi.spyOn(log, 'read')
+    const encode = vi.spyOn(nativeEncoder, 'encode')
+    onTestFinished(() => encode.mockRestore())
+    expect(sharedFrames(log, native).reader()(99)?.last).toBe(100)
+    expect(read).toHaveBeenCalledTimes(1)
+    expect(encode).toHaveBeenCalledTimes(1)
+  })
+
+  it('are brought to a cursor batch by batch, with nothing to send until they are there', () => {
+    const log = newLog()
+    for (let i = 0; i < 100; i++) log.append({ type: 'delta', content: 'x'.repeat(16_384) })
+    const next = sharedFrames(log, openaiChat).reader()
+    const read = vi.spyOn(log, 'read')
+    for (let batch = 1; batch < 99; batch++) {
+      expect(next(99)).toMatchObject({ last: 99, deltas: 0, payload: { byteLength: 0 } })
+      expect(read).toHaveBeenCalledTimes(batch)
+    }
+    expect(next(99)).toMatchObject({ last: 100, deltas: 1 })
+  })
+
+  it('are encoded once for all who come later, as long as the log has more than that', () => {
+    const log = newLog()
+    for (let i = 0; i < 100; i++) log.append({ type: 'delta', content: 'x'.repeat(16_384) })
+    const encode = vi.spyOn(nativeEncoder, 'encode')
+    onTestFinished(() => encode.mockRestore())
+    for (let reader = 0; reader < 10; reader++) {
+      const read = sharedFrames(log, native).reader()
+      for (let at = 0; at < log.last;) at = read(at)?.last ?? log.last
+    }
+    expect(encode.mock.calls.length).toBeLessThanOrEqual(100 + 9)
+  })
 })

@@ -139,6 +139,59 @@ describe('reading', () => {
     expect(batches.reduce((sum, { count }) => sum + count, 0)).toBe(1000)
   })
 
+  it.each<[string, StreamEvent[]]>([
+    [
+      'texts of two fields',
+      [
+        { type: 'delta', content: '' },
+        { type: 'delta', reasoning: '' },
+      ],
+    ],
+    ['a second choice', [{ type: 'delta', index: 1, content: '' }]],
+    ['a role', [{ type: 'delta', role: 'assistant' }]],
+    ['nothing at all', [{ type: 'delta' }]],
+  ])('brings events without text in batches of bounded number: %s', (_, events) => {
+    const log = newLog()
+    for (let i = 0; i < 2000; i++) log.append(events[i % events.length]!)
+    const batches = readAll(log)
+    for (const batch of batches) expect(batch.count).toBeLessThanOrEqual(256)
+    expect(batches.reduce((sum, { count }) => sum + count, 0)).toBe(2000)
+  })
+
+  it('brings the same batch whenever it is read, once there is more than that', () => {
+    const longer = anyDelta.map((delta): Delta => ({ ...delta, content: (delta.content ?? '').padEnd(6000, '.') }))
+    const short = fc.constantFrom<Delta>(text(''), text('a'), { type: 'delta', reasoning: '' })
+    const deltas = fc.array(
+      fc.oneof({ weight: 8, arbitrary: short }, { weight: 2, arbitrary: anyDelta }, { weight: 1, arbitrary: longer }),
+      { size: 'max', maxLength: 1500 },
+    )
+    fc.assert(
+      fc.property(deltas, fc.nat(), (appended, at) => {
+        const log = newLog()
+        const cursor = at % (appended.length + 1)
+        let first: Batch | undefined
+        for (const delta of appended) {
+          log.append(delta)
+          if (first) continue
+          const batch = log.read(cursor)
+          if (batch && batch.last < log.last) first = batch
+        }
+        if (first) expect(log.read(cursor)).toEqual(first)
+      }),
+      { numRuns: 25 },
+    )
+  })
+
+  it('writes no event as JSON, however often it is read', () => {
+    const log = newLog()
+    let written = 0
+    const extra = { toJSON: () => (written += 1) }
+    for (let i = 0; i < 10; i++) log.append({ type: 'delta', content: 'a', extra })
+    const appending = written
+    readAll(log)
+    expect(written).toBe(appending)
+  })
+
   it('brings an event that is larger than a batch by itself', () => {
     const log = newLog()
     const large = 'x'.repeat(100_000)

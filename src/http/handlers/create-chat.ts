@@ -26,7 +26,7 @@ export function createChat(services: Services): Handler {
         context.set('Content-Location', url)
         await waitFor(context, log, 'end')
         setAnswerHeaders(context, log)
-        context.body = native.renderAnswer(log)
+        context.body = await native.renderAnswer(log)
         return
       case 'event-stream':
         context.set('Content-Location', url)

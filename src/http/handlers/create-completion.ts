@@ -28,7 +28,7 @@ export function createCompletion(services: Services, protocol: Protocol): Handle
       await waitFor(context, log, 'end')
       setAnswerHeaders(context, log)
       throwFailure(opened)
-      context.body = protocol.renderAnswer(log)
+      context.body = await protocol.renderAnswer(log)
     }
   }
 }

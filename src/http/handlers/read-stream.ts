@@ -24,7 +24,7 @@ export function readStream(services: Services): Handler {
     context.vary('Accept')
     if (negotiate(context) === 'json') {
       context.set('Cache-Control', 'no-store')
-      context.body = takeSnapshot(log)
+      context.body = await takeSnapshot(log)
       return
     }
     const cursor = readCursor(context, log, () => count('invalid'))

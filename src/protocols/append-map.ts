@@ -1,0 +1,48 @@
+/**
+ * A map that only gains keys, and whose earlier versions stay as they were. All versions of one history share a map, of
+ * which each sees the keys up to its own size. To add to the latest version costs one entry; to add to an earlier one,
+ * which another history has grown from already, costs a copy of what that one sees.
+ */
+export class AppendMap<K, V> {
+  readonly size: number
+  readonly #entries: Map<K, { readonly at: number; readonly value: V }>
+
+  constructor(entries: Map<K, { at: number; value: V }> = new Map(), size = 0) {
+    this.#entries = entries
+    this.size = size
+  }
+
+  has(key: K): boolean {
+    return this.#find(key) !== undefined
+  }
+
+  get(key: K): V | undefined {
+    return this.#find(key)?.value
+  }
+
+  /** The version that has this key as well; the same when it has the key already. */
+  with(key: K, value: V): AppendMap<K, V> {
+    if (this.has(key)) return this
+    const entries = this.#entries.size === this.size ? this.#entries : new Map(this.#seen())
+    entries.set(key, { at: this.size, value })
+    return new AppendMap(entries, this.size + 1)
+  }
+
+  /** In the order in which they were added. */
+  *keys(): Generator<K, void, void> {
+    for (const [key] of this.#seen()) yield key
+  }
+
+  #find(key: K): { at: number; value: V } | undefined {
+    const entry = this.#entries.get(key)
+    return entry && entry.at < this.size ? entry : undefined
+  }
+
+  *#seen(): Generator<[K, { at: number; value: V }], void, void> {
+    if (this.size === 0) return
+    for (const entry of this.#entries) {
+      yield entry
+      if (entry[1].at === this.size - 1) return
+    }
+  }
+}

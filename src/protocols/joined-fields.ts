@@ -1,0 +1,73 @@
+/** An object of which nothing is known yet. */
+export type Fields = Record<string, unknown>
+
+/**
+ * Fields that come in pieces: texts, lists and objects grow, anything else is replaced. Names are the upstream's, so
+ * they are keys of a map. A value is kept as it came until a second piece comes, and then in a copy that grows in
+ * place: what is added costs what it is, and never what there was.
+ */
+export class JoinedFields {
+  readonly #values = new Map<string, unknown>()
+
+  constructor(first: Fields = {}) {
+    for (const [name, value] of Object.entries(first)) this.#values.set(name, value)
+  }
+
+  addAll(fields: Fields): void {
+    for (const [name, value] of Object.entries(fields)) this.add(name, value)
+  }
+
+  add(name: string, value: unknown): void {
+    this.#values.set(name, join(this.#values.get(name), value))
+  }
+
+  toFields(): Fields {
+    return Object.fromEntries([...this.#values].map(([name, value]) => [name, finish(value)]))
+  }
+}
+
+/** A list that is ours to grow. */
+class JoinedList {
+  readonly items: unknown[] = []
+
+  constructor(items: readonly unknown[]) {
+    this.addAll(items)
+  }
+
+  addAll(items: readonly unknown[]): void {
+    for (const item of items) this.items.push(item)
+  }
+}
+
+function join(before: unknown, more: unknown): unknown {
+  if (typeof before === 'string' && typeof more === 'string') return before + more
+  if (Array.isArray(more)) {
+    const list = Array.isArray(before) ? new JoinedList(before) : before
+    if (!(list instanceof JoinedList)) return more
+    list.addAll(more)
+    return list
+  }
+  if (isFields(more)) {
+    const fields = isFields(before) ? new JoinedFields(before) : before
+    if (!(fields instanceof JoinedFields)) return more
+    fields.addAll(more)
+    return fields
+  }
+  return more ?? before
+}
+
+function finish(value: unknown): unknown {
+  if (value instanceof JoinedFields) return value.toFields()
+  return value instanceof JoinedList ? value.items : value
+}
+
+/** As it came, and not yet a copy. */
+function isFields(value: unknown): value is Fields {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    !(value instanceof JoinedFields) &&
+    !(value instanceof JoinedList)
+  )
+}

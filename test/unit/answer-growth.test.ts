@@ -1,0 +1,253 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { collectMessage as collectInClient } from '../../src/client/collect-message.ts'
+import { anthropicMessages } from '../../src/protocols/anthropic-messages.ts'
+import { openaiChat } from '../../src/protocols/openai-chat.ts'
+import { initialState, toChunks } from '../../src/protocols/openai-chunks.ts'
+import type { Protocol } from '../../src/protocols/protocol.ts'
+import { collectMessage } from '../../src/stream/collect-message.ts'
+import type { Delta, StreamEvent, ToolCallDelta } from '../../src/stream/events.ts'
+import { StreamLog } from '../../src/stream/stream-log.ts'
+import { allocatedBy } from '../support/allocations.ts'
+
+const done: StreamEvent = { type: 'done', finish_reason: 'stop' }
+
+function logOf(events: readonly StreamEvent[]): StreamLog {
+  const log = new StreamLog({ id: 'str_1', owner: 'ada', model: 'm', provider: 'p', created: 0 })
+  for (const event of events) log.append(event)
+  return log
+}
+
+const deltas = (count: number, toDelta: (i: number) => Omit<Delta, 'type'>): Delta[] =>
+  Array.from({ length: count }, (_, i) => ({ type: 'delta', ...toDelta(i) }))
+
+/** As a reader of the stream does: batch after batch. */
+function encode(log: StreamLog, protocol: Protocol): void {
+  let encoder = protocol.encoder(log.info)
+  for (let batch = log.read(0); batch; batch = log.read(batch.last)) encoder = encoder.encode(batch).next
+}
+
+const newName = (i: number) => ({ content: 'a', extra: { [`k${i}`]: 1 } })
+const newNameInside = (i: number) => ({ content: 'a', extra: { more: { [`k${i}`]: 1 } } })
+const logprobs = () => ({ content: 'a', extra: { logprobs: { content: [1] } } })
+const citation = () => ({ extra: { citation: { cited_text: 'a' } } })
+const call = (i: number): { tool_calls: ToolCallDelta[] } => ({
+  tool_calls: [{ index: i, id: `c${i}`, function: { name: 'f', arguments: '{}' } }],
+})
+const newNameOfCall = (i: number) => ({ tool_calls: [{ index: 0, extra: { [`k${i}`]: 1 } }] })
+const choice = (index: number) => ({ index, content: 'a' })
+const endOfChoice = (index: number) => ({ index, content: 'a', extra: { finish_reason: 'stop' } })
+
+type ToDelta = (i: number) => Omit<Delta, 'type'>
+
+const reading: [
+  reader: string,
+  read: (log: StreamLog) => unknown,
+  written: [what: string, toDelta: ToDelta, few: number][],
+][] = [
+  [
+    'the message of a log',
+    (log) => collectMessage(log),
+    [
+      ['new names of fields', newName, 250],
+      ['new names of fields of a tool call', newNameOfCall, 250],
+      ['tool calls', call, 1000],
+    ],
+  ],
+  [
+    'a completion',
+    (log) => openaiChat.renderAnswer(log),
+    [
+      ['new names of fields', newName, 250],
+      ['new names in an object', newNameInside, 250],
+      ['items of a list', logprobs, 1000],
+      ['tool calls', call, 1000],
+      ['choices', choice, 1000],
+      ['choices that end', endOfChoice, 1000],
+    ],
+  ],
+  [
+    'a message of the Messages API',
+    (log) => anthropicMessages.renderAnswer(log),
+    [
+      ['citations', citation, 1000],
+      ['tool calls', call, 1000],
+    ],
+  ],
+  [
+    'chunks',
+    (log) => encode(log, openaiChat),
+    [
+      ['choices', choice, 1000],
+      ['choices that end', endOfChoice, 1000],
+    ],
+  ],
+  ['events of the Messages API', (log) => encode(log, anthropicMessages), [['tool calls', call, 1000]]],
+  [
+    'the message of the client',
+    (log) => {
+      const events = Array.from({ length: log.last }, (_, i) => ({ ...log.read(i, i + 1)!.events[0]!.event, seq: i }))
+      return collectInClient(events)
+    },
+    [
+      ['new names of fields', newName, 250],
+      ['tool calls', call, 1000],
+    ],
+  ],
+]
+
+describe.each(reading)('the cost of adding up %s', (_, read, written) => {
+  it.each(written)('grows as the number does: %s', async (__, toDelta, count) => {
+    const few = logOf([...deltas(count, toDelta), done])
+    const many = logOf([...deltas(4 * count, toDelta), done])
+    await read(few)
+    const cost = await allocatedBy(() => read(few))
+    // Four times as much, and not sixteen times.
+    expect(await allocatedBy(() => read(many))).toBeLessThan(8 * cost)
+  })
+})
+
+describe('an index that the upstream has chosen', () => {
+  it('is the length of no list in a completion', async () => {
+    const log = logOf([
+      ...deltas(1, () => ({ index: 50_000_000, ...call(40_000_000) })),
+      { type: 'delta', content: 'a' },
+      done,
+    ])
+    const { choices } = (await openaiChat.renderAnswer(log)) as { choices: { index: number; message: object }[] }
+    expect(choices).toHaveLength(2)
+    expect(choices).toMatchObject([
+      { index: 0, message: { content: 'a' } },
+      { index: 50_000_000, message: { tool_calls: [{ id: 'c40000000' }] } },
+    ])
+  })
+})
+
+type Fields = Record<string, unknown>
+
+/** Text, lists and objects grow, anything else is replaced: told as plainly as can be, at the cost of copies. */
+function join(before: unknown, more: unknown): unknown {
+  if (typeof before === 'string' && typeof more === 'string') return before + more
+  if (Array.isArray(before) && Array.isArray(more)) return [...(before as unknown[]), ...(more as unknown[])]
+  if (isFields(before) && isFields(more)) {
+    const joined = new Map(Object.entries(before))
+    for (const [name, value] of Object.entries(more)) joined.set(name, join(joined.get(name), value))
+    return Object.fromEntries(joined)
+  }
+  return more ?? before
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** What an SDK makes of the chunks of a stream. */
+function accumulateChunks(log: StreamLog): unknown[] {
+  const choices = new Map<number, Fields>()
+  const events = Array.from({ length: log.last }, (_, i) => log.read(i, i + 1)!.events[0]!)
+  for (const { chunks } of toChunks(events, initialState(log.info)).eventChunks)
+    for (const { index, delta, finish_reason, ...rest } of chunks.flatMap((chunk) => chunk.choices)) {
+      const before = choices.get(index) ?? {
+        index,
+        message: { role: 'assistant', content: null, refusal: null },
+        logprobs: null,
+        finish_reason: null,
+      }
+      const { role: _, tool_calls: calls = [], content, ...fields } = delta
+      const message = join(before.message, { ...fields, ...(content !== '' && { content }) }) as Fields
+      for (const { index: at, ...fieldsOfCall } of calls as ({ index: number } & Fields)[]) {
+        const byIndex = (message.tool_calls ?? {}) as Record<number, unknown>
+        message.tool_calls = { ...byIndex, [at]: join(byIndex[at], fieldsOfCall) }
+      }
+      choices.set(index, {
+        ...(join(before, rest) as Fields),
+        message,
+        finish_reason: finish_reason ?? before.finish_reason,
+      })
+    }
+  return [...choices.values()]
+    .toSorted((a, b) => Number(a.index) - Number(b.index))
+    .map(({ message, ...rest }) => {
+      const { tool_calls: calls, ...fields } = message as Fields
+      return {
+        ...rest,
+        message: { ...fields, ...(calls !== undefined && { tool_calls: Object.values(calls as object) }) },
+      }
+    })
+}
+
+const anyValue = fc.oneof(
+  fc.constantFrom<unknown>(null, 1, true, 'a', ''),
+  fc.array(fc.nat(3), { maxLength: 2 }),
+  fc.constantFrom<unknown>({ a: [1] }, { a: [2], b: { c: 'x' } }, { b: { c: 'y', d: null } }, { a: 'z' }, {}),
+)
+const anyExtra = fc.dictionary(fc.constantFrom('logprobs', 'annotations', 'finish_reason', 'x'), anyValue, {
+  maxKeys: 3,
+})
+const anyCalls = fc.array(
+  fc.record(
+    {
+      index: fc.nat(2),
+      id: fc.constantFrom('c1', 'c2'),
+      function: fc.record({ name: fc.constant('f'), arguments: fc.string({ maxLength: 3 }) }, { requiredKeys: [] }),
+      extra: fc.dictionary(fc.constantFrom('signature', 'x'), anyValue, { maxKeys: 2 }),
+    },
+    { requiredKeys: ['index'] },
+  ),
+  { minLength: 1, maxLength: 2 },
+)
+const anyDelta: fc.Arbitrary<Delta> = fc.record(
+  {
+    type: fc.constant('delta' as const),
+    index: fc.constantFrom(0, 1, 7),
+    content: fc.string({ maxLength: 3 }),
+    reasoning: fc.string({ maxLength: 3 }),
+    refusal: fc.string({ maxLength: 3 }),
+    tool_calls: anyCalls,
+    extra: anyExtra,
+  },
+  { requiredKeys: ['type'] },
+)
+
+describe('a completion', () => {
+  it('is what an SDK makes of the chunks, and leaves the log as it was', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyDelta, { maxLength: 20 }), async (written) => {
+        const log = logOf([...written, done])
+        const before = JSON.stringify(log.read(0))
+        const { choices } = (await openaiChat.renderAnswer(log)) as { choices: unknown[] }
+        expect(JSON.parse(JSON.stringify(choices))).toEqual(JSON.parse(JSON.stringify(accumulateChunks(log))))
+        expect(JSON.stringify(log.read(0))).toBe(before)
+      }),
+    )
+  })
+})
+
+describe('a field that the upstream calls __proto__', () => {
+  const extra = JSON.parse('{"__proto__":{"content":"EVIL","usage":1},"x":{"__proto__":{"a":1}}}') as Fields
+  const fieldsOfCall = JSON.parse('{"__proto__":{"id":"EVIL"}}') as Fields
+  const twice: Delta[] = Array.from({ length: 2 }, () => ({
+    type: 'delta',
+    content: 'a',
+    tool_calls: [{ index: 0, id: 'c', function: { name: 'f', arguments: '' }, extra: fieldsOfCall }],
+    extra: { ...extra, content_block_delta: extra },
+  }))
+
+  /** All that can be reached from a value. */
+  function* objectsIn(value: unknown): Generator<object> {
+    if (typeof value !== 'object' || value === null) return
+    yield value
+    for (const name of Object.keys(value)) yield* objectsIn(Object.getOwnPropertyDescriptor(value, name)?.value)
+  }
+
+  it.each<[string, (log: StreamLog) => unknown]>([
+    ['the message of a log', (log) => collectMessage(log)],
+    ['a completion', (log) => openaiChat.renderAnswer(log)],
+    ['a message of the Messages API', (log) => anthropicMessages.renderAnswer(log)],
+  ])('is the prototype of nothing in %s', async (_, read) => {
+    const answer = await read(logOf([...twice, done]))
+    for (const object of objectsIn(answer))
+      expect([Object.prototype, Array.prototype]).toContain(Object.getPrototypeOf(object))
+    expect(({} as Fields).usage).toBeUndefined()
+  })
+})
