@@ -5,6 +5,8 @@ import { isOver } from '../sse/http2.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import { Subscription } from '../stream/subscription.ts'
 import { catchUp } from '../stream/time-slices.ts'
+import { streamDigest } from '../telemetry/stream-digest.ts'
+import { withoutMessage } from '../telemetry/without-message.ts'
 import type { RequestContext } from './context.ts'
 import type { Services } from './services.ts'
 
@@ -57,7 +59,7 @@ export function sendStream(
     try {
       send()
     } catch (error) {
-      logger.error({ stream_id: log.info.id, err: error }, 'frames could not be made')
+      logger.error({ stream: streamDigest(log.info.id), err: withoutMessage(error) }, 'frames could not be made')
       subscription.close()
       writer.cut()
     }

@@ -12,11 +12,11 @@ export type Piece =
   | { kind: 'result'; message: ChatMessage }
 
 /** What each kind of source has to say where it is. */
-const SOURCES: Partial<Record<string, ('media_type' | 'data' | 'url' | 'file_id')[]>> = {
-  base64: ['media_type', 'data'],
-  url: ['url'],
-  file: ['file_id'],
-}
+const SOURCES: ReadonlyMap<string, readonly ('media_type' | 'data' | 'url' | 'file_id')[]> = new Map([
+  ['base64', ['media_type', 'data']],
+  ['url', ['url']],
+  ['file', ['file_id']],
+])
 
 const source = z
   .looseObject({
@@ -27,7 +27,7 @@ const source = z
     file_id: z.string().optional(),
   })
   .superRefine((value, context) => {
-    for (const field of SOURCES[value.type] ?? [])
+    for (const field of SOURCES.get(value.type) ?? [])
       if (value[field] === undefined) context.addIssue({ code: 'custom', path: [field], message: 'is required' })
   })
 
@@ -54,12 +54,12 @@ function toDataUrl({ media_type = '', data = '' }: z.infer<typeof source>): stri
   return `data:${media_type};base64,${data}`
 }
 
-const PARTS: Partial<Record<string, z.ZodType<ContentPart>>> = { text, image, document }
+const PARTS: ReadonlyMap<string, z.ZodType<ContentPart>> = new Map(Object.entries({ text, image, document }))
 
 const block = z.looseObject({ type: z.string() })
 
 function readPart(value: z.infer<typeof block>, context: z.RefinementCtx): ContentPart {
-  return read(PARTS[value.type] ?? block, value, context)
+  return read(PARTS.get(value.type) ?? block, value, context)
 }
 
 /** A block that is one part. Those that are not known here (`search_result`, …) stay as they are. */

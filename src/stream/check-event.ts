@@ -17,7 +17,7 @@ export function checkEvent(value: StreamEvent): StreamEvent {
     if (!isText(fields.content)) throw invalid('`content` is not a string')
     if (!isText(fields.reasoning)) throw invalid('`reasoning` is not a string')
     if (!isText(fields.refusal)) throw invalid('`refusal` is not a string')
-    if (fields.index !== undefined && !Number.isSafeInteger(fields.index)) throw invalid('`index` is not an integer')
+    if (fields.index !== undefined && !isIndex(fields.index)) throw invalid('`index` is not a whole number')
     if (fields.role !== undefined && fields.role !== 'assistant') throw invalid('`role` is not "assistant"')
     if (fields.tool_calls !== undefined && !isToolCalls(fields.tool_calls)) throw invalid('`tool_calls` is malformed')
     if (fields.extra !== undefined && !isObject(fields.extra)) throw invalid('`extra` is not an object')
@@ -39,6 +39,10 @@ function invalid(why: string): SluiceError {
 
 function isText(value: unknown): boolean {
   return value === undefined || typeof value === 'string'
+}
+
+function isIndex(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0
 }
 
 function isObject(value: unknown): value is Partial<Record<string, unknown>> {
@@ -71,7 +75,7 @@ function isToolCalls(value: unknown): boolean {
     value.every(
       (call: unknown) =>
         isObject(call) &&
-        Number.isSafeInteger(call.index) &&
+        isIndex(call.index) &&
         isText(call.id) &&
         (call.extra === undefined || isObject(call.extra)) &&
         (call.function === undefined ||

@@ -109,8 +109,7 @@ export class StreamLog {
 
   /** Appends one event, which came at `at`, and wakes the readers once this turn of the event loop is over. */
   append(event: StreamEvent, at = performance.now()): void {
-    if (this.#done)
-      throw new SluiceError('internal_error', `Stream ${this.info.id} has ended; nothing follows \`done\`.`)
+    if (this.#done) throw new SluiceError('internal_error', 'The stream has ended; nothing follows `done`.')
     const bytes = bytesOf(event)
     if (event.type === 'done' && bytes > MAX_DONE_BYTES)
       throw new SluiceError('provider_invalid_event', `The end of the stream is larger than ${MAX_DONE_BYTES} bytes.`)

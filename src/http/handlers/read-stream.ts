@@ -3,6 +3,7 @@ import { anthropicMessages } from '../../protocols/anthropic-messages.ts'
 import { native, takeSnapshot } from '../../protocols/native.ts'
 import { openaiChat } from '../../protocols/openai-chat.ts'
 import type { Protocol } from '../../protocols/protocol.ts'
+import { storeFull } from '../../stream/budget.ts'
 import type { StreamLog } from '../../stream/stream-log.ts'
 import type { ResumeResult } from '../../telemetry/metrics.ts'
 import type { Handler, RequestContext } from '../context.ts'
@@ -24,6 +25,8 @@ export function readStream(services: Services): Handler {
     context.vary('Accept')
     if (negotiate(context) === 'json') {
       context.set('Cache-Control', 'no-store')
+      // Before it is made: that takes as long for those who are refused.
+      if (!services.budget.admits(context.state.client, log.bytes)) throw storeFull()
       context.body = await takeSnapshot(log)
       return
     }
