@@ -1,7 +1,13 @@
 import { isFinishReason, toFinishReason, upstreamError } from './anthropic-endings.ts'
-import { given, invalid, isFields, isGiven, parseFields, toFields, toText, type Fields } from './anthropic-fields.ts'
 import { readUsage } from './anthropic-usage.ts'
+import { isModel, withinLimit } from './done-fields.ts'
 import { ProviderError, type Delta, type StreamEvent, type ToolCallDelta } from './provider.ts'
+import { addGiven, isFields, isGiven, parseFields, setField, toFields, toText, type Fields } from './received-fields.ts'
+import { sentInvalid, sentTooMuch } from './upstream-errors.ts'
+
+const MAX_TOOL_CALLS = 1024
+/** Of all `message_delta` events together: what they say is kept until the end. */
+const MAX_END_CHARACTERS = 8 * 1024 * 1024
 
 /**
  * Reads the `data` of one Messages stream into deltas, so that it can be told again from them without a loss. What
@@ -23,14 +29,15 @@ import { ProviderError, type Delta, type StreamEvent, type ToolCallDelta } from 
  */
 export class MessageReader {
   #message: Fields = {}
-  #usage: Fields = {}
+  readonly #usage: Fields = {}
   #block: OpenBlock | undefined
   /** The type of the block before the one that is open. */
   #previous: string | undefined
   #toolCalls = 0
   /** What `message_delta` has said: of the message, and beside it. */
-  #end: Fields = {}
-  #besideEnd: Fields = {}
+  readonly #end: Fields = {}
+  readonly #besideEnd: Fields = {}
+  #endCharacters = 0
   #stopped = false
 
   /** `message_stop` was read. */
@@ -51,7 +58,7 @@ export class MessageReader {
       case 'message_start':
         return this.#startMessage(toFields(event.message))
       case 'message_delta':
-        this.#readEnd(event)
+        this.#readEnd(event, data.length)
         return []
       case 'message_stop':
         this.#stopped = true
@@ -79,8 +86,8 @@ export class MessageReader {
     events.push({
       type: 'done',
       finish_reason: typeof stop_reason === 'string' ? toFinishReason(stop_reason) : 'stop',
-      ...(usage && { usage }),
-      ...(typeof model === 'string' && { model }),
+      ...(usage && { usage: withinLimit(usage) }),
+      ...(isModel(model) && { model }),
     })
     return events
   }
@@ -89,12 +96,14 @@ export class MessageReader {
     this.#message = message
     this.#readUsage(message.usage)
     const { id, model, stop_reason: _reason, stop_sequence: _sequence, ...rest } = message
-    return [{ type: 'delta', role: 'assistant', extra: { ...given({ id, model }), message_start: rest } }]
+    const extra: Fields = {}
+    addGiven(extra, { id, model })
+    return [{ type: 'delta', role: 'assistant', extra: { ...extra, message_start: rest } }]
   }
 
   #startBlock(block: Fields, index: unknown): Delta[] {
     const { type } = block
-    if (typeof type !== 'string') throw invalid('a content block without a type')
+    if (typeof type !== 'string') throw sentInvalid('a content block without a type')
     const open: OpenBlock = { index, type, start: block, told: true }
     this.#block = open
     switch (type) {
@@ -118,9 +127,10 @@ export class MessageReader {
 
   #startToolCall(open: OpenBlock): Delta {
     const { type: _, id, name, input: _input, ...rest } = open.start
-    if (typeof id !== 'string' || typeof name !== 'string') throw invalid('a tool call without an id or a name')
+    if (typeof id !== 'string' || typeof name !== 'string') throw sentInvalid('a tool call without an id or a name')
     open.call = this.#toolCalls
     this.#toolCalls += 1
+    if (this.#toolCalls > MAX_TOOL_CALLS) throw sentTooMuch(`more than ${MAX_TOOL_CALLS} tool calls`)
     const call: ToolCallDelta = { index: open.call, id, type: 'function', function: { name, arguments: '' } }
     const carried = Object.keys(rest).length > 0
     return {
@@ -132,9 +142,9 @@ export class MessageReader {
 
   #readDelta(delta: Fields, index: unknown): Delta[] {
     const block = this.#block
-    if (!block || block.index !== index) throw invalid('a delta of a block that is not open')
+    if (!block || block.index !== index) throw sentInvalid('a delta of a block that is not open')
     const { text, thinking, signature, citation, partial_json } = delta
-    switch (`${block.type} ${String(delta.type)}`) {
+    switch (`${block.type} ${typeof delta.type === 'string' ? delta.type : ''}`) {
       case 'text text_delta':
         if (text) return imply(block, { content: toText(text) })
         break
@@ -165,14 +175,17 @@ export class MessageReader {
   }
 
   /** There may be several; counts are cumulative. */
-  #readEnd({ type: _, delta, usage, ...rest }: Fields): void {
-    if (isFields(delta)) this.#end = { ...this.#end, ...delta }
-    this.#besideEnd = { ...this.#besideEnd, ...given(rest) }
+  #readEnd({ type: _, delta, usage, ...rest }: Fields, characters: number): void {
+    this.#endCharacters += characters
+    if (this.#endCharacters > MAX_END_CHARACTERS)
+      throw sentTooMuch(`more than ${MAX_END_CHARACTERS} characters of message_delta`)
+    if (isFields(delta)) for (const [name, value] of Object.entries(delta)) setField(this.#end, name, value)
+    addGiven(this.#besideEnd, rest)
     this.#readUsage(usage)
   }
 
   #readUsage(usage: unknown): void {
-    if (isFields(usage)) this.#usage = { ...this.#usage, ...given(usage) }
+    if (isFields(usage)) addGiven(this.#usage, usage)
   }
 
   #endExtra(): Record<string, unknown> {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ChatRequest } from '../src/chat-request.ts'
 import { inexpressible } from './anthropic-blocks.ts'
-import type { Fields } from './anthropic-fields.ts'
+import type { Fields } from './received-fields.ts'
 import { toTurns } from './anthropic-turns.ts'
 
 /**

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { ChatMessage } from '../src/chat-request.ts'
 import { invalidField } from '../src/errors.ts'
 import { inexpressible, textBlocks, toBlocks } from './anthropic-blocks.ts'
-import type { Fields } from './anthropic-fields.ts'
+import type { Fields } from './received-fields.ts'
 
 export interface Turn extends Fields {
   role: 'user' | 'assistant' | 'system'

@@ -1,14 +1,14 @@
 import { z } from 'zod'
 import type { Usage } from './provider.ts'
 
-const count = z.number().catch(0)
+const count = z.number().int().nonnegative()
 
 const usageSchema = z.looseObject({
-  input_tokens: count,
-  output_tokens: count,
-  cache_creation_input_tokens: z.number().optional().catch(undefined),
-  cache_read_input_tokens: z.number().optional().catch(undefined),
-  output_tokens_details: z.looseObject({ thinking_tokens: z.number() }).optional().catch(undefined),
+  input_tokens: count.catch(0),
+  output_tokens: count.catch(0),
+  cache_creation_input_tokens: count.optional().catch(undefined),
+  cache_read_input_tokens: count.optional().catch(undefined),
+  output_tokens_details: z.looseObject({ thinking_tokens: count }).optional().catch(undefined),
 })
 
 /**

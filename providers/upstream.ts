@@ -6,7 +6,7 @@ import type { ExchangeHandler } from './http1/connection.ts'
 import type { Connections } from './http1/connections.ts'
 import type { ResponseHead } from './http1/response-parser.ts'
 import { ProviderError, type StreamEvent } from './provider.ts'
-import { answerError, connectionError, readError } from './upstream-errors.ts'
+import { answerError, connectionError, messageError, readError } from './upstream-errors.ts'
 
 /** What of an error body is read: enough for every provider's JSON, little enough for any page of HTML. */
 const MAX_ERROR_BYTES = 64 * 1024
@@ -163,7 +163,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
       }
       this.#deliver()
     } catch (error) {
-      this.#fail(error)
+      this.#fail(messageError(error))
     }
   }
 
@@ -174,7 +174,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
       for (const { data } of this.#decoder.end()) this.#events.push(...this.#reader.read(data))
       this.#succeed()
     } catch (error) {
-      this.#fail(error)
+      this.#fail(messageError(error))
     }
   }
 
