@@ -3,7 +3,7 @@ import { readUsage } from './anthropic-usage.ts'
 import { isModel, withinLimit } from './done-fields.ts'
 import { ProviderError, type Delta, type StreamEvent, type ToolCallDelta } from './provider.ts'
 import { addGiven, isFields, isGiven, parseFields, setField, toFields, toText, type Fields } from './received-fields.ts'
-import { sentInvalid, sentTooMuch } from './upstream-errors.ts'
+import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
 
 const MAX_TOOL_CALLS = 1024
 /** Of all `message_delta` events together: what they say is kept until the end. */
@@ -130,7 +130,7 @@ export class MessageReader {
     if (typeof id !== 'string' || typeof name !== 'string') throw sentInvalid('a tool call without an id or a name')
     open.call = this.#toolCalls
     this.#toolCalls += 1
-    if (this.#toolCalls > MAX_TOOL_CALLS) throw sentTooMuch(`more than ${MAX_TOOL_CALLS} tool calls`)
+    if (this.#toolCalls > MAX_TOOL_CALLS) throw sentOverLimit(`more than ${MAX_TOOL_CALLS} tool calls`)
     const call: ToolCallDelta = { index: open.call, id, type: 'function', function: { name, arguments: '' } }
     const carried = Object.keys(rest).length > 0
     return {
@@ -178,7 +178,7 @@ export class MessageReader {
   #readEnd({ type: _, delta, usage, ...rest }: Fields, characters: number): void {
     this.#endCharacters += characters
     if (this.#endCharacters > MAX_END_CHARACTERS)
-      throw sentTooMuch(`more than ${MAX_END_CHARACTERS} characters of message_delta`)
+      throw sentOverLimit(`more than ${MAX_END_CHARACTERS} characters of message_delta`)
     if (isFields(delta)) for (const [name, value] of Object.entries(delta)) setField(this.#end, name, value)
     addGiven(this.#besideEnd, rest)
     this.#readUsage(usage)

@@ -12,6 +12,8 @@ export const anthropicOptions = z.object({
   /** Sent as `x-api-key` when an attempt brings no key of its own. */
   apiKey: keySchema.optional(),
   headers: headersSchema,
+  /** Connections at a time; requests beyond that wait for one, for as long as connecting may take. */
+  maxConnections: z.number().int().positive().optional(),
   /** Tokens that an answer may have when the request sets no limit: Anthropic wants one. */
   maxTokens: z.number().int().positive().default(8192),
 })
@@ -24,8 +26,16 @@ export type AnthropicOptions = z.infer<typeof anthropicOptions> & {
 type Headers = Readonly<Record<string, string>>
 
 /** Anything that speaks the Messages API: https://platform.claude.com/docs/en/api/messages */
-export function anthropic({ name, models, baseUrl, apiKey, headers, maxTokens }: AnthropicOptions): Provider {
-  const connections = new Connections(endpointAt(baseUrl, '/v1/messages'))
+export function anthropic({
+  name,
+  models,
+  baseUrl,
+  apiKey,
+  headers,
+  maxTokens,
+  maxConnections,
+}: AnthropicOptions): Provider {
+  const connections = new Connections(endpointAt(baseUrl, '/v1/messages'), { maxConnections })
   const configured = Object.fromEntries(Object.entries(headers).map(([header, value]) => [header.toLowerCase(), value]))
   return {
     name,

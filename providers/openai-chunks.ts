@@ -6,7 +6,7 @@ import { isModel, withinLimit } from './done-fields.ts'
 import { ToolCallReader } from './openai-tool-calls.ts'
 import { ProviderError, type Delta, type Done, type Usage } from './provider.ts'
 import { isGiven, parseFields, setField, toFields, type Fields } from './received-fields.ts'
-import { codeForStatus, sentInvalid } from './upstream-errors.ts'
+import { codeForStatus, sentInvalid, sentOverLimit } from './upstream-errors.ts'
 
 /** The most that OpenAI takes for `n`. */
 const MAX_CHOICES = 128
@@ -165,7 +165,7 @@ function isNothingButContent(delta: Delta): delta is Delta & { content: string }
 function readIndex(value: unknown): number {
   if (!isGiven(value)) return 0
   if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < MAX_CHOICES) return value
-  throw sentInvalid(`a choice whose index is not an integer from 0 to ${MAX_CHOICES - 1}`)
+  throw sentOverLimit(`a choice whose index is not an integer from 0 to ${MAX_CHOICES - 1}`)
 }
 
 function otherFields(fields: Fields, known: ReadonlySet<string>): Record<string, unknown> | undefined {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ToolCallDelta } from './provider.ts'
-import { sentInvalid, sentTooMuch } from './upstream-errors.ts'
+import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
 
 /** Of all choices of a stream together: each is remembered until the stream ends. */
 export const MAX_TOOL_CALLS = 1024
@@ -63,7 +63,7 @@ export class ToolCallReader {
 
   #begin(calls: ChoiceCalls, id: string | null | undefined): number {
     this.#count += 1
-    if (this.#count > MAX_TOOL_CALLS) throw sentTooMuch(`more than ${MAX_TOOL_CALLS} tool calls`)
+    if (this.#count > MAX_TOOL_CALLS) throw sentOverLimit(`more than ${MAX_TOOL_CALLS} tool calls`)
     const index = calls.count
     calls.count += 1
     if (id && !calls.byId.has(id)) calls.byId.set(id, index)

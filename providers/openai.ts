@@ -13,6 +13,8 @@ export const openaiOptions = z.object({
   /** Sent as a bearer token when an attempt brings no key of its own; none for local servers that want none. */
   apiKey: keySchema.optional(),
   headers: headersSchema,
+  /** Connections at a time; requests beyond that wait for one, for as long as connecting may take. */
+  maxConnections: z.number().int().positive().optional(),
   /** Asks for token counts with `stream_options`; off for a server that refuses the field. */
   includeUsage: z.boolean().default(true),
 })
@@ -23,8 +25,16 @@ export type OpenAIOptions = z.infer<typeof openaiOptions> & { name: string; mode
  * Anything that speaks Chat Completions: OpenAI, vLLM, Ollama, llama.cpp, Groq, DeepSeek, Mistral …
  * https://platform.openai.com/docs/api-reference/chat-streaming
  */
-export function openai({ name, models, baseUrl, apiKey, headers, includeUsage }: OpenAIOptions): Provider {
-  const connections = new Connections(endpointAt(baseUrl, '/chat/completions'))
+export function openai({
+  name,
+  models,
+  baseUrl,
+  apiKey,
+  headers,
+  includeUsage,
+  maxConnections,
+}: OpenAIOptions): Provider {
+  const connections = new Connections(endpointAt(baseUrl, '/chat/completions'), { maxConnections })
   return {
     name,
     models,

@@ -1,6 +1,6 @@
 import { JsonLimitError, parseJson } from '../src/json.ts'
 import { ProviderError } from './provider.ts'
-import { sentInvalid, sentTooMuch } from './upstream-errors.ts'
+import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
 
 /** An object that an upstream sent, of which nothing is known yet. */
 export type Fields = Partial<Record<string, unknown>>
@@ -32,7 +32,7 @@ export function parseFields(json: string): Fields {
   } catch (error) {
     if (error instanceof ProviderError) throw error
     throw error instanceof JsonLimitError
-      ? sentTooMuch(`JSON that is too large: ${error.message}`, error)
+      ? sentOverLimit(`JSON that is too large: ${error.message}`, error)
       : sentInvalid('broken JSON', error)
   }
 }

@@ -108,7 +108,8 @@ export function readError(cause: unknown): ProviderError {
 /** What an upstream said cannot be understood. */
 export function messageError(cause: unknown): ProviderError {
   if (cause instanceof ProviderError) return cause
-  if (cause instanceof EventTooLargeError) return responseOverLimit(`The upstream: ${cause.message}.`, cause)
+  if (cause instanceof EventTooLargeError)
+    return responseOverLimit(`The upstream sent too much: ${cause.message}.`, cause)
   return invalidResponse('The upstream sent something that cannot be read.', cause)
 }
 
@@ -130,6 +131,6 @@ export function sentInvalid(what: string, cause?: unknown): ProviderError {
   return invalidResponse(`The upstream sent ${what}.`, cause)
 }
 
-export function sentTooMuch(what: string, cause?: unknown): ProviderError {
+export function sentOverLimit(what: string, cause?: unknown): ProviderError {
   return responseOverLimit(`The upstream sent ${what}.`, cause)
 }

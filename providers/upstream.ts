@@ -2,7 +2,7 @@ import type { Transform } from 'node:stream'
 import { EventDecoder } from '../src/sse/decode.ts'
 import type { Pushing, Sink } from '../src/stream/source.ts'
 import { createDecompressor } from './decompress.ts'
-import type { ExchangeHandler } from './http1/connection.ts'
+import type { ExchangeHandler, Posted } from './http1/connection.ts'
 import type { Connections } from './http1/connections.ts'
 import type { ResponseHead } from './http1/response-parser.ts'
 import { ProviderError, type StreamEvent } from './provider.ts'
@@ -55,7 +55,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
   readonly #signal: AbortSignal
   readonly #reader: MessageReader
   readonly #decoder = new EventDecoder()
-  #breakOff: (() => void) | undefined
+  #posted: Posted | undefined
   #decompressor: Transform | undefined
   /** The answer as it is, when it is no event stream. */
   #refusal: Refusal | undefined
@@ -75,7 +75,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
       return
     }
     signal.addEventListener('abort', this.#onAbort)
-    this.#breakOff = connections.post(
+    this.#posted = connections.post(
       {
         headers: {
           'content-type': 'application/json',
@@ -249,7 +249,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
 
   /** Does nothing when the response has ended. */
   #close(): void {
-    this.#breakOff?.()
+    this.#posted?.breakOff()
     this.#decompressor?.destroy()
   }
 }

@@ -190,7 +190,7 @@ describe('choices', () => {
 
   // Each would be remembered, although none says anything.
   it.each([128, 1e9, -1, 0.5, 1e308, 'constructor', {}])('of the index %j are refused, empty ones too', (index) => {
-    const invalid = expect.objectContaining({ code: 'upstream_invalid_response' })
+    const invalid = expect.objectContaining({ code: 'upstream_invalid_response', retryable: false })
     expect(() => read(chunk({ content: 'a' }, { index }))).toThrow(invalid)
     expect(() => read({ choices: [{ index }] })).toThrow(invalid)
   })
