@@ -1,12 +1,17 @@
-import type { Transform } from 'node:stream'
 import { EventDecoder } from '../src/sse/decode.ts'
 import type { Pushing, Sink } from '../src/stream/source.ts'
-import { createDecompressor } from './decompress.ts'
+import { createDecompressor, type Decompressor } from './decompress.ts'
 import type { ExchangeHandler, Posted } from './http1/connection.ts'
 import type { Connections } from './http1/connections.ts'
 import type { ResponseHead } from './http1/response-parser.ts'
 import { ProviderError, type StreamEvent } from './provider.ts'
-import { answerError, connectionError, messageError, readError } from './upstream-errors.ts'
+import { answerError, connectionError, messageError, readError, responseOverLimit } from './upstream-errors.ts'
+
+/** Of one event, as its text. A log keeps no larger one. */
+const MAX_EVENT_BYTES = 8 * 1024 * 1024
+
+/** Bytes between two events, compressed ones counted as well: comments, empty deltas, and what says nothing at all. */
+const MAX_SILENT_BYTES = MAX_EVENT_BYTES + 1024 * 1024
 
 /** What of an error body is read: enough for every provider's JSON, little enough for any page of HTML. */
 const MAX_ERROR_BYTES = 64 * 1024
@@ -54,14 +59,16 @@ interface Refusal extends ResponseHead {
 export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pushing, ExchangeHandler {
   readonly #signal: AbortSignal
   readonly #reader: MessageReader
-  readonly #decoder = new EventDecoder()
+  readonly #decoder = new EventDecoder({ maxEventBytes: MAX_EVENT_BYTES })
   #posted: Posted | undefined
-  #decompressor: Transform | undefined
+  #decompressor: Decompressor | undefined
   /** The answer as it is, when it is no event stream. */
   #refusal: Refusal | undefined
   #answered = false
   #sink: Sink | undefined
   readonly #events: StreamEvent[] = []
+  /** Bytes that have come since the last event. */
+  #silentBytes = 0
   /** Nothing will be added to `#events`: all was read, or `error` came. */
   #end: { error?: unknown } | undefined
   #waiting: { resolve: (result: IteratorResult<StreamEvent[]>) => void; reject: (error: unknown) => void } | undefined
@@ -119,6 +126,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
     try {
       this.#decompressor = createDecompressor(headers.get('content-encoding'), {
         onData: (bytes) => this.#read(bytes),
+        onDrain: () => this.#posted?.resume(),
         onEnd: () => this.#readEnd(),
         // Why the words of a refusal cannot be read matters less than its status.
         onError: (error) => (this.#refusal ? this.#refuse(this.#refusal) : this.#fail(error)),
@@ -129,7 +137,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
   }
 
   onBody(bytes: Buffer): void {
-    if (this.#decompressor) this.#decompressor.write(Buffer.from(bytes))
+    if (this.#decompressor) this.#decompress(this.#decompressor, bytes)
     else this.#read(bytes)
   }
 
@@ -143,6 +151,16 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
     else this.#fail(this.#answered ? error : connectionError(error))
   }
 
+  #decompress(decompressor: Decompressor, bytes: Buffer): void {
+    if (this.#end) return
+    try {
+      this.#hearNothing(bytes.length)
+      if (!decompressor.write(Buffer.from(bytes))) this.#posted?.pause()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
   #read(bytes: Buffer): void {
     if (this.#end) return
     const refusal = this.#refusal
@@ -152,6 +170,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
       if (refusal.size >= MAX_ERROR_BYTES) this.#refuse(refusal)
       return
     }
+    const before = this.#events.length
     try {
       for (const { data } of this.#decoder.push(bytes)) {
         const events = this.#reader.read(data)
@@ -161,10 +180,20 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
           return this.#closeSoon()
         }
       }
+      if (this.#events.length === before) return this.#hearNothing(bytes.length)
+      this.#silentBytes = 0
       this.#deliver()
     } catch (error) {
       this.#fail(messageError(error))
     }
+  }
+
+  /** These bytes are no event, or not yet: a sign of life, but not for ever. */
+  #hearNothing(bytes: number): void {
+    this.#silentBytes += bytes
+    if (this.#silentBytes > MAX_SILENT_BYTES)
+      throw responseOverLimit(`The upstream sent more than ${MAX_SILENT_BYTES} bytes without an event.`)
+    this.#sink?.alive?.(performance.now())
   }
 
   #readEnd(): void {
