@@ -4,6 +4,7 @@ import { Connections } from './http1/connections.ts'
 import { MessageReader } from './anthropic-events.ts'
 import { toBody } from './anthropic-request.ts'
 import type { Provider } from './provider.ts'
+import { querySecrets } from './secrets.ts'
 import { UpstreamStream } from './upstream.ts'
 
 export const anthropicOptions = z.object({
@@ -21,6 +22,8 @@ export const anthropicOptions = z.object({
 export type AnthropicOptions = z.infer<typeof anthropicOptions> & {
   name: string
   models?: readonly string[] | undefined
+  /** All that attempts may bring: none of them is told to a reader. */
+  keys?: readonly string[]
 }
 
 type Headers = Readonly<Record<string, string>>
@@ -31,11 +34,14 @@ export function anthropic({
   models,
   baseUrl,
   apiKey,
+  keys = [],
   headers,
   maxTokens,
   maxConnections,
 }: AnthropicOptions): Provider {
-  const connections = new Connections(endpointAt(baseUrl, '/v1/messages'), { maxConnections })
+  const url = endpointAt(baseUrl, '/v1/messages')
+  const connections = new Connections(url, { maxConnections })
+  const secrets = [...keys, ...querySecrets(url)]
   const configured = Object.fromEntries(Object.entries(headers).map(([header, value]) => [header.toLowerCase(), value]))
   return {
     name,
@@ -48,6 +54,7 @@ export function anthropic({
         connections,
         headers: { ...traceHeaders, ...toHeaders(key, configured, forwarded) },
         body: toBody(request, maxTokens),
+        secrets,
         signal,
         connectTimeoutMs,
       }

@@ -5,6 +5,7 @@ import { Connections } from './http1/connections.ts'
 import { ChunkReader } from './openai-chunks.ts'
 import { toChatRequest } from './openai-request.ts'
 import type { Provider } from './provider.ts'
+import { querySecrets } from './secrets.ts'
 import { UpstreamStream } from './upstream.ts'
 
 export const openaiOptions = z.object({
@@ -19,7 +20,12 @@ export const openaiOptions = z.object({
   includeUsage: z.boolean().default(true),
 })
 
-export type OpenAIOptions = z.infer<typeof openaiOptions> & { name: string; models?: readonly string[] | undefined }
+export type OpenAIOptions = z.infer<typeof openaiOptions> & {
+  name: string
+  models?: readonly string[] | undefined
+  /** All that attempts may bring: none of them is told to a reader. */
+  keys?: readonly string[]
+}
 
 /**
  * Anything that speaks Chat Completions: OpenAI, vLLM, Ollama, llama.cpp, Groq, DeepSeek, Mistral …
@@ -30,11 +36,14 @@ export function openai({
   models,
   baseUrl,
   apiKey,
+  keys = [],
   headers,
   includeUsage,
   maxConnections,
 }: OpenAIOptions): Provider {
-  const connections = new Connections(endpointAt(baseUrl, '/chat/completions'), { maxConnections })
+  const url = endpointAt(baseUrl, '/chat/completions')
+  const connections = new Connections(url, { maxConnections })
+  const secrets = [...keys, ...querySecrets(url)]
   return {
     name,
     models,
@@ -43,6 +52,7 @@ export function openai({
         connections,
         headers: { ...traceHeaders, ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...headers },
         body: toBody(toChatRequest(request), includeUsage),
+        secrets,
         signal,
         connectTimeoutMs,
       }

@@ -5,6 +5,7 @@ import type { ExchangeHandler, Posted } from './http1/connection.ts'
 import type { Connections } from './http1/connections.ts'
 import type { ResponseHead } from './http1/response-parser.ts'
 import { ProviderError, type StreamEvent } from './provider.ts'
+import { headerSecrets, withoutSecrets } from './secrets.ts'
 import { answerError, connectionError, messageError, readError, responseOverLimit } from './upstream-errors.ts'
 
 /** Of one event, as its text. A log keeps no larger one. */
@@ -25,6 +26,8 @@ export interface UpstreamRequest {
   connections: Pick<Connections, 'post'>
   headers: Record<string, string>
   body: unknown
+  /** What no reader may be told, beside the headers that are secrets by their names. */
+  secrets?: readonly string[] | undefined
   signal: AbortSignal
   /** How long connecting may take, TLS included, in milliseconds. */
   connectTimeoutMs?: number | undefined
@@ -60,6 +63,8 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
   readonly #signal: AbortSignal
   readonly #reader: MessageReader
   readonly #decoder = new EventDecoder({ maxEventBytes: MAX_EVENT_BYTES })
+  readonly #headers: Readonly<Record<string, string>>
+  readonly #secrets: readonly string[]
   #posted: Posted | undefined
   #decompressor: Decompressor | undefined
   /** The answer as it is, when it is no event stream. */
@@ -73,9 +78,14 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
   #end: { error?: unknown } | undefined
   #waiting: { resolve: (result: IteratorResult<StreamEvent[]>) => void; reject: (error: unknown) => void } | undefined
 
-  constructor({ connections, headers, body, signal, connectTimeoutMs }: UpstreamRequest, reader: MessageReader) {
+  constructor(
+    { connections, headers, body, secrets = [], signal, connectTimeoutMs }: UpstreamRequest,
+    reader: MessageReader,
+  ) {
     this.#signal = signal
     this.#reader = reader
+    this.#headers = headers
+    this.#secrets = secrets
     const json = toJson(body)
     if (signal.aborted) {
       this.#finish({ error: signal.reason })
@@ -224,7 +234,8 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
 
   /** Whatever was read before stays, and is taken first. */
   #fail(error: unknown): void {
-    this.#finish({ error: readError(error) })
+    const secrets = [...this.#secrets, ...headerSecrets(this.#headers)]
+    this.#finish({ error: withoutSecrets(readError(error), secrets) })
     this.#close()
   }
 
