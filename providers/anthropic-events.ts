@@ -1,13 +1,16 @@
 import { isFinishReason, toFinishReason, upstreamError } from './anthropic-endings.ts'
-import { readUsage } from './anthropic-usage.ts'
-import { isModel, withinLimit } from './done-fields.ts'
+import { CumulativeUsage } from './anthropic-usage.ts'
+import { isModel } from './done-fields.ts'
 import { ProviderError, type Delta, type StreamEvent, type ToolCallDelta } from './provider.ts'
-import { addGiven, isFields, isGiven, parseFields, setField, toFields, toText, type Fields } from './received-fields.ts'
+import { isFields, isGiven, parseFields, toFields, toText, type Fields } from './received-fields.ts'
 import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
 
 const MAX_TOOL_CALLS = 1024
 /** Of all `message_delta` events together: what they say is kept until the end. */
+const MAX_END_FIELDS = 256
 const MAX_END_CHARACTERS = 8 * 1024 * 1024
+/** Events up to that are not counted: some servers tell the usage with every token, and the last values are few. */
+const MAX_SMALL_CHARACTERS = 4096
 
 /**
  * Reads the `data` of one Messages stream into deltas, so that it can be told again from them without a loss. What
@@ -29,14 +32,14 @@ const MAX_END_CHARACTERS = 8 * 1024 * 1024
  */
 export class MessageReader {
   #message: Fields = {}
-  readonly #usage: Fields = {}
+  readonly #usage = new CumulativeUsage()
   #block: OpenBlock | undefined
   /** The type of the block before the one that is open. */
   #previous: string | undefined
   #toolCalls = 0
   /** What `message_delta` has said: of the message, and beside it. */
-  readonly #end: Fields = {}
-  readonly #besideEnd: Fields = {}
+  readonly #end = new Map<string, unknown>()
+  readonly #besideEnd = new Map<string, unknown>()
   #endCharacters = 0
   #stopped = false
 
@@ -75,18 +78,18 @@ export class MessageReader {
    * @throws ProviderError `upstream_truncated` when the upstream never said that it had finished.
    */
   end(): StreamEvent[] {
-    const { stop_reason } = this.#end
+    const stop_reason = this.#end.get('stop_reason')
     if (typeof stop_reason !== 'string' && !this.#stopped)
       throw new ProviderError({ code: 'upstream_truncated', message: 'The upstream ended in mid-stream.' })
     const events: StreamEvent[] = this.#endBlock()
     const extra = this.#endExtra()
     if (Object.keys(extra).length > 0) events.push({ type: 'delta', extra })
-    const usage = readUsage(this.#usage)
+    const usage = this.#usage.read()
     const { model } = this.#message
     events.push({
       type: 'done',
       finish_reason: typeof stop_reason === 'string' ? toFinishReason(stop_reason) : 'stop',
-      ...(usage && { usage: withinLimit(usage) }),
+      ...(usage && { usage }),
       ...(isModel(model) && { model }),
     })
     return events
@@ -94,11 +97,10 @@ export class MessageReader {
 
   #startMessage({ type: _type, role: _role, content: _content, ...message }: Fields): Delta[] {
     this.#message = message
-    this.#readUsage(message.usage)
+    this.#usage.add(message.usage)
     const { id, model, stop_reason: _reason, stop_sequence: _sequence, ...rest } = message
-    const extra: Fields = {}
-    addGiven(extra, { id, model })
-    return [{ type: 'delta', role: 'assistant', extra: { ...extra, message_start: rest } }]
+    const identity = { ...(isGiven(id) && { id }), ...(isGiven(model) && { model }) }
+    return [{ type: 'delta', role: 'assistant', extra: { ...identity, message_start: rest } }]
   }
 
   #startBlock(block: Fields, index: unknown): Delta[] {
@@ -176,26 +178,24 @@ export class MessageReader {
 
   /** There may be several; counts are cumulative. */
   #readEnd({ type: _, delta, usage, ...rest }: Fields, characters: number): void {
-    this.#endCharacters += characters
+    if (characters > MAX_SMALL_CHARACTERS) this.#endCharacters += characters
     if (this.#endCharacters > MAX_END_CHARACTERS)
       throw sentOverLimit(`more than ${MAX_END_CHARACTERS} characters of message_delta`)
-    if (isFields(delta)) for (const [name, value] of Object.entries(delta)) setField(this.#end, name, value)
-    addGiven(this.#besideEnd, rest)
-    this.#readUsage(usage)
-  }
-
-  #readUsage(usage: unknown): void {
-    if (isFields(usage)) addGiven(this.#usage, usage)
+    if (isFields(delta)) for (const [name, value] of Object.entries(delta)) this.#end.set(name, value)
+    for (const [name, value] of Object.entries(rest)) if (isGiven(value)) this.#besideEnd.set(name, value)
+    if (this.#end.size + this.#besideEnd.size > MAX_END_FIELDS)
+      throw sentOverLimit(`more than ${MAX_END_FIELDS} fields in message_delta`)
+    this.#usage.add(usage)
   }
 
   #endExtra(): Record<string, unknown> {
-    const { stop_reason, stop_sequence, ...rest } = this.#end
+    const { stop_reason, stop_sequence, ...rest }: Fields = Object.fromEntries(this.#end)
     const isSaid = typeof stop_reason !== 'string' || isFinishReason(stop_reason)
     // What is null already at the start of the message need not be said again.
     const delta = Object.entries(rest).filter(([name, value]) => value !== null || this.#message[name] !== null)
     const message_delta = {
       ...(delta.length > 0 && { delta: Object.fromEntries(delta) }),
-      ...this.#besideEnd,
+      ...Object.fromEntries(this.#besideEnd),
     }
     return {
       ...((!isSaid || isGiven(stop_sequence)) && { stop_reason, stop_sequence: stop_sequence ?? null }),

@@ -6,8 +6,10 @@ const MAX_MODEL_CHARACTERS = 256
 
 /** The usage, of which details beyond the limit are left out. */
 export function withinLimit(usage: Usage): Usage {
-  if (JSON.stringify(usage).length <= MAX_USAGE_CHARACTERS) return usage
-  const { prompt_tokens, completion_tokens, total_tokens } = usage
+  return JSON.stringify(usage).length <= MAX_USAGE_CHARACTERS ? usage : countsOf(usage)
+}
+
+export function countsOf({ prompt_tokens, completion_tokens, total_tokens }: Usage): Usage {
   return { prompt_tokens, completion_tokens, total_tokens }
 }
 

@@ -20,11 +20,6 @@ export function setField(fields: Fields, name: string, value: unknown): void {
   else fields[name] = value
 }
 
-/** Takes over all fields of `source` that have a value, in time that depends on the size of `source` alone. */
-export function addGiven(fields: Fields, source: Fields): void {
-  for (const [name, value] of Object.entries(source)) if (isGiven(value)) setField(fields, name, value)
-}
-
 /** @throws ProviderError `upstream_invalid_response`, as do those below */
 export function parseFields(json: string): Fields {
   try {

@@ -290,9 +290,19 @@ describe('a stream of too much', () => {
 
   it('is one whose message_delta events are more than 8 MiB', () => {
     const reader = new MessageReader()
+    const small = JSON.stringify({ type: 'message_delta', usage: { output_tokens: 1 }, x: 'x'.repeat(4000) })
+    for (let i = 0; i < 3000; i++) expect(reader.read(small)).toEqual([])
     const message = JSON.stringify({ type: 'message_delta', x: 'x'.repeat(1024 * 1024) })
     for (let i = 0; i < 7; i++) expect(reader.read(message)).toEqual([])
     expect(codeOf(() => reader.read(message))).toMatchObject(tooMuch)
+  })
+
+  it('is one whose message_delta events have more than 256 fields', () => {
+    const reader = new MessageReader()
+    const fields = (from: number) => Object.fromEntries(Array.from({ length: 128 }, (_, i) => [`x${from + i}`, 1]))
+    const message = (from: number) => JSON.stringify({ type: 'message_delta', delta: fields(from) })
+    for (const from of [0, 128, 0, 128]) expect(reader.read(message(from))).toEqual([])
+    expect(codeOf(() => reader.read(JSON.stringify({ type: 'message_delta', one: 'more' })))).toMatchObject(tooMuch)
   })
 
   it('is one whose JSON is nested too deeply', () => {
@@ -328,6 +338,16 @@ describe('the end of a message', () => {
   it('keeps of a usage of more than 16 KiB the three counts', () => {
     const usage = { input_tokens: 5, output_tokens: 3, details: 'x'.repeat(17_000) }
     expect(done({ type: 'message_delta', usage })).toEqual({
+      type: 'done',
+      finish_reason: 'stop',
+      usage: { prompt_tokens: 5, completion_tokens: 3, total_tokens: 8 },
+    })
+  })
+
+  it('keeps of a usage of more than 256 fields the three counts, whatever comes between them', () => {
+    const details = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`x${i}`, 1]))
+    const usages = [{ input_tokens: 5, ...details }, { ...details, output_tokens: 2 }, { output_tokens: 3 }, {}]
+    expect(done(...usages.map((usage) => ({ type: 'message_delta', usage })))).toEqual({
       type: 'done',
       finish_reason: 'stop',
       usage: { prompt_tokens: 5, completion_tokens: 3, total_tokens: 8 },
