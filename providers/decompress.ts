@@ -18,6 +18,8 @@ const MAX_CODINGS = 2
 
 export interface Decompressed {
   onData: (bytes: Buffer) => void
+  /** So many bytes, decompressed once, are still to be decompressed again. */
+  onPassed: (bytes: number) => void
   /** It can take more, after `write` has said that it is full. */
   onDrain: () => void
   onEnd: () => void
@@ -30,16 +32,16 @@ export class Decompressor {
   readonly #stages: readonly Transform[]
 
   /** @param stages one at least, in the order in which they are passed */
-  constructor(stages: readonly [Transform, ...Transform[]], { onData, onDrain, onEnd, onError }: Decompressed) {
+  constructor(stages: readonly [Transform, ...Transform[]], decompressed: Decompressed) {
     this.#stages = stages
     this.#first = stages[0]
-    this.#first.on('drain', onDrain)
-    let last = this.#first
-    for (const stage of stages) {
-      stage.on('error', onError)
-      if (stage !== last) last = last.pipe(stage)
+    this.#first.on('drain', decompressed.onDrain)
+    for (const [index, stage] of stages.entries()) {
+      stage.on('error', decompressed.onError)
+      const next = stages[index + 1]
+      if (next) stage.on('data', (bytes: Buffer) => decompressed.onPassed(bytes.length)).pipe(next)
+      else stage.on('data', decompressed.onData).on('end', decompressed.onEnd)
     }
-    last.on('data', onData).on('end', onEnd)
   }
 
   /** Takes these bytes, which must stay as they are; false when it should be given no more until `onDrain`. */

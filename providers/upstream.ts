@@ -136,10 +136,10 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
     try {
       this.#decompressor = createDecompressor(headers.get('content-encoding'), {
         onData: (bytes) => this.#read(bytes),
+        onPassed: (bytes) => this.#hearNothing(bytes),
         onDrain: () => this.#posted?.resume(),
         onEnd: () => this.#readEnd(),
-        // Why the words of a refusal cannot be read matters less than its status.
-        onError: (error) => (this.#refusal ? this.#refuse(this.#refusal) : this.#fail(error)),
+        onError: (error) => this.#giveUp(error),
       })
     } catch (error) {
       this.#fail(error)
@@ -157,18 +157,12 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
   }
 
   onError(error: unknown): void {
-    if (this.#refusal) this.#refuse(this.#refusal)
-    else this.#fail(this.#answered ? error : connectionError(error))
+    this.#giveUp(this.#answered ? error : connectionError(error))
   }
 
   #decompress(decompressor: Decompressor, bytes: Buffer): void {
-    if (this.#end) return
-    try {
-      this.#hearNothing(bytes.length)
-      if (!decompressor.write(Buffer.from(bytes))) this.#posted?.pause()
-    } catch (error) {
-      this.#fail(error)
-    }
+    this.#hearNothing(bytes.length)
+    if (!this.#end && !decompressor.write(Buffer.from(bytes))) this.#posted?.pause()
   }
 
   #read(bytes: Buffer): void {
@@ -202,8 +196,8 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
   #hearNothing(bytes: number): void {
     this.#silentBytes += bytes
     if (this.#silentBytes > MAX_SILENT_BYTES)
-      throw responseOverLimit(`The upstream sent more than ${MAX_SILENT_BYTES} bytes without an event.`)
-    this.#sink?.alive?.(performance.now())
+      this.#giveUp(responseOverLimit(`The upstream sent more than ${MAX_SILENT_BYTES} bytes without an event.`))
+    else this.#sink?.alive?.(performance.now())
   }
 
   #readEnd(): void {
@@ -225,6 +219,12 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
 
   #refuse(refusal: Refusal): void {
     this.#fail(answerError(refusal, Buffer.concat(refusal.chunks).toString('utf8', 0, MAX_ERROR_BYTES)))
+  }
+
+  /** Why the words of a refusal cannot be read matters less than its status. */
+  #giveUp(error: unknown): void {
+    if (this.#refusal) this.#refuse(this.#refusal)
+    else this.#fail(error)
   }
 
   #succeed(): void {

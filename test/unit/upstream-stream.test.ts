@@ -161,6 +161,14 @@ describe('a compressed answer', () => {
     expect(await end).toMatchObject(TOO_SILENT)
   })
 
+  it('is inflated no further when what it was compressed from is nothing but empty parts', async () => {
+    const { send, end, failure } = open({ 'content-encoding': 'gzip, gzip' })
+    const bytes = gzipSync(Buffer.concat(Array.from({ length: 100_000 }, () => gzipSync(''))))
+    expect(bytes.length).toBeLessThan(100_000)
+    for (let i = 0; i < 20 && !failure(); i++) send(bytes)
+    expect(await end).toMatchObject(TOO_SILENT)
+  })
+
   it('of an error is read no further than its words', async () => {
     const { send, end } = open({ 'content-encoding': 'gzip', 'content-type': 'application/json' }, 503)
     send(gzipSync(`{"error":"${'x'.repeat(50_000_000)}"}`))
@@ -179,7 +187,8 @@ describe('a compressed answer', () => {
   it('leaves no decompressor behind', () => {
     const stages: [PassThrough, PassThrough] = [new PassThrough(), new PassThrough()]
     const none = () => {}
-    new Decompressor(stages, { onData: none, onDrain: none, onEnd: none, onError: none }).destroy()
+    const told = { onData: none, onPassed: none, onDrain: none, onEnd: none, onError: none }
+    new Decompressor(stages, told).destroy()
     expect(stages.map(({ destroyed }) => destroyed)).toEqual([true, true])
   })
 })
