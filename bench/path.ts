@@ -30,7 +30,7 @@ const connections = {
   post(_: unknown, handler: ExchangeHandler) {
     handler.onHead({ status: 200, headers: new Map([['content-type', 'text/event-stream']]) })
     upstreams.push(handler)
-    return () => {}
+    return { breakOff: () => {}, pause: () => {}, resume: () => {} }
   },
 }
 

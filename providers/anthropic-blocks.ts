@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ChatMessage, ContentPart } from '../src/chat-request.ts'
 import { invalidField, type SluiceError } from '../src/errors.ts'
-import type { Fields } from './anthropic-fields.ts'
+import type { Fields } from './received-fields.ts'
 
 export function inexpressible(path: string): SluiceError {
   return invalidField('invalid_request', path, 'cannot be expressed in the Anthropic Messages API')
@@ -62,11 +62,12 @@ function toDocument({ file: value, ...rest }: ContentPart, path: string): Fields
   return { ...rest, type: 'document', source: { type: 'base64', ...data }, ...title }
 }
 
-const DATA_URL = /^data:([^;,]*)(?:;[^;,]*)*;base64,/i
+const BASE64 = ';base64'
 
-/** https://www.rfc-editor.org/rfc/rfc2397 */
+/** https://www.rfc-editor.org/rfc/rfc2397. By hand: a regexp with a repeated group overflows the stack on a long head. */
 function readDataUrl(url: string): { media_type: string; data: string } | undefined {
-  const [head, media_type] = DATA_URL.exec(url) ?? []
-  if (head === undefined || media_type === undefined) return undefined
-  return { media_type, data: url.slice(head.length) }
+  const comma = url.indexOf(',')
+  const head = url.slice(0, Math.max(comma, 0))
+  if (!/^data:/i.test(head) || head.slice(-BASE64.length).toLowerCase() !== BASE64) return undefined
+  return { media_type: head.slice('data:'.length, head.indexOf(';')), data: url.slice(comma + 1) }
 }

@@ -1,7 +1,16 @@
 import { isFinishReason, toFinishReason, upstreamError } from './anthropic-endings.ts'
-import { given, invalid, isFields, isGiven, parseFields, toFields, toText, type Fields } from './anthropic-fields.ts'
-import { readUsage } from './anthropic-usage.ts'
+import { CumulativeUsage } from './anthropic-usage.ts'
+import { isModel } from './done-fields.ts'
 import { ProviderError, type Delta, type StreamEvent, type ToolCallDelta } from './provider.ts'
+import { isFields, isGiven, parseFields, toFields, toText, type Fields } from './received-fields.ts'
+import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
+
+const MAX_TOOL_CALLS = 1024
+/** Of all `message_delta` events together: what they say is kept until the end. */
+const MAX_END_FIELDS = 256
+const MAX_END_CHARACTERS = 8 * 1024 * 1024
+/** Events up to that are not counted: some servers tell the usage with every token, and the last values are few. */
+const MAX_SMALL_CHARACTERS = 4096
 
 /**
  * Reads the `data` of one Messages stream into deltas, so that it can be told again from them without a loss. What
@@ -23,14 +32,15 @@ import { ProviderError, type Delta, type StreamEvent, type ToolCallDelta } from 
  */
 export class MessageReader {
   #message: Fields = {}
-  #usage: Fields = {}
+  readonly #usage = new CumulativeUsage()
   #block: OpenBlock | undefined
   /** The type of the block before the one that is open. */
   #previous: string | undefined
   #toolCalls = 0
   /** What `message_delta` has said: of the message, and beside it. */
-  #end: Fields = {}
-  #besideEnd: Fields = {}
+  readonly #end = new Map<string, unknown>()
+  readonly #besideEnd = new Map<string, unknown>()
+  #endCharacters = 0
   #stopped = false
 
   /** `message_stop` was read. */
@@ -51,7 +61,7 @@ export class MessageReader {
       case 'message_start':
         return this.#startMessage(toFields(event.message))
       case 'message_delta':
-        this.#readEnd(event)
+        this.#readEnd(event, data.length)
         return []
       case 'message_stop':
         this.#stopped = true
@@ -68,33 +78,34 @@ export class MessageReader {
    * @throws ProviderError `upstream_truncated` when the upstream never said that it had finished.
    */
   end(): StreamEvent[] {
-    const { stop_reason } = this.#end
+    const stop_reason = this.#end.get('stop_reason')
     if (typeof stop_reason !== 'string' && !this.#stopped)
       throw new ProviderError({ code: 'upstream_truncated', message: 'The upstream ended in mid-stream.' })
     const events: StreamEvent[] = this.#endBlock()
     const extra = this.#endExtra()
     if (Object.keys(extra).length > 0) events.push({ type: 'delta', extra })
-    const usage = readUsage(this.#usage)
+    const usage = this.#usage.read()
     const { model } = this.#message
     events.push({
       type: 'done',
       finish_reason: typeof stop_reason === 'string' ? toFinishReason(stop_reason) : 'stop',
       ...(usage && { usage }),
-      ...(typeof model === 'string' && { model }),
+      ...(isModel(model) && { model }),
     })
     return events
   }
 
   #startMessage({ type: _type, role: _role, content: _content, ...message }: Fields): Delta[] {
     this.#message = message
-    this.#readUsage(message.usage)
+    this.#usage.add(message.usage)
     const { id, model, stop_reason: _reason, stop_sequence: _sequence, ...rest } = message
-    return [{ type: 'delta', role: 'assistant', extra: { ...given({ id, model }), message_start: rest } }]
+    const identity = { ...(isGiven(id) && { id }), ...(isGiven(model) && { model }) }
+    return [{ type: 'delta', role: 'assistant', extra: { ...identity, message_start: rest } }]
   }
 
   #startBlock(block: Fields, index: unknown): Delta[] {
     const { type } = block
-    if (typeof type !== 'string') throw invalid('a content block without a type')
+    if (typeof type !== 'string') throw sentInvalid('a content block without a type')
     const open: OpenBlock = { index, type, start: block, told: true }
     this.#block = open
     switch (type) {
@@ -118,9 +129,10 @@ export class MessageReader {
 
   #startToolCall(open: OpenBlock): Delta {
     const { type: _, id, name, input: _input, ...rest } = open.start
-    if (typeof id !== 'string' || typeof name !== 'string') throw invalid('a tool call without an id or a name')
+    if (typeof id !== 'string' || typeof name !== 'string') throw sentInvalid('a tool call without an id or a name')
     open.call = this.#toolCalls
     this.#toolCalls += 1
+    if (this.#toolCalls > MAX_TOOL_CALLS) throw sentOverLimit(`more than ${MAX_TOOL_CALLS} tool calls`)
     const call: ToolCallDelta = { index: open.call, id, type: 'function', function: { name, arguments: '' } }
     const carried = Object.keys(rest).length > 0
     return {
@@ -132,9 +144,9 @@ export class MessageReader {
 
   #readDelta(delta: Fields, index: unknown): Delta[] {
     const block = this.#block
-    if (!block || block.index !== index) throw invalid('a delta of a block that is not open')
+    if (!block || block.index !== index) throw sentInvalid('a delta of a block that is not open')
     const { text, thinking, signature, citation, partial_json } = delta
-    switch (`${block.type} ${String(delta.type)}`) {
+    switch (`${block.type} ${typeof delta.type === 'string' ? delta.type : ''}`) {
       case 'text text_delta':
         if (text) return imply(block, { content: toText(text) })
         break
@@ -165,24 +177,25 @@ export class MessageReader {
   }
 
   /** There may be several; counts are cumulative. */
-  #readEnd({ type: _, delta, usage, ...rest }: Fields): void {
-    if (isFields(delta)) this.#end = { ...this.#end, ...delta }
-    this.#besideEnd = { ...this.#besideEnd, ...given(rest) }
-    this.#readUsage(usage)
-  }
-
-  #readUsage(usage: unknown): void {
-    if (isFields(usage)) this.#usage = { ...this.#usage, ...given(usage) }
+  #readEnd({ type: _, delta, usage, ...rest }: Fields, characters: number): void {
+    if (characters > MAX_SMALL_CHARACTERS) this.#endCharacters += characters
+    if (this.#endCharacters > MAX_END_CHARACTERS)
+      throw sentOverLimit(`more than ${MAX_END_CHARACTERS} characters of message_delta`)
+    if (isFields(delta)) for (const [name, value] of Object.entries(delta)) this.#end.set(name, value)
+    for (const [name, value] of Object.entries(rest)) if (isGiven(value)) this.#besideEnd.set(name, value)
+    if (this.#end.size + this.#besideEnd.size > MAX_END_FIELDS)
+      throw sentOverLimit(`more than ${MAX_END_FIELDS} fields in message_delta`)
+    this.#usage.add(usage)
   }
 
   #endExtra(): Record<string, unknown> {
-    const { stop_reason, stop_sequence, ...rest } = this.#end
+    const { stop_reason, stop_sequence, ...rest }: Fields = Object.fromEntries(this.#end)
     const isSaid = typeof stop_reason !== 'string' || isFinishReason(stop_reason)
     // What is null already at the start of the message need not be said again.
     const delta = Object.entries(rest).filter(([name, value]) => value !== null || this.#message[name] !== null)
     const message_delta = {
       ...(delta.length > 0 && { delta: Object.fromEntries(delta) }),
-      ...this.#besideEnd,
+      ...Object.fromEntries(this.#besideEnd),
     }
     return {
       ...((!isSaid || isGiven(stop_sequence)) && { stop_reason, stop_sequence: stop_sequence ?? null }),

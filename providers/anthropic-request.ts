@@ -1,28 +1,29 @@
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import type { ChatRequest } from '../src/chat-request.ts'
 import { inexpressible } from './anthropic-blocks.ts'
-import type { Fields } from './anthropic-fields.ts'
+import type { Fields } from './received-fields.ts'
 import { toTurns } from './anthropic-turns.ts'
 
 /**
- * Parameters that the Messages API has no word for, with the value (as JSON) that asks for what happens anyway.
+ * Parameters that the Messages API has no word for, with the value that asks for what happens anyway.
  * https://platform.openai.com/docs/api-reference/chat/create
  */
-const WITHOUT_COUNTERPART: Readonly<Record<string, string | undefined>> = {
-  n: '1',
+const WITHOUT_COUNTERPART: Readonly<Record<string, unknown>> = {
+  n: 1,
   seed: undefined,
-  frequency_penalty: '0',
-  presence_penalty: '0',
-  logit_bias: '{}',
-  logprobs: 'false',
-  top_logprobs: '0',
-  modalities: '["text"]',
+  frequency_penalty: 0,
+  presence_penalty: 0,
+  logit_bias: {},
+  logprobs: false,
+  top_logprobs: 0,
+  modalities: ['text'],
   audio: undefined,
   prediction: undefined,
-  store: 'false',
-  verbosity: '"medium"',
+  store: false,
+  verbosity: 'medium',
   web_search_options: undefined,
-  functions: '[]',
+  functions: [],
   function_call: undefined,
   prompt_cache_key: undefined,
   prompt_cache_retention: undefined,
@@ -57,7 +58,7 @@ const TRANSLATED = new Set([
 export function toBody(request: ChatRequest, maxTokens: number): Fields {
   for (const [name, neutral] of Object.entries(WITHOUT_COUNTERPART)) {
     const value = request[name]
-    if (value !== undefined && value !== null && JSON.stringify(value) !== neutral) throw inexpressible(name)
+    if (value !== undefined && value !== null && !isDeepStrictEqual(value, neutral)) throw inexpressible(name)
   }
   const { system, turns } = toTurns(request.messages)
   const stop = typeof request.stop === 'string' ? [request.stop] : request.stop

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { ChatMessage } from '../src/chat-request.ts'
 import { invalidField } from '../src/errors.ts'
+import { parseJson } from '../src/json.ts'
 import { inexpressible, textBlocks, toBlocks } from './anthropic-blocks.ts'
-import type { Fields } from './anthropic-fields.ts'
+import type { Fields } from './received-fields.ts'
 
 export interface Turn extends Fields {
   role: 'user' | 'assistant' | 'system'
@@ -100,14 +101,14 @@ function toToolUse(call: ToolCall, path: string): Fields {
 const inputSchema = z.record(z.string(), z.unknown())
 
 function toInput(json: string, path: string): Fields {
-  const parsed = inputSchema.safeParse(parseJson(json.trim() === '' ? '{}' : json))
+  const parsed = inputSchema.safeParse(readJson(json.trim() === '' ? '{}' : json))
   if (!parsed.success) throw invalidField('invalid_request', path, 'is not a JSON object, which Anthropic wants')
   return parsed.data
 }
 
-function parseJson(json: string): unknown {
+function readJson(json: string): unknown {
   try {
-    return JSON.parse(json)
+    return parseJson(json)
   } catch {
     return undefined
   }

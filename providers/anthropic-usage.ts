@@ -1,15 +1,40 @@
 import { z } from 'zod'
+import { countsOf, withinLimit } from './done-fields.ts'
 import type { Usage } from './provider.ts'
+import { isFields, isGiven, type Fields } from './received-fields.ts'
 
-const count = z.number().catch(0)
+const count = z.number().int().nonnegative()
 
 const usageSchema = z.looseObject({
-  input_tokens: count,
-  output_tokens: count,
-  cache_creation_input_tokens: z.number().optional().catch(undefined),
-  cache_read_input_tokens: z.number().optional().catch(undefined),
-  output_tokens_details: z.looseObject({ thinking_tokens: z.number() }).optional().catch(undefined),
+  input_tokens: count.catch(0),
+  output_tokens: count.catch(0),
+  cache_creation_input_tokens: count.optional().catch(undefined),
+  cache_read_input_tokens: count.optional().catch(undefined),
+  output_tokens_details: z.looseObject({ thinking_tokens: count }).optional().catch(undefined),
 })
+
+/** Of a usage, counts apart; Anthropic has a dozen. */
+const MAX_FIELDS = 256
+
+const COUNTS = new Set(['input_tokens', 'output_tokens', 'cache_creation_input_tokens', 'cache_read_input_tokens'])
+
+/** The usage of a message, of which each event tells what has changed. */
+export class CumulativeUsage {
+  readonly #fields = new Map<string, unknown>()
+
+  add(usage: unknown): void {
+    if (!isFields(usage)) return
+    for (const [name, value] of Object.entries(usage))
+      if (isGiven(value) && (this.#fields.size < MAX_FIELDS || COUNTS.has(name))) this.#fields.set(name, value)
+  }
+
+  /** With too many details, without any. */
+  read(): Usage | undefined {
+    if (this.#fields.size === 0) return undefined
+    const usage = toUsage(Object.fromEntries(this.#fields))
+    return this.#fields.size < MAX_FIELDS ? withinLimit(usage) : countsOf(usage)
+  }
+}
 
 /**
  * Anthropic's counts in OpenAI's names, beside those of its own that these do not say. Anthropic counts what the
@@ -17,8 +42,7 @@ const usageSchema = z.looseObject({
  *
  * https://platform.claude.com/docs/en/api/messages (`usage`)
  */
-export function readUsage(usage: Partial<Record<string, unknown>>): Usage | undefined {
-  if (Object.keys(usage).length === 0) return undefined
+function toUsage(usage: Fields): Usage {
   const { input_tokens, output_tokens, ...rest } = usageSchema.parse(usage)
   const cached_tokens = rest.cache_read_input_tokens ?? 0
   const prompt_tokens = input_tokens + (rest.cache_creation_input_tokens ?? 0) + cached_tokens

@@ -4,6 +4,7 @@ import { Connections } from './http1/connections.ts'
 import { MessageReader } from './anthropic-events.ts'
 import { toBody } from './anthropic-request.ts'
 import type { Provider } from './provider.ts'
+import { querySecrets } from './secrets.ts'
 import { UpstreamStream } from './upstream.ts'
 
 export const anthropicOptions = z.object({
@@ -12,6 +13,8 @@ export const anthropicOptions = z.object({
   /** Sent as `x-api-key` when an attempt brings no key of its own. */
   apiKey: keySchema.optional(),
   headers: headersSchema,
+  /** Connections at a time; requests beyond that wait for one, for as long as connecting may take. */
+  maxConnections: z.number().int().positive().optional(),
   /** Tokens that an answer may have when the request sets no limit: Anthropic wants one. */
   maxTokens: z.number().int().positive().default(8192),
 })
@@ -19,13 +22,26 @@ export const anthropicOptions = z.object({
 export type AnthropicOptions = z.infer<typeof anthropicOptions> & {
   name: string
   models?: readonly string[] | undefined
+  /** All that attempts may bring: none of them is told to a reader. */
+  keys?: readonly string[]
 }
 
 type Headers = Readonly<Record<string, string>>
 
 /** Anything that speaks the Messages API: https://platform.claude.com/docs/en/api/messages */
-export function anthropic({ name, models, baseUrl, apiKey, headers, maxTokens }: AnthropicOptions): Provider {
-  const connections = new Connections(endpointAt(baseUrl, '/v1/messages'))
+export function anthropic({
+  name,
+  models,
+  baseUrl,
+  apiKey,
+  keys = [],
+  headers,
+  maxTokens,
+  maxConnections,
+}: AnthropicOptions): Provider {
+  const url = endpointAt(baseUrl, '/v1/messages')
+  const connections = new Connections(url, { maxConnections })
+  const secrets = [...keys, ...querySecrets(url)]
   const configured = Object.fromEntries(Object.entries(headers).map(([header, value]) => [header.toLowerCase(), value]))
   return {
     name,
@@ -38,6 +54,7 @@ export function anthropic({ name, models, baseUrl, apiKey, headers, maxTokens }:
         connections,
         headers: { ...traceHeaders, ...toHeaders(key, configured, forwarded) },
         body: toBody(request, maxTokens),
+        secrets,
         signal,
         connectTimeoutMs,
       }

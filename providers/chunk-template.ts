@@ -1,23 +1,46 @@
+import { isFields } from './received-fields.ts'
+
+const SPACE = 32
+const QUOTE = 34
+const BACKSLASH = 92
+
+/** Templates that a stream may make in vain: its chunks differ in more than their text. */
+const MAX_UNUSED = 16
+
 /**
  * The chunks of one stream differ in little but their text, so once one has been parsed the next is recognised by what
  * stands before and after its text, and only that is read. This is the hot path: parsing the whole JSON of every chunk
  * costs several times as much, for fields that are known already.
  *
- * It is exact: the text must be the whole of one JSON string, or the chunk is left to be parsed.
+ * It is exact: what stands between is known to be the content of the chunk's delta, and the text must be the whole of
+ * one JSON string, or the chunk is left to be parsed.
  */
 export class ChunkTemplate {
   /** Up to and with the quote before the text, and from the quote after it on; empty until one has been learnt. */
   #before = ''
   #after = ''
+  #unused = 0
 
   /** Remembers a chunk whose only news was `content`. */
   learn(data: string, content: string): void {
+    if (this.#unused === MAX_UNUSED) return
+    this.#unused += 1
     const text = JSON.stringify(content).slice(1, -1)
     const at = data.indexOf('"content":"') + '"content":"'.length
     // Written in another way, or with a second field of that name: there are other streams to be fast with.
     if (!data.startsWith(text, at) || data[at + text.length] !== '"' || data.indexOf('"content":', at) !== -1) return
-    this.#before = data.slice(0, at)
-    this.#after = data.slice(at + text.length)
+    const before = data.slice(0, at)
+    const after = data.slice(at + text.length)
+    // Another field may hold the same text: only in the right place does a longer text make a longer content.
+    if (!hasContent(JSON.parse(`${before}${text}+${after}`), `${content}+`)) return
+    this.#before = before
+    this.#after = after
+  }
+
+  /** What a chunk does not say again has changed since the one learnt last. */
+  forget(): void {
+    this.#before = ''
+    this.#after = ''
   }
 
   /** The content of a chunk that is otherwise like the one learnt last. */
@@ -27,9 +50,10 @@ export class ChunkTemplate {
     if (before === 0 || end < before) return undefined
     // `startsWith` goes character by character; comparing slices is ten times as fast.
     if (data.slice(0, before) !== this.#before || data.slice(end) !== this.#after) return undefined
+    this.#unused = 0
     const text = data.slice(before, end)
     // A longer slice would keep the whole of what was read from the network in memory; parsing makes it anew.
-    if (text.length < 13 && !text.includes('\\') && !text.includes('"')) return text
+    if (text.length < 13 && isPlain(text)) return text
     try {
       const parsed: unknown = JSON.parse(`"${text}"`)
       return typeof parsed === 'string' ? parsed : undefined
@@ -37,4 +61,20 @@ export class ChunkTemplate {
       return undefined
     }
   }
+}
+
+/** Whether a text stands for itself in JSON. */
+function isPlain(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code < SPACE || code === QUOTE || code === BACKSLASH) return false
+  }
+  return true
+}
+
+function hasContent(chunk: unknown, content: string): boolean {
+  if (!isFields(chunk) || !Array.isArray(chunk.choices)) return false
+  return chunk.choices.some(
+    (choice: unknown) => isFields(choice) && isFields(choice.delta) && choice.delta.content === content,
+  )
 }

@@ -1,11 +1,17 @@
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import type { FinishReason } from '../src/stream/events.ts'
 import { ChunkTemplate } from './chunk-template.ts'
-import { invalidResponse, ToolCallReader } from './openai-tool-calls.ts'
+import { isModel, withinLimit } from './done-fields.ts'
+import { ToolCallReader } from './openai-tool-calls.ts'
 import { ProviderError, type Delta, type Done, type Usage } from './provider.ts'
-import { codeForStatus } from './upstream-errors.ts'
+import { isGiven, parseFields, setField, toFields, type Fields } from './received-fields.ts'
+import { codeForStatus, sentInvalid, sentOverLimit } from './upstream-errors.ts'
 
-type Fields = Partial<Record<string, unknown>>
+/** The most that OpenAI takes for `n`. */
+const MAX_CHOICES = 128
+/** Names of fields of whole chunks whose last value is remembered; honest servers have a dozen. */
+const MAX_NAMES_TOLD = 256
 
 /** Fields of a chunk that are modelled, or that are padding (`obfuscation`). */
 const CHUNK_FIELDS = new Set(['object', 'choices', 'usage', 'error', 'obfuscation'])
@@ -53,9 +59,9 @@ export class ChunkReader {
   #done = false
   readonly #template = new ChunkTemplate()
   /** Fields that repeat on every chunk are told when they change. */
-  readonly #told = new Map<string, string>()
+  readonly #told = new Map<string, unknown>()
   readonly #rolesTold = new Set<number>()
-  readonly #calls = new Map<number, ToolCallReader>()
+  readonly #toolCalls = new ToolCallReader()
 
   /** `[DONE]` was read. */
   get finished(): boolean {
@@ -72,9 +78,12 @@ export class ChunkReader {
     if (text !== undefined) return text === '' ? [] : [{ type: 'delta', content: text }]
     // An empty `data:` is some servers' heartbeat.
     if (data.trim() === '') return []
-    const chunk = parse(data)
+    const chunk = parseFields(data)
     if (isGiven(chunk.error)) throw upstreamError(chunk.error)
-    if (typeof chunk.model === 'string' && chunk.model) this.#model = chunk.model
+    if (isModel(chunk.model) && chunk.model !== this.#model) {
+      this.#model = chunk.model
+      this.#template.forget()
+    }
     if (isGiven(chunk.usage)) this.#usage = readUsage(chunk.usage) ?? this.#usage
     const deltas: Delta[] = []
     if (Array.isArray(chunk.choices)) for (const choice of chunk.choices) this.#readChoice(toFields(choice), deltas)
@@ -83,9 +92,11 @@ export class ChunkReader {
       const first = deltas[0]
       if (first) first.extra = { ...extra, ...first.extra }
       else deltas.push({ type: 'delta', extra })
+      this.#template.forget()
     }
     const [only] = deltas
-    if (deltas.length === 1 && only && isNothingButContent(only)) this.#template.learn(data, only.content)
+    if (deltas.length === 1 && only && isNothingButContent(only) && !isGiven(chunk.usage) && !this.#finishReason)
+      this.#template.learn(data, only.content)
     return deltas
   }
 
@@ -100,12 +111,12 @@ export class ChunkReader {
       throw new ProviderError({ code: 'upstream_truncated', message: 'The upstream ended in mid-stream.' })
     if (finish_reason === 'error')
       throw new ProviderError({ code: 'upstream_error', message: 'The upstream broke off its answer.' })
-    const usage = this.#usage && { usage: this.#usage }
+    const usage = this.#usage && { usage: withinLimit(this.#usage) }
     return [{ type: 'done', finish_reason, ...usage, ...(this.#model !== undefined && { model: this.#model }) }]
   }
 
   #readChoice(choice: Fields, deltas: Delta[]): void {
-    const index = typeof choice.index === 'number' ? choice.index : 0
+    const index = readIndex(choice.index)
     const source = isGiven(choice.delta) ? toFields(choice.delta) : {}
     const delta: Delta = index === 0 ? { type: 'delta' } : { type: 'delta', index }
     if (source.role === 'assistant' && !this.#rolesTold.has(index)) {
@@ -116,7 +127,7 @@ export class ChunkReader {
     if (content) delta.content = content
     if (reasoning) delta.reasoning = reasoning
     if (typeof source.refusal === 'string' && source.refusal) delta.refusal = source.refusal
-    const calls = this.#toolCalls(index).read(source.tool_calls)
+    const calls = this.#toolCalls.read(index, source.tool_calls)
     if (calls.length > 0) delta.tool_calls = calls
     const extra = { ...otherFields(choice, CHOICE_FIELDS), ...otherFields(source, DELTA_FIELDS) }
     if (others.length > 0) extra.content_parts = others
@@ -130,12 +141,6 @@ export class ChunkReader {
     if (Object.keys(delta).length > (index === 0 ? 1 : 2)) deltas.push(delta)
   }
 
-  #toolCalls(choice: number): ToolCallReader {
-    let reader = this.#calls.get(choice)
-    if (!reader) this.#calls.set(choice, (reader = new ToolCallReader()))
-    return reader
-  }
-
   #changed(chunk: Fields): Record<string, unknown> | undefined {
     const fields = otherFields(chunk, CHUNK_FIELDS)
     if (!fields) return undefined
@@ -143,11 +148,10 @@ export class ChunkReader {
     for (const [name, value] of Object.entries(fields)) {
       const told = this.#told.get(name)
       if (FIXED_FIELDS.has(name) && (told !== undefined || !value)) continue
-      const json = JSON.stringify(value)
-      if (told === json) continue
-      this.#told.set(name, json)
+      if (isDeepStrictEqual(told, value)) continue
+      if (told !== undefined || this.#told.size < MAX_NAMES_TOLD) this.#told.set(name, value)
       changed ??= {}
-      changed[name] = value
+      setField(changed, name, value)
     }
     return changed
   }
@@ -157,25 +161,11 @@ function isNothingButContent(delta: Delta): delta is Delta & { content: string }
   return delta.content !== undefined && Object.keys(delta).length === 2
 }
 
-function parse(data: string): Fields {
-  try {
-    return toFields(JSON.parse(data))
-  } catch (error) {
-    throw error instanceof ProviderError ? error : invalidResponse('broken JSON', error)
-  }
-}
-
-function toFields(value: unknown): Fields {
-  if (isFields(value)) return value
-  throw invalidResponse('something that is no chunk')
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isGiven(value: unknown): boolean {
-  return value !== undefined && value !== null
+/** Leaves no more choices than may be asked for, whatever is kept for each. */
+function readIndex(value: unknown): number {
+  if (!isGiven(value)) return 0
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < MAX_CHOICES) return value
+  throw sentOverLimit(`a choice whose index is not an integer from 0 to ${MAX_CHOICES - 1}`)
 }
 
 function otherFields(fields: Fields, known: ReadonlySet<string>): Record<string, unknown> | undefined {
@@ -183,7 +173,7 @@ function otherFields(fields: Fields, known: ReadonlySet<string>): Record<string,
   for (const name in fields) {
     if (known.has(name) || !isGiven(fields[name])) continue
     others ??= {}
-    others[name] = fields[name]
+    setField(others, name, fields[name])
   }
   return others
 }
@@ -200,7 +190,7 @@ function readContent({ content, reasoning_content, reasoning }: Fields): Content
   const read: Content = { content: '', reasoning: '', others: [] }
   if (typeof content === 'string') read.content = content
   else if (Array.isArray(content)) for (const part of content) readPart(toFields(part), read)
-  else if (isGiven(content)) throw invalidResponse('content that is no text')
+  else if (isGiven(content)) throw sentInvalid('content that is no text')
   if (typeof reasoning_content === 'string' && reasoning_content) read.reasoning += reasoning_content
   else if (typeof reasoning === 'string') read.reasoning += reasoning
   return read
@@ -226,7 +216,7 @@ function readUsage(value: unknown): Usage | undefined {
 function upstreamError(value: unknown): ProviderError {
   const { message, code } = errorSchema.catch({ message: 'The upstream failed.', code: undefined }).parse(value)
   const status = code === 'invalid_api_key' ? 401 : Number(code)
-  if (!(status >= 400)) return new ProviderError({ code: 'upstream_error', message })
+  if (!(status >= 400 && status < 600)) return new ProviderError({ code: 'upstream_error', message })
   const ours = codeForStatus(status)
   // What an upstream says of the key can hold a part of it.
   return new ProviderError({ code: ours, message: ours === 'upstream_auth' ? 'The upstream failed.' : message })

@@ -1,5 +1,9 @@
 import { z } from 'zod'
-import { ProviderError, type ToolCallDelta } from './provider.ts'
+import type { ToolCallDelta } from './provider.ts'
+import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
+
+/** Of all choices of a stream together: each is remembered until the stream ends. */
+export const MAX_TOOL_CALLS = 1024
 
 const toolCallsSchema = z.array(
   z.looseObject({
@@ -12,32 +16,42 @@ const toolCallsSchema = z.array(
 
 type RawCall = z.infer<typeof toolCallsSchema>[number]
 
+/** The tool calls of one choice. */
+class ChoiceCalls {
+  count = 0
+  /** Our index by id, of those that have one. */
+  readonly byId = new Map<string, number>()
+  /** The upstream's index → ours, of the call that was begun last under it. */
+  readonly aliases = new Map<number, number>()
+}
+
 /**
- * Tells the tool calls of one choice apart. OpenAI numbers them; other servers leave the index out, give all calls
+ * Tells the tool calls of each choice apart. OpenAI numbers them; other servers leave the index out, give all calls
  * the same, repeat a call's id and name with every piece, or make up an id for each piece.
  */
 export class ToolCallReader {
-  /** Ids by our index; a call that has begun without one has an empty id. */
-  readonly #ids: string[] = []
-  /** The upstream's index → ours, of the call that was begun last under it. */
-  readonly #aliases = new Map<number, number>()
+  readonly #choices = new Map<number, ChoiceCalls>()
+  #count = 0
 
   /** @throws ProviderError `upstream_invalid_response` */
-  read(value: unknown): ToolCallDelta[] {
+  read(choice: number, value: unknown): ToolCallDelta[] {
     if (value === undefined || value === null) return []
     const parsed = toolCallsSchema.safeParse(value)
-    if (!parsed.success) throw invalidResponse('malformed tool calls', parsed.error)
-    return parsed.data.map((call) => this.#readCall(call))
+    if (!parsed.success) throw sentInvalid('malformed tool calls', parsed.error)
+    let calls = this.#choices.get(choice)
+    if (!calls) this.#choices.set(choice, (calls = new ChoiceCalls()))
+    const deltas: ToolCallDelta[] = []
+    for (const call of parsed.data) deltas.push(this.#readCall(calls, call))
+    return deltas
   }
 
-  #readCall({ index: theirs, id, type: _, function: called, ...extra }: RawCall): ToolCallDelta {
+  #readCall(calls: ChoiceCalls, { index: theirs, id, type: _, function: called, ...extra }: RawCall): ToolCallDelta {
     const name = called?.name
-    const known = theirs === undefined ? this.#ids.length - 1 : this.#aliases.get(theirs)
-    const begins = known === undefined || known < 0 || Boolean(id && name && !this.#ids.includes(id))
-    let index = id && name ? this.#ids.indexOf(id) : -1
-    if (begins) index = this.#ids.push(id ?? '') - 1
-    else if (index < 0) index = known
-    if (theirs !== undefined) this.#aliases.set(theirs, index)
+    const latest = theirs === undefined ? calls.count - 1 : calls.aliases.get(theirs)
+    const known = id && name ? calls.byId.get(id) : latest
+    const begins = latest === undefined || latest < 0 || known === undefined
+    const index = begins ? this.#begin(calls, id) : known
+    if (theirs !== undefined) calls.aliases.set(theirs, index)
     return {
       index,
       ...(begins && id ? { id } : {}),
@@ -46,8 +60,13 @@ export class ToolCallReader {
       ...(Object.keys(extra).length > 0 ? { extra } : {}),
     }
   }
-}
 
-export function invalidResponse(what: string, cause?: unknown): ProviderError {
-  return new ProviderError({ code: 'upstream_invalid_response', message: `The upstream sent ${what}.`, cause })
+  #begin(calls: ChoiceCalls, id: string | null | undefined): number {
+    this.#count += 1
+    if (this.#count > MAX_TOOL_CALLS) throw sentOverLimit(`more than ${MAX_TOOL_CALLS} tool calls`)
+    const index = calls.count
+    calls.count += 1
+    if (id && !calls.byId.has(id)) calls.byId.set(id, index)
+    return index
+  }
 }

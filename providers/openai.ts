@@ -5,6 +5,7 @@ import { Connections } from './http1/connections.ts'
 import { ChunkReader } from './openai-chunks.ts'
 import { toChatRequest } from './openai-request.ts'
 import type { Provider } from './provider.ts'
+import { querySecrets } from './secrets.ts'
 import { UpstreamStream } from './upstream.ts'
 
 export const openaiOptions = z.object({
@@ -13,18 +14,36 @@ export const openaiOptions = z.object({
   /** Sent as a bearer token when an attempt brings no key of its own; none for local servers that want none. */
   apiKey: keySchema.optional(),
   headers: headersSchema,
+  /** Connections at a time; requests beyond that wait for one, for as long as connecting may take. */
+  maxConnections: z.number().int().positive().optional(),
   /** Asks for token counts with `stream_options`; off for a server that refuses the field. */
   includeUsage: z.boolean().default(true),
 })
 
-export type OpenAIOptions = z.infer<typeof openaiOptions> & { name: string; models?: readonly string[] | undefined }
+export type OpenAIOptions = z.infer<typeof openaiOptions> & {
+  name: string
+  models?: readonly string[] | undefined
+  /** All that attempts may bring: none of them is told to a reader. */
+  keys?: readonly string[]
+}
 
 /**
  * Anything that speaks Chat Completions: OpenAI, vLLM, Ollama, llama.cpp, Groq, DeepSeek, Mistral …
  * https://platform.openai.com/docs/api-reference/chat-streaming
  */
-export function openai({ name, models, baseUrl, apiKey, headers, includeUsage }: OpenAIOptions): Provider {
-  const connections = new Connections(endpointAt(baseUrl, '/chat/completions'))
+export function openai({
+  name,
+  models,
+  baseUrl,
+  apiKey,
+  keys = [],
+  headers,
+  includeUsage,
+  maxConnections,
+}: OpenAIOptions): Provider {
+  const url = endpointAt(baseUrl, '/chat/completions')
+  const connections = new Connections(url, { maxConnections })
+  const secrets = [...keys, ...querySecrets(url)]
   return {
     name,
     models,
@@ -33,6 +52,7 @@ export function openai({ name, models, baseUrl, apiKey, headers, includeUsage }:
         connections,
         headers: { ...traceHeaders, ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...headers },
         body: toBody(toChatRequest(request), includeUsage),
+        secrets,
         signal,
         connectTimeoutMs,
       }

@@ -74,11 +74,11 @@ export async function loadProvider(name: string, config: ProviderConfig): Promis
       return { provider: mock({ name, models: config.models ?? [name] }), options: {} }
     case 'openai': {
       const keys = toKeys(config.apiKey)
-      return { provider: openai({ ...config, name, apiKey: keys[0]?.key }), options: {}, keys }
+      return { provider: openai({ ...config, name, ...toKeyOptions(keys) }), options: {}, keys }
     }
     case 'anthropic': {
       const keys = toKeys(config.apiKey)
-      return { provider: anthropic({ ...config, name, apiKey: keys[0]?.key }), options: {}, keys }
+      return { provider: anthropic({ ...config, name, ...toKeyOptions(keys) }), options: {}, keys }
     }
   }
 }
@@ -87,6 +87,10 @@ function toKeys(configured: z.infer<typeof apiKey> = []): Key[] {
   return (Array.isArray(configured) ? configured : [configured]).map((item) =>
     typeof item === 'string' ? { key: item, weight: 1 } : { key: item.key, weight: item.weight ?? 1 },
   )
+}
+
+function toKeyOptions(keys: readonly Key[]): { apiKey: string | undefined; keys: string[] } {
+  return { apiKey: keys[0]?.key, keys: keys.map(({ key }) => key) }
 }
 
 const providerSchema = z.custom<Provider>(

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { ErrorCode } from '../src/errors.ts'
+import { parseJson } from '../src/json.ts'
 import { EventTooLargeError } from '../src/sse/decode.ts'
 import { ConnectTimeoutError } from './http1/connection.ts'
 import { MalformedResponseError, type ResponseHead } from './http1/response-parser.ts'
@@ -8,6 +9,8 @@ import { ProviderError } from './provider.ts'
 /** The error of an answer that is no event stream, from its head and the start of its body. */
 export function answerError({ status, headers }: ResponseHead, body: string): ProviderError {
   const said = readErrorBody(body)
+  // HTTP has no others, and what cannot be sent on is no status for a reader either.
+  if (status >= 600) return invalidResponse(`The upstream answered ${status}, which is no HTTP status.`)
   if (status >= 400) return statusError(status, said, readRetryAfter(headers))
   if (status === 200 && said) return new ProviderError({ code: 'upstream_error', message: said.message })
   const type = headers.get('content-type') ?? 'no content type'
@@ -35,7 +38,7 @@ const errorBody: z.ZodType<ErrorBody> = z.union([
 
 function readErrorBody(body: string): ErrorBody | undefined {
   try {
-    return errorBody.safeParse(JSON.parse(body)).data
+    return errorBody.safeParse(parseJson(body)).data
   } catch {
     return undefined // An HTML page, most likely, which says nothing to a reader.
   }
@@ -65,13 +68,20 @@ export function codeForStatus(status: number): ErrorCode {
   return 'upstream_rejected'
 }
 
+/** A day: whoever asks for more than that means that something else has to happen first. */
+const MAX_RETRY_AFTER = 86_400
+
 /** Seconds, of `retry-after-ms` or either form of `retry-after`; undefined when absent or senseless. */
 function readRetryAfter(headers: ResponseHead['headers']): number | undefined {
   const milliseconds = readNumber(headers.get('retry-after-ms'))
-  if (milliseconds !== undefined) return milliseconds / 1000
-  const seconds = readNumber(headers.get('retry-after'))
+  const seconds = milliseconds === undefined ? readDelay(headers.get('retry-after')) : milliseconds / 1000
+  return seconds === undefined ? undefined : Math.min(seconds, MAX_RETRY_AFTER)
+}
+
+function readDelay(value: string | undefined): number | undefined {
+  const seconds = readNumber(value)
   if (seconds !== undefined) return seconds
-  const date = Date.parse(headers.get('retry-after') ?? '')
+  const date = Date.parse(value ?? '')
   return Number.isNaN(date) ? undefined : Math.max(0, Math.ceil((date - Date.now()) / 1000))
 }
 
@@ -86,13 +96,21 @@ export function connectionError(cause: unknown): ProviderError {
   return new ProviderError({ code: 'upstream_unreachable', message: 'The upstream cannot be reached.', cause })
 }
 
+/** What came after the head of a response cannot be used, or did not come. */
 export function readError(cause: unknown): ProviderError {
   if (cause instanceof ProviderError) return cause
   if (cause instanceof MalformedResponseError)
     return invalidResponse(`The upstream does not speak HTTP: ${cause.message}.`, cause)
-  if (cause instanceof EventTooLargeError) return invalidResponse(`The upstream: ${cause.message}.`, cause)
   if (isDecompressionError(cause)) return invalidResponse('The upstream sent what cannot be decompressed.', cause)
   return new ProviderError({ code: 'upstream_disconnected', message: 'The upstream closed the connection.', cause })
+}
+
+/** What an upstream said cannot be understood. */
+export function messageError(cause: unknown): ProviderError {
+  if (cause instanceof ProviderError) return cause
+  if (cause instanceof EventTooLargeError)
+    return responseOverLimit(`The upstream sent too much: ${cause.message}.`, cause)
+  return invalidResponse('The upstream sent something that cannot be read.', cause)
 }
 
 /** zlib's codes, and those of Brotli. */
@@ -102,4 +120,17 @@ function isDecompressionError(error: unknown): boolean {
 
 export function invalidResponse(message: string, cause?: unknown): ProviderError {
   return new ProviderError({ code: 'upstream_invalid_response', message, cause })
+}
+
+/** It breaks a limit of ours, and would again: nothing is gained by trying it a second time. */
+export function responseOverLimit(message: string, cause?: unknown): ProviderError {
+  return new ProviderError({ code: 'upstream_invalid_response', message, retryable: false, cause })
+}
+
+export function sentInvalid(what: string, cause?: unknown): ProviderError {
+  return invalidResponse(`The upstream sent ${what}.`, cause)
+}
+
+export function sentOverLimit(what: string, cause?: unknown): ProviderError {
+  return responseOverLimit(`The upstream sent ${what}.`, cause)
 }

@@ -1,12 +1,18 @@
-import type { Transform } from 'node:stream'
 import { EventDecoder } from '../src/sse/decode.ts'
 import type { Pushing, Sink } from '../src/stream/source.ts'
-import { createDecompressor } from './decompress.ts'
-import type { ExchangeHandler } from './http1/connection.ts'
+import { createDecompressor, type Decompressor } from './decompress.ts'
+import type { ExchangeHandler, Posted } from './http1/connection.ts'
 import type { Connections } from './http1/connections.ts'
 import type { ResponseHead } from './http1/response-parser.ts'
 import { ProviderError, type StreamEvent } from './provider.ts'
-import { answerError, connectionError, readError } from './upstream-errors.ts'
+import { headerSecrets, withoutSecrets } from './secrets.ts'
+import { answerError, connectionError, messageError, readError, responseOverLimit } from './upstream-errors.ts'
+
+/** Of one event, as its text. A log keeps no larger one. */
+const MAX_EVENT_BYTES = 8 * 1024 * 1024
+
+/** Bytes between two events, compressed ones counted as well: comments, empty deltas, and what says nothing at all. */
+const MAX_SILENT_BYTES = MAX_EVENT_BYTES + 1024 * 1024
 
 /** What of an error body is read: enough for every provider's JSON, little enough for any page of HTML. */
 const MAX_ERROR_BYTES = 64 * 1024
@@ -20,6 +26,8 @@ export interface UpstreamRequest {
   connections: Pick<Connections, 'post'>
   headers: Record<string, string>
   body: unknown
+  /** What no reader may be told, beside the headers that are secrets by their names. */
+  secrets?: readonly string[] | undefined
   signal: AbortSignal
   /** How long connecting may take, TLS included, in milliseconds. */
   connectTimeoutMs?: number | undefined
@@ -54,28 +62,37 @@ interface Refusal extends ResponseHead {
 export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pushing, ExchangeHandler {
   readonly #signal: AbortSignal
   readonly #reader: MessageReader
-  readonly #decoder = new EventDecoder()
-  #breakOff: (() => void) | undefined
-  #decompressor: Transform | undefined
+  readonly #decoder = new EventDecoder({ maxEventBytes: MAX_EVENT_BYTES })
+  readonly #headers: Readonly<Record<string, string>>
+  readonly #secrets: readonly string[]
+  #posted: Posted | undefined
+  #decompressor: Decompressor | undefined
   /** The answer as it is, when it is no event stream. */
   #refusal: Refusal | undefined
   #answered = false
   #sink: Sink | undefined
   readonly #events: StreamEvent[] = []
+  /** Bytes that have come since the last event. */
+  #silentBytes = 0
   /** Nothing will be added to `#events`: all was read, or `error` came. */
   #end: { error?: unknown } | undefined
   #waiting: { resolve: (result: IteratorResult<StreamEvent[]>) => void; reject: (error: unknown) => void } | undefined
 
-  constructor({ connections, headers, body, signal, connectTimeoutMs }: UpstreamRequest, reader: MessageReader) {
+  constructor(
+    { connections, headers, body, secrets = [], signal, connectTimeoutMs }: UpstreamRequest,
+    reader: MessageReader,
+  ) {
     this.#signal = signal
     this.#reader = reader
+    this.#headers = headers
+    this.#secrets = secrets
     const json = toJson(body)
     if (signal.aborted) {
       this.#finish({ error: signal.reason })
       return
     }
     signal.addEventListener('abort', this.#onAbort)
-    this.#breakOff = connections.post(
+    this.#posted = connections.post(
       {
         headers: {
           'content-type': 'application/json',
@@ -119,9 +136,10 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
     try {
       this.#decompressor = createDecompressor(headers.get('content-encoding'), {
         onData: (bytes) => this.#read(bytes),
+        onPassed: (bytes) => this.#hearNothing(bytes),
+        onDrain: () => this.#posted?.resume(),
         onEnd: () => this.#readEnd(),
-        // Why the words of a refusal cannot be read matters less than its status.
-        onError: (error) => (this.#refusal ? this.#refuse(this.#refusal) : this.#fail(error)),
+        onError: (error) => this.#giveUp(error),
       })
     } catch (error) {
       this.#fail(error)
@@ -129,7 +147,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
   }
 
   onBody(bytes: Buffer): void {
-    if (this.#decompressor) this.#decompressor.write(Buffer.from(bytes))
+    if (this.#decompressor) this.#decompress(this.#decompressor, bytes)
     else this.#read(bytes)
   }
 
@@ -139,8 +157,12 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
   }
 
   onError(error: unknown): void {
-    if (this.#refusal) this.#refuse(this.#refusal)
-    else this.#fail(this.#answered ? error : connectionError(error))
+    this.#giveUp(this.#answered ? error : connectionError(error))
+  }
+
+  #decompress(decompressor: Decompressor, bytes: Buffer): void {
+    this.#hearNothing(bytes.length)
+    if (!this.#end && !decompressor.write(Buffer.from(bytes))) this.#posted?.pause()
   }
 
   #read(bytes: Buffer): void {
@@ -152,6 +174,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
       if (refusal.size >= MAX_ERROR_BYTES) this.#refuse(refusal)
       return
     }
+    const before = this.#events.length
     try {
       for (const { data } of this.#decoder.push(bytes)) {
         const events = this.#reader.read(data)
@@ -161,10 +184,20 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
           return this.#closeSoon()
         }
       }
+      if (this.#events.length === before) return this.#hearNothing(bytes.length)
+      this.#silentBytes = 0
       this.#deliver()
     } catch (error) {
-      this.#fail(error)
+      this.#fail(messageError(error))
     }
+  }
+
+  /** These bytes are no event, or not yet: a sign of life, but not for ever. */
+  #hearNothing(bytes: number): void {
+    this.#silentBytes += bytes
+    if (this.#silentBytes > MAX_SILENT_BYTES)
+      this.#giveUp(responseOverLimit(`The upstream sent more than ${MAX_SILENT_BYTES} bytes without an event.`))
+    else this.#sink?.alive?.(performance.now())
   }
 
   #readEnd(): void {
@@ -174,7 +207,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
       for (const { data } of this.#decoder.end()) this.#events.push(...this.#reader.read(data))
       this.#succeed()
     } catch (error) {
-      this.#fail(error)
+      this.#fail(messageError(error))
     }
   }
 
@@ -188,6 +221,12 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
     this.#fail(answerError(refusal, Buffer.concat(refusal.chunks).toString('utf8', 0, MAX_ERROR_BYTES)))
   }
 
+  /** Why the words of a refusal cannot be read matters less than its status. */
+  #giveUp(error: unknown): void {
+    if (this.#refusal) this.#refuse(this.#refusal)
+    else this.#fail(error)
+  }
+
   #succeed(): void {
     this.#events.push(...this.#reader.end())
     this.#finish({})
@@ -195,7 +234,8 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
 
   /** Whatever was read before stays, and is taken first. */
   #fail(error: unknown): void {
-    this.#finish({ error: readError(error) })
+    const secrets = [...this.#secrets, ...headerSecrets(this.#headers)]
+    this.#finish({ error: withoutSecrets(readError(error), secrets) })
     this.#close()
   }
 
@@ -249,7 +289,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
 
   /** Does nothing when the response has ended. */
   #close(): void {
-    this.#breakOff?.()
+    this.#posted?.breakOff()
     this.#decompressor?.destroy()
   }
 }

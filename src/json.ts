@@ -1,6 +1,11 @@
 /** Text that is not JSON, or more of it than may be read at once. The message is fit for whoever sent the text. */
 export class JsonError extends SyntaxError {
-  override readonly name = 'JsonError'
+  override readonly name: string = 'JsonError'
+}
+
+/** JSON that is nested too deeply or has too many values, as it will have when it is sent again. */
+export class JsonLimitError extends JsonError {
+  override readonly name = 'JsonLimitError'
 }
 
 export interface JsonLimits {
@@ -29,7 +34,7 @@ const CLOSE_OBJECT = 125
  * `JSON.parse` for text of strangers: depth and size are checked before anything is built, in one pass that skips
  * over strings.
  *
- * @throws JsonError
+ * @throws JsonError, `JsonLimitError` when a limit is the reason
  */
 export function parseJson(text: string, limits: JsonLimits = JSON_LIMITS): unknown {
   // Whatever is nested deeper has two brackets a level.
@@ -57,7 +62,7 @@ export function countJson(text: string, { depth: maxDepth, size: maxSize }: Json
       case OPEN_ARRAY:
       case OPEN_OBJECT:
         size += 1
-        if (++depth > maxDepth) throw new JsonError(`it is nested more than ${maxDepth} levels deep`)
+        if (++depth > maxDepth) throw new JsonLimitError(`it is nested more than ${maxDepth} levels deep`)
         break
       case CLOSE_ARRAY:
       case CLOSE_OBJECT:
@@ -65,7 +70,7 @@ export function countJson(text: string, { depth: maxDepth, size: maxSize }: Json
         break
       case COMMA:
       case COLON:
-        if (++size > maxSize) throw new JsonError(`it has more than ${maxSize} values and names`)
+        if (++size > maxSize) throw new JsonLimitError(`it has more than ${maxSize} values and names`)
     }
   }
   return size

@@ -1,4 +1,4 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { ResponseParser, TruncatedResponseError, type ResponseHandler } from './response-parser.ts'
 
@@ -14,9 +14,23 @@ export interface ExchangeHandler extends ResponseHandler {
   onError(error: unknown): void
 }
 
+/** A request that is on its way. Nothing happens once it is over. */
+export interface Posted {
+  breakOff(): void
+  /** Reads no more of the response until `resume`; what has been read already may still come. */
+  pause(): void
+  resume(): void
+}
+
+export interface RequestBytes {
+  head: string
+  body: string
+}
+
 export interface ConnectionOptions {
   /** Where to; its path is of no interest here. */
   url: URL
+  lookup: LookupFunction
   /** How long connecting may take, TLS included, in milliseconds. */
   connectTimeoutMs: number
   /** Of an earlier connection to the same server: makes the handshake shorter. */
@@ -47,6 +61,10 @@ const IDLE_MARGIN_MS = 1000
 interface Exchange {
   readonly handler: ExchangeHandler
   readonly response: ResponseParser
+  /** The request has been written: what is read from now on answers it. */
+  sent: boolean
+  /** Until a byte of the response comes, on a connection that was used before. Keeps the request in memory. */
+  onLost: (() => void) | undefined
 }
 
 /** A connection to a server, TCP or TLS, that carries one request after the other. */
@@ -87,44 +105,66 @@ export class Connection {
     return !this.#socket.destroyed
   }
 
-  /** Starts an exchange; what is returned breaks it off, and does nothing once it is over. */
-  exchange(head: string, body: string, handler: ExchangeHandler): () => void {
-    const exchange = { handler, response: new ResponseParser(handler) }
-    this.#exchange = exchange
-    if (this.#begin) {
-      this.#begin = () => this.#write(head, body)
-    } else {
-      this.#socket.ref()
-      this.#write(head, body)
-    }
-    return this.#breakOff(exchange)
+  /** The first request, written when it is connected. */
+  begin(request: RequestBytes, handler: ExchangeHandler): Posted {
+    const exchange = this.#start(handler)
+    this.#begin = () => this.#write(exchange, request)
+    return this.#control(exchange)
+  }
+
+  /**
+   * Another request. It may be too late for one: when no byte of a response comes, `onLost` is called in place of
+   * `handler.onError`. It is written when all that has come is read: an end of the connection, or an answer to
+   * nothing, after which it is used no more.
+   */
+  reuse(request: RequestBytes, handler: ExchangeHandler, onLost: () => void): Posted {
+    const exchange = this.#start(handler, onLost)
+    this.#socket.ref()
+    setImmediate(() => {
+      if (this.#exchange === exchange && this.open) this.#write(exchange, request)
+    })
+    return this.#control(exchange)
   }
 
   destroy(): void {
     this.#socket.destroy()
   }
 
-  #write(head: string, body: string): void {
+  #start(handler: ExchangeHandler, onLost?: () => void): Exchange {
+    return (this.#exchange = { handler, response: new ResponseParser(handler), sent: false, onLost })
+  }
+
+  #write(exchange: Exchange, { head, body }: RequestBytes): void {
+    exchange.sent = true
     this.#socket.cork()
     this.#socket.write(head, 'latin1')
     this.#socket.write(body)
     this.#socket.uncork()
   }
 
-  /** A closure of its own: one within `exchange` would keep the request in memory until the response has ended. */
-  #breakOff(exchange: Exchange): () => void {
-    return () => {
-      if (this.#exchange !== exchange) return
-      this.#exchange = undefined
-      exchange.response.abandon()
-      this.destroy()
+  /** Closures of their own: where a request is in scope, they would keep it in memory until the response has ended. */
+  #control(exchange: Exchange): Posted {
+    return {
+      breakOff: () => {
+        if (this.#exchange !== exchange) return
+        this.#exchange = undefined
+        exchange.response.abandon()
+        this.destroy()
+      },
+      pause: () => {
+        if (this.#exchange === exchange) this.#socket.pause()
+      },
+      resume: () => {
+        if (this.#exchange === exchange) this.#socket.resume()
+      },
     }
   }
 
   #read(bytes: Buffer): void {
     const exchange = this.#exchange
     // What nobody asked for.
-    if (!exchange) return this.destroy()
+    if (!exchange?.sent) return this.destroy()
+    exchange.onLost = undefined
     try {
       exchange.response.push(bytes)
       this.#settle(exchange)
@@ -151,8 +191,9 @@ export class Connection {
     // An answer that comes before the whole request has been sent leaves the rest of it on its way.
     const reusable = response.persistent && this.#socket.writableLength === 0
     if (reusable) {
-      // No process waits for what may come.
+      // No process waits for what may come, but it is read.
       this.#socket.unref()
+      if (this.#socket.isPaused()) this.#socket.resume()
       this.#onIdle(idleTime(response.keepAlive))
     } else {
       this.destroy()
@@ -165,19 +206,21 @@ export class Connection {
     const exchange = this.#exchange
     this.#exchange = undefined
     this.destroy()
-    exchange?.handler.onError(error)
+    if (exchange?.onLost) exchange.onLost()
+    else exchange?.handler.onError(error)
   }
 }
 
 /** Reads by `onread`, past Node's streams: what they cost a read is as much as all that is done with it. */
 function dial(
-  { url, tlsSession, onTlsSession }: ConnectionOptions,
+  { url, lookup, tlsSession, onTlsSession }: ConnectionOptions,
   onRead: (bytes: Buffer) => void,
 ): { socket: Socket; connected: 'connect' | 'secureConnect' } {
   // Brackets stand around an IPv6 address in a URL only.
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
   const options = {
     host,
+    lookup,
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: PROBE_MS,

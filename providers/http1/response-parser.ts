@@ -24,6 +24,8 @@ export interface ResponseHandler {
 /** More than any server sends; what is longer is kept from filling the memory. */
 const MAX_HEAD_BYTES = 64 * 1024
 const MAX_CHUNK_LINE_BYTES = 4096
+/** Of all chunks of a response, as Node's own parser has it: one byte of a body could come with kilobytes of nothing. */
+const MAX_EXTENSION_BYTES = 16 * 1024
 /** 2^52, more than a body ever has: sizes stay exact. */
 const MAX_HEX_DIGITS = 13
 
@@ -58,6 +60,7 @@ export class ResponseParser {
   /** Bytes of a line that is read to be ignored, and whether the last of them was CR. */
   #lineLength = 0
   #afterCr = false
+  #extensionLength = 0
   #trailerLength = 0
   #persistent = false
   #keepAlive: string | undefined
@@ -237,6 +240,9 @@ export class ResponseParser {
 
   #endLine(length: number): void {
     if (this.#state === 'extension') {
+      this.#extensionLength += length
+      if (this.#extensionLength > MAX_EXTENSION_BYTES)
+        throw new MalformedResponseError('The extensions of its chunks are too long')
       this.#digits = 0
       this.#state = this.#remaining === 0 ? 'trailer' : 'data'
     } else if (this.#state === 'trailer') {

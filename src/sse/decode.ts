@@ -10,8 +10,10 @@ export interface DecodedEvent {
 }
 
 export interface DecoderOptions {
-  /** Bytes that one event may have; a stream that sends more is refused rather than kept in memory. */
+  /** Bytes that one event may have, its comments included; a stream that sends more is refused, and not kept in memory. */
   maxEventBytes?: number
+  /** Lines of data that one event may have: each costs memory, an empty one too. */
+  maxDataLines?: number
   onComment?: (text: string) => void
   onRetry?: (milliseconds: number) => void
 }
@@ -19,9 +21,6 @@ export interface DecoderOptions {
 /** An event is larger than the decoder may keep. */
 export class EventTooLargeError extends Error {
   override readonly name = 'EventTooLargeError'
-  constructor(limit: number) {
-    super(`An event is larger than ${limit} bytes`)
-  }
 }
 
 const LF = 10
@@ -35,6 +34,7 @@ const DIGITS = /^\d+$/
  */
 export class EventDecoder {
   readonly #maxEventBytes: number
+  readonly #maxDataLines: number
   readonly #onComment: ((text: string) => void) | undefined
   readonly #onRetry: ((milliseconds: number) => void) | undefined
   readonly #text = new Utf8Decoder()
@@ -43,10 +43,15 @@ export class EventDecoder {
   #afterCr = false
   #event = ''
   #data: string | undefined
+  /** Lines of the data after the first. */
+  #moreLines = 0
   #id = ''
+  /** Bytes of the chunks since the last blank line. */
+  #bytes = 0
 
-  constructor({ maxEventBytes = 16 * 1024 * 1024, onComment, onRetry }: DecoderOptions = {}) {
+  constructor({ maxEventBytes = 8 * 1024 * 1024, maxDataLines = 64 * 1024, onComment, onRetry }: DecoderOptions = {}) {
     this.#maxEventBytes = maxEventBytes
+    this.#maxDataLines = maxDataLines
     this.#onComment = onComment
     this.#onRetry = onRetry
   }
@@ -54,9 +59,10 @@ export class EventDecoder {
   /** @throws EventTooLargeError */
   push(chunk: Uint8Array): DecodedEvent[] {
     const events: DecodedEvent[] = []
+    this.#bytes += chunk.length
     this.#scan(this.#text.push(chunk), events)
-    if (this.#line.length + (this.#data?.length ?? 0) > this.#maxEventBytes)
-      throw new EventTooLargeError(this.#maxEventBytes)
+    // Characters are counted beside bytes, since a chunk can end one event and begin another.
+    this.#checkSize(Math.max(this.#bytes, this.#line.length + (this.#data?.length ?? 0)))
     return events
   }
 
@@ -100,7 +106,7 @@ export class EventDecoder {
   #endLine(rest: string, events: DecodedEvent[]): void {
     const line = this.#line ? this.#line + rest : rest
     this.#line = ''
-    if (line.length > this.#maxEventBytes) throw new EventTooLargeError(this.#maxEventBytes)
+    this.#checkSize(line.length)
     if (line === '') this.#dispatch(events)
     else this.#field(line)
   }
@@ -116,7 +122,8 @@ export class EventDecoder {
     const value = colon === -1 ? '' : line.slice(line.charCodeAt(colon + 1) === 32 ? colon + 2 : colon + 1)
     switch (name) {
       case 'data':
-        this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`
+        if (this.#data === undefined) this.#data = value
+        else this.#addLine(this.#data, value)
         break
       case 'event':
         this.#event = value
@@ -134,10 +141,23 @@ export class EventDecoder {
     }
   }
 
+  #addLine(data: string, line: string): void {
+    this.#moreLines += 1
+    if (this.#moreLines >= this.#maxDataLines)
+      throw new EventTooLargeError(`An event has more than ${this.#maxDataLines} lines of data`)
+    this.#data = `${data}\n${line}`
+  }
+
   #dispatch(events: DecodedEvent[]): void {
-    if ((this.#data?.length ?? 0) > this.#maxEventBytes) throw new EventTooLargeError(this.#maxEventBytes)
+    this.#checkSize(this.#data?.length ?? 0)
     if (this.#data !== undefined) events.push({ event: this.#event || 'message', data: this.#data, id: this.#id })
     this.#data = undefined
     this.#event = ''
+    this.#moreLines = 0
+    this.#bytes = 0
+  }
+
+  #checkSize(size: number): void {
+    if (size > this.#maxEventBytes) throw new EventTooLargeError(`An event is larger than ${this.#maxEventBytes} bytes`)
   }
 }

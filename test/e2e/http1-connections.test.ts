@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import tls from 'node:tls'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { ConnectTimeoutError, type ExchangeHandler } from '../../providers/http1/connection.ts'
+import { ConnectTimeoutError, type ExchangeHandler, type Posted } from '../../providers/http1/connection.ts'
 import { Connections, type PostRequest } from '../../providers/http1/connections.ts'
 import {
   MalformedResponseError,
@@ -21,14 +21,14 @@ class Exchange implements ExchangeHandler {
   /** Resolves with what it was told last. */
   readonly over: Promise<string>
   readonly head: Promise<ResponseHead>
-  breakOff = () => {}
+  readonly posted: Posted
   #onHead: (head: ResponseHead) => void = () => {}
   #onOver: (how: string) => void = () => {}
 
   constructor(connections: Connections, request: Partial<PostRequest> = {}) {
     this.head = new Promise((resolve) => (this.#onHead = resolve))
     this.over = new Promise((resolve) => (this.#onOver = resolve))
-    this.breakOff = connections.post({ headers: {}, body: '{}', connectTimeoutMs: 20_000, ...request }, this)
+    this.posted = connections.post({ headers: {}, body: '{}', connectTimeoutMs: 20_000, ...request }, this)
   }
 
   onHead(head: ResponseHead): void {
@@ -295,18 +295,239 @@ describe('a connection', () => {
   })
 })
 
+describe('a connection that was used before', () => {
+  const closes: [how: string, close: (connection: ByteConnection) => void][] = [
+    ['is closed', ({ socket }) => void socket.end()],
+    ['is reset', ({ socket }) => void socket.resetAndDestroy()],
+  ]
+
+  it.each(closes)('and %s in place of an answer is replaced by a fresh one', async (_, close) => {
+    const { server, connections } = await serve((connection, position) => {
+      if (position === 1) close(connection)
+      else connection.socket.write(WHOLE)
+    })
+    await new Exchange(connections).over
+    const next = new Exchange(connections, { body: '{"next":1}' })
+    expect(await next.over).toBe('end')
+    expect(next.told).toEqual(['head', 'body', 'end'])
+    expect(server.connections.entries.map(({ requests }) => requests.map(({ body }) => body))).toEqual([
+      ['{}', '{"next":1}'],
+      ['{"next":1}'],
+    ])
+  })
+
+  it.each(closes)('and %s in place of an answer is replaced once', async (_, close) => {
+    const { server, connections } = await serve((connection, position) => {
+      if (position > 0) close(connection)
+      else connection.socket.write(WHOLE)
+    })
+    await new Exchange(connections).over
+    const next = new Exchange(connections)
+    expect(await next.over).toBe('error')
+    expect(next.told).toEqual(['error'])
+    expect(server.requests.entries).toHaveLength(3)
+  })
+
+  it.each(closes)('and %s within an answer is not replaced', async (_, close) => {
+    const { server, connections } = await serve((connection, position) => {
+      if (position === 0) connection.socket.write(WHOLE)
+      else connection.socket.write('H', () => close(connection))
+    })
+    await new Exchange(connections).over
+    const next = new Exchange(connections)
+    expect(await next.over).toBe('error')
+    expect(server.requests.entries).toHaveLength(2)
+  })
+
+  it('and is broken off is not replaced', async () => {
+    const { server, connections } = await serve((connection, position) => {
+      if (position === 1) next.posted.breakOff()
+      else connection.socket.write(WHOLE)
+    })
+    await new Exchange(connections).over
+    const next = new Exchange(connections)
+    await server.connections.entries[0]!.closed
+    await new Exchange(connections).over
+    expect(next.told).toEqual([])
+    expect(server.requests.entries).toHaveLength(3)
+  })
+
+  it('and is broken off before the request is written sends nothing', async () => {
+    const { server, connections } = await serve(WHOLE)
+    await new Exchange(connections).over
+    const next = new Exchange(connections)
+    next.posted.breakOff()
+    await server.connections.entries[0]!.closed
+    expect(next.told).toEqual([])
+    expect(server.requests.entries).toHaveLength(1)
+  })
+
+  it.each<[what: string, leave: (connection: ByteConnection) => void]>([
+    ...closes,
+    ['answers what nobody asked for', ({ socket }) => void socket.write(WHOLE.replace('ok', 'no'))],
+  ])('and %s is given no request any more, however late that is noticed', async (_, leave) => {
+    const { server, connections } = await serve(WHOLE)
+    await new Exchange(connections).over
+    const [connection] = server.connections.entries
+    // From here on, what is sent has come before the next callback of a timer or an immediate.
+    await new Promise((resolve) => setImmediate(resolve))
+    leave(connection!)
+    const next = new Exchange(connections)
+    expect(await next.over).toBe('end')
+    expect(next.body).toBe('ok')
+    expect(connection!.requests).toHaveLength(1)
+    expect(server.connections.entries).toHaveLength(2)
+  })
+})
+
+describe('as many connections as may be', () => {
+  /** A server that answers when it is told to, for at most `maxConnections`. */
+  async function hold(maxConnections: number) {
+    const server = await startByteServer(() => {})
+    const connections = new Connections(new URL(`http://127.0.0.1:${server.port}/`), { maxConnections })
+    onTestFinished(() => connections.close())
+    const ask = (body: string, connectTimeoutMs = 20_000) => new Exchange(connections, { body, connectTimeoutMs })
+    const asked = async (count: number) => {
+      const requests = await server.requests.until(({ length }) => length === count)
+      return requests.map(({ body }) => body)
+    }
+    const connection = (position: number) => server.connections.entries[position]!
+    return { server, ask, asked, connection }
+  }
+
+  it('carry the requests that wait for one, in their order', async () => {
+    const { server, ask, asked, connection } = await hold(2)
+    const exchanges = ['a', 'b', 'c', 'd'].map((body) => ask(body))
+    expect((await asked(2)).toSorted()).toEqual(['a', 'b'])
+    connection(0).socket.write(WHOLE)
+    expect((await asked(3)).at(-1)).toBe('c')
+    connection(0).socket.write(WHOLE)
+    expect((await asked(4)).at(-1)).toBe('d')
+    for (const each of server.connections.entries) each.socket.write(WHOLE)
+    expect(await Promise.all(exchanges.map(({ over }) => over))).toEqual(['end', 'end', 'end', 'end'])
+    expect(server.connections.entries).toHaveLength(2)
+  })
+
+  it('make room for another when one is closed', async () => {
+    const { server, ask, asked, connection } = await hold(1)
+    const exchanges = [ask('a'), ask('b'), ask('c')]
+    await asked(1)
+    connection(0).socket.write(WHOLE.replace(OK, `${OK}connection: close\r\n`))
+    await asked(2)
+    connection(1).socket.resetAndDestroy()
+    await asked(3)
+    connection(2).socket.write(WHOLE)
+    expect(await Promise.all(exchanges.map(({ over }) => over))).toEqual(['end', 'error', 'end'])
+    expect(server.connections.entries).toHaveLength(3)
+  })
+
+  it('leave one that was lost its place', async () => {
+    const { ask, asked, connection } = await hold(1)
+    const first = ask('a')
+    await asked(1)
+    connection(0).socket.write(WHOLE)
+    await first.over
+    const lost = ask('b')
+    const waits = ask('c')
+    await asked(2)
+    connection(0).socket.resetAndDestroy()
+    expect((await asked(3)).at(-1)).toBe('b')
+    connection(1).socket.write(WHOLE)
+    expect((await asked(4)).at(-1)).toBe('c')
+    connection(1).socket.write(WHOLE)
+    expect(await Promise.all([lost.over, waits.over])).toEqual(['end', 'end'])
+  })
+
+  it('are not waited for longer than connecting may take', async () => {
+    const { ask, asked, connection } = await hold(1)
+    const first = ask('a')
+    await asked(1)
+    const late = ask('b', 10)
+    const patient = ask('c')
+    expect(await late.over).toBe('error')
+    expect(late.error).toBeInstanceOf(ConnectTimeoutError)
+    connection(0).socket.write(WHOLE)
+    await first.over
+    expect((await asked(2)).at(-1)).toBe('c')
+    connection(0).socket.write(WHOLE)
+    expect(await patient.over).toBe('end')
+    expect(late.told).toEqual(['error'])
+  })
+
+  it('are not given to what was broken off while it waited', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const { ask, asked, connection } = await hold(1)
+    const first = ask('a')
+    await asked(1)
+    const timers = vi.getTimerCount()
+    const left = ask('b')
+    const next = ask('c')
+    left.posted.breakOff()
+    expect(vi.getTimerCount()).toBe(timers + 1)
+    connection(0).socket.write(WHOLE)
+    await first.over
+    expect((await asked(2)).at(-1)).toBe('c')
+    connection(0).socket.write(WHOLE)
+    expect(await next.over).toBe('end')
+    expect(left.told).toEqual([])
+  })
+})
+
+describe('a response that is paused', () => {
+  it.each([
+    ['http', false],
+    ['https', true],
+  ])('is read no further until it is resumed, with %s', async (scheme, encrypted) => {
+    trust()
+    const size = 16 * 1024 * 1024
+    const answer = `${OK}content-length: ${size}\r\n\r\n${'x'.repeat(size)}`
+    const server = await startByteServer(({ socket }, position) => void socket.write(position === 0 ? answer : WHOLE), {
+      tls: encrypted,
+    })
+    const connections = connect(`${scheme}://localhost:${server.port}/`)
+    const paused = new Exchange(connections)
+    const told = vi.spyOn(paused, 'onBody')
+    told.mockImplementationOnce(() => paused.posted.pause())
+    await paused.head
+    // Several turns of the event loop, in which other responses come.
+    for (let i = 0; i < 20; i++) expect(await new Exchange(connections).over).toBe('end')
+    const before = paused.body.length
+    for (let i = 0; i < 20; i++) expect(await new Exchange(connections).over).toBe('end')
+    expect(paused.body.length).toBe(before)
+    expect(before).toBeLessThan(size / 4)
+    paused.posted.resume()
+    expect(await paused.over).toBe('end')
+    expect(paused.body.length + told.mock.calls[0]![0].length).toBe(size)
+  })
+
+  it('and is over leaves a connection that is read again', async () => {
+    // No connection is closed for its age.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const { server, connections } = await serve(WHOLE)
+    const exchange = new Exchange(connections)
+    vi.spyOn(exchange, 'onBody').mockImplementation(() => exchange.posted.pause())
+    expect(await exchange.over).toBe('end')
+    exchange.posted.pause()
+    const [connection] = server.connections.entries
+    connection!.socket.end()
+    await connection!.closed
+    expect(await new Exchange(connections).over).toBe('end')
+    expect(server.connections.entries).toHaveLength(2)
+  })
+})
+
 describe('an exchange that is broken off', () => {
   it('before it is connected is told of nothing', async () => {
     const { server, connections } = await serve(WHOLE)
     const exchange = new Exchange(connections)
-    exchange.breakOff()
+    exchange.posted.breakOff()
     await new Exchange(connections).over
     expect(exchange.told).toEqual([])
     expect(server.requests.entries).toHaveLength(1)
   })
 
   it('before it is answered closes the connection, and is told of nothing', async () => {
-    const { server, connections } = await serve(() => exchange.breakOff())
+    const { server, connections } = await serve(() => exchange.posted.breakOff())
     const exchange = new Exchange(connections)
     const [request] = await server.connections.until(({ length }) => length === 1)
     await request!.closed
@@ -316,7 +537,7 @@ describe('an exchange that is broken off', () => {
   it('within the head is told of no body, although it has come', async () => {
     const { server, connections } = await serve(WHOLE)
     const exchange = new Exchange(connections)
-    const told = vi.spyOn(exchange, 'onHead').mockImplementation(() => exchange.breakOff())
+    const told = vi.spyOn(exchange, 'onHead').mockImplementation(() => exchange.posted.breakOff())
     const [connection] = await server.connections.until(({ length }) => length === 1)
     await connection!.closed
     expect(told).toHaveBeenCalledOnce()
@@ -326,7 +547,7 @@ describe('an exchange that is broken off', () => {
   it('within the body is told of no end', async () => {
     const { server, connections } = await serve(WHOLE)
     const exchange = new Exchange(connections)
-    vi.spyOn(exchange, 'onBody').mockImplementation(() => exchange.breakOff())
+    vi.spyOn(exchange, 'onBody').mockImplementation(() => exchange.posted.breakOff())
     const [connection] = await server.connections.until(({ length }) => length === 1)
     await connection!.closed
     expect(exchange.told).toEqual(['head'])
@@ -337,9 +558,9 @@ describe('an exchange that is broken off', () => {
     const first = new Exchange(connections)
     await first.over
     const second = new Exchange(connections)
-    first.breakOff()
+    first.posted.breakOff()
     expect(await second.over).toBe('end')
-    second.breakOff()
+    second.posted.breakOff()
     expect(await new Exchange(connections).over).toBe('end')
     expect(server.connections.entries).toHaveLength(1)
   })
@@ -397,6 +618,27 @@ describe('connecting', () => {
     expect(await new Exchange(connections).over).toBe('end')
     expect(server.connections.entries).toHaveLength(1)
   })
+})
+
+it('asks for the addresses of a name once for many connections', async () => {
+  const { server } = await serve(({ socket }, position) => {
+    if (position === 2) for (const each of server.connections.entries) each.socket.write(WHOLE)
+    else if (position > 2) socket.end(WHOLE)
+  })
+  resolveTo('127.0.0.1')
+  const connections = connect(`http://name.test:${server.port}/`)
+  await Promise.all([1, 2, 3].map(() => new Exchange(connections).over))
+  expect(server.connections.entries).toHaveLength(3)
+  expect(dns.lookup).toHaveBeenCalledOnce()
+})
+
+it('asks for the addresses of a name again when nobody listens there', async () => {
+  const { server } = await serve(WHOLE)
+  const connections = connect(`http://name.test:${server.port}/`)
+  resolveTo('127.0.0.2')
+  expect(await new Exchange(connections).over).toBe('error')
+  resolveTo('127.0.0.1')
+  expect(await new Exchange(connections).over).toBe('end')
 })
 
 /** What NODE_EXTRA_CA_CERTS does when a process starts. */

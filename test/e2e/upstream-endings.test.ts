@@ -1,5 +1,9 @@
 import { expect, it } from 'vitest'
 import { openai } from '../../providers/openai.ts'
+import { startByteServer } from '../support/byte-server.ts'
+import { WHOLE } from '../support/faults.ts'
+import { startGateway } from '../support/gateway.ts'
+import { chat } from '../support/reader.ts'
 import { chatChunks, chunk, startUpstream } from '../support/upstream.ts'
 
 it('an upstream that has said all, and does not end, is left by whoever reads to the end', async () => {
@@ -15,4 +19,25 @@ it('an upstream that has said all, and does not end, is left by whoever reads to
   await (
     await upstream.request(0)
   ).closed
+})
+
+it('an upstream that resets each connection when it is used again is healthy, and asked once for each answer', async () => {
+  const answer = `HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: ${WHOLE.length}\r\n\r\n${WHOLE}`
+  const server = await startByteServer(({ socket, requests }) => {
+    if (requests.length === 1) socket.write(answer)
+    else socket.resetAndDestroy()
+  })
+  const gateway = await startGateway({
+    providers: {
+      local: { type: 'openai', baseUrl: `http://127.0.0.1:${server.port}`, headers: {}, includeUsage: true },
+    },
+  })
+  const headers = { accept: 'application/json' }
+  // Twice as many as the failures in a row that open a breaker.
+  for (let i = 0; i < 10; i++) {
+    const reader = await (await chat(gateway.url, { model: 'local/m' }, { headers })).end()
+    expect(reader.json).toMatchObject({ finish_reason: 'stop' })
+  }
+  expect(server.connections.entries).toHaveLength(10)
+  expect(JSON.stringify(gateway.logs)).not.toContain('attempt failed')
 })

@@ -245,6 +245,8 @@ describe('a stream that fails', () => {
     ['invalid_request_error', 'upstream_rejected', false],
     ['not_found_error', 'upstream_not_found', false],
     ['error_to_come', 'upstream_error', true],
+    ['constructor', 'upstream_error', true],
+    ['__proto__', 'upstream_error', true],
   ])('with %s: %s, in its own words', (type, code, retryable) => {
     const error = { type: 'error', error: { type, message: 'told so' } }
     expect(codeOf(() => read(error))).toEqual({ code, retryable, message: 'told so' })
@@ -268,10 +270,101 @@ describe('a stream that fails', () => {
     ['a text that is no text', [start({ type: 'text', text: '' }), delta({ type: 'text_delta', text: 1 })]],
     ['a tool call without a name', [start({ type: 'tool_use', id: 'a', input: {} })]],
     ['a block without a type', [start({})]],
+    ['a type that cannot be a text', [delta({ type: { toString: 1 } })]],
     ['an error that is no object', [{ type: 'error', error: 'x' }]],
   ])('with %s', (what, events) => {
     const code = what === 'an error that is no object' ? 'upstream_error' : 'upstream_invalid_response'
     expect(codeOf(() => read(...events))).toMatchObject({ code })
+  })
+})
+
+describe('a stream of too much', () => {
+  const tooMuch = { code: 'upstream_invalid_response', retryable: false }
+
+  it('is one of more than 1,024 tool calls', () => {
+    const reader = new MessageReader()
+    const call = (i: number) => reader.read(JSON.stringify(start({ type: 'tool_use', id: `t${i}`, name: 'f' }, i)))
+    for (let i = 0; i < 1024; i++) call(i)
+    expect(codeOf(() => call(1024))).toEqual({ ...tooMuch, message: 'The upstream sent more than 1024 tool calls.' })
+  })
+
+  it('is one whose message_delta events are more than 8 MiB', () => {
+    const reader = new MessageReader()
+    const small = JSON.stringify({ type: 'message_delta', usage: { output_tokens: 1 }, x: 'x'.repeat(4000) })
+    for (let i = 0; i < 3000; i++) expect(reader.read(small)).toEqual([])
+    const message = JSON.stringify({ type: 'message_delta', x: 'x'.repeat(1024 * 1024) })
+    for (let i = 0; i < 7; i++) expect(reader.read(message)).toEqual([])
+    expect(codeOf(() => reader.read(message))).toMatchObject(tooMuch)
+  })
+
+  it('is one whose message_delta events have more than 256 fields', () => {
+    const reader = new MessageReader()
+    const fields = (from: number) => Object.fromEntries(Array.from({ length: 128 }, (_, i) => [`x${from + i}`, 1]))
+    const message = (from: number) => JSON.stringify({ type: 'message_delta', delta: fields(from) })
+    for (const from of [0, 128, 0, 128]) expect(reader.read(message(from))).toEqual([])
+    expect(codeOf(() => reader.read(JSON.stringify({ type: 'message_delta', one: 'more' })))).toMatchObject(tooMuch)
+  })
+
+  it('is one whose JSON is nested too deeply', () => {
+    const nested = `{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"f","input":`
+    expect(codeOf(() => read(`${nested}${'['.repeat(100_000)}`))).toEqual({
+      ...tooMuch,
+      message: 'The upstream sent JSON that is too large: it is nested more than 128 levels deep.',
+    })
+  })
+})
+
+describe('the end of a message', () => {
+  const done = (...events: unknown[]) => endOf(...events, { type: 'message_stop' }).at(-1)
+
+  it.each(['constructor', '__proto__', 'toString'])('with the stop reason %s is an end, and is carried', (reason) => {
+    expect(endOf(end(reason))).toMatchObject([
+      { type: 'delta', extra: { stop_reason: reason } },
+      { type: 'done', finish_reason: 'stop' },
+    ])
+  })
+
+  it('takes fields named __proto__ for fields like any other', () => {
+    const proto = '"__proto__":{"input_tokens":7}'
+    const reader = new MessageReader()
+    reader.read(`{"type":"message_delta","delta":{"stop_reason":"end_turn",${proto}},"usage":{${proto}},${proto}}`)
+    const [beside, last] = reader.end()
+    expect(JSON.stringify(beside)).toBe(
+      '{"type":"delta","extra":{"message_delta":{"delta":{"__proto__":{"input_tokens":7}},"__proto__":{"input_tokens":7}}}}',
+    )
+    expect(last).toMatchObject({ usage: { prompt_tokens: 0 } })
+  })
+
+  it('keeps of a usage of more than 16 KiB the three counts', () => {
+    const usage = { input_tokens: 5, output_tokens: 3, details: 'x'.repeat(17_000) }
+    expect(done({ type: 'message_delta', usage })).toEqual({
+      type: 'done',
+      finish_reason: 'stop',
+      usage: { prompt_tokens: 5, completion_tokens: 3, total_tokens: 8 },
+    })
+  })
+
+  it('keeps of a usage of more than 256 fields the three counts, whatever comes between them', () => {
+    const details = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`x${i}`, 1]))
+    const usages = [{ input_tokens: 5, ...details }, { ...details, output_tokens: 2 }, { output_tokens: 3 }, {}]
+    expect(done(...usages.map((usage) => ({ type: 'message_delta', usage })))).toEqual({
+      type: 'done',
+      finish_reason: 'stop',
+      usage: { prompt_tokens: 5, completion_tokens: 3, total_tokens: 8 },
+    })
+  })
+
+  it.each([-1, 0.5, 1e308, '7', null])('takes %j for no count', (count) => {
+    const usage = { input_tokens: count, output_tokens: 3, cache_read_input_tokens: count }
+    expect(done({ type: 'message_delta', usage })).toMatchObject({
+      usage: { prompt_tokens: 0, completion_tokens: 3, total_tokens: 3 },
+    })
+  })
+
+  it('has no model whose name is none', () => {
+    const named = (length: number) => done({ type: 'message_start', message: { model: 'm'.repeat(length) } })
+    expect(named(256)).toHaveProperty('model')
+    expect(named(257)).not.toHaveProperty('model')
   })
 })
 

@@ -23,6 +23,8 @@ function faultOf(fields: object): unknown {
 
 const BEYOND = 'cannot be expressed in the Anthropic Messages API'
 const text = (words: string) => ({ type: 'text', text: words })
+/** Deeper than `JSON.stringify` goes. */
+const NESTED = '['.repeat(100_000) + ']'.repeat(100_000)
 const user = { role: 'user', content: 'hi' }
 
 describe('parameters', () => {
@@ -122,6 +124,8 @@ describe('parameters', () => {
     ['web_search_options', { web_search_options: {} }],
     ['functions', { functions: [{ name: 'f' }] }],
     ['store', { store: true }],
+    ['store', { store: JSON.parse(NESTED) }],
+    ['functions', { functions: JSON.parse(NESTED) }],
     ['reasoning_effort', { reasoning_effort: 'none' }],
     ['response_format', { response_format: { type: 'json_object' } }],
     ['response_format.json_schema', { response_format: { type: 'json_schema', json_schema: { name: 'a' } } }],
@@ -207,6 +211,30 @@ describe('messages', () => {
         ],
       },
     ])
+  })
+
+  it.each([
+    ['data:image/png;base64,AA==', 'image/png', 'AA=='],
+    ['DATA:image/png;name=a.png;BASE64,AA==', 'image/png', 'AA=='],
+    ['data:;base64,AA==', '', 'AA=='],
+    ['data:image/png;base64,AA;base64,==', 'image/png', 'AA;base64,=='],
+  ])('bring the image of a data URL: %s', (url, media_type, data) => {
+    expect(messagesOf({ role: 'user', content: [{ type: 'image_url', image_url: { url } }] })).toMatchObject([
+      { content: [{ type: 'image', source: { type: 'base64', media_type, data } }] },
+    ])
+  })
+
+  it.each([
+    ['no comma', 'data:image/png;base64'],
+    ['no base64', 'data:image/png,base64,AA=='],
+    ['base64 as the type', 'data:base64,AA=='],
+    ['millions of parameters', `data:${';'.repeat(6_000_000)}`],
+    ['millions of parameters and a text', `data:${';'.repeat(6_000_000)},AA==`],
+  ])('bring no image of a data URL with %s', (_, url) => {
+    expect(faultOf({ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url } }] }] })).toEqual({
+      path: 'messages[0].content[0].image_url.url',
+      message: 'is not a data URL in base64',
+    })
   })
 
   it('bring calls, and the results of several in the turn that follows', () => {
@@ -298,6 +326,11 @@ describe('messages', () => {
       'messages[0].tool_calls[0].function.arguments',
       'is not a JSON object, which Anthropic wants',
       [{ role: 'assistant', tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{"x":' } }] }],
+    ],
+    [
+      'messages[0].tool_calls[0].function.arguments',
+      'is not a JSON object, which Anthropic wants',
+      [{ role: 'assistant', tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: NESTED } }] }],
     ],
     ['messages[0].tool_calls[0]', BEYOND, [{ role: 'assistant', tool_calls: [{ id: 'a', type: 'custom' }] }]],
     ['messages[0].thinking_blocks', 'expected an array of blocks', [{ role: 'assistant', thinking_blocks: 'x' }]],

@@ -95,8 +95,8 @@ describe('arrows point inward', () => {
     expect(strays('src/protocols/', { values })).toEqual([])
   })
 
-  it('providers/ know of the gateway only requests, events, errors and how to decode SSE', () => {
-    const values = ['src/stream/events.ts', 'src/sse/decode.ts', ERRORS, REQUEST]
+  it('providers/ know of the gateway only requests, events, errors and how to decode SSE and JSON', () => {
+    const values = ['src/stream/events.ts', 'src/sse/decode.ts', 'src/json.ts', ERRORS, REQUEST]
     // Whatever it takes to speak to an upstream is theirs to choose.
     expect(
       strays('providers/', { values, types: ['src/stream/source.ts'] }).filter((arrow) => arrow.includes('→ src/')),

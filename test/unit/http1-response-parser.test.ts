@@ -221,6 +221,10 @@ describe('chunks', () => {
     ['with LF after them', '1\r\na\n'],
     ['with an extension that is too long', `1;${'a'.repeat(4096)}\r\na\r\n`],
     ['with a trailer that ends in LF', '0\r\na: b\n\r\n'],
+    [
+      'with extensions that are too long together',
+      ...Array.from({ length: 9 }, () => `1;${'a'.repeat(2000)}\r\na\r\n`),
+    ],
     ['with a trailer that is too long', '0\r\n', ...Array.from({ length: 66 }, () => 'a'.repeat(1000))],
     ['with trailers that have no end', '0\r\n', ...Array.from({ length: 20_000 }, () => 'a: b\r\n')],
   ])('%s are refused, after what came before them', (_, ...pieces) => {

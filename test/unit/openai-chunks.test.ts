@@ -1,3 +1,4 @@
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ChunkReader } from '../../providers/openai-chunks.ts'
 import type { Delta } from '../../providers/provider.ts'
@@ -180,6 +181,111 @@ describe('choices', () => {
     const finish = [chunk({}, { index: 1, finish_reason: 'length' }), chunk({}, { index: 0, finish_reason: 'stop' })]
     expect(read(...finish)).toEqual([{ type: 'delta', index: 1, extra: { finish_reason: 'length' } }])
     expect(endOf(...finish)).toMatchObject({ finish_reason: 'stop' })
+  })
+
+  it('are as many as may be asked for', () => {
+    expect(read(chunk({ content: 'a' }, { index: 127 }))).toEqual([{ type: 'delta', index: 127, content: 'a' }])
+    expect(read(chunk({ content: 'a' }, { index: null }))).toEqual([{ type: 'delta', content: 'a' }])
+  })
+
+  // Each would be remembered, although none says anything.
+  it.each([128, 1e9, -1, 0.5, 1e308, 'constructor', {}])('of the index %j are refused, empty ones too', (index) => {
+    const invalid = expect.objectContaining({ code: 'upstream_invalid_response', retryable: false })
+    expect(() => read(chunk({ content: 'a' }, { index }))).toThrow(invalid)
+    expect(() => read({ choices: [{ index }] })).toThrow(invalid)
+  })
+})
+
+describe('a field of the whole chunk', () => {
+  it('is told when it changes, however large it is', () => {
+    const large = { list: Array.from({ length: 1000 }, (_, i) => i) }
+    const changed = { list: large.list.with(999, 0) }
+    expect(read(...[large, large, changed, changed, large].map((x) => ({ choices: [], x })))).toEqual([
+      { type: 'delta', extra: { x: large } },
+      { type: 'delta', extra: { x: changed } },
+      { type: 'delta', extra: { x: large } },
+    ])
+  })
+
+  it('is told each time when 256 others are remembered', () => {
+    const names = Array.from({ length: 257 }, (_, i) => `x${i}`)
+    const fields = { choices: [], ...Object.fromEntries(names.map((name) => [name, 1])) }
+    expect(Object.keys(read(fields)[0]?.extra ?? {})).toEqual(names)
+    expect(read(fields, fields)[1]).toEqual({ type: 'delta', extra: { x256: 1 } })
+  })
+})
+
+describe('a field named __proto__', () => {
+  it.each([
+    ['of a chunk', (proto: string) => `{"choices":[],${proto}}`],
+    ['of a choice', (proto: string) => `{"choices":[{"delta":{},${proto}}]}`],
+    ['of a delta', (proto: string) => `{"choices":[{"delta":{${proto}}}]}`],
+  ])('%s is carried, and is the prototype of nothing', (_, data) => {
+    const [delta] = read(data('"__proto__":{"polluted":true}'))
+    expect(JSON.stringify(delta)).toBe('{"type":"delta","extra":{"__proto__":{"polluted":true}}}')
+    expect(delta?.extra).not.toHaveProperty('polluted')
+  })
+})
+
+describe('the template of chunks', () => {
+  const text = fc.constantFrom(
+    '',
+    'Hi',
+    'a "quoted" \\ text',
+    'of more than thirteen characters',
+    '\u2028',
+    '\u0000',
+    '+',
+  )
+  const extra = fc.constantFrom({}, { x: 1 }, { x: 2 }, { meta: { content: 'Hi' } }, { content: 'Hi' })
+  const fields = fc.record(
+    { usage: fc.constantFrom(null, USAGE), model: fc.constantFrom('m', 'n') },
+    { requiredKeys: [] },
+  )
+  const anyChunk = fc
+    .tuple(text, extra, fields, extra, extra, fc.constantFrom(null, 'stop', 'length'))
+    .map(([content, ofChunk, more, ofChoice, ofDelta, finish_reason]) =>
+      chunk({ ...ofDelta, content }, { ...ofChoice, finish_reason }, { ...ofChunk, ...more }),
+    )
+
+  it('changes nothing of what is read', () => {
+    const reading = (chunks: unknown[], space?: number) => {
+      const reader = new ChunkReader()
+      // Chunks with spaces in them are never taken for a template.
+      return [...chunks.flatMap((each) => reader.read(JSON.stringify(each, null, space))), endOf(...chunks)]
+    }
+    fc.assert(
+      fc.property(fc.array(anyChunk, { minLength: 1, maxLength: 8 }), (different) => {
+        const chunks = [
+          ...different,
+          ...different.flatMap((each) => [each, each]),
+          chunk({}, { finish_reason: 'stop' }),
+        ]
+        expect(reading(chunks)).toEqual(reading(chunks, 1))
+      }),
+    )
+  })
+
+  it('is not made of another field that holds the same text', () => {
+    const line = (other: string, content: string) =>
+      `{"meta":{"content":"${other}"},"choices":[{"index":0,"delta":{"content" : "${content}"}}]}`
+    const deltas = read(line('Hi', 'Hi'), line('Hi', 'Hi'), line('no text', 'Hi'))
+    expect(deltas.map(({ content }) => content)).toEqual(['Hi', 'Hi', 'Hi'])
+  })
+
+  it('is not made of a field that the chunk says again', () => {
+    const line = (content: string) => `{"choices":[{"delta":{"content":"${content}","\\u0063ontent":"Hi"}}]}`
+    expect(read(line('Hi'), line('Hi'), line('no text')).map(({ content }) => content)).toEqual(['Hi', 'Hi', 'Hi'])
+  })
+
+  it('is made again when what it stands for has changed', () => {
+    const x = (value: number, content: string) => chunk({ content }, {}, { x: value })
+    expect(read(x(1, 'a'), x(1, 'b'), x(2, 'c'), x(1, 'd'))).toEqual([
+      { type: 'delta', content: 'a', extra: { x: 1 } },
+      { type: 'delta', content: 'b' },
+      { type: 'delta', content: 'c', extra: { x: 2 } },
+      { type: 'delta', content: 'd', extra: { x: 1 } },
+    ])
   })
 })
 

@@ -85,6 +85,26 @@ describe('how a Chat Completions stream ends', () => {
   })
 })
 
+describe('what done says', () => {
+  const usage = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }
+
+  it.each([
+    [16_000, { ...usage, details: 'x'.repeat(16_000) }],
+    [17_000, usage],
+  ])('is no more of the usage than 16 KiB: details of %i characters', (length, told) => {
+    expect(endOf('[DONE]', { choices: [], usage: { ...usage, details: 'x'.repeat(length) } })).toEqual({
+      type: 'done',
+      finish_reason: 'stop',
+      usage: told,
+    })
+  })
+
+  it('is no name of a model that is none', () => {
+    expect(endOf({ ...finish('stop'), model: 'm'.repeat(256) })).toHaveProperty('model')
+    expect(endOf({ ...finish('stop'), model: 'm'.repeat(257) })).not.toHaveProperty('model')
+  })
+})
+
 describe('an error in the stream', () => {
   it.each<[string, unknown, unknown]>([
     ['an object', { error: { message: 'Overloaded.', type: 'server_error' } }, 'Overloaded.'],
@@ -132,6 +152,24 @@ describe('what is no chunk', () => {
     ['a part that is none', chunk({ content: ['Hello'] })],
   ])('ends the stream: %s', (_, data) => {
     expect(() => read(hello, data)).toThrow(thrown('upstream_invalid_response'))
+  })
+
+  it.each([
+    ['nested too deeply', `${'['.repeat(100_000)}${']'.repeat(100_000)}`, 'nested more than 128 levels deep'],
+    [
+      'nested too deeply in a delta',
+      `{"choices":[{"delta":{"x":${'['.repeat(1000)}`,
+      'nested more than 128 levels deep',
+    ],
+    ['of too many values', `{"x":[${'0,'.repeat(100_000)}0]}`, 'more than 100000 values and names'],
+  ])('is not asked for again: JSON %s', (_, data, why) => {
+    expect(() => read(data)).toThrow(
+      expect.objectContaining({
+        code: 'upstream_invalid_response',
+        message: expect.stringContaining(why),
+        retryable: false,
+      }),
+    )
   })
 
   it('is not quoted to the reader', () => {

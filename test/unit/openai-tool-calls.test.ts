@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { ChunkReader } from '../../providers/openai-chunks.ts'
 import type { Delta } from '../../providers/provider.ts'
 import { chunk, read } from './read-chunks.ts'
 
@@ -109,10 +110,40 @@ describe('tool calls', () => {
     ])
   })
 
+  it('are at most 1,024, of all choices together', () => {
+    const calls = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, i) => start(`c${from + i}`, 'find'))
+    const reader = new ChunkReader()
+    const readCalls = (index: number, from: number, to: number) =>
+      reader.read(JSON.stringify(chunk({ tool_calls: calls(from, to) }, { index })))
+    expect(readCalls(0, 0, 1000)[0]?.tool_calls?.at(-1)).toMatchObject({ index: 999, id: 'c999' })
+    expect(readCalls(1, 0, 24)).toHaveLength(1)
+    // What belongs to a call that has begun is none of its own.
+    expect(readCalls(0, 0, 1000)[0]?.tool_calls?.at(-1)).toEqual({ index: 999, function: { arguments: '' } })
+    expect(() => readCalls(1, 24, 25)).toThrow(
+      expect.objectContaining({
+        code: 'upstream_invalid_response',
+        message: 'The upstream sent more than 1024 tool calls.',
+        retryable: false,
+      }),
+    )
+  })
+
+  it('may have any index that is a safe integer', () => {
+    const index = Number.MAX_SAFE_INTEGER
+    expect(read(chunkOf(start('c1', 'find', { index })), chunkOf(more('{}', { index })))).toMatchObject([
+      { tool_calls: [{ index: 0, id: 'c1' }] },
+      { tool_calls: [{ index: 0, function: { arguments: '{}' } }] },
+    ])
+  })
+
   it.each<[string, unknown]>([
     ['no list', { index: 0 }],
     ['a list of texts', ['find']],
     ['an index below zero', [{ index: -1 }]],
+    ['an index that is a fraction', [{ index: 0.5 }]],
+    ['an index that is not exact', [{ index: 2 ** 53 }]],
+    ['an index that is a name', [{ index: '__proto__' }]],
     ['arguments that are no text', [{ index: 0, function: { arguments: { q: 1 } } }]],
   ])('that are malformed are not dropped in silence: %s', (_, tool_calls) => {
     expect(() => read(chunk({ tool_calls }))).toThrow(expect.objectContaining({ code: 'upstream_invalid_response' }))

@@ -1,0 +1,43 @@
+import { JsonLimitError, parseJson } from '../src/json.ts'
+import { ProviderError } from './provider.ts'
+import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
+
+/** An object that an upstream sent, of which nothing is known yet. */
+export type Fields = Partial<Record<string, unknown>>
+
+export function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null
+}
+
+/** Assigning to `__proto__` would replace the prototype of `fields`: this makes it a field like any other. */
+export function setField(fields: Fields, name: string, value: unknown): void {
+  if (name === '__proto__')
+    Object.defineProperty(fields, name, { value, writable: true, enumerable: true, configurable: true })
+  else fields[name] = value
+}
+
+/** @throws ProviderError `upstream_invalid_response`, as do those below */
+export function parseFields(json: string): Fields {
+  try {
+    return toFields(parseJson(json))
+  } catch (error) {
+    if (error instanceof ProviderError) throw error
+    throw error instanceof JsonLimitError
+      ? sentOverLimit(`JSON that is too large: ${error.message}`, error)
+      : sentInvalid('broken JSON', error)
+  }
+}
+
+export function toFields(value: unknown): Fields {
+  if (isFields(value)) return value
+  throw sentInvalid('something that is no JSON object')
+}
+
+export function toText(value: unknown): string {
+  if (typeof value === 'string') return value
+  throw sentInvalid('a delta without its text')
+}
