@@ -8,8 +8,9 @@ import type { Created, Found, Idempotency, StoreLimits, StreamInit, StreamStore 
 const MAX_TOMBSTONES = 100_000
 const TOMBSTONE_BYTES = 200
 
-/** A stream that is gone is remembered for this many times its retention. */
+/** A stream that is gone is remembered for this many times its retention, and for a minute at least. */
 const TOMBSTONE_RETENTIONS = 12
+const TOMBSTONE_MS = 60_000
 
 /** What an idempotency key takes beside its characters. */
 const KEY_BYTES = 600
@@ -191,7 +192,7 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     const log = this.#logs.get(id)
     if (!log) return
     this.#drop(id)
-    const forgetAt = performance.now() + this.#limits.retentionMs * TOMBSTONE_RETENTIONS
+    const forgetAt = performance.now() + Math.max(this.#limits.retentionMs * TOMBSTONE_RETENTIONS, TOMBSTONE_MS)
     this.#tombstones.set(id, { owner: log.info.owner, forgetAt })
     this.#budget.add('records', NOBODY, TOMBSTONE_BYTES)
     if (this.#tombstones.size > MAX_TOMBSTONES) this.#forgetTombstones(1)

@@ -31,16 +31,16 @@ export async function startTarget(env: Record<string, string> = {}): Promise<Tar
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''
-  let ended: string | undefined
+  const end: { how?: string } = {}
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-MB)))
-  const closed = once(child, 'close').then(([code, signal]) => (ended = String(code ?? signal)))
+  const closed = once(child, 'close').then(([code, signal]) => void (end.how = String(code ?? signal)))
   onTestFinished(async () => {
     child.kill('SIGKILL')
     await closed
   })
   let url: string | undefined
-  while (ended === undefined && !url) {
+  while (end.how === undefined && !url) {
     await Promise.race([once(child.stdout, 'data'), closed])
     url = /"url":"([^"]+)"/.exec(output)?.[1]
   }
@@ -52,10 +52,10 @@ export async function startTarget(env: Record<string, string> = {}): Promise<Tar
   return {
     port: Number(new URL(url).port),
     url,
-    rss: () => (ended === undefined ? status('VmRSS') : 0),
-    peak: () => (ended === undefined ? status('VmHWM') : 0),
+    rss: () => (end.how === undefined ? status('VmRSS') : 0),
+    peak: () => (end.how === undefined ? status('VmHWM') : 0),
     get ended() {
-      return ended
+      return end.how
     },
     output: () => output,
   }
