@@ -63,7 +63,7 @@ describe('attach', () => {
   })
 
   it('to a stream that has expired fails with `stream_expired`', async () => {
-    const { gateway, client, id } = await startWithStream({ storeMaxBytes: 4000 })
+    const { gateway, client, id } = await startWithStream({ storeMaxBytes: 80_000 })
     // Finished streams make room for new ones.
     while ((await open(`${gateway.url}/v1/streams/${id}`)).status !== 410)
       await client.chat({ ...HI, model: 'telling' }).final()

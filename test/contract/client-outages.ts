@@ -100,7 +100,7 @@ export function clientOutages(runtime: ClientRuntime): void {
 
   describe(`in ${runtime.name}, a stream that is no longer kept`, () => {
     it('cannot be joined: one failure, `stream_expired`', async () => {
-      const gateway = await startGateway({ storeMaxBytes: 4000 }, { providers: [telling(words('gone'))] })
+      const gateway = await startGateway({ storeMaxBytes: 80_000 }, { providers: [telling(words('gone'))] })
       const client = await openClient(runtime, gateway.url)
       const first = await client.start({ chat: { ...HI, model: 'telling' } })
       const { id = '' } = await first.outcome()
