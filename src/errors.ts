@@ -54,6 +54,11 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(ERRORS, text)
 }
 
+/** The HTTP status of a failure that comes before a stream; 500 for a code that is not known. */
+export function statusOfCode(code: string): number {
+  return isErrorCode(code) ? ERRORS[code].status : 500
+}
+
 /** One fault in what was sent: where (a JSON path, a header name or a query parameter) and what. */
 export interface Fault {
   path: string

@@ -1,4 +1,4 @@
-import { isErrorCode, SluiceError } from '../errors.ts'
+import { statusOfCode, type SluiceError } from '../errors.ts'
 import type { Done } from '../stream/events.ts'
 import type { RenderedError } from './protocol.ts'
 
@@ -26,8 +26,7 @@ export function failureOf({ finish_reason, error }: Done): ErrorObject {
     const message = finish_reason === 'cancelled' ? 'The stream was cancelled.' : 'The stream failed.'
     return { type: 'api_error', message }
   }
-  const { status } = new SluiceError(isErrorCode(error.code) ? error.code : 'internal_error', error.message)
-  return { type: errorType(status), message: error.message }
+  return { type: errorType(statusOfCode(error.code)), message: error.message }
 }
 
 const TYPES: Partial<Record<number, string>> = {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { chatRequestSchema, modelName } from '../chat-request.ts'
-import { invalidRequest, toFaults, type SluiceError } from '../errors.ts'
+import { invalidRequest, statusOfCode, toFaults, type SluiceError } from '../errors.ts'
 import { isPlainText, type StreamError } from '../stream/events.ts'
 import type { Batch, StreamInfo, StreamLog } from '../stream/stream-log.ts'
 import { readInSlices } from '../stream/time-slices.ts'
@@ -132,5 +132,6 @@ function statusOf({ code, status, upstreamStatus = 0 }: SluiceError): number {
 }
 
 function toErrorObject({ code, message, retryable }: StreamError, param: string | null = null) {
-  return { message, type: retryable ? 'server_error' : 'invalid_request_error', param, code }
+  const isServers = retryable || statusOfCode(code) >= 500
+  return { message, type: isServers ? 'server_error' : 'invalid_request_error', param, code }
 }
