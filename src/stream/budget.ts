@@ -146,6 +146,11 @@ export class Hold {
   /** What is held is something else now, and of another size. @throws SluiceError `store_full`, with nothing changed */
   become(kind: MemoryKind, bytes: number): void {
     if (bytes > this.#bytes && !this.#budget.admits(this.#client, bytes - this.#bytes)) throw storeFull()
+    this.resize(kind, bytes)
+  }
+
+  /** The same, whether it fits or not. */
+  resize(kind: MemoryKind, bytes: number): void {
     this.#budget.add(this.#kind, this.#client, -this.#bytes)
     this.#kind = kind
     this.#bytes = bytes

@@ -3,6 +3,9 @@ import type { Batch, StreamLog } from './stream-log.ts'
 /** How much of each turn of the event loop all that is behind may take together, in milliseconds. */
 const SLICE_MS = 4
 
+/** `last`: what follows it is long, so that it is the last of its turn. */
+export type Step = () => 'last' | void
+
 /**
  * Work that is too long for one turn of the event loop, done in steps: in each turn the steps that wait, first come,
  * first served, until the turn's slice is used up. A step that has more to do asks again, and is the last in line.
@@ -11,7 +14,7 @@ export class TimeSlices {
   readonly #sliceMs: number
   readonly #now: () => number
   /** In the order in which they asked. */
-  readonly #waiting = new Set<() => void>()
+  readonly #waiting = new Set<Step>()
   #scheduled = false
 
   constructor(sliceMs = SLICE_MS, now = () => performance.now()) {
@@ -20,12 +23,12 @@ export class TimeSlices {
   }
 
   /** Calls `step` in a later turn; once, however often it asks until then. It must not throw. */
-  ask(step: () => void): void {
+  ask(step: Step): void {
     this.#waiting.add(step)
     this.#schedule()
   }
 
-  leave(step: () => void): void {
+  leave(step: Step): void {
     this.#waiting.delete(step)
   }
 
@@ -40,8 +43,7 @@ export class TimeSlices {
     const end = this.#now() + this.#sliceMs
     for (const step of this.#waiting) {
       this.#waiting.delete(step)
-      step()
-      if (this.#now() >= end) break
+      if (step() === 'last' || this.#now() >= end) break
     }
     if (this.#waiting.size > 0) this.#schedule()
   }
@@ -54,7 +56,7 @@ export const catchUp = new TimeSlices()
 export function readInSlices(log: StreamLog, end: number, visit: (batch: Batch) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     let cursor = 0
-    const step = () => {
+    const step: Step = () => {
       try {
         const batch = log.read(cursor, end)
         if (batch) visit(batch)
@@ -63,8 +65,10 @@ export function readInSlices(log: StreamLog, end: number, visit: (batch: Batch) 
         reject(error)
         return
       }
-      if (cursor < end) catchUp.ask(step)
-      else resolve()
+      if (cursor < end) return catchUp.ask(step)
+      resolve()
+      // A whole answer is about to be written as JSON.
+      return 'last'
     }
     step()
   })

@@ -8,8 +8,8 @@ import { ask, dial, type Target } from './target.ts'
 
 const MB = 1024 * 1024
 
-/** The memory that `STORE_MAX_BYTES` is by default with the heap of the target, and what V8 takes beside it. */
-const BUDGET_MB = 256 * 1.6
+/** What `STORE_MAX_BYTES` is by default with the heap of the target, and as much again for garbage. */
+const BUDGET_MB = 2 * 256
 
 const say = { messages: [{ role: 'user', content: 'hi' }] }
 const post = (length: number, more = '') =>
@@ -197,7 +197,7 @@ export const ATTACKS_BY_CALLERS: Attack[] = [
       const id = await finishedStream(target, 'abc defg '.repeat(400_000))
       for (const protocol of ['native', 'openai-chat', 'anthropic-messages']) {
         const request = `GET /v1/streams/${id}?protocol=${protocol} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`
-        const sockets = await Promise.all(Array.from({ length: many(scale, 20, 160) }, () => dial(target, request)))
+        const sockets = await Promise.all(Array.from({ length: many(scale, 20, 100) }, () => dial(target, request)))
         await Promise.all(sockets.map((socket) => once(socket, 'close').catch(() => {})))
       }
     },

@@ -2,6 +2,7 @@ import { native } from '../../protocols/native.ts'
 import type { Handler, RequestContext } from '../context.ts'
 import { negotiate } from '../negotiate.ts'
 import { openStream } from '../open-stream.ts'
+import { renderAnswer } from '../render-answer.ts'
 import { sendStream } from '../send-stream.ts'
 import type { Services } from '../services.ts'
 import { waitFor } from '../wait-for.ts'
@@ -26,7 +27,7 @@ export function createChat(services: Services): Handler {
         context.set('Content-Location', url)
         await waitFor(context, log, 'end')
         setAnswerHeaders(context, log)
-        context.body = await native.renderAnswer(log)
+        context.body = await renderAnswer(context, services.budget, log, native)
         return
       case 'event-stream':
         context.set('Content-Location', url)

@@ -4,6 +4,7 @@ import type { Done } from '../../stream/events.ts'
 import type { StreamLog } from '../../stream/stream-log.ts'
 import type { Handler, RequestContext } from '../context.ts'
 import { openStream, type OpenedStream } from '../open-stream.ts'
+import { renderAnswer } from '../render-answer.ts'
 import { sendStream } from '../send-stream.ts'
 import type { Services } from '../services.ts'
 import { waitFor } from '../wait-for.ts'
@@ -28,7 +29,7 @@ export function createCompletion(services: Services, protocol: Protocol): Handle
       await waitFor(context, log, 'end')
       setAnswerHeaders(context, log)
       throwFailure(opened)
-      context.body = await protocol.renderAnswer(log)
+      context.body = await renderAnswer(context, services.budget, log, protocol)
     }
   }
 }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Handler } from '../context.ts'
 import type { Services } from '../services.ts'
 
@@ -18,12 +19,23 @@ export function readiness(services: Services): Handler {
 
 /** `GET /metrics`, for Prometheus, in the format that it prefers. */
 export function metrics({ metrics: all }: Services): Handler {
+  const render = { text: onceATurn(() => all.registry.metrics()), open: onceATurn(() => all.openMetrics.metrics()) }
   return async (context) => {
-    const registry = prefersOpenMetrics(context.get('Accept')) ? all.openMetrics : all.registry
-    context.set('Content-Type', registry.contentType)
+    const open = prefersOpenMetrics(context.get('Accept'))
+    context.set('Content-Type', (open ? all.openMetrics : all.registry).contentType)
     context.vary('Accept')
-    context.body = await registry.metrics()
+    context.body = await render[open ? 'open' : 'text']()
   }
+}
+
+/** All who ask in one turn of the event loop are given the same: to write all metrics takes milliseconds. */
+function onceATurn(make: () => Promise<string>): () => Promise<string> {
+  let next: Promise<string> | undefined
+  return () =>
+    (next ??= nextTurn().then(() => {
+      next = undefined
+      return make()
+    }))
 }
 
 /** By hand: a scraper gives parameters with the type (`escaping=allow-utf-8`) that differ from version to version. */

@@ -1,6 +1,6 @@
 import { invalidField, SluiceError } from '../../errors.ts'
 import { anthropicMessages } from '../../protocols/anthropic-messages.ts'
-import { native, takeSnapshot } from '../../protocols/native.ts'
+import { native } from '../../protocols/native.ts'
 import { openaiChat } from '../../protocols/openai-chat.ts'
 import type { Protocol } from '../../protocols/protocol.ts'
 import { storeFull } from '../../stream/budget.ts'
@@ -8,6 +8,7 @@ import type { StreamLog } from '../../stream/stream-log.ts'
 import type { ResumeResult } from '../../telemetry/metrics.ts'
 import type { Handler, RequestContext } from '../context.ts'
 import { negotiate } from '../negotiate.ts'
+import { renderAnswer } from '../render-answer.ts'
 import { sendStream } from '../send-stream.ts'
 import type { Services } from '../services.ts'
 
@@ -25,9 +26,9 @@ export function readStream(services: Services): Handler {
     context.vary('Accept')
     if (negotiate(context) === 'json') {
       context.set('Cache-Control', 'no-store')
-      // Before it is made: that takes as long for those who are refused.
+      // Before it is made: to make it takes as long for a caller who is then refused.
       if (!services.budget.admits(context.state.client, log.bytes)) throw storeFull()
-      context.body = await takeSnapshot(log)
+      context.body = await renderAnswer(context, services.budget, log, native)
       return
     }
     const cursor = readCursor(context, log, () => count('invalid'))

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Beating, Heartbeat } from '../../sse/heartbeat.ts'
-import { dropReader, type AnyResponse } from '../../sse/http2.ts'
+import { dropReader, isOver, type AnyResponse } from '../../sse/http2.ts'
 import { Hold, storeFull, type Budget } from '../../stream/budget.ts'
 import type { RequestMiddleware } from '../context.ts'
 
@@ -27,6 +27,7 @@ export function countAnswers(budget: Budget, { always = [] }: CountAnswersOption
     const { body } = context
     if (typeof body === 'object' && body !== null && !Buffer.isBuffer(body)) context.body = JSON.stringify(body)
     if (!context.length) return
+    if (state.unread) return state.unread.resize('responses', context.length)
     if (!always.includes(context.path) && !budget.admits(state.client, context.length)) throw storeFull()
     state.unread = new Hold(budget, 'responses', state.client, context.length)
   }
@@ -46,8 +47,8 @@ export function sendAnswers({ heartbeat, slowReaderMs }: SendAnswersOptions): Re
   return async (context, next) => {
     await next()
     const { body, res, length } = context
-    if (typeof body !== 'string' && !Buffer.isBuffer(body)) return
     const { unread } = context.state
+    if ((typeof body !== 'string' && !Buffer.isBuffer(body)) || isOver(res)) return unread?.release()
     const sending = new Sending(res, slowReaderMs)
     heartbeat.join(sending)
     res.once('close', () => {
@@ -55,7 +56,9 @@ export function sendAnswers({ heartbeat, slowReaderMs }: SendAnswersOptions): Re
       unread?.release()
     })
     if (context.method === 'HEAD' || length === undefined || length <= SLICE_BYTES) return
-    context.body = Readable.from(sending.slices(Buffer.from(body)), { objectMode: false })
+    // As bytes from here on: a slice of a string would have to be found, and the string be kept beside its bytes.
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body
+    context.body = Readable.from(sending.slices(bytes), { objectMode: false })
     context.length = length
   }
 }
