@@ -10,8 +10,8 @@ import { codeForStatus, sentInvalid, sentOverLimit } from './upstream-errors.ts'
 
 /** The most that OpenAI takes for `n`. */
 const MAX_CHOICES = 128
-/** Names of fields of whole chunks whose last value is remembered; honest servers have a dozen. */
-const MAX_NAMES_TOLD = 256
+/** Names of fields that are carried; honest servers have a dozen. */
+const MAX_NAMES = 256
 
 /** Fields of a chunk that are modelled, or that are padding (`obfuscation`). */
 const CHUNK_FIELDS = new Set(['object', 'choices', 'usage', 'error', 'obfuscation'])
@@ -60,6 +60,8 @@ export class ChunkReader {
   readonly #template = new ChunkTemplate()
   /** Fields that repeat on every chunk are told when they change. */
   readonly #told = new Map<string, unknown>()
+  /** Of all fields that are carried. */
+  readonly #names = new Set<string>()
   readonly #rolesTold = new Set<number>()
   readonly #toolCalls = new ToolCallReader()
 
@@ -137,7 +139,7 @@ export class ChunkReader {
       if (index === 0) this.#finishReason = known ?? 'stop'
       if (index !== 0 || !known) extra.finish_reason = choice.finish_reason
     }
-    if (Object.keys(extra).length > 0) delta.extra = extra
+    if (Object.keys(extra).length > 0) delta.extra = this.#checkNames(extra)
     if (Object.keys(delta).length > (index === 0 ? 1 : 2)) deltas.push(delta)
   }
 
@@ -145,15 +147,22 @@ export class ChunkReader {
     const fields = otherFields(chunk, CHUNK_FIELDS)
     if (!fields) return undefined
     let changed: Record<string, unknown> | undefined
-    for (const [name, value] of Object.entries(fields)) {
+    for (const [name, value] of Object.entries(this.#checkNames(fields))) {
       const told = this.#told.get(name)
       if (FIXED_FIELDS.has(name) && (told !== undefined || !value)) continue
       if (isDeepStrictEqual(told, value)) continue
-      if (told !== undefined || this.#told.size < MAX_NAMES_TOLD) this.#told.set(name, value)
+      this.#told.set(name, value)
       changed ??= {}
       setField(changed, name, value)
     }
     return changed
+  }
+
+  /** Whoever adds the deltas up has one field for each name. */
+  #checkNames(fields: Record<string, unknown>): Record<string, unknown> {
+    for (const name of Object.keys(fields)) this.#names.add(name)
+    if (this.#names.size > MAX_NAMES) throw sentOverLimit(`more than ${MAX_NAMES} different fields`)
+    return fields
   }
 }
 

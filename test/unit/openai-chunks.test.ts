@@ -207,11 +207,14 @@ describe('a field of the whole chunk', () => {
     ])
   })
 
-  it('is told each time when 256 others are remembered', () => {
-    const names = Array.from({ length: 257 }, (_, i) => `x${i}`)
-    const fields = { choices: [], ...Object.fromEntries(names.map((name) => [name, 1])) }
-    expect(Object.keys(read(fields)[0]?.extra ?? {})).toEqual(names)
-    expect(read(fields, fields)[1]).toEqual({ type: 'delta', extra: { x256: 1 } })
+  it('may have 256 names in a stream, not one more', () => {
+    const names = Array.from({ length: 256 }, (_, i) => `x${i}`)
+    const fields = Object.fromEntries(names.map((name) => [name, 1]))
+    expect(Object.keys(read({ choices: [], ...fields })[0]?.extra ?? {})).toEqual(names)
+    expect(() => read({ choices: [], ...fields, x256: 1 })).toThrow('more than 256 different fields')
+    expect(() => read({ choices: [], ...fields }, { choices: [{ index: 0, delta: { x256: 1 } }] })).toThrow(
+      expect.objectContaining({ code: 'upstream_invalid_response', retryable: false }),
+    )
   })
 })
 
