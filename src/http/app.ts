@@ -31,11 +31,11 @@ export function createApp(services: Services): Koa<RequestState> {
   app.use(renderErrors(services.logger))
   if (config.corsOrigin.length > 0) app.use(allowOrigins(config.corsOrigin))
   if (isLoopback(config.host)) app.use(allowedHosts({ hosts: config.allowedHosts, origins: config.corsOrigin }))
-  app.use(async (context, next) => {
+  app.use((context, next) => {
     context.state.owner = 'anonymous'
     context.state.client = clientAddress(context.ip)
     if (services.draining) closeAfterAnswer(context.res)
-    await next()
+    return next()
   })
   app.use(countAnswers(budget, { always: PROBES }))
   app.use(routes.routes())

@@ -1,12 +1,10 @@
-import { isIPv6 } from 'node:net'
-
+/** An address of IPv4 on a socket of IPv6. */
 const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i
 
 /** The address by which a client is known: of IPv6 the first 64 bits, which is what one customer gets. */
 export function clientAddress(ip: string): string {
-  const [, mapped] = MAPPED.exec(ip) ?? []
-  if (mapped !== undefined) return mapped
-  return isIPv6(ip) ? prefix64(ip) : ip
+  if (!ip.includes(':')) return ip
+  return MAPPED.exec(ip)?.[1] ?? prefix64(ip)
 }
 
 function prefix64(ip: string): string {

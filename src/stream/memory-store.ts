@@ -52,6 +52,7 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
   readonly #idempotencyOf = new Map<string, string>()
   #bytes = 0
   #expiry: NodeJS.Timeout | undefined
+  #expiresAt = Infinity
   #closed = false
 
   constructor(limits: StoreLimits, budget = new Budget(limits.storeMaxBytes)) {
@@ -241,13 +242,14 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
 
   /** One timer, for what expires first; none when there is nothing to expire. */
   #scheduleExpiry(): void {
-    if (this.#expiry || this.#closed) return
     const [finished] = this.#finished.values()
     const [tombstone] = this.#tombstones.values()
     const next = Math.min(finished?.expiresAt ?? Infinity, tombstone?.forgetAt ?? Infinity)
-    if (next === Infinity) return
+    if (next >= this.#expiresAt) return
+    clearTimeout(this.#expiry)
+    this.#expiresAt = next
     this.#expiry = setTimeout(() => {
-      this.#expiry = undefined
+      this.#expiresAt = Infinity
       this.#expire(performance.now())
       this.#scheduleExpiry()
     }, next - performance.now())

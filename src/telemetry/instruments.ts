@@ -1,3 +1,5 @@
+import { streamDigest } from './stream-digest.ts'
+
 /**
  * Counters, gauges and histograms that cost an addition or two. Their numbers are plain fields that Prometheus's
  * client reads when it is asked for them; its own `inc` and `observe` hash their labels each time, which is more than
@@ -12,9 +14,9 @@ export class Cell {
   }
 
   /** Counts one more, and shows it as an example. */
-  addStream(stream: string): void {
+  addStream(streamId: string): void {
     this.value += 1
-    this.exemplar = exemplar(1, stream)
+    this.exemplar = new Exemplar(1, streamId)
   }
 }
 
@@ -36,8 +38,8 @@ export class HistogramCell {
   }
 
   /** Counts the value, and shows the stream that it came from as an example. */
-  observeStream(value: number, stream: string): void {
-    this.exemplars[this.#count(value)] = exemplar(value, stream)
+  observeStream(value: number, streamId: string): void {
+    this.exemplars[this.#count(value)] = new Exemplar(value, streamId)
   }
 
   #count(value: number): number {
@@ -51,19 +53,24 @@ export class HistogramCell {
 }
 
 /**
- * Leads from a number on a dashboard to one stream that it is made of.
+ * Leads from a number on a dashboard to one stream that it is made of, by the digest of the stream's id.
  * https://prometheus.io/docs/specs/om/open_metrics_spec/#exemplars
  */
-export interface Exemplar {
-  /** A digest of the stream's id: `stream-digest.ts`. */
-  labelSet: { stream: string }
-  value: number
+export class Exemplar {
+  readonly value: number
   /** Seconds since the epoch. */
-  timestamp: number
-}
+  readonly timestamp = Date.now() / 1000
+  readonly #streamId: string
 
-function exemplar(value: number, stream: string): Exemplar {
-  return { labelSet: { stream }, value, timestamp: Date.now() / 1000 }
+  constructor(value: number, streamId: string) {
+    this.value = value
+    this.#streamId = streamId
+  }
+
+  /** Made when it is asked for: few exemplars are ever read. */
+  get labelSet(): { stream: string } {
+    return { stream: streamDigest(this.#streamId) }
+  }
 }
 
 export type Labels = Readonly<Record<string, string>>

@@ -16,8 +16,6 @@ export function observeGeneration(
   let open = metrics.cell('streams_open', { provider })
   open.add()
   let interToken: HistogramCell | undefined
-  /** Made once, when it is first needed. */
-  let stream: string | undefined
   return {
     firstToken({ log }, seconds) {
       // Who answers is known with the first token, and may be another than the first who was asked.
@@ -26,40 +24,35 @@ export function observeGeneration(
       open = metrics.cell('streams_open', { provider: answered.provider })
       open.add()
       const labels = metrics.modelLabels(answered)
-      metrics
-        .histogram('time_to_first_token_seconds', labels)
-        .observeStream(seconds, (stream ??= streamDigest(log.info.id)))
+      metrics.histogram('time_to_first_token_seconds', labels).observeStream(seconds, log.info.id)
       interToken = metrics.histogram('inter_token_latency_seconds', { provider: answered.provider })
     },
     tokens: (_, __, gap) => interToken?.observe(gap),
     finished(generation, done, cause) {
       open.add(-1)
-      stream ??= streamDigest(generation.log.info.id)
-      countEnd(metrics, stream, generation, done, protocol)
-      logEnd(logger, stream, generation, done, cause)
+      countEnd(metrics, generation, done, protocol)
+      logEnd(logger, generation, done, cause)
     },
   }
 }
 
-function countEnd(
-  metrics: Metrics,
-  stream: string,
-  { log, startedAt }: Generation,
-  done: Done,
-  protocol: string,
-): void {
+function countEnd(metrics: Metrics, { log, startedAt }: Generation, done: Done, protocol: string): void {
   const { finish_reason, usage } = done
   // Not what `done` says of itself: a provider may call itself and its model what it likes.
   const labels = metrics.modelLabels(log.answer ?? log.info)
   const { provider } = labels
-  metrics.cell('streams_total', { provider, protocol, finish_reason }).addStream(stream)
+  metrics.cell('streams_total', { provider, protocol, finish_reason }).addStream(log.info.id)
   const seconds = (performance.now() - startedAt) / 1000
-  metrics.histogram('stream_duration_seconds', { provider }).observeStream(seconds, stream)
+  metrics.histogram('stream_duration_seconds', { provider }).observeStream(seconds, log.info.id)
   metrics.cell('tokens_total', { ...labels, type: 'prompt' }).add(usage?.prompt_tokens ?? 0)
   metrics.cell('tokens_total', { ...labels, type: 'completion' }).add(usage?.completion_tokens ?? 0)
 }
 
-function logEnd(logger: Logger, stream: string, generation: Generation, done: Done, cause: unknown): void {
+function logEnd(logger: Logger, generation: Generation, done: Done, cause: unknown): void {
+  // An error that is not ours was not meant to be read by a client: the operator is the only one who can.
+  const isOurs = cause === undefined || cause instanceof SluiceError
+  if (isOurs && !logger.isLevelEnabled('info')) return
+  const stream = streamDigest(generation.log.info.id)
   const { provider, model } = generation.log.answer ?? generation.log.info
   const { startedAt, firstTokenAt } = generation
   logger.info(
@@ -77,7 +70,5 @@ function logEnd(logger: Logger, stream: string, generation: Generation, done: Do
     },
     'generation ended',
   )
-  // Whoever threw this did not mean it to be read by a client, so the operator is the only one who can.
-  if (cause !== undefined && !(cause instanceof SluiceError))
-    logger.error({ stream, provider, err: withoutMessage(cause) }, 'provider failed')
+  if (!isOurs) logger.error({ stream, provider, err: withoutMessage(cause) }, 'provider failed')
 }

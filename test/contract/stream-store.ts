@@ -141,6 +141,18 @@ export function describeStreamStore(name: string, create: (limits: StoreLimits) 
         expect(await statuses(first, second)).toEqual(['expired', 'expired'])
       })
 
+      it('is over in time for a stream that finishes while others are remembered', async () => {
+        open()
+        const first = await newLog()
+        first.append(DONE)
+        vi.advanceTimersByTime(1000)
+        const second = await newLog()
+        second.append(DONE)
+        vi.advanceTimersByTime(1000)
+        expect(store.bytes).toBe(0)
+        expect(await statuses(first, second)).toEqual(['expired', 'expired'])
+      })
+
       it('is remembered for a while, and then forgotten', async () => {
         open()
         const log = await newLog()

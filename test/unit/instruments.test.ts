@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { watchEventLoop } from '../../src/telemetry/event-loop-delay.ts'
+import { streamDigest } from '../../src/telemetry/stream-digest.ts'
 import { Cell, Family, HistogramCell } from '../../src/telemetry/instruments.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 
@@ -14,16 +15,16 @@ describe('a histogram', () => {
     expect(histogram.sum).toBe(107)
   })
 
-  it('keeps the latest stream of each bucket as its exemplar', () => {
+  it('keeps the latest stream of each bucket as its exemplar, and shows its digest', () => {
     const histogram = new HistogramCell([1, 2])
     histogram.observeStream(0.5, 'str_a')
     histogram.observeStream(0.7, 'str_b')
     histogram.observeStream(9, 'str_c')
     histogram.observe(1.5)
     expect(histogram.exemplars.map((each) => each && [each.labelSet.stream, each.value])).toEqual([
-      ['str_b', 0.7],
+      [streamDigest('str_b'), 0.7],
       undefined,
-      ['str_c', 9],
+      [streamDigest('str_c'), 9],
     ])
     expect(histogram.counts).toEqual([2, 1, 1])
   })

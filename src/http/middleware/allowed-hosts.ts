@@ -34,10 +34,11 @@ export function allowedHosts({ hosts = [], origins = [] }: AllowedHostsOptions =
     knownOrigin = origin
   }
 
-  return async (context, next) => {
+  // What it throws is caught where `await next()` would be: one promise less for each request.
+  return (context, next) => {
     checkHost(context)
     checkOrigin(context)
-    await next()
+    return next()
   }
 }
 

@@ -50,7 +50,9 @@ export function jsonBody({
     context.state.prompt = hold
     try {
       const read = most < limit ? textReader(most, MAX_RATIO) : readPlain
-      await untilRead(context, read, new BodyPace(hold, expected, slowBodyMs), heartbeat)
+      // Most bodies have come with their headers.
+      if (context.req.complete) await read(context)
+      else await untilRead(context, read, new BodyPace(hold, expected, slowBodyMs), heartbeat)
       parseBody(context, hold)
       await next()
     } finally {
@@ -105,8 +107,6 @@ function toSluiceError(error: Error & { type?: string; status?: number }, limit:
 /** The reader is left behind when the pace ends the wait; it fails when the connection closes. */
 async function untilRead(context: RequestContext, read: ReadText, pace: BodyPace, heartbeat: Heartbeat): Promise<void> {
   const { req } = context
-  // Most bodies have come with their headers.
-  if (req.complete) return void (await read(context))
   const onData = (chunk: Buffer) => pace.add(chunk.length)
   const done = read(context)
   req.on('data', onData)

@@ -13,7 +13,9 @@ export function requestLog(logger: Logger, { quiet = [] }: RequestLogOptions = {
     const start = performance.now()
     const write = () => {
       const { requestId, streamId, ended, errorCode } = context.state
-      logger[quiet.includes(context.path) || context.state.quiet ? 'debug' : 'info'](
+      const level = quiet.includes(context.path) || context.state.quiet ? 'debug' : 'info'
+      if (!logger.isLevelEnabled(level)) return
+      logger[level](
         {
           request_id: requestId,
           method: context.method,
