@@ -1,8 +1,9 @@
-import { isFields } from './received-fields.ts'
-
 const SPACE = 32
 const QUOTE = 34
 const BACKSLASH = 92
+
+/** The name of the field whose text is read. */
+const NAME = '"content"'
 
 /** Templates that a stream may make in vain: its chunks differ in more than their text. */
 const MAX_UNUSED = 16
@@ -26,13 +27,13 @@ export class ChunkTemplate {
     if (this.#unused === MAX_UNUSED) return
     this.#unused += 1
     const text = JSON.stringify(content).slice(1, -1)
-    const at = data.indexOf('"content":"') + '"content":"'.length
-    // Written in another way, or with a second field of that name: there are other streams to be fast with.
-    if (!data.startsWith(text, at) || data[at + text.length] !== '"' || data.indexOf('"content":', at) !== -1) return
+    const at = data.indexOf(NAME) + NAME.length + 2
     const before = data.slice(0, at)
     const after = data.slice(at + text.length)
-    // Another field may hold the same text: only in the right place does a longer text make a longer content.
-    if (!hasContent(JSON.parse(`${before}${text}+${after}`), `${content}+`)) return
+    if (!before.endsWith(`${NAME}:"`) || !data.startsWith(text, at) || !after.startsWith('"')) return
+    // The name stands here and nowhere else, and no other can mean the same, as none is written with escapes: it is
+    // the field that the content was read from. Streams written in another way are parsed.
+    if (after.includes(NAME) || before.includes('\\') || after.includes('\\')) return
     this.#before = before
     this.#after = after
   }
@@ -70,11 +71,4 @@ function isPlain(text: string): boolean {
     if (code < SPACE || code === QUOTE || code === BACKSLASH) return false
   }
   return true
-}
-
-function hasContent(chunk: unknown, content: string): boolean {
-  if (!isFields(chunk) || !Array.isArray(chunk.choices)) return false
-  return chunk.choices.some(
-    (choice: unknown) => isFields(choice) && isFields(choice.delta) && choice.delta.content === content,
-  )
 }

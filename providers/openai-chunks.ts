@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
+import { setField } from '../src/json.ts'
 import type { FinishReason } from '../src/stream/events.ts'
 import { ChunkTemplate } from './chunk-template.ts'
 import { isModel, withinLimit } from './done-fields.ts'
 import { ToolCallReader } from './openai-tool-calls.ts'
 import { ProviderError, type Delta, type Done, type Usage } from './provider.ts'
-import { isGiven, parseFields, setField, toFields, type Fields } from './received-fields.ts'
+import { isGiven, parseFields, toFields, type Fields } from './received-fields.ts'
 import { codeForStatus, sentInvalid, sentOverLimit } from './upstream-errors.ts'
 
 /** The most that OpenAI takes for `n`. */

@@ -13,13 +13,6 @@ export function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null
 }
 
-/** Assigning to `__proto__` would replace the prototype of `fields`: this makes it a field like any other. */
-export function setField(fields: Fields, name: string, value: unknown): void {
-  if (name === '__proto__')
-    Object.defineProperty(fields, name, { value, writable: true, enumerable: true, configurable: true })
-  else fields[name] = value
-}
-
 /** @throws ProviderError `upstream_invalid_response`, as do those below */
 export function parseFields(json: string): Fields {
   try {

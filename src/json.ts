@@ -76,6 +76,13 @@ export function countJson(text: string, { depth: maxDepth, size: maxSize }: Json
   return size
 }
 
+/** To assign to `__proto__` would set the prototype of `fields`: this makes it a field like any other. */
+export function setField(fields: Partial<Record<string, unknown>>, name: string, value: unknown): void {
+  if (name === '__proto__')
+    Object.defineProperty(fields, name, { value, writable: true, enumerable: true, configurable: true })
+  else fields[name] = value
+}
+
 /** Where the quote is that ends the string which begins at `start`; the text's end when there is none. */
 function endOfString(text: string, start: number): number {
   for (let from = start + 1; ;) {

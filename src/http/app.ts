@@ -1,6 +1,6 @@
 import Koa from 'koa'
 import { native } from '../protocols/native.ts'
-import type { RequestState } from './context.ts'
+import type { RequestContext, RequestState } from './context.ts'
 import { closeAfterAnswer } from './close-connection.ts'
 import { clientAddress } from './client-address.ts'
 import { allowedHosts, isLoopback } from './middleware/allowed-hosts.ts'
@@ -31,9 +31,12 @@ export function createApp(services: Services): Koa<RequestState> {
   app.use(renderErrors(services.logger))
   if (config.corsOrigin.length > 0) app.use(allowOrigins(config.corsOrigin))
   if (isLoopback(config.host)) app.use(allowedHosts({ hosts: config.allowedHosts, origins: config.corsOrigin }))
+  // Koa looks for proxies where there are none, for each request.
+  const addressOf = (context: RequestContext) =>
+    config.trustProxy > 0 ? context.ip : (context.req.socket.remoteAddress ?? '')
   app.use((context, next) => {
     context.state.owner = 'anonymous'
-    context.state.client = clientAddress(context.ip)
+    context.state.client = clientAddress(addressOf(context))
     if (services.draining) closeAfterAnswer(context.res)
     return next()
   })

@@ -5,9 +5,10 @@
  */
 export class AppendMap<K, V> {
   readonly size: number
-  readonly #entries: Map<K, { readonly at: number; readonly value: V }>
+  /** None while it is empty, as most are. */
+  readonly #entries: Map<K, { readonly at: number; readonly value: V }> | undefined
 
-  constructor(entries: Map<K, { at: number; value: V }> = new Map(), size = 0) {
+  constructor(entries?: Map<K, { at: number; value: V }>, size = 0) {
     this.#entries = entries
     this.size = size
   }
@@ -23,7 +24,7 @@ export class AppendMap<K, V> {
   /** The version that has this key as well; the same when it has the key already. */
   with(key: K, value: V): AppendMap<K, V> {
     if (this.has(key)) return this
-    const entries = this.#entries.size === this.size ? this.#entries : new Map(this.#seen())
+    const entries = this.#entries?.size === this.size ? this.#entries : new Map(this.#seen())
     entries.set(key, { at: this.size, value })
     return new AppendMap(entries, this.size + 1)
   }
@@ -34,13 +35,12 @@ export class AppendMap<K, V> {
   }
 
   #find(key: K): { at: number; value: V } | undefined {
-    const entry = this.#entries.get(key)
+    const entry = this.#entries?.get(key)
     return entry && entry.at < this.size ? entry : undefined
   }
 
   *#seen(): Generator<[K, { at: number; value: V }], void, void> {
-    if (this.size === 0) return
-    for (const entry of this.#entries) {
+    for (const entry of this.#entries ?? []) {
       yield entry
       if (entry[1].at === this.size - 1) return
     }

@@ -1,3 +1,4 @@
+import { setField } from '../json.ts'
 import type { Delta, Done, SequencedEvent } from '../stream/events.ts'
 import type { StreamInfo } from '../stream/stream-log.ts'
 import { AppendMap } from './append-map.ts'
@@ -144,12 +145,11 @@ interface SortedExtra {
   rest?: Fields
 }
 
-/** Puts carried fields back where they came from. Without a prototype, so that no name can set one. */
+/** Puts carried fields back where they came from. */
 function sortExtra(extra: Fields | undefined): SortedExtra {
   const sorted: SortedExtra = {}
   for (const [name, value] of Object.entries(extra ?? {})) {
-    const fields: Fields = (sorted[placeOf(name)] ??= { __proto__: null })
-    fields[name] = value
+    setField((sorted[placeOf(name)] ??= {}), name, value)
   }
   return sorted
 }

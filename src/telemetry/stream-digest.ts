@@ -15,11 +15,15 @@ export function streamDigest(id: string): string {
 
 const ID = /str_[\da-f]+/gi
 
+/** Most paths hold neither. */
+const MAY_HOLD_ID = /str|%/i
+
 /** An ASCII character that is percent-encoded, once or again and again (`%2573`). */
 const ENCODED = /%(?:25)*([0-7][\da-f])/gi
 
 /** A path as a log may have it: what looks like the id of a stream, however it is encoded, is replaced by its digest. */
 export function redactPath(path: string): string {
+  if (!MAY_HOLD_ID.test(path)) return path
   const decoded = path.replace(ENCODED, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
   const redacted = decoded.replace(ID, streamDigest)
   return redacted === decoded ? path : redacted

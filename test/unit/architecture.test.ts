@@ -91,7 +91,17 @@ describe('arrows point inward', () => {
   })
 
   it('protocols/ know requests, events and frames', () => {
-    const values = ['src/stream/', 'src/sse/', ERRORS, REQUEST, SCHEMA, 'zod', 'node:http', 'node:crypto']
+    const values = [
+      'src/stream/',
+      'src/sse/',
+      'src/json.ts',
+      ERRORS,
+      REQUEST,
+      SCHEMA,
+      'zod',
+      'node:http',
+      'node:crypto',
+    ]
     expect(strays('src/protocols/', { values })).toEqual([])
   })
 

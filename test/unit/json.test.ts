@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { JsonError, parseJson } from '../../src/json.ts'
+import { JsonError, parseJson, setField } from '../../src/json.ts'
 
 describe('parseJson', () => {
   it('reads what JSON.parse reads, whatever stands in its strings', () => {
@@ -31,5 +31,15 @@ describe('parseJson', () => {
   it('says why text is not JSON', () => {
     expect(() => parseJson('{"a":')).toThrow(JsonError)
     expect(() => parseJson(`"${'x'.repeat(1000)}`)).toThrow(JsonError)
+  })
+})
+
+describe('setField', () => {
+  it.each(['a', '__proto__', 'constructor'])('sets a field, and no prototype: %s', (name) => {
+    const fields: Record<string, unknown> = { [name]: 1 }
+    setField(fields, name, { b: 2 })
+    expect(Object.entries(fields)).toEqual([[name, { b: 2 }]])
+    expect(Object.getPrototypeOf(fields)).toBe(Object.prototype)
+    expect(fields.b).toBeUndefined()
   })
 })
