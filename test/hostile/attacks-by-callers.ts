@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { expect } from 'vitest'
@@ -65,9 +64,13 @@ async function finishedStream(target: Target, text: string): Promise<string> {
   return String(answer.headers['sluice-stream-id'])
 }
 
-/** Once the gateway has taken what was written, or has gone, or lets it wait. */
-async function settled(socket: Socket): Promise<void> {
-  await Promise.race([once(socket, 'drain'), once(socket, 'close'), sleep(200)]).catch(() => {})
+/** Sends the same bytes on many connections, and waits on each until the gateway takes no more of them. */
+async function holdBodies(target: Target, bytes: Buffer, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const socket = await dial(target, bytes)
+    await Promise.race([once(socket, 'drain'), once(socket, 'close'), sleep(200)]).catch(() => {})
+  }
+  await sleep(1000)
 }
 
 const many = (scale: Scale, quick: number, full: number) => (scale === 'full' ? full : quick)
@@ -94,11 +97,7 @@ export const ATTACKS_BY_CALLERS: Attack[] = [
     memory: BUDGET_MB,
     async run(target, scale) {
       const part = Buffer.from(post(10 * MB - 1) + `{"messages":"${'x'.repeat(10 * MB - 100)}`)
-      for (let i = 0; i < many(scale, 30, 80); i++) {
-        const socket = await dial(target, part)
-        await settled(socket)
-      }
-      await sleep(1000)
+      await holdBodies(target, part, many(scale, 30, 80))
     },
   },
   {
@@ -107,11 +106,7 @@ export const ATTACKS_BY_CALLERS: Attack[] = [
     async run(target, scale) {
       const head = post(0).replace('content-length: 0', 'transfer-encoding: chunked')
       const part = Buffer.from(`${head}900000\r\n${'x'.repeat(9 * MB)}`)
-      for (let i = 0; i < many(scale, 30, 80); i++) {
-        const socket = await dial(target, part)
-        await settled(socket)
-      }
-      await sleep(1000)
+      await holdBodies(target, part, many(scale, 30, 80))
     },
   },
   {

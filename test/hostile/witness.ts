@@ -21,14 +21,16 @@ export interface Testimony {
  */
 export class Witness {
   readonly #worker: Worker
+  /** Set to 1 when the caller is to leave. */
+  readonly #leaving = new Int32Array(new SharedArrayBuffer(4))
 
   constructor({ port }: Pick<Target, 'port'>, tokens: number) {
-    this.#worker = new Worker(WITNESS, { eval: true, workerData: { port, tokens } })
+    this.#worker = new Worker(WITNESS, { eval: true, workerData: { port, tokens, leaving: this.#leaving } })
     onTestFinished(async () => void (await this.#worker.terminate()))
   }
 
   async leave(): Promise<Testimony> {
-    this.#worker.postMessage('leave')
+    Atomics.store(this.#leaving, 0, 1)
     const [testimony] = await once(this.#worker, 'message')
     return testimony
   }
@@ -39,12 +41,12 @@ const WITNESS = `
 const { get, request } = require('node:http')
 const { once } = require('node:events')
 const { setTimeout: sleep } = require('node:timers/promises')
-const { parentPort, workerData: { port, tokens } } = require('node:worker_threads')
+const { parentPort, workerData: { port, tokens, leaving } } = require('node:worker_threads')
 const options = { port, host: '127.0.0.1', agent: false }
-let worst = 0, failures = 0, left = false
+let worst = 0, failures = 0
 
 async function pulse() {
-  while (!left) {
+  while (Atomics.load(leaving, 0) === 0) {
     const start = performance.now()
     await new Promise((resolve) => {
       const fail = () => { failures += 1; resolve() }
@@ -76,12 +78,6 @@ async function read() {
   return { text: deltas.join(''), complete, gap: gaps[gaps.length >> 1] ?? 0 }
 }
 
-const pulsing = pulse()
 const reading = read().catch((error) => ({ text: String(error), complete: false, gap: 0 }))
-parentPort.once('message', async () => {
-  const seen = await reading
-  left = true
-  await pulsing
-  parentPort.postMessage({ ...seen, worst, failures })
-})
+Promise.all([reading, pulse()]).then(([seen]) => parentPort.postMessage({ ...seen, worst, failures }))
 `
