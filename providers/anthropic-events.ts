@@ -1,11 +1,11 @@
 import { isFinishReason, toFinishReason, upstreamError } from './anthropic-endings.ts'
 import { CumulativeUsage } from './anthropic-usage.ts'
 import { isModel } from './done-fields.ts'
+import { MAX_TOOL_CALLS } from './limits.ts'
 import { ProviderError, type Delta, type StreamEvent, type ToolCallDelta } from './provider.ts'
 import { isFields, isGiven, parseFields, toFields, toText, type Fields } from './received-fields.ts'
 import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
 
-const MAX_TOOL_CALLS = 1024
 /** Of all `message_delta` events together: what they say is kept until the end. */
 const MAX_END_FIELDS = 256
 const MAX_END_CHARACTERS = 8 * 1024 * 1024

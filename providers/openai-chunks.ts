@@ -5,12 +5,11 @@ import type { FinishReason } from '../src/stream/events.ts'
 import { ChunkTemplate } from './chunk-template.ts'
 import { isModel, withinLimit } from './done-fields.ts'
 import { ToolCallReader } from './openai-tool-calls.ts'
+import { MAX_CHOICES } from './limits.ts'
 import { ProviderError, type Delta, type Done, type Usage } from './provider.ts'
 import { isGiven, parseFields, toFields, type Fields } from './received-fields.ts'
 import { codeForStatus, sentInvalid, sentOverLimit } from './upstream-errors.ts'
 
-/** The most that OpenAI takes for `n`. */
-const MAX_CHOICES = 128
 /** Names of fields that are carried; honest servers have a dozen. */
 const MAX_NAMES = 256
 

@@ -1,9 +1,7 @@
 import { z } from 'zod'
+import { MAX_TOOL_CALLS } from './limits.ts'
 import type { ToolCallDelta } from './provider.ts'
 import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
-
-/** Of all choices of a stream together: each is remembered until the stream ends. */
-export const MAX_TOOL_CALLS = 1024
 
 const toolCallsSchema = z.array(
   z.looseObject({

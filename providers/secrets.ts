@@ -3,6 +3,9 @@ import { ProviderError } from './provider.ts'
 /** Headers whose values are known to nobody but the provider and us, by their names. */
 const SECRET_NAME = /auth|key|token|secret|cookie|credential|pass|pwd|bearer|sig|jwt|session/i
 
+/** Values of switches and numbers, of `x-bypass-cache: true` for example. */
+const ORDINARY = /^(true|false|none|null|yes|no|on|off|\d{1,6})$/i
+
 const REDACTED = '[redacted]'
 /** What is shorter is a word by accident more often than a secret. */
 const MIN_CHARACTERS = 4
@@ -12,7 +15,7 @@ const MAX_MESSAGE_CHARACTERS = 4096
 
 export function headerSecrets(headers: Readonly<Record<string, string>>): string[] {
   return Object.entries(headers)
-    .filter(([name]) => SECRET_NAME.test(name))
+    .filter(([name, value]) => SECRET_NAME.test(name) && !ORDINARY.test(value))
     .flatMap(([, value]) => [value, value.replace(/^\S+\s+/, '')])
 }
 

@@ -48,6 +48,13 @@ export interface Gateway {
   drain(): Promise<void>
 }
 
+/** Waits for what may never come, for so long; the timer keeps the process alive until then. */
+async function within(milliseconds: number, settled: Promise<unknown>): Promise<void> {
+  const limit = new AbortController()
+  await Promise.race([settled, sleep(milliseconds, undefined, { signal: limit.signal })])
+  limit.abort()
+}
+
 /** Builds every part of a gateway and connects them. @throws Error when a provider or a certificate cannot be loaded */
 export async function createGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
   const logger = options.logger ?? createLogger(config.logLevel)
@@ -90,9 +97,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   async function shutDown(): Promise<void> {
     services.draining = true
     logger.info({ streams: services.generations.size }, 'draining')
-    const limit = new AbortController()
-    await Promise.race([services.generations.idle(), sleep(config.drainMs, undefined, { signal: limit.signal })])
-    limit.abort()
+    await within(config.drainMs, services.generations.idle())
     services.generations.endAll({
       type: 'done',
       finish_reason: 'error',
@@ -102,8 +107,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     stopWatching()
     await store.close()
     const closing = [...providers.values()].map(async ({ provider }) => provider.close?.())
-    const closed = Promise.allSettled([...closing, flushSpans()])
-    await Promise.race([closed, sleep(FAREWELL_MS, undefined, { ref: false })])
+    await within(FAREWELL_MS, Promise.allSettled([...closing, flushSpans()]))
     logger.info('stopped')
   }
 

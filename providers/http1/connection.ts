@@ -148,6 +148,8 @@ export class Connection {
       breakOff: () => {
         if (this.#exchange !== exchange) return
         this.#exchange = undefined
+        // That nobody waits for the connection any more is no failure to connect.
+        this.#begin = undefined
         exchange.response.abandon()
         this.destroy()
       },

@@ -3,7 +3,7 @@ import { native } from '../protocols/native.ts'
 import type { RequestContext, RequestState } from './context.ts'
 import { closeAfterAnswer } from './close-connection.ts'
 import { clientAddress } from './client-address.ts'
-import { allowedHosts, isLoopback } from './middleware/allowed-hosts.ts'
+import { allowedHosts, listensOnLoopback } from './middleware/allowed-hosts.ts'
 import { allowOrigins } from './middleware/cors.ts'
 import { renderErrors } from './middleware/errors.ts'
 import { requestId } from './middleware/request-id.ts'
@@ -30,7 +30,7 @@ export function createApp(services: Services): Koa<RequestState> {
   app.use(requestLog(services.logger, { quiet: PROBES }))
   app.use(renderErrors(services.logger))
   if (config.corsOrigin.length > 0) app.use(allowOrigins(config.corsOrigin))
-  if (isLoopback(config.host)) app.use(allowedHosts({ hosts: config.allowedHosts, origins: config.corsOrigin }))
+  if (listensOnLoopback(config.host)) app.use(allowedHosts({ hosts: config.allowedHosts, origins: config.corsOrigin }))
   // Koa looks for proxies where there are none, for each request.
   const addressOf = (context: RequestContext) =>
     config.trustProxy > 0 ? context.ip : (context.req.socket.remoteAddress ?? '')

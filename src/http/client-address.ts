@@ -1,10 +1,18 @@
+import { isIPv6 } from 'node:net'
+
+/** `1.2.3.4:5678` and `[::1]:5678`, as some proxies write an address in X-Forwarded-For. */
+const WITH_PORT = /^(?:\[([^\]]*)\]|(\d+\.\d+\.\d+\.\d+))(?::\d+)?$/
+
 /** An address of IPv4 on a socket of IPv6. */
 const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i
 
 /** The address by which a client is known: of IPv6 the first 64 bits, which is what one customer gets. */
 export function clientAddress(ip: string): string {
   if (!ip.includes(':')) return ip
-  return MAPPED.exec(ip)?.[1] ?? prefix64(ip)
+  const [, v6, v4] = WITH_PORT.exec(ip) ?? []
+  const address = v6 ?? v4 ?? ip
+  const [, mapped] = MAPPED.exec(address) ?? []
+  return mapped ?? (isIPv6(address) ? prefix64(address) : address)
 }
 
 function prefix64(ip: string): string {

@@ -61,9 +61,12 @@ export async function openStream(
   context.request.body = undefined
   context.state.streamId = log.info.id
   context.set('Sluice-Stream-Id', log.info.id)
-  if (joined) return { log, stream }
   const { prompt } = context.state
   context.state.prompt = undefined
+  if (joined) {
+    prompt?.release()
+    return { log, stream }
+  }
   const generation = generations.start({
     log,
     produce: (signal, sink) =>

@@ -1,18 +1,27 @@
 import type { Protocol } from '../protocols/protocol.ts'
-import { Hold, type Budget } from '../stream/budget.ts'
+import { Hold, storeFull, type Budget } from '../stream/budget.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { RequestContext } from './context.ts'
 
+export interface RenderOptions {
+  /** The answer is paid for: it is rendered even if there is no memory left. */
+  paid: boolean
+}
+
 /**
- * The whole answer of a log. It is made bit by bit, beside other work, so it is counted from the start: as large as
- * the log, until its real size is known.
+ * Renders the whole answer of a log. Rendering takes several turns, so its memory is counted from the start, with the
+ * log's size until its own is known.
+ *
+ * @throws SluiceError `store_full`, before anything is rendered
  */
 export function renderAnswer(
   { state }: RequestContext,
   budget: Budget,
   log: StreamLog,
   protocol: Protocol,
+  { paid }: RenderOptions,
 ): Promise<unknown> {
+  if (!paid && !budget.admits(state.client, log.bytes)) throw storeFull()
   state.unread = new Hold(budget, 'responses', state.client, log.bytes)
   return protocol.renderAnswer(log)
 }

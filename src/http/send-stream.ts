@@ -2,6 +2,7 @@ import type { Protocol } from '../protocols/protocol.ts'
 import { sharedFrames } from '../protocols/shared-frames.ts'
 import { EventStreamWriter } from '../sse/event-stream.ts'
 import { isOver } from '../sse/http2.ts'
+import { Hold, storeFull } from '../stream/budget.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import { Subscription } from '../stream/subscription.ts'
 import { catchUp } from '../stream/time-slices.ts'
@@ -9,6 +10,14 @@ import { streamDigest } from '../telemetry/stream-digest.ts'
 import { withoutMessage } from '../telemetry/without-message.ts'
 import type { RequestContext } from './context.ts'
 import type { Services } from './services.ts'
+
+/** What a reader takes: a request, a response, a subscription, a socket. */
+export const READER_BYTES = 16 * 1024
+
+/** Refuses a reader for whom there is no memory. @throws SluiceError `store_full` */
+export function admitReader({ state }: RequestContext, { budget }: Services): void {
+  if (!budget.admits(state.client, READER_BYTES)) throw storeFull()
+}
 
 /**
  * Answers with a log from a cursor on, until `done` has been sent or the reader has gone. The only way in which
@@ -22,7 +31,7 @@ import type { Services } from './services.ts'
  */
 export function sendStream(
   context: RequestContext,
-  { config, heartbeat, gathering, readers, logger }: Services,
+  { config, budget, heartbeat, gathering, readers, logger }: Services,
   log: StreamLog,
   cursor: number,
   protocol: Protocol,
@@ -30,6 +39,7 @@ export function sendStream(
   const subscription = new Subscription(log, cursor, sharedFrames(log, protocol).reader(), grown)
   context.respond = false
   context.status = 200
+  const held = new Hold(budget, 'readers', context.state.client, READER_BYTES)
   const cells = readers(protocol.name)
   /** When the first came of what is to be sent; undefined when nothing is, or when it is the reader who keeps it waiting. */
   let arrivedAt: number | undefined
@@ -74,7 +84,9 @@ export function sendStream(
       cells.bytes.add(frames.payload.byteLength)
       cells.merged.add(frames.merged)
       if (!writer.write(frames.payload) && !isOver(context.res)) cells.waits.add()
-      if (arrivedAt !== undefined) cells.latency.observe((performance.now() - arrivedAt) / 1000)
+      // Frames without a byte only bring an encoder to the cursor.
+      if (arrivedAt !== undefined && frames.payload.byteLength > 0)
+        cells.latency.observe((performance.now() - arrivedAt) / 1000)
     }
     if (subscription.ended) writer.end()
     else if (subscription.cursor < log.last && !writer.blocked && !writer.closed) {
@@ -93,6 +105,7 @@ export function sendStream(
     writer.onDrain = goOn
     writer.onClose = (end) => {
       subscription.close()
+      held.release()
       gathering?.leave(pump)
       catchUp.leave(pump)
       cells.connections.add(-1)

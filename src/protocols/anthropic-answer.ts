@@ -1,3 +1,4 @@
+import { parseJson } from '../json.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import { readInSlices } from '../stream/time-slices.ts'
 import { initialState, toMessageEvents, type MessageEvent } from './anthropic-events.ts'
@@ -102,10 +103,10 @@ class Block {
   }
 }
 
-/** An input that was cut off by the limit of tokens is no JSON: it is given as the text that it is. */
+/** An input that is cut off, or that exceeds `JSON_LIMITS`, is returned as text. */
 function parseInput(json: string): unknown {
   try {
-    return JSON.parse(json)
+    return parseJson(json)
   } catch {
     return json
   }

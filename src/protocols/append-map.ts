@@ -40,6 +40,7 @@ export class AppendMap<K, V> {
   }
 
   *#seen(): Generator<[K, { at: number; value: V }], void, void> {
+    if (this.size === 0) return
     for (const entry of this.#entries ?? []) {
       yield entry
       if (entry[1].at === this.size - 1) return

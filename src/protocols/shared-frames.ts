@@ -119,7 +119,7 @@ export class SharedFrames {
     this.#latest = undefined
     if (this.#recent && this.#recent.size > 0) return
     const protocols = shared.get(this.#log)
-    protocols?.delete(this.#protocol)
+    if (protocols?.get(this.#protocol) === this) protocols.delete(this.#protocol)
     if (protocols?.size === 0) shared.delete(this.#log)
   }
 }

@@ -47,7 +47,7 @@ export class Attempt implements Sink {
     this.#permit = permit
     this.#context = context
     this.#patience = new Patience(target.timeouts, (error) => this.#interrupt(error))
-    this.#observer = context.observer?.started(target)
+    this.#observer = context.observer?.started(target, context.streamId)
     context.signal.addEventListener('abort', this.#onAbort)
   }
 

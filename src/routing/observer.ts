@@ -1,13 +1,14 @@
 import type { ErrorCode, SluiceError } from '../errors.ts'
 import type { Done } from '../stream/events.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { streamDigest } from '../telemetry/stream-digest.ts'
 import type { TraceHeaders } from '../telemetry/tracing.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Target } from './target.ts'
 
 /** Told of every attempt, for metrics, logs and traces. */
 export interface RoutingObserver {
-  started(target: Target): AttemptObserver
+  started(target: Target, streamId: string): AttemptObserver
   /** A target is tried again, because of an error with this code. */
   retried(target: Target, reason: ErrorCode): void
 }
@@ -28,14 +29,15 @@ export interface AttemptObserver {
 /** The metrics of routing, and a line for each attempt that failed: a fallback hides it. */
 export function observeRouting(metrics: Metrics, logger: Logger): RoutingObserver {
   return {
-    started: ({ name: target, provider: { name: provider } }) => ({
+    started: ({ name: target, provider: { name: provider } }, streamId) => ({
       answered() {},
       ended(error) {
         const code = error?.code ?? 'ok'
         metrics.cell('upstream_requests_total', { provider, code }).add()
         if (!error || code === 'cancelled') return
         metrics.cell('upstream_errors_total', { provider, code }).add()
-        logger.warn({ target, error: code, upstream_status: error.upstreamStatus }, 'attempt failed')
+        const stream = streamDigest(streamId)
+        logger.warn({ stream, target, error: code, upstream_status: error.upstreamStatus }, 'attempt failed')
       },
     }),
     retried({ provider: { name: provider } }, reason) {

@@ -25,7 +25,7 @@ export function traceAttempts(
   // Not all of the input: its text would stay in memory as long as the stream.
   const options = { max_tokens: max_completion_tokens ?? max_tokens, temperature, top_p }
   return {
-    started: (target) => traceAttempt(observer.started(target), target, { ...request, options }),
+    started: (target) => traceAttempt(observer.started(target, request.streamId), target, { ...request, options }),
     retried: (target, reason) => observer.retried(target, reason),
   }
 }

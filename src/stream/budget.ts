@@ -53,7 +53,7 @@ interface Account {
 export class Budget {
   readonly limit: number
   readonly #timesFree: number
-  readonly #reclaimers: Reclaimer[] = []
+  reclaimer: Reclaimer | undefined
   readonly #accounts = new Map<string, Account>()
   readonly #held: Record<MemoryKind, number> = {
     running: 0,
@@ -68,7 +68,7 @@ export class Budget {
   #bytes = 0
 
   /** @param limit in bytes */
-  constructor(limit: number, { timesFree = Infinity }: BudgetOptions = {}) {
+  constructor(limit: number, { timesFree = Number.MAX_SAFE_INTEGER }: BudgetOptions = {}) {
     this.limit = limit
     this.#timesFree = timesFree
   }
@@ -85,10 +85,6 @@ export class Budget {
     return this.#accounts.get(client)?.bytes ?? 0
   }
 
-  addReclaimer(reclaimer: Reclaimer): void {
-    this.#reclaimers.push(reclaimer)
-  }
-
   /** Counts what has been allocated, or freed when negative, whether it fits or not. */
   add(kind: MemoryKind, client: string, bytes: number): void {
     this.#held[kind] += bytes
@@ -100,11 +96,16 @@ export class Budget {
     if (account.bytes === 0) this.#accounts.delete(client)
   }
 
-  /** Whether a client may begin something that takes `bytes`. Finished streams make room. */
-  admits(client: string, bytes: number): boolean {
+  /** Whether a client may begin something that takes `bytes`, once finished streams have made room for it. */
+  allows(client: string, bytes: number): boolean {
     const { bytes: held, finished } = this.#accounts.get(client) ?? { bytes: 0, finished: 0 }
     const free = this.limit - (this.#bytes - this.#held.finished) - bytes
-    return held - finished + bytes <= this.#timesFree * free && this.makeRoom(client, bytes)
+    return held - finished + bytes <= this.#timesFree * free
+  }
+
+  /** The same, and finished streams have made room. */
+  admits(client: string, bytes: number): boolean {
+    return this.allows(client, bytes) && this.makeRoom(client, bytes)
   }
 
   /** Whether `bytes` more fit. Finished streams make room, those first that finished first. */
@@ -124,7 +125,7 @@ export class Budget {
   }
 
   #reclaim(client?: string): boolean {
-    return this.#reclaimers.some((reclaimer) => reclaimer.reclaim(client))
+    return this.reclaimer?.reclaim(client) ?? false
   }
 }
 

@@ -12,6 +12,9 @@ const TOMBSTONE_BYTES = 200
 const TOMBSTONE_RETENTIONS = 12
 const TOMBSTONE_MS = 60_000
 
+/** Node takes a longer one for 1 ms. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 /** What an idempotency key takes beside its characters. */
 const KEY_BYTES = 600
 
@@ -50,7 +53,6 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
   readonly #tombstones = new Map<string, Tombstone>()
   readonly #idempotency = new Map<string, { id: string; fingerprint: string }>()
   readonly #idempotencyOf = new Map<string, string>()
-  #bytes = 0
   #expiry: NodeJS.Timeout | undefined
   #expiresAt = Infinity
   #closed = false
@@ -58,11 +60,11 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
   constructor(limits: StoreLimits, budget = new Budget(limits.storeMaxBytes)) {
     this.#limits = limits
     this.#budget = budget
-    budget.addReclaimer(this)
+    budget.reclaimer = this
   }
 
   get bytes(): number {
-    return this.#bytes
+    return this.#budget.held('running') + this.#budget.held('finished')
   }
 
   async create(init: StreamInit): Promise<Created> {
@@ -77,7 +79,6 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     const info = { id, owner, client, model, provider, labels, runningBytes, created: Date.now() }
     const log = new StreamLog(info, this)
     this.#logs.set(id, log)
-    this.#bytes += log.bytes
     this.#budget.add('running', client, log.bytes)
     if (runningBytes > 0) this.#budget.add('streams', client, runningBytes)
     if (init.idempotency && key !== undefined) {
@@ -111,7 +112,6 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     // Asked for every token.
     const fits = this.#budget.bytes + bytes <= this.#budget.limit || this.#budget.makeRoom(clientOf(log), bytes)
     if (!fits && !final && !this.#displace(log, bytes)) throw storeFull()
-    this.#bytes += bytes
     this.#budget.add('running', clientOf(log), bytes)
   }
 
@@ -162,7 +162,7 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
   #displace(log: StreamLog, bytes: number): boolean {
     let leaving = bytes
     for (const each of this.#leaving) leaving += each.bytes
-    if (leaving > this.#limits.storeMaxBytes * LEAVING_SHARE) return false
+    if (leaving > this.#budget.limit * LEAVING_SHARE) return false
     const largest = this.#largestRunning(log, bytes)
     if (largest === log) return false
     this.#leaving.add(largest)
@@ -214,12 +214,17 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     if (own?.size === 0) this.#finishedOf.delete(client)
     const free = () => {
       this.#leaving.delete(log)
-      this.#bytes -= bytes
       this.#budget.add(kind, client, -bytes)
     }
     // Its readers keep it in memory.
     if (log.readers === 0 || this.#closed) free()
-    else log.onReaders = (readers) => void (readers === 0 && free())
+    else
+      log.onReaders = (readers) => {
+        if (readers > 0) return
+        // One who reads after waiting leaves twice.
+        log.onReaders = undefined
+        free()
+      }
     this.#dropKey(id, client)
   }
 
@@ -248,11 +253,14 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     if (next >= this.#expiresAt) return
     clearTimeout(this.#expiry)
     this.#expiresAt = next
-    this.#expiry = setTimeout(() => {
-      this.#expiresAt = Infinity
-      this.#expire(performance.now())
-      this.#scheduleExpiry()
-    }, next - performance.now())
+    this.#expiry = setTimeout(
+      () => {
+        this.#expiresAt = Infinity
+        this.#expire(performance.now())
+        this.#scheduleExpiry()
+      },
+      Math.min(next - performance.now(), LONGEST_TIMER_MS),
+    )
     this.#expiry.unref()
   }
 

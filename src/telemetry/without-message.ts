@@ -3,13 +3,24 @@ export interface ErrorPlace {
   stack?: string
 }
 
-/** Where an error was thrown, but not its words, which may quote what it was working on: a prompt, most likely. */
+/** Names of classes; anything else may be words. */
+const NAME = /^\w{1,64}$/
+
+/**
+ * Where an error was thrown, but not its words, which may quote what it was working on: a prompt, most likely. Errors
+ * are made by plugins: any property may be anything, and may throw when it is read.
+ */
 export function withoutMessage(error: unknown): ErrorPlace {
   if (!(error instanceof Error)) return { type: typeof error }
-  // Whoever prepares stack traces can make anything of them.
-  const text = typeof error.stack === 'string' ? error.stack : ''
-  // A message of several lines can look like frames.
-  const lines = text.replace(error.message, () => '').split('\n')
-  const stack = lines.filter((line) => /^\s+at /.test(line)).join('\n')
-  return { type: error.name, ...(stack ? { stack } : {}) }
+  try {
+    const { name, message, stack } = error
+    const type = typeof name === 'string' && NAME.test(name) ? name : 'Error'
+    if (typeof stack !== 'string') return { type }
+    // A message of several lines can look like frames.
+    const lines = stack.replace(message, () => '').split('\n')
+    const frames = lines.filter((line) => /^\s+at /.test(line)).join('\n')
+    return { type, ...(frames ? { stack: frames } : {}) }
+  } catch {
+    return { type: 'Error' }
+  }
 }

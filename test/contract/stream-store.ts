@@ -163,6 +163,17 @@ export function describeStreamStore(name: string, create: (limits: StoreLimits) 
         expect(await statuses(log)).toEqual(['unknown'])
       })
 
+      it('may be longer than a timer of Node', async () => {
+        open({ retentionMs: 2 ** 31 - 1 })
+        const log = await newLog()
+        log.append(DONE)
+        vi.advanceTimersByTime(1000)
+        expect(await statuses(log)).toEqual(['found'])
+        vi.advanceTimersByTime(2 ** 31)
+        expect(await statuses(log)).toEqual(['expired'])
+        expect(vi.getTimerCount()).toBe(1)
+      })
+
       it('does not end for whoever is reading', async () => {
         open()
         const log = await newLog()
@@ -248,6 +259,20 @@ export function describeStreamStore(name: string, create: (limits: StoreLimits) 
         vi.advanceTimersByTime(700)
         expect(store.bytes).toBe(logs[1]!.bytes + logs[2]!.bytes)
         vi.advanceTimersByTime(200)
+        expect(store.bytes).toBe(0)
+      })
+
+      it('are counted until the last reader has left, and given back once', async () => {
+        open()
+        const log = await newLog()
+        const leave = log.subscribe(() => {})
+        log.append(DONE)
+        vi.advanceTimersByTime(1000)
+        expect(await statuses(log)).toEqual(['expired'])
+        expect(store.bytes).toBe(log.bytes)
+        leave()
+        expect(store.bytes).toBe(0)
+        log.subscribe(() => {})()
         expect(store.bytes).toBe(0)
       })
 

@@ -34,11 +34,12 @@ async function answerOn(socket: Socket): Promise<string> {
 describe('the memory of a gateway', () => {
   it('counts bodies while they come, and refuses one for which there is no room before it is read', async () => {
     const gateway = await startGateway({ storeMaxBytes: 40 * MB })
-    const first = [await slowBody(gateway, 8 * MB), await slowBody(gateway, 8 * MB), await slowBody(gateway, 8 * MB)]
-    await expect.poll(() => held(gateway, 'requests')).toBe(30 * MB)
+    const most = ' '.repeat(7 * MB)
+    const first = [0, 1, 2].map(() => slowBody(gateway, 8 * MB, most))
+    await expect.poll(() => held(gateway, 'requests')).toBeGreaterThan(26 * MB)
     const refused = await answerOn(await slowBody(gateway, 8 * MB))
     expect(refused).toMatch(/^HTTP\/1\.1 503 [^]*connection: close[^]*"code":"store_full"/i)
-    for (const socket of first) socket.destroy()
+    for (const socket of first) (await socket).destroy()
     await expect.poll(() => held(gateway, 'requests')).toBe(0)
     expect((await chat(gateway.url, { mock: { tokens: 1 } })).status).toBe(200)
   })
@@ -143,6 +144,21 @@ describe('a gateway that is full', () => {
     expect(refused.headers['retry-after']).toBe('5')
     expect((await open(`${gateway.url}/metrics`)).status).toBe(200)
     expect((await open(`${gateway.url}/readyz`)).status).toBe(200)
+  })
+
+  it('refuses one more reader, and one more answer of a stream that is joined', async () => {
+    const gateway = await startGateway({ storeMaxBytes: 2 * MB, slowReaderMs: 60_000 })
+    const fields = { mock: { text: 'x'.repeat(200 * KB), interval_ms: 0 } }
+    const headers = { 'idempotency-key': 'k', accept: 'application/json' }
+    const first = await (await chat(gateway.url, fields, { headers })).end()
+    const hold = gateway.services.budget.hold('prompts', '127.0.0.1', 1.3 * MB)
+    expect((await chat(gateway.url, fields, { headers })).status).toBe(503)
+    hold.release()
+    expect((await (await chat(gateway.url, fields, { headers })).end()).json).toMatchObject({ id: first.id })
+    const more = gateway.services.budget.hold('prompts', '127.0.0.1', 1.499 * MB)
+    expect((await resume(gateway.url, first.id)).status).toBe(503)
+    more.release()
+    expect((await resume(gateway.url, first.id)).status).toBe(200)
   })
 
   it('gives another client its share', async () => {

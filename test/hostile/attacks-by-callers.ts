@@ -176,6 +176,28 @@ export const ATTACKS_BY_CALLERS: Attack[] = [
     },
   },
   {
+    name: 'joined answers that nobody reads',
+    env: { SLOW_READER_MS: '1000' },
+    memory: BUDGET_MB,
+    async run(target, scale) {
+      const body = JSON.stringify({ ...say, mock: { text: 'x'.repeat(4 * MB), interval_ms: 0 } })
+      const headers = 'idempotency-key: k\r\naccept: application/json\r\n'
+      for (let i = 0; i < many(scale, 40, 120); i++)
+        await dial(target, post(Buffer.byteLength(body), headers) + body, { read: false })
+      await sleep(3000)
+    },
+  },
+  {
+    name: 'readers of one stream that nobody feeds',
+    memory: BUDGET_MB,
+    async run(target, scale) {
+      const body = { ...say, mock: { tokens: 2, interval_ms: 0, stall_at: 1 } }
+      const created = await ask(target, '/v1/chat', { body, headers: { prefer: 'respond-async' } })
+      const request = `GET ${JSON.parse(created.body).url} HTTP/1.1\r\nhost: localhost\r\n\r\n`
+      for (let i = 0; i < many(scale, 500, 3000); i++) await dial(target, request)
+    },
+  },
+  {
     name: 'metrics that nobody reads, pipelined',
     env: { SLOW_READER_MS: '1000' },
     memory: 200,

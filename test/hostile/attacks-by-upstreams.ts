@@ -94,6 +94,28 @@ const ANTHROPIC_ANSWERS: Record<string, (n: number) => string> = {
       event({ type: 'content_block_delta', index: 0, delta: { type: 'citations_delta', citation: { i } } }),
     ) +
     STOP,
+  'a tool input of many small values': (n) =>
+    START +
+    block(0, { type: 'tool_use', id: 't', name: 'f', input: {} }) +
+    repeat(20, () =>
+      event({
+        type: 'content_block_delta',
+        index: 0,
+        delta: { type: 'input_json_delta', partial_json: '[],'.repeat(n) },
+      }),
+    ) +
+    STOP,
+  'a tool input that is nested deeply': (n) =>
+    START +
+    block(0, { type: 'tool_use', id: 't', name: 'f', input: {} }) +
+    repeat(2, (i) =>
+      event({
+        type: 'content_block_delta',
+        index: 0,
+        delta: { type: 'input_json_delta', partial_json: '[]'.charAt(i).repeat(n) },
+      }),
+    ) +
+    STOP,
   'many blocks': (n) =>
     START +
     repeat(

@@ -37,14 +37,14 @@ describe('a budget', () => {
     const budget = new Budget(8 * MB, { timesFree: 3 })
     const finished = [3 * MB, 3 * MB]
     for (const bytes of finished) budget.add('finished', 'a', bytes)
-    budget.addReclaimer({
+    budget.reclaimer = {
       reclaim() {
         const bytes = finished.shift()
         if (bytes === undefined) return false
         budget.add('finished', 'a', -bytes)
         return true
       },
-    })
+    }
     const hold = budget.hold('prompts', 'a', 4 * MB)
     expect(budget.bytes).toBe(7 * MB)
     expect(() => budget.hold('prompts', 'a', 4 * MB)).toThrow(expect.objectContaining({ code: 'store_full' }))

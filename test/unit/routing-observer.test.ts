@@ -26,7 +26,7 @@ describe('the metrics of routing', () => {
   it('do not count what was given up as an error', async () => {
     const metrics = new Metrics()
     observeRouting(metrics, createLogger('silent'))
-      .started(targetOf(plays('a', [STOP])))
+      .started(targetOf(plays('a', [STOP])), 'str_1')
       .ended(new SluiceError('cancelled', 'gone'), undefined)
     expect(await linesOf(metrics)).toEqual(['sluice_upstream_requests_total{provider="a",code="cancelled"} 1'])
   })

@@ -22,6 +22,16 @@ describe('an error as a log may have it', () => {
     expect(withoutMessage(thrown)).toEqual({ type })
   })
 
+  it('has no words of a plugin in its type, and survives properties that throw', () => {
+    expect(withoutMessage(Object.assign(new Error('no'), { name: 'the prompt' })).type).toBe('Error')
+    const hostile = Object.defineProperty(new Error('no'), 'stack', {
+      get: () => {
+        throw new Error('the prompt')
+      },
+    })
+    expect(withoutMessage(hostile)).toEqual({ type: 'Error' })
+  })
+
   it('is only its type when somebody has made something else of its stack', () => {
     expect(withoutMessage(Object.assign(new Error('no'), { stack: [{ file: 'a.js' }] }))).toEqual({ type: 'Error' })
   })

@@ -3,7 +3,7 @@ import type { Handler, RequestContext } from '../context.ts'
 import { negotiate } from '../negotiate.ts'
 import { openStream } from '../open-stream.ts'
 import { renderAnswer } from '../render-answer.ts'
-import { sendStream } from '../send-stream.ts'
+import { admitReader, sendStream } from '../send-stream.ts'
 import type { Services } from '../services.ts'
 import { waitFor } from '../wait-for.ts'
 import { setAnswerHeaders } from './create-completion.ts'
@@ -13,7 +13,7 @@ export function createChat(services: Services): Handler {
   return async (context) => {
     const wanted = prefersAsync(context) ? 'async' : negotiate(context)
     const { resumeWindowMs } = services.config
-    const { log } = await openStream(context, services, native, { resumeWindowMs })
+    const { log, generation } = await openStream(context, services, native, { resumeWindowMs })
     const { id } = log.info
     const url = `/v1/streams/${id}`
     switch (wanted) {
@@ -27,10 +27,11 @@ export function createChat(services: Services): Handler {
         context.set('Content-Location', url)
         await waitFor(context, log, 'end')
         setAnswerHeaders(context, log)
-        context.body = await renderAnswer(context, services.budget, log, native)
+        context.body = await renderAnswer(context, services.budget, log, native, { paid: generation !== undefined })
         return
       case 'event-stream':
         context.set('Content-Location', url)
+        if (!generation) admitReader(context, services)
         sendStream(context, services, log, 0, native)
     }
   }

@@ -5,7 +5,7 @@ import type { StreamLog } from '../../stream/stream-log.ts'
 import type { Handler, RequestContext } from '../context.ts'
 import { openStream, type OpenedStream } from '../open-stream.ts'
 import { renderAnswer } from '../render-answer.ts'
-import { sendStream } from '../send-stream.ts'
+import { admitReader, sendStream } from '../send-stream.ts'
 import type { Services } from '../services.ts'
 import { waitFor } from '../wait-for.ts'
 
@@ -24,12 +24,15 @@ export function createCompletion(services: Services, protocol: Protocol): Handle
       await waitFor(context, log, 'first event', heartbeatMs)
       setAnswerHeaders(context, log)
       if (log.last === 1) throwFailure(opened)
+      if (!opened.generation) admitReader(context, services)
       sendStream(context, services, log, 0, protocol)
     } else {
       await waitFor(context, log, 'end')
       setAnswerHeaders(context, log)
       throwFailure(opened)
-      context.body = await renderAnswer(context, services.budget, log, protocol)
+      context.body = await renderAnswer(context, services.budget, log, protocol, {
+        paid: opened.generation !== undefined,
+      })
     }
   }
 }

@@ -4,7 +4,8 @@ import { PROTOCOL_NAMES } from '../../protocols/protocol.ts'
 import type { EventFields } from '../../sse/encode.ts'
 import { eventStream } from '../../sse/event-stream.ts'
 import { VERSION } from '../../version.ts'
-import type { Handler } from '../context.ts'
+import type { Handler, RequestContext } from '../context.ts'
+import { READER_BYTES } from '../send-stream.ts'
 import type { Services } from '../services.ts'
 
 /** What the gateway is doing now; of nobody's streams in particular. */
@@ -31,6 +32,16 @@ export function gatewayStatus(services: Services): Handler {
   const { heartbeatMs, slowReaderMs } = services.config
   const options = { heartbeat: services.heartbeat, heartbeatMs, slowReaderMs }
   const read = statusReader(services)
+
+  async function feed(context: RequestContext): Promise<void> {
+    const held = services.budget.hold('readers', context.state.client, READER_BYTES)
+    try {
+      context.state.ended = await eventStream(context, (signal) => watch(read, signal), options)
+    } finally {
+      held.release()
+    }
+  }
+
   return async (context) => {
     context.vary('Accept')
     switch (context.accepts('application/json', 'text/event-stream')) {
@@ -40,7 +51,7 @@ export function gatewayStatus(services: Services): Handler {
         return
       case 'text/event-stream':
         if (services.draining) context.status = 204
-        else context.state.ended = await eventStream(context, (signal) => watch(read, signal), options)
+        else await feed(context)
         return
       case false:
         throw invalidField('not_acceptable', 'Accept', 'must allow application/json or text/event-stream')

@@ -3,13 +3,12 @@ import { anthropicMessages } from '../../protocols/anthropic-messages.ts'
 import { native } from '../../protocols/native.ts'
 import { openaiChat } from '../../protocols/openai-chat.ts'
 import type { Protocol } from '../../protocols/protocol.ts'
-import { storeFull } from '../../stream/budget.ts'
 import type { StreamLog } from '../../stream/stream-log.ts'
 import type { ResumeResult } from '../../telemetry/metrics.ts'
 import type { Handler, RequestContext } from '../context.ts'
 import { negotiate } from '../negotiate.ts'
 import { renderAnswer } from '../render-answer.ts'
-import { sendStream } from '../send-stream.ts'
+import { admitReader, sendStream } from '../send-stream.ts'
 import type { Services } from '../services.ts'
 
 const PROTOCOLS: readonly Protocol[] = [native, openaiChat, anthropicMessages]
@@ -26,9 +25,7 @@ export function readStream(services: Services): Handler {
     context.vary('Accept')
     if (negotiate(context) === 'json') {
       context.set('Cache-Control', 'no-store')
-      // Before it is made: to make it takes as long for a caller who is then refused.
-      if (!services.budget.admits(context.state.client, log.bytes)) throw storeFull()
-      context.body = await renderAnswer(context, services.budget, log, native)
+      context.body = await renderAnswer(context, services.budget, log, native, { paid: false })
       return
     }
     const cursor = readCursor(context, log, () => count('invalid'))
@@ -43,6 +40,7 @@ export function readStream(services: Services): Handler {
       context.status = 200
       return
     }
+    admitReader(context, services)
     if (cursor > 0) count('resumed')
     sendStream(context, services, log, cursor, context.state.protocol)
   }

@@ -55,7 +55,12 @@ function nameOf(url: string): string {
   return URL.canParse(url) ? new URL(url).hostname.replace(/\.$/, '') : ''
 }
 
-/** https://www.rfc-editor.org/rfc/rfc6761.html#section-6.3 */
-export function isLoopback(name: string): boolean {
-  return /^(localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[?::1\]?)$/.test(name)
+/** Names as `URL` writes them. https://www.rfc-editor.org/rfc/rfc6761.html#section-6.3 */
+function isLoopback(name: string): boolean {
+  return /^(localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\]|\[::ffff:7f[\da-f]{2}:[\da-f]+\])$/.test(name)
+}
+
+/** Whether a gateway that listens on this host, in any spelling, is reached from this machine only. */
+export function listensOnLoopback(host: string): boolean {
+  return isLoopback(nameOf(`http://${host.includes(':') ? `[${host}]` : host}`))
 }

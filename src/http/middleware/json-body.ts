@@ -1,9 +1,10 @@
 import bodyParser from 'koa-bodyparser'
 import { invalidField, SluiceError } from '../../errors.ts'
 import { countJson, JsonError } from '../../json.ts'
-import type { Beating, Heartbeat } from '../../sse/heartbeat.ts'
+import type { Heartbeat } from '../../sse/heartbeat.ts'
 import { http2Stream } from '../../sse/http2.ts'
-import type { Budget, Hold } from '../../stream/budget.ts'
+import { storeFull, type Budget, type Hold } from '../../stream/budget.ts'
+import { BodyPace, FIRST_BYTES } from '../body-pace.ts'
 import type { RequestContext, RequestMiddleware } from '../context.ts'
 
 export interface JsonBodyOptions {
@@ -19,14 +20,12 @@ export interface JsonBodyOptions {
 /** A body may become this many times as large when it is decompressed. Conversations shrink to a tenth or so. */
 const MAX_RATIO = 100
 
-/** What is held for a body that does not say how long it is, until more of it has come. */
-const FIRST_BYTES = 16 * 1024
-
 /** What a parsed value or name takes beside its characters. */
 const VALUE_BYTES = 24
 
-/** A body takes more than its bytes while it is put together. */
-const GROWING = 1.25
+function isCompressed(context: RequestContext): boolean {
+  return !['', 'identity'].includes(context.get('Content-Encoding'))
+}
 
 /**
  * Reads a JSON body, and says in the gateway's own terms why it could not. The memory for it is taken before it is
@@ -42,17 +41,19 @@ export function jsonBody({
   return async (context, next) => {
     announceBody(context)
     checkType(context)
+    const { client } = context.state
     const { length } = context.request
-    const encoded = !['', 'identity'].includes(context.get('Content-Encoding'))
-    const most = encoded ? Math.min(limit, MAX_RATIO * (length ?? limit)) : limit
-    const expected = encoded ? most : Math.min(most, length ?? FIRST_BYTES)
-    const hold = budget.hold('requests', context.state.client, GROWING * expected)
+    const ratio = isCompressed(context) ? MAX_RATIO : 1
+    const most = length === undefined ? limit : Math.min(limit, ratio * length)
+    // What is announced must fit, but only bytes that come make finished streams go.
+    if (!budget.allows(client, most)) throw storeFull()
+    const hold = budget.hold('requests', client, context.req.complete ? most : Math.min(most, FIRST_BYTES))
     context.state.prompt = hold
     try {
-      const read = most < limit ? textReader(most, MAX_RATIO) : readPlain
+      const read = ratio > 1 && most < limit ? textReader(most, ratio) : readPlain
       // Most bodies have come with their headers.
       if (context.req.complete) await read(context)
-      else await untilRead(context, read, new BodyPace(hold, expected, slowBodyMs), heartbeat)
+      else await untilRead(context, read, new BodyPace({ hold, ratio, most, periodMs: slowBodyMs }), heartbeat)
       parseBody(context, hold)
       await next()
     } finally {
@@ -116,49 +117,6 @@ async function untilRead(context: RequestContext, read: ReadText, pace: BodyPace
   } finally {
     heartbeat.leave(pace)
     req.off('data', onData)
-  }
-}
-
-/** What a body has to bring in each period: less than any network that carries a chat. */
-const BYTES_PER_PERIOD = 16 * 1024
-
-/** Watches a body on its way: that it keeps coming, and that its memory is counted as it does. */
-class BodyPace implements Beating {
-  /** Rejects when the body is not worth waiting for. */
-  readonly failed: Promise<never>
-  #fail: (error: SluiceError) => void = () => {}
-  readonly #hold: Hold
-  #held: number
-  readonly #periodMs: number
-  #received = 0
-  #periodStart = performance.now()
-  #receivedBefore = 0
-
-  constructor(hold: Hold, held: number, periodMs: number) {
-    this.#hold = hold
-    this.#held = held
-    this.#periodMs = periodMs
-    this.failed = new Promise((_, reject) => (this.#fail = reject))
-    this.failed.catch(() => {})
-  }
-
-  add(bytes: number): void {
-    this.#received += bytes
-    if (this.#received <= this.#held) return
-    this.#held = 2 * this.#received
-    try {
-      this.#hold.become('requests', GROWING * this.#held)
-    } catch (error) {
-      if (error instanceof SluiceError) this.#fail(error)
-    }
-  }
-
-  beat(now: number): void {
-    if (now - this.#periodStart < this.#periodMs) return
-    if (this.#received - this.#receivedBefore < BYTES_PER_PERIOD)
-      this.#fail(new SluiceError('request_timeout', 'The body of the request came too slowly.'))
-    this.#receivedBefore = this.#received
-    this.#periodStart = now
   }
 }
 

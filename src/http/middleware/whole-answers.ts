@@ -1,35 +1,25 @@
 import { Readable } from 'node:stream'
 import type { Beating, Heartbeat } from '../../sse/heartbeat.ts'
 import { dropReader, isOver, type AnyResponse } from '../../sse/http2.ts'
-import { Hold, storeFull, type Budget } from '../../stream/budget.ts'
+import { Hold, type Budget } from '../../stream/budget.ts'
 import type { RequestMiddleware } from '../context.ts'
-
-/** What a reader of a stream takes: a request, a response, a subscription, a socket. */
-const READER_BYTES = 16 * 1024
 
 export interface CountAnswersOptions {
   /** Paths that are answered even when there is no memory left. */
   always?: readonly string[]
 }
 
-/**
- * Writes JSON inside the error boundary, and counts what callers make the process hold while they read: a whole answer
- * until it has been sent, and each reader of a stream.
- */
+/** Writes JSON inside the error boundary, and counts a whole answer until it has been sent. */
 export function countAnswers(budget: Budget, { always = [] }: CountAnswersOptions = {}): RequestMiddleware {
   return async (context, next) => {
     await next()
-    const { state } = context
-    if (state.streaming) {
-      const reader = new Hold(budget, 'readers', state.client, READER_BYTES)
-      void state.streaming.then(() => reader.release())
-    }
-    const { body } = context
+    const { body, state } = context
     if (typeof body === 'object' && body !== null && !Buffer.isBuffer(body)) context.body = JSON.stringify(body)
     if (!context.length) return
     if (state.unread) return state.unread.resize('responses', context.length)
-    if (!always.includes(context.path) && !budget.admits(state.client, context.length)) throw storeFull()
-    state.unread = new Hold(budget, 'responses', state.client, context.length)
+    state.unread = always.includes(context.path)
+      ? new Hold(budget, 'responses', state.client, context.length)
+      : budget.hold('responses', state.client, context.length)
   }
 }
 

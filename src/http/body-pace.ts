@@ -1,0 +1,60 @@
+import { SluiceError } from '../errors.ts'
+import type { Beating } from '../sse/heartbeat.ts'
+import type { Hold } from '../stream/budget.ts'
+
+/** Reserved for a body before its first bytes have come. */
+export const FIRST_BYTES = 16 * 1024
+
+/** What a body has to bring in each period: less than any network that carries a chat. */
+const BYTES_PER_PERIOD = 16 * 1024
+
+export interface BodyPaceOptions {
+  /** Grows with the body. */
+  hold: Hold
+  /** How many times as large each byte may become when it is decompressed. */
+  ratio: number
+  /** Bytes that the body may have, decompressed. */
+  most: number
+  /** How long it may take to bring the next 16 KiB, or its end, in milliseconds. */
+  periodMs: number
+}
+
+/** Checks that a body keeps coming, and counts its memory. */
+export class BodyPace implements Beating {
+  /** Rejects when the body comes too slowly, or when there is no memory for it. */
+  readonly failed: Promise<never>
+  #fail: (error: SluiceError) => void = () => {}
+  readonly #options: BodyPaceOptions
+  #held = FIRST_BYTES
+  #received = 0
+  #periodStart = performance.now()
+  #receivedBefore = 0
+
+  constructor(options: BodyPaceOptions) {
+    this.#options = options
+    this.failed = new Promise((_, reject) => (this.#fail = reject))
+    this.failed.catch(() => {})
+  }
+
+  add(bytes: number): void {
+    const { hold, ratio, most } = this.#options
+    this.#received += bytes
+    const needed = Math.min(most, ratio * this.#received)
+    if (needed <= this.#held) return
+    // A string that grows chunk by chunk takes up to a quarter more than its bytes.
+    this.#held = Math.min(most, 1.25 * needed)
+    try {
+      hold.become('requests', 1.25 * this.#held)
+    } catch (error) {
+      if (error instanceof SluiceError) this.#fail(error)
+    }
+  }
+
+  beat(now: number): void {
+    if (now - this.#periodStart < this.#options.periodMs) return
+    if (this.#received - this.#receivedBefore < BYTES_PER_PERIOD)
+      this.#fail(new SluiceError('request_timeout', 'The body of the request came too slowly.'))
+    this.#receivedBefore = this.#received
+    this.#periodStart = now
+  }
+}
