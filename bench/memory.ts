@@ -1,6 +1,6 @@
 /**
- * Holds what the gateway counts of its memory to what its process takes: `npx tsx bench/memory.ts`, after a build.
- * For each kind of load: what `sluice_memory_bytes` grows by, what RSS and the heap grow by once garbage is collected.
+ * Compares the memory that the gateway counts with the memory of its process: `npx tsx bench/memory.ts`, after a build.
+ * For each kind of load: growth of `sluice_memory_bytes`, of RSS and of the heap, after garbage collection.
  */
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
@@ -14,11 +14,11 @@ import { requestText } from './request.ts'
 const MB = 1024 * 1024
 const NEVER_MS = String(2 ** 31 - 1)
 
-/** Collects garbage when told to, so that what is left is what is held. */
+/** Collects garbage on SIGUSR2, so that only live memory is measured. */
 const COLLECT = 'data:text/javascript,process.on("SIGUSR2",()=>{gc();gc()})'
 
 const say = (content: string) => [{ role: 'user', content }]
-/** Texts that differ: equal ones may be one string to V8. */
+/** Distinct texts: V8 may share equal strings. */
 const text = (bytes: number, salt: number) => `${salt} `.padEnd(bytes, 'abcdefghijklmnopqrstuvwxyz ')
 
 interface Gateway {
@@ -27,7 +27,7 @@ interface Gateway {
   sockets: Socket[]
 }
 
-/** Sends bytes on a connection that is kept open, and reads until `answer` has come; nothing when that is empty. */
+/** Sends bytes on a connection that stays open, and reads until `answer` has come; reads nothing if it is empty. */
 async function send(
   { port, sockets }: Gateway,
   bytes: string,
@@ -57,7 +57,7 @@ const chat = (gateway: Gateway, body: object, headers = {}) =>
 
 const respondAsync = { prefer: 'respond-async' }
 
-/** Creates a stream and lets its connection go. */
+/** Creates a stream and closes its connection. */
 async function create(gateway: Gateway, body: object, headers = {}): Promise<void> {
   const { socket } = await send(gateway, chat(gateway, body, { ...respondAsync, ...headers }), 'HTTP/1.1 202')
   gateway.sockets.splice(gateway.sockets.indexOf(socket), 1)
@@ -124,7 +124,7 @@ async function counted({ port }: Gateway): Promise<{ counted: number; heap: numb
   }
 }
 
-/** Once nothing grows any more and garbage is collected. */
+/** Measures after the counted memory is stable and garbage is collected. */
 async function settled(gateway: Gateway) {
   for (let before = -1, now = 0; now !== before; now = (await counted(gateway)).counted) {
     before = now
@@ -163,7 +163,7 @@ async function measure(load: Load): Promise<[counted: number, rss: number, heap:
   )
   await untilListening(child, port)
   const gateway: Gateway = { port, process: child, sockets: [] }
-  // What code and caches take that have not been used before is no cost of a load.
+  // Warm-up: first use of code and caches is not a cost of the load.
   await load(gateway, 0.05)
   const before = await settled(gateway)
   await load(gateway, 1)

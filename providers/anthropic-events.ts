@@ -6,10 +6,10 @@ import { ProviderError, type Delta, type StreamEvent, type ToolCallDelta } from 
 import { isFields, isGiven, parseFields, toFields, toText, type Fields } from './received-fields.ts'
 import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
 
-/** Of all `message_delta` events together: what they say is kept until the end. */
+/** Total for all `message_delta` events: their fields are kept until the end. */
 const MAX_END_FIELDS = 256
 const MAX_END_CHARACTERS = 8 * 1024 * 1024
-/** Events up to that are not counted: some servers tell the usage with every token, and the last values are few. */
+/** Smaller events are not counted: some servers repeat the usage with each token. */
 const MAX_SMALL_CHARACTERS = 4096
 
 /**

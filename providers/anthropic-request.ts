@@ -6,7 +6,7 @@ import type { Fields } from './received-fields.ts'
 import { toTurns } from './anthropic-turns.ts'
 
 /**
- * Parameters that the Messages API has no word for, with the value that asks for what happens anyway.
+ * Parameters that the Messages API lacks, with the value that asks for its default behaviour.
  * https://platform.openai.com/docs/api-reference/chat/create
  */
 const WITHOUT_COUNTERPART: Readonly<Record<string, unknown>> = {

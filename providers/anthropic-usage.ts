@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { countsOf, withinLimit } from './done-fields.ts'
+import { boundUsage, countsOf } from './done-fields.ts'
 import type { Usage } from './provider.ts'
 import { isFields, isGiven, type Fields } from './received-fields.ts'
 
@@ -13,12 +13,12 @@ const usageSchema = z.looseObject({
   output_tokens_details: z.looseObject({ thinking_tokens: count }).optional().catch(undefined),
 })
 
-/** Of a usage, counts apart; Anthropic has a dozen. */
+/** Fields of a usage, apart from the counts; Anthropic has about a dozen. */
 const MAX_FIELDS = 256
 
 const COUNTS = new Set(['input_tokens', 'output_tokens', 'cache_creation_input_tokens', 'cache_read_input_tokens'])
 
-/** The usage of a message, of which each event tells what has changed. */
+/** The usage of a message; each event brings the changed fields. */
 export class CumulativeUsage {
   readonly #fields = new Map<string, unknown>()
 
@@ -28,11 +28,11 @@ export class CumulativeUsage {
       if (isGiven(value) && (this.#fields.size < MAX_FIELDS || COUNTS.has(name))) this.#fields.set(name, value)
   }
 
-  /** With too many details, without any. */
+  /** Drops all details when there are too many. */
   read(): Usage | undefined {
     if (this.#fields.size === 0) return undefined
     const usage = toUsage(Object.fromEntries(this.#fields))
-    return this.#fields.size < MAX_FIELDS ? withinLimit(usage) : countsOf(usage)
+    return this.#fields.size < MAX_FIELDS ? boundUsage(usage) : countsOf(usage)
   }
 }
 

@@ -13,7 +13,7 @@ export const anthropicOptions = z.object({
   /** Sent as `x-api-key` when an attempt brings no key of its own. */
   apiKey: keySchema.optional(),
   headers: headersSchema,
-  /** Connections at a time; requests beyond that wait for one, for as long as connecting may take. */
+  /** Connections at a time; further requests wait for one, up to the connect timeout. */
   maxConnections: z.number().int().positive().optional(),
   /** Tokens that an answer may have when the request sets no limit: Anthropic wants one. */
   maxTokens: z.number().int().positive().default(8192),
@@ -22,7 +22,7 @@ export const anthropicOptions = z.object({
 export type AnthropicOptions = z.infer<typeof anthropicOptions> & {
   name: string
   models?: readonly string[] | undefined
-  /** All that attempts may bring: none of them is told to a reader. */
+  /** All keys an attempt may use; redacted from errors. */
   keys?: readonly string[]
 }
 

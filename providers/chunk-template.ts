@@ -5,7 +5,7 @@ const BACKSLASH = 92
 /** The name of the field whose text is read. */
 const NAME = '"content"'
 
-/** Templates that a stream may make in vain: its chunks differ in more than their text. */
+/** Unused templates after which a stream stops learning. */
 const MAX_UNUSED = 16
 
 /**
@@ -13,8 +13,8 @@ const MAX_UNUSED = 16
  * stands before and after its text, and only that is read. This is the hot path: parsing the whole JSON of every chunk
  * costs several times as much, for fields that are known already.
  *
- * It is exact: what stands between is known to be the content of the chunk's delta, and the text must be the whole of
- * one JSON string, or the chunk is left to be parsed.
+ * It is exact: the part between is known to be the content of the chunk's delta, and must be one complete JSON string;
+ * any other chunk is parsed.
  */
 export class ChunkTemplate {
   /** Up to and with the quote before the text, and from the quote after it on; empty until one has been learnt. */
@@ -31,14 +31,14 @@ export class ChunkTemplate {
     const before = data.slice(0, at)
     const after = data.slice(at + text.length)
     if (!before.endsWith(`${NAME}:"`) || !data.startsWith(text, at) || !after.startsWith('"')) return
-    // The name stands here and nowhere else, and no other can mean the same, as none is written with escapes: it is
-    // the field that the content was read from. Streams written in another way are parsed.
+    // The name occurs only here, and without escapes no other spelling can mean it, so this is the field that the
+    // content was read from. Chunks written in another way are parsed.
     if (after.includes(NAME) || before.includes('\\') || after.includes('\\')) return
     this.#before = before
     this.#after = after
   }
 
-  /** What a chunk does not say again has changed since the one learnt last. */
+  /** A field that chunks do not repeat has changed since the template was learnt. */
   forget(): void {
     this.#before = ''
     this.#after = ''
@@ -64,7 +64,7 @@ export class ChunkTemplate {
   }
 }
 
-/** Whether a text stands for itself in JSON. */
+/** Whether a text has no characters that JSON escapes. */
 function isPlain(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)

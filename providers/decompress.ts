@@ -13,25 +13,25 @@ const DECOMPRESSORS: ReadonlyMap<string, () => Transform> = new Map([
   ['br', () => createBrotliDecompress(BROTLI)],
 ])
 
-/** A server and a proxy before it; each takes memory of its own. */
+/** One for a server and one for a proxy; each stage takes memory. */
 const MAX_CODINGS = 2
 
 export interface Decompressed {
   onData: (bytes: Buffer) => void
-  /** So many bytes, decompressed once, are still to be decompressed again. */
-  onPassed: (bytes: number) => void
-  /** It can take more, after `write` has said that it is full. */
+  /** Bytes between two decompression stages. */
+  onIntermediateBytes: (bytes: number) => void
+  /** It can take more, after `write` has returned false. */
   onDrain: () => void
   onEnd: () => void
   onError: (error: unknown) => void
 }
 
-/** What turns a body back into what it was before it was compressed. */
+/** Decompresses a body, in one or two stages. */
 export class Decompressor {
   readonly #first: Transform
   readonly #stages: readonly Transform[]
 
-  /** @param stages one at least, in the order in which they are passed */
+  /** @param stages in the order in which bytes pass them */
   constructor(stages: readonly [Transform, ...Transform[]], decompressed: Decompressed) {
     this.#stages = stages
     this.#first = stages[0]
@@ -39,12 +39,12 @@ export class Decompressor {
     for (const [index, stage] of stages.entries()) {
       stage.on('error', decompressed.onError)
       const next = stages[index + 1]
-      if (next) stage.on('data', (bytes: Buffer) => decompressed.onPassed(bytes.length)).pipe(next)
+      if (next) stage.on('data', (bytes: Buffer) => decompressed.onIntermediateBytes(bytes.length)).pipe(next)
       else stage.on('data', decompressed.onData).on('end', decompressed.onEnd)
     }
   }
 
-  /** Takes these bytes, which must stay as they are; false when it should be given no more until `onDrain`. */
+  /** `bytes` must not be overwritten later. Returns false when full: write no more until `onDrain`. */
   write(bytes: Buffer): boolean {
     return this.#first.write(bytes)
   }
@@ -59,10 +59,9 @@ export class Decompressor {
 }
 
 /**
- * For what a server, or a proxy before it, compressed: some do although they are asked not to. Undefined when nobody
- * did.
+ * Decompresses bodies from servers that ignore `accept-encoding: identity`. Undefined for an uncompressed body.
  *
- * @throws ProviderError `upstream_invalid_response` for a coding that is unknown, and for more than two
+ * @throws ProviderError `upstream_invalid_response` for an unknown coding, or for more than two codings
  */
 export function createDecompressor(
   contentEncoding: string | undefined,

@@ -1,11 +1,11 @@
 import type { Usage } from './provider.ts'
 
-/** `done` is appended to a log that is full as well: what upstreams put into it is bounded here. */
+/** `done` is appended even to a full log, so its fields are bounded. */
 const MAX_USAGE_CHARACTERS = 16 * 1024
 const MAX_MODEL_CHARACTERS = 256
 
-/** The usage, of which details beyond the limit are left out. */
-export function withinLimit(usage: Usage): Usage {
+/** Drops the details of a usage that is too large. */
+export function boundUsage(usage: Usage): Usage {
   return JSON.stringify(usage).length <= MAX_USAGE_CHARACTERS ? usage : countsOf(usage)
 }
 
@@ -13,7 +13,7 @@ export function countsOf({ prompt_tokens, completion_tokens, total_tokens }: Usa
   return { prompt_tokens, completion_tokens, total_tokens }
 }
 
-/** Whether this can be the name of a model. */
+/** Whether this is a valid model name. */
 export function isModel(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= MAX_MODEL_CHARACTERS
 }

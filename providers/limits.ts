@@ -1,5 +1,5 @@
-/** The most that OpenAI takes for `n`. */
+/** OpenAI's maximum for `n`. */
 export const MAX_CHOICES = 128
 
-/** Of one stream, all choices together; honest answers have a few dozen. */
+/** Total for all choices of a stream; honest answers have at most a few dozen. */
 export const MAX_TOOL_CALLS = 1024

@@ -45,7 +45,7 @@ type Knobs = z.infer<typeof knobs>
 /** At full speed: deltas that are yielded together, before other work gets its turn. */
 const BURST = 64
 
-/** Mocks at full speed that get a turn of the event loop: all others wait for the next one, and nobody else for them. */
+/** Full-speed mocks served per turn of the event loop. */
 const BURSTS_PER_TURN = 8
 
 class TurnQueue {

@@ -3,14 +3,14 @@ import { z } from 'zod'
 import { setField } from '../src/json.ts'
 import type { FinishReason } from '../src/stream/events.ts'
 import { ChunkTemplate } from './chunk-template.ts'
-import { isModel, withinLimit } from './done-fields.ts'
+import { boundUsage, isModel } from './done-fields.ts'
 import { ToolCallReader } from './openai-tool-calls.ts'
 import { MAX_CHOICES } from './limits.ts'
 import { ProviderError, type Delta, type Done, type Usage } from './provider.ts'
 import { isGiven, parseFields, toFields, type Fields } from './received-fields.ts'
 import { codeForStatus, sentInvalid, sentOverLimit } from './upstream-errors.ts'
 
-/** Names of fields that are carried; honest servers have a dozen. */
+/** Distinct names of unmodelled fields; honest servers use about a dozen. */
 const MAX_NAMES = 256
 
 /** Fields of a chunk that are modelled, or that are padding (`obfuscation`). */
@@ -60,7 +60,7 @@ export class ChunkReader {
   readonly #template = new ChunkTemplate()
   /** Fields that repeat on every chunk are told when they change. */
   readonly #told = new Map<string, unknown>()
-  /** Of all fields that are carried. */
+  /** Names of all unmodelled fields so far. */
   readonly #names = new Set<string>()
   readonly #rolesTold = new Set<number>()
   readonly #toolCalls = new ToolCallReader()
@@ -113,7 +113,7 @@ export class ChunkReader {
       throw new ProviderError({ code: 'upstream_truncated', message: 'The upstream ended in mid-stream.' })
     if (finish_reason === 'error')
       throw new ProviderError({ code: 'upstream_error', message: 'The upstream broke off its answer.' })
-    const usage = this.#usage && { usage: withinLimit(this.#usage) }
+    const usage = this.#usage && { usage: boundUsage(this.#usage) }
     return [{ type: 'done', finish_reason, ...usage, ...(this.#model !== undefined && { model: this.#model }) }]
   }
 
@@ -158,7 +158,7 @@ export class ChunkReader {
     return changed
   }
 
-  /** Whoever adds the deltas up has one field for each name. */
+  /** Collectors keep one field per name. */
   #checkNames(fields: Record<string, unknown>): Record<string, unknown> {
     for (const name of Object.keys(fields)) this.#names.add(name)
     if (this.#names.size > MAX_NAMES) throw sentOverLimit(`more than ${MAX_NAMES} different fields`)
@@ -170,7 +170,7 @@ function isNothingButContent(delta: Delta): delta is Delta & { content: string }
   return delta.content !== undefined && Object.keys(delta).length === 2
 }
 
-/** Leaves no more choices than may be asked for, whatever is kept for each. */
+/** Bounds the index, since state is kept per choice. */
 function readIndex(value: unknown): number {
   if (!isGiven(value)) return 0
   if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < MAX_CHOICES) return value

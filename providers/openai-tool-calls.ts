@@ -17,9 +17,9 @@ type RawCall = z.infer<typeof toolCallsSchema>[number]
 /** The tool calls of one choice. */
 class ChoiceCalls {
   count = 0
-  /** Our index by id, of those that have one. */
+  /** Our index by id, for calls with an id. */
   readonly byId = new Map<string, number>()
-  /** The upstream's index → ours, of the call that was begun last under it. */
+  /** The upstream's index → our index of the latest call under it. */
   readonly aliases = new Map<number, number>()
 }
 

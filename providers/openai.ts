@@ -14,7 +14,7 @@ export const openaiOptions = z.object({
   /** Sent as a bearer token when an attempt brings no key of its own; none for local servers that want none. */
   apiKey: keySchema.optional(),
   headers: headersSchema,
-  /** Connections at a time; requests beyond that wait for one, for as long as connecting may take. */
+  /** Connections at a time; further requests wait for one, up to the connect timeout. */
   maxConnections: z.number().int().positive().optional(),
   /** Asks for token counts with `stream_options`; off for a server that refuses the field. */
   includeUsage: z.boolean().default(true),
@@ -23,7 +23,7 @@ export const openaiOptions = z.object({
 export type OpenAIOptions = z.infer<typeof openaiOptions> & {
   name: string
   models?: readonly string[] | undefined
-  /** All that attempts may bring: none of them is told to a reader. */
+  /** All keys an attempt may use; redacted from errors. */
   keys?: readonly string[]
 }
 

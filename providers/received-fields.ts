@@ -2,7 +2,7 @@ import { JsonLimitError, parseJson } from '../src/json.ts'
 import { ProviderError } from './provider.ts'
 import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
 
-/** An object that an upstream sent, of which nothing is known yet. */
+/** An unvalidated object from an upstream. */
 export type Fields = Partial<Record<string, unknown>>
 
 export function isFields(value: unknown): value is Fields {

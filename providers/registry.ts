@@ -124,7 +124,7 @@ function moduleUrl(module: string): string {
   return /^(file|data|node):/.test(module) ? module : pathToFileURL(resolve(module)).href
 }
 
-/** The provider whose module an error's stack leads to first, by its name; undefined when it leads to none. */
+/** The name of the module provider that appears first in a stack; undefined if none does. */
 export function findThrower(stack: string, providers: Readonly<Record<string, ProviderConfig>>): string | undefined {
   const names = new Map<string, string>()
   for (const [name, config] of Object.entries(providers))
@@ -137,7 +137,7 @@ export function findThrower(stack: string, providers: Readonly<Record<string, Pr
   return undefined
 }
 
-/** What stacks call a module: its URL or, when it is CommonJS, its path; both without symbolic links. */
+/** A module's names in stacks: its URL, or its path if it is CommonJS; both with symbolic links resolved. */
 function placesOf(module: string): string[] {
   const url = moduleUrl(module)
   if (!url.startsWith('file:')) return [url]

@@ -1,16 +1,16 @@
 import { ProviderError } from './provider.ts'
 
-/** Headers whose values are known to nobody but the provider and us, by their names. */
+/** Header names that suggest a secret value. */
 const SECRET_NAME = /auth|key|token|secret|cookie|credential|pass|pwd|bearer|sig|jwt|session/i
 
 /** Values of switches and numbers, of `x-bypass-cache: true` for example. */
 const ORDINARY = /^(true|false|none|null|yes|no|on|off|\d{1,6})$/i
 
 const REDACTED = '[redacted]'
-/** What is shorter is a word by accident more often than a secret. */
+/** Shorter values are too likely to be ordinary words. */
 const MIN_CHARACTERS = 4
 
-/** More than any provider has to say; the message is part of a log that may be full already. */
+/** Longer than any honest message. Bounded because it is appended even to a full log. */
 const MAX_MESSAGE_CHARACTERS = 4096
 
 export function headerSecrets(headers: Readonly<Record<string, string>>): string[] {
@@ -19,14 +19,13 @@ export function headerSecrets(headers: Readonly<Record<string, string>>): string
     .flatMap(([, value]) => [value, value.replace(/^\S+\s+/, '')])
 }
 
-/** Every value of a query but that of a version, as Azure wants one, can be a key. */
+/** Any query value can be a key, except a version (Azure requires one). */
 export function querySecrets(url: URL): string[] {
   return [...url.searchParams].filter(([name]) => !/version$/i.test(name)).map(([, value]) => value)
 }
 
 /**
- * The error as a reader may be told of it: upstreams quote the requests that they refuse, keys included, and say as
- * much as they like.
+ * An error that may be shown to readers. Upstreams quote the requests that they refuse, keys included, at any length.
  */
 export function withoutSecrets(error: ProviderError, secrets: readonly string[]): ProviderError {
   const message = cut(redact(error.message, secrets))
@@ -44,7 +43,7 @@ export function withoutSecrets(error: ProviderError, secrets: readonly string[])
 function redact(text: string, secrets: readonly string[]): string {
   const forms = new Set(secrets.filter(({ length }) => length >= MIN_CHARACTERS).flatMap(formsOf))
   if (forms.size === 0) return text
-  // The longest first: one may be a part of another.
+  // Longest first: one secret may contain another.
   const pattern = [...forms].toSorted((a, b) => b.length - a.length).map((form) => form.replace(/[^\w]/g, '\\$&'))
   return text.replace(new RegExp(pattern.join('|'), 'gi'), REDACTED)
 }
@@ -57,6 +56,6 @@ function formsOf(secret: string): string[] {
 
 function cut(text: string): string {
   if (text.length <= MAX_MESSAGE_CHARACTERS) return text
-  // Not between the halves of one character.
+  // Not within a surrogate pair.
   return `${text.slice(0, MAX_MESSAGE_CHARACTERS - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
 }

@@ -9,7 +9,7 @@ import { ProviderError } from './provider.ts'
 /** The error of an answer that is no event stream, from its head and the start of its body. */
 export function answerError({ status, headers }: ResponseHead, body: string): ProviderError {
   const said = readErrorBody(body)
-  // HTTP has no others, and what cannot be sent on is no status for a reader either.
+  // HTTP has no others, and we could not pass another status on.
   if (status >= 600) return invalidResponse(`The upstream answered ${status}, which is no HTTP status.`)
   if (status >= 400) return statusError(status, said, readRetryAfter(headers))
   if (status === 200 && said) return new ProviderError({ code: 'upstream_error', message: said.message })
@@ -68,7 +68,7 @@ export function codeForStatus(status: number): ErrorCode {
   return 'upstream_rejected'
 }
 
-/** A day: whoever asks for more than that means that something else has to happen first. */
+/** A day: a longer wait means that something else has to happen first. */
 const MAX_RETRY_AFTER = 86_400
 
 /** Seconds, of `retry-after-ms` or either form of `retry-after`; undefined when absent or senseless. */
@@ -96,7 +96,7 @@ export function connectionError(cause: unknown): ProviderError {
   return new ProviderError({ code: 'upstream_unreachable', message: 'The upstream cannot be reached.', cause })
 }
 
-/** What came after the head of a response cannot be used, or did not come. */
+/** The body of a response is unusable or incomplete. */
 export function readError(cause: unknown): ProviderError {
   if (cause instanceof ProviderError) return cause
   if (cause instanceof MalformedResponseError)
@@ -105,7 +105,7 @@ export function readError(cause: unknown): ProviderError {
   return new ProviderError({ code: 'upstream_disconnected', message: 'The upstream closed the connection.', cause })
 }
 
-/** What an upstream said cannot be understood. */
+/** A message of an upstream cannot be read. */
 export function messageError(cause: unknown): ProviderError {
   if (cause instanceof ProviderError) return cause
   if (cause instanceof EventTooLargeError)
@@ -122,7 +122,7 @@ export function invalidResponse(message: string, cause?: unknown): ProviderError
   return new ProviderError({ code: 'upstream_invalid_response', message, cause })
 }
 
-/** It breaks a limit of ours, and would again: nothing is gained by trying it a second time. */
+/** Exceeds one of our limits; a retry would too. */
 export function responseOverLimit(message: string, cause?: unknown): ProviderError {
   return new ProviderError({ code: 'upstream_invalid_response', message, retryable: false, cause })
 }

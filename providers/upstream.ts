@@ -11,10 +11,10 @@ import { answerError, connectionError, messageError, readError, responseOverLimi
 /** Of one event, as its text. A log keeps no larger one. */
 const MAX_EVENT_BYTES = 8 * 1024 * 1024
 
-/** Bytes between two events, compressed ones counted as well: comments, empty deltas, and what says nothing at all. */
+/** Bytes without an event: comments, empty deltas, padding; compressed bytes count too. */
 const MAX_SILENT_BYTES = MAX_EVENT_BYTES + 1024 * 1024
 
-/** What of an error body is read: enough for every provider's JSON, little enough for any page of HTML. */
+/** Bytes of an error body that are read: enough for JSON, bounded for HTML. */
 const MAX_ERROR_BYTES = 64 * 1024
 
 /** How long an upstream that has said all it has to say may take to end its response. */
@@ -26,7 +26,7 @@ export interface UpstreamRequest {
   connections: Pick<Connections, 'post'>
   headers: Record<string, string>
   body: unknown
-  /** What no reader may be told, beside the headers that are secrets by their names. */
+  /** Redacted from errors, beside secret headers. */
   secrets?: readonly string[] | undefined
   signal: AbortSignal
   /** How long connecting may take, TLS included, in milliseconds. */
@@ -72,7 +72,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
   #answered = false
   #sink: Sink | undefined
   readonly #events: StreamEvent[] = []
-  /** Bytes that have come since the last event. */
+  /** Bytes since the last event. */
   #silentBytes = 0
   /** Nothing will be added to `#events`: all was read, or `error` came. */
   #end: { error?: unknown } | undefined
@@ -136,7 +136,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
     try {
       this.#decompressor = createDecompressor(headers.get('content-encoding'), {
         onData: (bytes) => this.#read(bytes),
-        onPassed: (bytes) => this.#hearNothing(bytes),
+        onIntermediateBytes: (bytes) => this.#countSilentBytes(bytes),
         onDrain: () => this.#posted?.resume(),
         onEnd: () => this.#readEnd(),
         onError: (error) => this.#giveUp(error),
@@ -161,7 +161,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
   }
 
   #decompress(decompressor: Decompressor, bytes: Buffer): void {
-    this.#hearNothing(bytes.length)
+    this.#countSilentBytes(bytes.length)
     if (!this.#end && !decompressor.write(Buffer.from(bytes))) this.#posted?.pause()
   }
 
@@ -184,7 +184,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
           return this.#closeSoon()
         }
       }
-      if (this.#events.length === before) return this.#hearNothing(bytes.length)
+      if (this.#events.length === before) return this.#countSilentBytes(bytes.length)
       this.#silentBytes = 0
       this.#deliver()
     } catch (error) {
@@ -192,8 +192,8 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
     }
   }
 
-  /** These bytes are no event, or not yet: a sign of life, but not for ever. */
-  #hearNothing(bytes: number): void {
+  /** Counts bytes that complete no event; they show activity, up to a limit. */
+  #countSilentBytes(bytes: number): void {
     this.#silentBytes += bytes
     if (this.#silentBytes > MAX_SILENT_BYTES)
       this.#giveUp(responseOverLimit(`The upstream sent more than ${MAX_SILENT_BYTES} bytes without an event.`))
@@ -221,7 +221,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
     this.#fail(answerError(refusal, Buffer.concat(refusal.chunks).toString('utf8', 0, MAX_ERROR_BYTES)))
   }
 
-  /** Why the words of a refusal cannot be read matters less than its status. */
+  /** The status of a refusal matters more than why its body cannot be read. */
   #giveUp(error: unknown): void {
     if (this.#refusal) this.#refuse(this.#refusal)
     else this.#fail(error)

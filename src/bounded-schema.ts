@@ -2,9 +2,9 @@ import { z } from 'zod'
 import { MAX_FAULTS } from './errors.ts'
 
 /**
- * `z.array` and `z.record` report every element that is wrong: a megabyte of wrong elements costs seconds and makes a
- * report of 80 megabytes. These stop as soon as there are more faults than are reported. Their issues are zod's own,
- * unfinished, as a schema around them sees those of `z.array` and `z.record`.
+ * `z.array` and `z.record` report every wrong element: a megabyte of wrong elements takes seconds and makes a report of
+ * 80 megabytes. These stop once there are more faults than are reported. Issues are passed on unfinished, as zod's own
+ * are.
  */
 export function boundedArray<T extends z.ZodType>(element: T, message?: string): z.ZodType<z.output<T>[]>
 export function boundedArray(element: z.ZodType, message?: string): z.ZodType<unknown[]> {
@@ -18,7 +18,7 @@ export function boundedArray(element: z.ZodType, message?: string): z.ZodType<un
   })
 }
 
-/** An object with any names, each with a value of this kind. */
+/** An object with any names, whose values all have this schema. */
 export function boundedRecord<T extends z.ZodType>(value: T): z.ZodType<Record<string, z.output<T>>>
 export function boundedRecord(value: z.ZodType): z.ZodType<Record<string, unknown>> {
   return z.unknown().transform((input, context) => {
@@ -26,7 +26,7 @@ export function boundedRecord(value: z.ZodType): z.ZodType<Record<string, unknow
     const output: Record<string, unknown> = {}
     for (const name of Object.keys(input)) {
       if (context.issues.length > MAX_FAULTS) break
-      // Zod drops this name from every object: to assign it is to set the prototype.
+      // Zod drops this name, too: assigning it would set the prototype.
       if (name !== '__proto__') output[name] = run(value, input[name], name, context)
     }
     return output
@@ -35,7 +35,7 @@ export function boundedRecord(value: z.ZodType): z.ZodType<Record<string, unknow
 
 const SYNC = { async: false }
 
-/** Not `safeParse`: finished issues no longer say whether the value around them can be looked at all the same. */
+/** Not `safeParse`: finished issues no longer say whether the enclosing value can still be checked. */
 function run({ _zod: schema }: z.ZodType, value: unknown, key: PropertyKey, context: z.RefinementCtx): unknown {
   const result = schema.run({ value, issues: [] }, SYNC)
   if (result instanceof Promise) throw new TypeError('the schema of a request must not be asynchronous')

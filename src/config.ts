@@ -15,7 +15,7 @@ const MAX_MS = 2 ** 31 - 1
 const milliseconds = numeric(z.number().int().nonnegative().max(MAX_MS))
 const positiveMilliseconds = numeric(z.number().int().min(1).max(MAX_MS))
 
-/** What is left of the heap is for what is made and dropped again: a third of it at least is garbage under load. */
+/** The rest of the heap is for short-lived objects: under load at least a third is garbage. */
 const HEAP_SHARE = 0.4
 
 const flag = z.union([z.boolean(), z.stringbool()])
@@ -75,7 +75,7 @@ const settings = {
     .describe("memory of all streams, requests and answers; by default 40 % of Node's heap limit"),
   slowReaderMs: positiveMilliseconds
     .default(30_000)
-    .describe('how long a client may take to read, or to send, the next 16 KiB'),
+    .describe('time in which a client must read or send the next 16 KiB'),
   firstTokenTimeoutMs: positiveMilliseconds.default(300_000).describe('silence of a provider before its first token'),
   idleTimeoutMs: positiveMilliseconds.default(120_000).describe('silence of a provider after its first token'),
   flushIntervalMs: milliseconds.default(0).describe('how long deltas may gather before they leave as one frame'),
@@ -85,7 +85,7 @@ const settings = {
   tlsCert: z.string().default('').describe('file with a certificate in PEM; with TLS_KEY, HTTPS with HTTP/2'),
   tlsKey: z.string().default('').describe('file with its key in PEM'),
   corsOrigin: origins.prefault('').describe('origins whose pages may use the API, comma-separated; * for all'),
-  allowedHosts: names.prefault('').describe('names that a gateway on loopback answers for, comma-separated; * for all'),
+  allowedHosts: names.prefault('').describe('host names accepted on loopback, comma-separated; * for all'),
   trustProxy: numeric(z.number().int().min(0).max(100))
     .default(0)
     .describe('proxies in front that add the address of their client to X-Forwarded-For'),
@@ -93,7 +93,7 @@ const settings = {
     .string()
     .min(1)
     .optional()
-    .describe('model of a request that names none; the mock, where it is offered'),
+    .describe('model of requests that name none; by default the mock, if offered'),
   mock: flag.optional().describe('offer the mock; by default only when there is no other provider'),
   playground: flag.default(true).describe('serve the playground at /'),
 }
@@ -181,7 +181,7 @@ function unfold(issue: z.core.$ZodIssue): Issue[] {
   return [{ path: issue.path, message: issue.message }]
 }
 
-/** In `{ apiKey:sk-1 }` a space is missing: for YAML that is a name, and none to be quoted. */
+/** In `{ apiKey:sk-1 }` a space is missing, so YAML reads it all as a name; messages must not quote it. */
 function withoutValue(name: string): string {
   return name.replace(/[:=\s].*$/s, '…')
 }
@@ -207,13 +207,13 @@ function readFile(file: string | undefined, environment: Environment): Record<st
   return isRecord(filled) ? filled : {}
 }
 
-/** Where a file is no YAML, and why. The words of the parser quote the line, which may hold a secret. */
+/** Where a file is not YAML, and why. Not the parser's message: it quotes the line, which may hold a secret. */
 function describeUnreadable(error: unknown): string {
   if (error instanceof YAMLParseError) {
     const [{ line, col } = { line: 1, col: 1 }] = error.linePos ?? []
     return `line ${line}, column ${col}: ${error.code.toLowerCase().replaceAll('_', ' ')}`
   }
-  // Of the file system: its code and the path. All else is the parser's, about aliases that lead nowhere or too far.
+  // File system errors: code and path. All others come from the parser, about unresolved or excessive aliases.
   return error instanceof Error && 'syscall' in error ? error.message : 'has an alias that cannot be resolved'
 }
 
@@ -250,20 +250,20 @@ function withEnvironment(configured: Record<string, unknown>, environment: Envir
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
-  // Not what else YAML knows: bytes, times, sets.
+  // Not the other objects of YAML: bytes, times, sets.
   return Object.prototype.toString.call(value) === '[object Object]'
 }
 
-/** What has no secrets, at the top of the configuration and in a provider's entry. */
+/** Settings without secrets, at the top level and in a provider's entry. */
 const HARMLESS: ReadonlySet<string> = new Set([...Object.keys(settings), 'models', 'modelsOnly', 'breaker'])
 const HARMLESS_OF_PROVIDER: ReadonlySet<string> = new Set(['type', 'models', 'module', 'baseUrl'])
 
-/** Of all else numbers are shown, unless they are called so. */
+/** Other numbers are shown unless their name suggests a secret. */
 const SECRET_NUMBER = /key|secret|pass|pwd|credential/i
 
 const MASK = '********'
 
-/** The configuration as YAML. What is not known to be harmless is masked: a plugin may call its secrets what it likes. */
+/** The configuration as YAML. Masks all values not known to be harmless: a plugin's secrets can have any name. */
 export function printConfig(config: Config): string {
   return toYaml(
     mapRecord(config, (value, name) => {
@@ -284,7 +284,7 @@ function maskLeaf(value: unknown, name: string): unknown {
   return typeof value === 'number' && !SECRET_NUMBER.test(name) ? value : MASK
 }
 
-/** A URL without what is secret in one: credentials, what a query says, and the whole of `data:`, which may be code. */
+/** Masks a URL's credentials, query values and `data:` content. */
 function maskUrl(value: string): string {
   const [, address = value, query = ''] = /^([a-z][a-z\d+.-]*:\/\/[^?#]*)(.*)$/is.exec(value) ?? []
   return (
@@ -298,7 +298,7 @@ function mapRecord(value: unknown, map: (item: unknown, name: string) => unknown
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, map(item, name)]))
 }
 
-/** @param name of the leaf, or of the list that it is in */
+/** @param name of the leaf, or of the list that contains it */
 function mapLeaves(value: unknown, map: (leaf: unknown, name: string) => unknown, name = ''): unknown {
   if (Array.isArray(value)) return value.map((item) => mapLeaves(item, map, name))
   if (isRecord(value)) return mapRecord(value, (item, key) => mapLeaves(item, map, key))

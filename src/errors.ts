@@ -54,7 +54,7 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(ERRORS, text)
 }
 
-/** The HTTP status of a failure that comes before a stream; 500 for a code that is not known. */
+/** The HTTP status of a failure before the stream starts; 500 for an unknown code. */
 export function statusOfCode(code: string): number {
   return isErrorCode(code) ? ERRORS[code].status : 500
 }
@@ -102,10 +102,10 @@ export function invalidField(code: ErrorCode, path: string, message: string): Sl
   return new SluiceError(code, `${path}: ${message}`, { faults: [{ path, message }] })
 }
 
-/** How many faults of one request are reported: enough to mend it, whatever it holds. */
+/** How many faults of one request are reported. */
 export const MAX_FAULTS = 20
 
-/** What is quoted in a fault is the caller's, and of any length. */
+/** Limits for quoted input, which can have any length. */
 const MAX_KEY = 100
 const MAX_TEXT = 500
 
@@ -116,7 +116,7 @@ export function invalidRequest(faults: Fault[]): SluiceError {
   return new SluiceError('invalid_request', `The request is wrong: ${words}`, { faults: reported })
 }
 
-/** Zod's issues as faults, the first of them, with the path written as one would in JavaScript: `messages[0].content`. */
+/** Zod's first issues as faults, with paths in JavaScript notation: `messages[0].content`. */
 export function toFaults(issues: readonly Issue[]): Fault[] {
   const faults: Fault[] = []
   for (const { path, message, keys } of issues) {
@@ -132,11 +132,11 @@ export function toFaults(issues: readonly Issue[]): Fault[] {
 interface Issue {
   path: readonly PropertyKey[]
   message: string
-  /** Of an object that may not have them. */
+  /** Unknown names, of a strict object. */
   keys?: readonly string[]
 }
 
-/** Instead of the first that is left out, that there are more. */
+/** Replaces the first omitted fault by 'and more'. */
 function firstOf(faults: readonly Fault[]): Fault[] {
   const reported = faults.slice(0, MAX_FAULTS)
   const next = faults[MAX_FAULTS]

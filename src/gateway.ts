@@ -33,7 +33,7 @@ export interface GatewayOptions {
 /** After the last `done`, how long readers may take to fetch it before their connections are cut. */
 const FAREWELL_MS = 2000
 
-/** A client address may hold this many times the memory that is free: three quarters of all, if it is alone. */
+/** A client address may hold this many times the free memory: at most three quarters of the total. */
 const TIMES_FREE = 3
 
 export interface Gateway {
@@ -48,7 +48,7 @@ export interface Gateway {
   drain(): Promise<void>
 }
 
-/** Waits for what may never come, for so long; the timer keeps the process alive until then. */
+/** Waits at most this long for something that may never happen; the timer keeps the process alive until then. */
 async function within(milliseconds: number, settled: Promise<unknown>): Promise<void> {
   const limit = new AbortController()
   await Promise.race([settled, sleep(milliseconds, undefined, { signal: limit.signal })])

@@ -1,23 +1,23 @@
-/** Text that is not JSON, or more of it than may be read at once. The message is fit for whoever sent the text. */
+/** Text that is not JSON, or exceeds the limits. Its message may be shown to the sender. */
 export class JsonError extends SyntaxError {
   override readonly name: string = 'JsonError'
 }
 
-/** JSON that is nested too deeply or has too many values, as it will have when it is sent again. */
+/** JSON that is nested too deeply or has too many values; sending it again does not help. */
 export class JsonLimitError extends JsonError {
   override readonly name = 'JsonLimitError'
 }
 
 export interface JsonLimits {
-  /** How deep arrays and objects may be nested. */
+  /** Maximum nesting of arrays and objects. */
   depth: number
-  /** How many values and member names there may be, all levels together. */
+  /** Maximum number of values and member names, over all levels. */
   size: number
 }
 
 /**
- * Far more than honest requests and chunks have. `JSON.stringify` recurses, and fails some 5,000 levels deep; parsing
- * and validating 100,000 small values takes about 40 ms, for all of which the event loop waits.
+ * Far more than honest requests and chunks have. `JSON.stringify` recurses, and fails at some 5,000 levels; parsing and
+ * validating 100,000 small values blocks the event loop for about 40 ms.
  */
 export const JSON_LIMITS: JsonLimits = { depth: 128, size: 100_000 }
 
@@ -31,13 +31,13 @@ const OPEN_OBJECT = 123
 const CLOSE_OBJECT = 125
 
 /**
- * `JSON.parse` for text of strangers: depth and size are checked before anything is built, in one pass that skips
- * over strings.
+ * `JSON.parse` for untrusted text: checks depth and size before it builds anything, in one pass that skips over
+ * strings.
  *
  * @throws JsonError, `JsonLimitError` when a limit is the reason
  */
 export function parseJson(text: string, limits: JsonLimits = JSON_LIMITS): unknown {
-  // Whatever is nested deeper has two brackets a level.
+  // Each level takes two brackets, so shorter text cannot be too deep.
   if (text.length > 2 * limits.depth) countJson(text, limits)
   try {
     return JSON.parse(text)
@@ -47,7 +47,7 @@ export function parseJson(text: string, limits: JsonLimits = JSON_LIMITS): unkno
 }
 
 /**
- * How many values and names there are. Exact for JSON; anything else is left for the parser to refuse.
+ * Counts values and names. Exact for JSON; any other text is left for the parser to refuse.
  *
  * @throws JsonError
  */
@@ -76,14 +76,14 @@ export function countJson(text: string, { depth: maxDepth, size: maxSize }: Json
   return size
 }
 
-/** To assign to `__proto__` would set the prototype of `fields`: this makes it a field like any other. */
+/** Assigning to `__proto__` would set the prototype of `fields`; this defines an ordinary field. */
 export function setField(fields: Partial<Record<string, unknown>>, name: string, value: unknown): void {
   if (name === '__proto__')
     Object.defineProperty(fields, name, { value, writable: true, enumerable: true, configurable: true })
   else fields[name] = value
 }
 
-/** Where the quote is that ends the string which begins at `start`; the text's end when there is none. */
+/** Index of the closing quote of the string at `start`, or the text's length. */
 function endOfString(text: string, start: number): number {
   for (let from = start + 1; ;) {
     const quote = text.indexOf('"', from)

@@ -43,7 +43,7 @@ async function main(): Promise<number> {
 
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
-/** How long the reader of the log may take for its last lines. */
+/** How long to wait until the last log lines are written. */
 const LAST_LINES_MS = 1000
 
 async function serve(config: Config): Promise<number> {
@@ -56,7 +56,7 @@ async function serve(config: Config): Promise<number> {
     for (const name of STOP_SIGNALS)
       process.on(name, () => {
         signals += 1
-        // Whoever asks twice does not want to wait.
+        // A second signal exits at once.
         if (signals > 1) process.exit(1)
         resolve(name)
       })
@@ -66,7 +66,7 @@ async function serve(config: Config): Promise<number> {
       resolve('uncaughtException')
     })
   })
-  // Most likely of one stream, which its timeouts end: no reason to end all others.
+  // Affects one stream, which its timeouts end; the others go on.
   process.on('unhandledRejection', (reason) => logger.error(describeThrown(reason, config), 'unhandled rejection'))
   const url = await gateway.start()
   logger.info({ url, providers: Object.keys(config.providers) }, 'listening')
@@ -88,13 +88,13 @@ ${config.playground ? `Or open ${url} in a browser.\n\n` : ''}Or give an SDK thi
   return code
 }
 
-/** Which plugin threw it and where, without its words: they may quote a prompt. */
+/** Which plugin threw it and where, without the message, which may quote a prompt. */
 function describeThrown(thrown: unknown, { providers }: Config): { provider: string | undefined; err: ErrorPlace } {
   const err = withoutMessage(thrown)
   return { provider: findThrower(err.stack ?? '', providers), err }
 }
 
-// That nobody reads what is printed is no reason to stop.
+// A closed stdout or stderr must not stop the gateway.
 for (const output of [process.stdout, process.stderr]) output.on('error', () => {})
 
 try {

@@ -52,10 +52,10 @@ export const process: Row = {
     },
     {
       kind: 'time series',
-      title: 'Memory held, by what for',
+      title: 'Memory held, by purpose',
       description:
-        'What clients and upstreams make the instance hold, as it counts it; the limit is STORE_MAX_BYTES. Beyond it ' +
-        'requests are refused with store_full before they are read.',
+        'Estimated memory held for clients and upstreams; the limit is STORE_MAX_BYTES. Beyond it requests are ' +
+        'refused with store_full before they are read.',
       unit: 'bytes',
       width: 6,
       queries: [

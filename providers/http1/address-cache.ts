@@ -1,17 +1,17 @@
 import dns, { type LookupAddress } from 'node:dns'
 import type { LookupFunction } from 'node:net'
 
-/** Short, so that a name that moves is followed; a lookup takes a thread of four that the process has. */
+/** Short, to follow DNS changes. Cached, because a lookup takes one of the four threads of the process. */
 const FRESH_MS = 10_000
 
 type Waiting = (error: NodeJS.ErrnoException | null, addresses?: readonly LookupAddress[]) => void
 
-/** The addresses of one host, for all connections to it: who asks while a lookup is under way waits for its result. */
+/** The addresses of one host; concurrent lookups share one. */
 export class AddressCache {
   #found: { addresses: readonly LookupAddress[]; until: number } | undefined
   #waiting: Waiting[] | undefined
 
-  /** Stands in for `dns.lookup` when a socket connects; all addresses stay, for the socket to try one after the other. */
+  /** Replaces `dns.lookup` for a socket; returns all addresses, for the socket to try one after the other. */
   readonly lookup: LookupFunction = (hostname, options, callback) => {
     this.#find(hostname, options, (error, addresses = []) => {
       const [first] = addresses
@@ -21,7 +21,7 @@ export class AddressCache {
     })
   }
 
-  /** Asks anew next time: no connection could be made to what was found. */
+  /** Forces a new lookup after a failed connect. */
   forget(): void {
     this.#found = undefined
   }
@@ -29,7 +29,7 @@ export class AddressCache {
   #find(hostname: string, options: dns.LookupOptions, callback: Waiting): void {
     const found = this.#found
     if (found && performance.now() < found.until) {
-      // Not at once: a socket is not ready for it within `connect`.
+      // Asynchronous: a socket is not ready for the callback within `connect`.
       process.nextTick(callback, null, found.addresses)
       return
     }

@@ -14,10 +14,10 @@ export interface ExchangeHandler extends ResponseHandler {
   onError(error: unknown): void
 }
 
-/** A request that is on its way. Nothing happens once it is over. */
+/** A posted request. Its methods do nothing once it is over. */
 export interface Posted {
   breakOff(): void
-  /** Reads no more of the response until `resume`; what has been read already may still come. */
+  /** Stops reading the response until `resume`; bytes that were read already may still be delivered. */
   pause(): void
   resume(): void
 }
@@ -61,9 +61,9 @@ const IDLE_MARGIN_MS = 1000
 interface Exchange {
   readonly handler: ExchangeHandler
   readonly response: ResponseParser
-  /** The request has been written: what is read from now on answers it. */
+  /** The request has been written: bytes read from now on answer it. */
   sent: boolean
-  /** Until a byte of the response comes, on a connection that was used before. Keeps the request in memory. */
+  /** On a reused connection, until a byte of the response arrives. Keeps the request in memory. */
   onLost: (() => void) | undefined
 }
 
@@ -105,7 +105,7 @@ export class Connection {
     return !this.#socket.destroyed
   }
 
-  /** The first request, written when it is connected. */
+  /** Posts the first request, once connected. */
   begin(request: RequestBytes, handler: ExchangeHandler): Posted {
     const exchange = this.#start(handler)
     this.#begin = () => this.#write(exchange, request)
@@ -113,9 +113,8 @@ export class Connection {
   }
 
   /**
-   * Another request. It may be too late for one: when no byte of a response comes, `onLost` is called in place of
-   * `handler.onError`. It is written when all that has come is read: an end of the connection, or an answer to
-   * nothing, after which it is used no more.
+   * Posts on an idle connection. If the server closes it without a byte of a response, `onLost` is called instead of
+   * `onError`. Writes after pending input has been read, so a close is noticed first.
    */
   reuse(request: RequestBytes, handler: ExchangeHandler, onLost: () => void): Posted {
     const exchange = this.#start(handler, onLost)
@@ -142,13 +141,13 @@ export class Connection {
     this.#socket.uncork()
   }
 
-  /** Closures of their own: where a request is in scope, they would keep it in memory until the response has ended. */
+  /** Created apart from the request: closures in its scope would keep it in memory until the response has ended. */
   #control(exchange: Exchange): Posted {
     return {
       breakOff: () => {
         if (this.#exchange !== exchange) return
         this.#exchange = undefined
-        // That nobody waits for the connection any more is no failure to connect.
+        // A connection that was given up has not failed to connect.
         this.#begin = undefined
         exchange.response.abandon()
         this.destroy()
@@ -164,7 +163,7 @@ export class Connection {
 
   #read(bytes: Buffer): void {
     const exchange = this.#exchange
-    // What nobody asked for.
+    // Unsolicited bytes.
     if (!exchange?.sent) return this.destroy()
     exchange.onLost = undefined
     try {
@@ -193,7 +192,7 @@ export class Connection {
     // An answer that comes before the whole request has been sent leaves the rest of it on its way.
     const reusable = response.persistent && this.#socket.writableLength === 0
     if (reusable) {
-      // No process waits for what may come, but it is read.
+      // Idle input does not keep the process alive, but it is read.
       this.#socket.unref()
       if (this.#socket.isPaused()) this.#socket.resume()
       this.#onIdle(idleTime(response.keepAlive))

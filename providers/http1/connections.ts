@@ -7,12 +7,12 @@ const MAX_CONNECTIONS = 1024
 export interface PostRequest {
   headers: Readonly<Record<string, string>>
   body: string
-  /** How long connecting may take, TLS and waiting for one of the connections included, in milliseconds. */
+  /** How long connecting may take, including TLS and the wait for a free connection, in milliseconds. */
   connectTimeoutMs: number
 }
 
 export interface ConnectionsOptions {
-  /** Requests beyond that wait for one that is free. */
+  /** Further requests wait for a free connection. */
   maxConnections?: number | undefined
 }
 
@@ -26,11 +26,11 @@ export class Connections {
   readonly #url: URL
   readonly #maxConnections: number
   readonly #addresses = new AddressCache()
-  /** How many there are, busy and idle. */
+  /** Busy and idle ones. */
   #count = 0
-  /** The one that was used last is used next, so that those too many grow old. */
+  /** Last used, first reused, so that surplus connections time out. */
   #idle: IdleConnection[] = []
-  /** In the order in which they came. While one waits, no connection is idle and as many as may be are open. */
+  /** In order of arrival. While a request waits, no connection is idle and `maxConnections` are open. */
   readonly #queue = new Set<Queued>()
   #tlsSession: Buffer | undefined
   #closed = false
@@ -41,17 +41,17 @@ export class Connections {
   }
 
   /**
-   * Posts, and tells `handler` of the answer.
+   * Posts, and reports the answer to `handler`.
    *
    * @throws TypeError for a header that cannot be sent
    */
   post({ headers, body, connectTimeoutMs }: PostRequest, handler: ExchangeHandler): Posted {
-    const exchange = new MovingExchange(handler)
+    const exchange = new PostedRequest(handler)
     this.#place(exchange, { head: this.#toHead(headers, body), body }, connectTimeoutMs)
     return exchange
   }
 
-  /** Closes those that are idle, and the others when they are. */
+  /** Closes idle connections now, and the others once they are idle. */
   close(): void {
     this.#closed = true
     for (const { connection } of this.#idle) connection.destroy()
@@ -71,7 +71,7 @@ export class Connections {
     return `${head}\r\n`
   }
 
-  #place(exchange: MovingExchange, request: RequestBytes, connectTimeoutMs: number): void {
+  #place(exchange: PostedRequest, request: RequestBytes, connectTimeoutMs: number): void {
     const idle = this.#takeIdle()
     if (idle) this.#reuse(idle, exchange, request, connectTimeoutMs)
     else if (this.#count < this.#maxConnections) this.#connect(exchange, request, connectTimeoutMs)
@@ -81,29 +81,29 @@ export class Connections {
   #takeIdle(): Connection | undefined {
     for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
       clearTimeout(idle.timer)
-      // One that was closed in this turn of the event loop is still here.
+      // A connection that closed in this turn is still listed.
       if (idle.connection.open) return idle.connection
     }
     return undefined
   }
 
   /**
-   * A server may close a connection that is idle just when a request comes. Without a byte of an answer the request is
-   * sent again, once, on a fresh one: a completion may be asked for twice, since it changes nothing that the server
-   * keeps (https://www.rfc-editor.org/rfc/rfc9110.html#section-9.2.2 and rfc9112.html#section-9.3.1).
+   * A server may close an idle connection just when a request arrives. If no byte of an answer has come, the request is
+   * sent again, once, on a fresh connection: repeating a completion is safe, since it changes no state of the server
+   * (https://www.rfc-editor.org/rfc/rfc9110.html#section-9.2.2 and rfc9112.html#section-9.3.1).
    */
-  #reuse(connection: Connection, exchange: MovingExchange, request: RequestBytes, connectTimeoutMs: number): void {
-    // The place of the one that was lost is taken, though it may be a moment until that has closed.
+  #reuse(connection: Connection, exchange: PostedRequest, request: RequestBytes, connectTimeoutMs: number): void {
+    // Takes a new slot: the lost connection may not have closed yet.
     const again = () => this.#connect(exchange, request, connectTimeoutMs)
-    exchange.place = connection.reuse(request, exchange.handler, again)
+    exchange.current = connection.reuse(request, exchange.handler, again)
   }
 
-  #connect(exchange: MovingExchange, request: RequestBytes, connectTimeoutMs: number): void {
+  #connect(exchange: PostedRequest, request: RequestBytes, connectTimeoutMs: number): void {
     this.#count += 1
-    exchange.place = this.#open(connectTimeoutMs).begin(request, exchange.handler)
+    exchange.current = this.#open(connectTimeoutMs).begin(request, exchange.handler)
   }
 
-  #enqueue(exchange: MovingExchange, request: RequestBytes, connectTimeoutMs: number): void {
+  #enqueue(exchange: PostedRequest, request: RequestBytes, connectTimeoutMs: number): void {
     const since = performance.now()
     const leave = () => {
       clearTimeout(timer)
@@ -122,7 +122,7 @@ export class Connections {
       },
     }
     this.#queue.add(queued)
-    exchange.place = queued
+    exchange.current = queued
   }
 
   #open(connectTimeoutMs: number): Connection {
@@ -135,7 +135,7 @@ export class Connections {
       onIdle: (milliseconds) => this.#keep(connection, milliseconds),
       onConnectFailed: () => {
         this.#addresses.forget()
-        // The session may be why: a server that cannot resume one should begin another, but not all do.
+        // The session may be the cause: some servers that cannot resume it fail instead of starting a new one.
         this.#tlsSession = undefined
       },
       onClose: () => this.#forget(connection),
@@ -172,24 +172,24 @@ interface Queued extends Posted {
 
 const NOT_READING = { pause: () => {}, resume: () => {} }
 
-/** A request, wherever it is: in the queue, on a connection, or on the one after it. */
-class MovingExchange implements Posted {
+/** A posted request: queued, on a connection, or on its replacement. */
+class PostedRequest implements Posted {
   readonly handler: ExchangeHandler
-  place: Posted | undefined
+  current: Posted | undefined
 
   constructor(handler: ExchangeHandler) {
     this.handler = handler
   }
 
   breakOff(): void {
-    this.place?.breakOff()
+    this.current?.breakOff()
   }
 
   pause(): void {
-    this.place?.pause()
+    this.current?.pause()
   }
 
   resume(): void {
-    this.place?.resume()
+    this.current?.resume()
   }
 }

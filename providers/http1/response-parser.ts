@@ -24,7 +24,7 @@ export interface ResponseHandler {
 /** More than any server sends; what is longer is kept from filling the memory. */
 const MAX_HEAD_BYTES = 64 * 1024
 const MAX_CHUNK_LINE_BYTES = 4096
-/** Of all chunks of a response, as Node's own parser has it: one byte of a body could come with kilobytes of nothing. */
+/** Total for a response, as in Node's parser; else each body byte could carry kilobytes of extensions. */
 const MAX_EXTENSION_BYTES = 16 * 1024
 /** 2^52, more than a body ever has: sizes stay exact. */
 const MAX_HEX_DIGITS = 13

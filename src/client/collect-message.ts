@@ -7,7 +7,7 @@ export type { Message, ToolCall }
 /** What the deltas of the first choice add up to, as the gateway itself adds them up. */
 export function collectMessage(events: Iterable<ChatEvent>): Message {
   const message: Message = { role: 'assistant', content: null }
-  // Any names and any indexes: neither may reach a prototype, nor make a list as long as the largest.
+  // Names and indexes can be anything: they must not set a prototype or make a huge list.
   const extra: [string, unknown][] = []
   const calls: Record<number, ToolCall> = {}
   for (const event of events) {
@@ -25,7 +25,7 @@ export function collectMessage(events: Iterable<ChatEvent>): Message {
     }
   }
   if (extra[0]) message.extra = Object.fromEntries(extra)
-  // In the order of their indexes, as an object has such names.
+  // In order of index: objects iterate integer keys in ascending order.
   const list = Object.values(calls)
   if (list[0]) message.tool_calls = list
   return message

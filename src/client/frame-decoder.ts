@@ -1,6 +1,6 @@
 import { invalidResponse } from './client-error.ts'
 
-/** What may come without the blank line that ends a frame, in characters: more than any gateway sends. */
+/** Maximum characters before the blank line that ends a frame; more than any gateway sends. */
 const MAX_SIZE = 16_000_000
 
 /** One frame as it was dispatched. */
@@ -37,7 +37,7 @@ export class FrameDecoder {
     this.#handlers = handlers
   }
 
-  /** @throws SluiceClientError `invalid_response` when a frame is larger than any gateway sends. */
+  /** @throws SluiceClientError `invalid_response` for a frame that is too large. */
   push(chunk: string): void {
     if (chunk === '') return
     this.#size += chunk.length

@@ -31,7 +31,7 @@ export function createApp(services: Services): Koa<RequestState> {
   app.use(renderErrors(services.logger))
   if (config.corsOrigin.length > 0) app.use(allowOrigins(config.corsOrigin))
   if (listensOnLoopback(config.host)) app.use(allowedHosts({ hosts: config.allowedHosts, origins: config.corsOrigin }))
-  // Koa looks for proxies where there are none, for each request.
+  // Without a trusted proxy, `context.ip` would parse headers on each request for nothing.
   const addressOf = (context: RequestContext) =>
     config.trustProxy > 0 ? context.ip : (context.req.socket.remoteAddress ?? '')
   app.use((context, next) => {

@@ -2,26 +2,26 @@ import { SluiceError } from '../errors.ts'
 import type { Beating } from '../sse/heartbeat.ts'
 import type { Hold } from '../stream/budget.ts'
 
-/** Reserved for a body before its first bytes have come. */
+/** Reserved for a body before its first bytes arrive. */
 export const FIRST_BYTES = 16 * 1024
 
-/** What a body has to bring in each period: less than any network that carries a chat. */
+/** Bytes of a body that must arrive in each period: less than any usable network carries. */
 const BYTES_PER_PERIOD = 16 * 1024
 
 export interface BodyPaceOptions {
   /** Grows with the body. */
   hold: Hold
-  /** How many times as large each byte may become when it is decompressed. */
+  /** Largest ratio of decompressed to compressed size. */
   ratio: number
-  /** Bytes that the body may have, decompressed. */
+  /** Largest body in bytes, decompressed. */
   most: number
-  /** How long it may take to bring the next 16 KiB, or its end, in milliseconds. */
+  /** Milliseconds in which the next 16 KiB of the body, or its end, must arrive. */
   periodMs: number
 }
 
 /** Checks that a body keeps coming, and counts its memory. */
 export class BodyPace implements Beating {
-  /** Rejects when the body comes too slowly, or when there is no memory for it. */
+  /** Rejects when the body is too slow, or when there is no memory for it. */
   readonly failed: Promise<never>
   #fail: (error: SluiceError) => void = () => {}
   readonly #options: BodyPaceOptions

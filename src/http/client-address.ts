@@ -1,12 +1,12 @@
 import { isIPv6 } from 'node:net'
 
-/** `1.2.3.4:5678` and `[::1]:5678`, as some proxies write an address in X-Forwarded-For. */
+/** `1.2.3.4:5678` and `[::1]:5678`, which some proxies write in X-Forwarded-For. */
 const WITH_PORT = /^(?:\[([^\]]*)\]|(\d+\.\d+\.\d+\.\d+))(?::\d+)?$/
 
-/** An address of IPv4 on a socket of IPv6. */
+/** An IPv4 address on an IPv6 socket. */
 const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i
 
-/** The address by which a client is known: of IPv6 the first 64 bits, which is what one customer gets. */
+/** The address that identifies a client: for IPv6 its first 64 bits, since one customer gets a whole /64. */
 export function clientAddress(ip: string): string {
   if (!ip.includes(':')) return ip
   const [, v6, v4] = WITH_PORT.exec(ip) ?? []

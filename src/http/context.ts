@@ -8,11 +8,11 @@ export interface RequestState extends DefaultState {
   requestId: string
   /** Who asks; streams are found by their owner alone. */
   owner: string
-  /** The address that asks: memory is shared out among addresses. */
+  /** The client's address: memory limits are per address. */
   client: string
-  /** The memory that the request's body takes, until whoever needs it longer takes it over. */
+  /** Memory of the request's body, until the generation takes it over. */
   prompt?: Hold | undefined
-  /** The memory that a whole answer takes, until it has been sent. */
+  /** Memory of a whole answer, until it has been sent. */
   unread?: Hold | undefined
   /** Renders this request's errors. */
   protocol: Protocol

@@ -24,14 +24,14 @@ export interface OpenStreamOptions {
 }
 
 /**
- * What a running stream takes beside its log: generation, attempt, timers, a connection to its upstream. Measured
- * by `bench/memory.ts`, as all sizes that are counted.
+ * A running stream, apart from its log: generation, attempt, timers, a connection to its upstream. Measured by
+ * `bench/memory.ts`, like all estimates here.
  */
 const RUNNING_BYTES = 20 * 1024
 
 /**
- * Starts a generation for what the body asks for, or joins the one with the same `Idempotency-Key`. The body is read
- * here, and forgotten: whoever waits for the answer would keep it, a whole conversation, in memory for as long.
+ * Starts a generation for what the body asks for, or joins the one with the same `Idempotency-Key`. The body is
+ * released here: a handler that waits for the answer would otherwise keep the whole conversation.
  *
  * @throws SluiceError for what is wrong with the request
  */

@@ -4,7 +4,7 @@ import type { StreamLog } from '../stream/stream-log.ts'
 import type { RequestContext } from './context.ts'
 
 export interface RenderOptions {
-  /** The answer is paid for: it is rendered even if there is no memory left. */
+  /** The generation of the answer is paid for: render it even when the memory is full. */
   paid: boolean
 }
 

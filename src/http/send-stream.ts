@@ -11,7 +11,7 @@ import { withoutMessage } from '../telemetry/without-message.ts'
 import type { RequestContext } from './context.ts'
 import type { Services } from './services.ts'
 
-/** What a reader takes: a request, a response, a subscription, a socket. */
+/** Estimate for a reader: request, response, subscription, socket. */
 export const READER_BYTES = 16 * 1024
 
 /** Refuses a reader for whom there is no memory. @throws SluiceError `store_full` */
@@ -20,9 +20,9 @@ export function admitReader({ state }: RequestContext, { budget }: Services): vo
 }
 
 /**
- * Answers with a log from a cursor on, until `done` has been sent or the reader has gone. The only way in which
- * anybody reads a stream: whenever the log has grown or the socket has drained, the next batch goes. A live reader is
- * then at the end; who is further behind goes on in slices of the event loop's turns, shared by all who are.
+ * Answers with a log from a cursor on, until `done` has been sent or the reader has gone. All readers use this path:
+ * whenever the log has grown or the socket has drained, it sends the next batch. A reader with more than one batch to
+ * go continues in slices that all such readers share.
  *
  * Returns as soon as it has begun: a chain of middleware that waited for the end would be a good part of what an open
  * stream costs in memory. `context.state.streaming` tells of the end.
@@ -41,9 +41,9 @@ export function sendStream(
   context.status = 200
   const held = new Hold(budget, 'readers', context.state.client, READER_BYTES)
   const cells = readers(protocol.name)
-  /** When the first came of what is to be sent; undefined when nothing is, or when it is the reader who keeps it waiting. */
+  /** Arrival of the oldest unsent event; undefined when there is none, or while the socket blocks. */
   let arrivedAt: number | undefined
-  /** The next batch goes when its turn has come, and not when the log grows. */
+  /** The next batch is scheduled in `catchUp`; growth of the log does not send it sooner. */
   let catchingUp = false
 
   const writer = new EventStreamWriter(context.res, {
@@ -84,7 +84,7 @@ export function sendStream(
       cells.bytes.add(frames.payload.byteLength)
       cells.merged.add(frames.merged)
       if (!writer.write(frames.payload) && !isOver(context.res)) cells.waits.add()
-      // Frames without a byte only bring an encoder to the cursor.
+      // Empty frames only advance an encoder to the cursor.
       if (arrivedAt !== undefined && frames.payload.byteLength > 0)
         cells.latency.observe((performance.now() - arrivedAt) / 1000)
     }

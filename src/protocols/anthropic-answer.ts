@@ -52,10 +52,10 @@ class Answer {
   }
 }
 
-/** A content block that grows in place; its names are the upstream's. */
+/** A content block that grows in place; the upstream chooses its field names. */
 class Block {
   readonly #fields: Map<string, unknown>
-  /** The JSON of its input, as far as it has come. */
+  /** The JSON of its input so far. */
   #input: string | undefined
   #citations: unknown[] | undefined
 

@@ -52,7 +52,7 @@ function withoutNulls(body: unknown): unknown {
  * The body of `POST /v1/messages` as a chat request. What OpenAI has no name for stays under Anthropic's, so that
  * the `anthropic` provider can say it again.
  *
- * @throws SluiceError `invalid_request` with the faults, each with its path in this body
+ * @throws SluiceError `invalid_request` with the faults and their paths in this body
  * https://platform.claude.com/docs/en/api/messages
  */
 export function parseMessages(body: unknown, headers: IncomingHttpHeaders): ParsedRequest {
@@ -65,7 +65,7 @@ type Body = z.infer<typeof bodySchema>
 
 function toInput(body: Body): ChatInput {
   const { stream: _, messages, system, stop_sequences, tools, tool_choice, metadata, output_config, ...rest } = body
-  // Not spread once more: with tens of thousands of fields each copy takes 20 ms.
+  // Not spread again: with tens of thousands of fields each copy takes 20 ms.
   return Object.assign(rest, {
     messages: [...(system === undefined ? [] : [system]), ...messages.flat()],
     ...(stop_sequences && { stop: stop_sequences }),

@@ -1,11 +1,10 @@
 /**
- * A map that only gains keys, and whose earlier versions stay as they were. All versions of one history share a map, of
- * which each sees the keys up to its own size. To add to the latest version costs one entry; to add to an earlier one,
- * which another history has grown from already, costs a copy of what that one sees.
+ * An immutable map that only grows. Versions share one Map; each sees the entries below its `size`. Adding to the
+ * newest version is O(1); adding to an older one copies.
  */
 export class AppendMap<K, V> {
   readonly size: number
-  /** None while it is empty, as most are. */
+  /** Undefined while empty, as most are. */
   readonly #entries: Map<K, { readonly at: number; readonly value: V }> | undefined
 
   constructor(entries?: Map<K, { at: number; value: V }>, size = 0) {
@@ -21,7 +20,7 @@ export class AppendMap<K, V> {
     return this.#find(key)?.value
   }
 
-  /** The version that has this key as well; the same when it has the key already. */
+  /** A version with this key added; `this` if it has the key already. */
   with(key: K, value: V): AppendMap<K, V> {
     if (this.has(key)) return this
     const entries = this.#entries?.size === this.size ? this.#entries : new Map(this.#seen())
@@ -29,7 +28,7 @@ export class AppendMap<K, V> {
     return new AppendMap(entries, this.size + 1)
   }
 
-  /** In the order in which they were added. */
+  /** In order of insertion. */
   *keys(): Generator<K, void, void> {
     for (const [key] of this.#seen()) yield key
   }

@@ -1,10 +1,9 @@
-/** An object of which nothing is known yet. */
+/** An unvalidated object. */
 export type Fields = Record<string, unknown>
 
 /**
- * Fields that come in pieces: texts, lists and objects grow, anything else is replaced. Names are the upstream's, so
- * they are keys of a map. A value is kept as it came until a second piece comes, and then in a copy that grows in
- * place: what is added costs what it is, and never what there was.
+ * Adds up fields that arrive in pieces: strings, lists and objects grow, other values replace. The first value is kept
+ * uncopied; the second copies it once and grows the copy.
  */
 export class JoinedFields {
   readonly #values = new Map<string, unknown>()
@@ -26,7 +25,7 @@ export class JoinedFields {
   }
 }
 
-/** A list that is ours to grow. */
+/** A list that we own and may grow. */
 class JoinedList {
   readonly items: unknown[] = []
 
@@ -61,7 +60,7 @@ function finish(value: unknown): unknown {
   return value instanceof JoinedList ? value.items : value
 }
 
-/** As it came, and not yet a copy. */
+/** A plain object, not yet a copy of ours. */
 function isFields(value: unknown): value is Fields {
   return (
     typeof value === 'object' &&

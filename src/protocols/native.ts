@@ -45,7 +45,7 @@ function toData(event: StreamEvent): Omit<StreamEvent, 'type'> {
   return data
 }
 
-/** RFC 9457. `code` is stable, `errors` names the fields at fault. */
+/** RFC 9457. `code` is stable, `errors` names the wrong fields. */
 function renderProblem({ code, status, message, faults, retryable }: SluiceError): RenderedError {
   return {
     type: 'application/problem+json',
@@ -69,7 +69,7 @@ export interface Snapshot {
   error: StreamError | null
 }
 
-/** All of it as it is now, however much is appended until it has been read. */
+/** The log as it is now; later appends are not included. */
 export async function takeSnapshot(log: StreamLog): Promise<Snapshot> {
   const { id, created, model, provider } = log.info
   const { done, last } = log

@@ -8,10 +8,10 @@ export interface Completion {
   [field: string]: unknown
 }
 
-/** Adds up chunks, as an SDK does that collects a stream. */
+/** Adds up chunks, like an SDK that collects a stream. */
 export class CompletionCollector {
   readonly #fields = new Map<string, unknown>()
-  /** By index, which is the upstream's to choose: a list would be as long as the largest. */
+  /** By index. Not a list: the upstream chooses indexes, and could make it huge. */
   readonly #choices = new Map<number, ChoiceCollector>()
 
   add({ choices, ...fields }: Chunk): void {
@@ -65,7 +65,7 @@ class ChoiceCollector {
       for (const call of value) this.#addToolCall(call)
       return
     }
-    // The first piece of a text is what `content: ""` beside a role announces; an empty one alone says nothing.
+    // `content: ""` beside a role only announces content; without a piece of text the content stays null.
     if (value === '' && name === 'content') return
     this.#message.add(name, value)
   }

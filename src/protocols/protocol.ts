@@ -13,11 +13,11 @@ export interface Protocol {
   readonly heartbeat: string
   /** Its clients come back by themselves, and are told with `retry` when to. */
   readonly reconnects: boolean
-  /** @throws SluiceError that names the fields at fault */
+  /** @throws SluiceError that names the wrong fields */
   parse(body: unknown, headers: IncomingHttpHeaders): ParsedRequest
   /** The encoder of a reader that starts at the beginning. */
   encoder(info: StreamInfo): Encoder
-  /** The whole answer, once the log has ended. A long one takes several turns of the event loop. */
+  /** The whole answer of a log that has ended. Long answers take several turns of the event loop. */
   renderAnswer(log: StreamLog): Promise<unknown>
   /** What a caller is told when the failure comes before a stream. */
   renderError(error: SluiceError, requestId: string): RenderedError
@@ -47,7 +47,7 @@ export interface RenderedError {
  */
 export interface Encoder {
   encode(batch: Batch): Encoded
-  /** The encoder for what comes after a batch that is not to be sent. Absent when that is this one, whatever came. */
+  /** The encoder after a batch that is not sent. Absent for encoders without state. */
   skip?(batch: Batch): Encoder
 }
 

@@ -1,16 +1,16 @@
-/** What can be kept: it knows where it is to be found, and what it takes. */
+/** A cached encoding: its cursor and its size. */
 export interface Kept {
   readonly from: number
   readonly bytes: number
 }
 
 /**
- * Bounds what all logs together keep of what they have encoded: beyond `maxBytes` the least recently used goes. Each log
- * has a map of its own to find them in, by cursor, and is not referred to from here: it may go when its time is over.
+ * An LRU over the encodings of all logs, bounded by `maxBytes`. Each log owns its map; this class holds no log, so logs
+ * can be collected.
  */
 export class RecentEncodings<E extends Kept> {
   readonly #maxBytes: number
-  /** Where each is kept; the least recently used comes first. */
+  /** The map of each encoding; the least recently used comes first. */
   readonly #homes = new Map<E, Map<number, E>>()
   #bytes = 0
 

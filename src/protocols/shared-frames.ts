@@ -43,27 +43,26 @@ class Encoding {
     this.next = next
   }
 
-  /** As text and as bytes, and what is around them. */
+  /** Text, bytes and overhead. */
   get bytes(): number {
     return 2 * this.frames.payload.byteLength + 512
   }
 }
 
-/** Of the whole process. */
+/** For the whole process. */
 const RECENT_BYTES = 8 * 1024 * 1024
 
 const recent = new RecentEncodings<Encoding>(RECENT_BYTES)
 
 /**
- * A log in one protocol. Readers that stand at the same cursor, as all live ones do, are handed the same bytes: an
- * event is encoded once, whatever the number of its readers. So are those who come later and read batch after batch,
- * as long as these are kept.
+ * A log in one protocol. Readers at the same cursor, such as all live ones, share the same bytes: an event is encoded
+ * once for any number of readers. Later readers share full batches for as long as these are cached.
  */
 export class SharedFrames {
   readonly #log: StreamLog
   readonly #protocol: Protocol
   #latest: Encoding | undefined
-  /** Batches that ended before the log did, by where they begin: these never change. */
+  /** Full batches by their first cursor; they never change. */
   #recent: Map<number, Encoding> | undefined
 
   constructor(log: StreamLog, protocol: Protocol) {
@@ -72,13 +71,13 @@ export class SharedFrames {
   }
 
   /**
-   * One reader's way to read: call it with rising cursors, each the `last` of the frames before. What an encoder knows
-   * at a cursor depends on what came before it: a reader that comes with one is handed empty frames, which leave it
-   * where it is, until its encoder has got there batch by batch.
+   * Returns a read function; call it with rising cursors. An encoder's state depends on all earlier events: for a
+   * reader that starts at a later cursor it returns empty frames until the encoder has reached the cursor, one batch
+   * per call.
    */
   reader(): (cursor: number) => Frames | undefined {
     let encoder: Encoder | undefined
-    /** Where the encoder stands. */
+    /** The encoder's cursor. */
     let at = 0
     return (cursor) => {
       if (cursor === this.#log.last) return undefined
@@ -110,7 +109,7 @@ export class SharedFrames {
     const encoding = new Encoding(from, end, new Frames(batch, encoded), encoded.next)
     if (batch.last < end) recent.keep(encoding, (this.#recent ??= new Map()))
     else this.#latest = encoding
-    // Whoever waited for the end has been woken by then; for those who come later it is made anew.
+    // Live readers have been woken by then; later readers encode it again.
     if (encoding.frames.dones > 0) setImmediate(() => this.#forget())
     return encoding
   }

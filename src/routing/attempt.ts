@@ -9,8 +9,8 @@ import { Patience } from './patience.ts'
 import type { Target } from './target.ts'
 
 /**
- * An upstream that has sent so many deltas, or so much in them, without a token answers in a form of its own. It is not
- * held back: from here on the limits of the log apply.
+ * An upstream that sends this many deltas, or this much in them, without a token answers in a form of its own. It is no
+ * longer held back: from here on the limits of the log apply.
  */
 const MAX_HELD = 16
 const MAX_HELD_CHARACTERS = 64 * 1024
@@ -115,7 +115,7 @@ export class Attempt implements Sink {
     if (!isAnswer(held) && !isTooMuch(opening, events)) return
     const failure = this.#done && errorOf(this.#done)
     if (failure && !held.some(isToken)) return this.#fail(failure)
-    // Who has said all there is to say is not late any more.
+    // After `done` no timeout applies.
     if (!this.#done) this.#patience.answered()
     if (this.#finished) return
     this.#opening = undefined
@@ -155,7 +155,7 @@ const OVER = new SluiceError('cancelled', 'The attempt is over.')
 /** What is known of an attempt until its first token. */
 interface Opening {
   readonly held: StreamEvent[]
-  /** How much is held. */
+  /** Size of the held events. */
   characters: number
   readonly onAnswer: () => void
   readonly resolve: () => void
@@ -166,13 +166,13 @@ function isAnswer(held: readonly StreamEvent[]): boolean {
   return held.length >= MAX_HELD || held.some((event) => event.type === 'done' || isToken(event))
 }
 
-/** Counts what has just been held. */
+/** Adds the size of `events`; true once too much is held. */
 function isTooMuch(opening: Opening, events: readonly StreamEvent[]): boolean {
   for (const event of events) opening.characters += sizeOf(event)
   return opening.characters > MAX_HELD_CHARACTERS
 }
 
-/** In characters of JSON. What has no JSON is infinitely large: the log refuses it. */
+/** In characters of JSON. An event without a JSON form counts as infinitely large: the log refuses it. */
 function sizeOf(event: StreamEvent): number {
   try {
     return JSON.stringify(event).length

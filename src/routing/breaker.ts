@@ -1,9 +1,9 @@
 /** A cooldown doubles with each probe that fails, up to this. */
 const LONGEST_COOLDOWN_MS = 5 * 60_000
 
-/** How long a target is left to others when it limits requests without saying until when … */
+/** How long a rate-limited target is skipped when it names no time. */
 const LIMIT_SECONDS = 5
-/** … and at most, whatever it says. */
+/** The longest time for which it is skipped. */
 const LONGEST_LIMIT_SECONDS = 10 * 60
 
 export interface BreakerOptions {
@@ -16,22 +16,22 @@ export interface BreakerOptions {
 }
 
 /**
- * Leave to make one attempt. Its holder says what came of it: `answered`, if it was, and then one of the others. What
- * is said after the breaker has opened or closed for another reason is not heard: it speaks of a time gone by.
+ * Permission for one attempt. Its holder reports `answered` (if so) and then one of the other three; reports from
+ * before a state change are ignored.
  */
 export interface Permit {
   /** The first token has come. A probe need not wait for the last: this closes the breaker. */
   answered(): void
   succeeded(): void
-  /** In a way that speaks against the target. */
+  /** Failed in a way that counts against the target. */
   failed(): void
-  /** In a way that says nothing of the target. */
+  /** Ended in a way that says nothing about the target. */
   released(): void
 }
 
 /**
- * A circuit breaker for one target. It also remembers a rate limit (429), which is no failure: the target is well, and
- * wants the next requests later.
+ * A circuit breaker for one target. It also remembers a rate limit (429), which is not a failure: the target is
+ * healthy, and wants the next requests later.
  *
  * - closed: every attempt may go; failures in a row open it.
  * - open: none may, until the cooldown is over.
@@ -42,11 +42,11 @@ export class Breaker {
   readonly #firstCooldownMs: number
   readonly #now: () => number
   #state: 'closed' | 'open' | 'half-open' = 'closed'
-  /** Changes with the state, so that permits of an earlier time are known. */
+  /** Changes with the state, to recognise permits from before the change. */
   #epoch = 0
-  /** Failures without a token since the last token … */
+  /** Failures before a token, since the last token. */
   #unanswered = 0
-  /** … and after one since the last success. Apart, for a long stream's success is told long after its token. */
+  /** Failures after a token, since the last success. Separate, because a long stream succeeds long after its token. */
   #broken = 0
   #cooldownMs: number
   #openUntil = 0
@@ -63,12 +63,12 @@ export class Breaker {
     return this.#state === 'closed'
   }
 
-  /** Its cooldown is not over. After that it waits for a probe, for which nothing is known to be wrong. */
+  /** Within its cooldown. Afterwards it waits for a probe. */
   get open(): boolean {
     return this.#state === 'open' && this.#now() < this.#openUntil
   }
 
-  /** Whether `enter` gives leave now. */
+  /** Whether `enter` would give a permit now. */
   get ready(): boolean {
     return this.#state !== 'half-open' && !this.open
   }
@@ -78,7 +78,7 @@ export class Breaker {
     return this.#now() < this.#limitedUntil
   }
 
-  /** Remembers that the target wants no request for so many seconds. */
+  /** Remembers that the target wants no request for `seconds`. */
   limit(seconds = LIMIT_SECONDS): void {
     this.#limitedUntil = this.#now() + Math.min(seconds, LONGEST_LIMIT_SECONDS) * 1000
   }
@@ -90,9 +90,9 @@ export class Breaker {
   }
 
   /**
-   * Leave for one attempt, if there is any now.
+   * A permit for one attempt, if one may start now.
    *
-   * @param counted a failure of the same run has been counted: a retry that fails before its first token adds none
+   * @param counted a failure of the same run has been counted; a retry that fails before its first token adds none
    */
   enter(counted = false): Permit | undefined {
     if (!this.ready) return undefined

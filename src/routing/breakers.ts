@@ -23,7 +23,7 @@ export class Breakers {
     return entry.breaker
   }
 
-  /** How many of a provider's are open. */
+  /** How many breakers of a provider are open. */
   countOpen(provider: string): number {
     let count = 0
     for (const each of this.#breakers.values()) if (each.provider === provider && each.breaker.open) count += 1

@@ -26,14 +26,13 @@ export function isKeysFault({ code }: SluiceError): boolean {
   return code === 'upstream_auth' || code === 'upstream_rate_limited'
 }
 
-/** The target, or the last key for it, has been used too much: it is well, and wants the next request later. */
+/** The target, or its last key, is rate-limited: it is healthy, and wants the next request later. */
 export function isRateLimit({ code }: SluiceError): boolean {
   return code === 'upstream_rate_limited'
 }
 
 /**
- * Other requests to the same target are likely to fail as well. A failure that does not pass is the request's own,
- * unless a key is refused; a limit that we set ourselves speaks against nobody.
+ * Likely to affect other requests to this target. Non-retryable failures are the request's own, except a refused key.
  */
 export function isTargetsFault(error: SluiceError): boolean {
   if (isRateLimit(error) || error instanceof AnswerTooLongError) return false

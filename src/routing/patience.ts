@@ -57,7 +57,7 @@ export class Patience {
   }
 }
 
-/** An upstream at work was stopped by `totalTimeoutMs`, of which it knows nothing. */
+/** `totalTimeoutMs` ended an answer in progress; not the target's fault. */
 export class AnswerTooLongError extends SluiceError {
   constructor(message: string) {
     super('upstream_timeout', message)

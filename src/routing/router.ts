@@ -146,7 +146,7 @@ export class Router {
   }
 }
 
-/** For one request: of failures that a request asks for, others are to notice nothing. */
+/** For one request: failures that it asks for must not affect other requests. */
 function unbreakable(): Breaker {
   return new Breaker({ failures: Infinity, cooldownMs: 0 })
 }

@@ -39,7 +39,7 @@ export interface RunContext {
 export async function runPlan({ targets }: Plan, input: ChatInput, sink: Sink, context: RunContext): Promise<void> {
   const { signal, streamId, headers, observer, pause = wait, random = Math.random } = context
   const keys = new KeyRing(random)
-  /** Breakers that have counted a failure of this run: one request, however often it is tried, is one failure. */
+  /** Breakers that have counted a failure of this run: retries of one request count once. */
   const counted = new Set<Breaker>()
   let attempts = 0
   let last: { target: Target; failure: unknown } | undefined
@@ -67,7 +67,7 @@ export async function runPlan({ targets }: Plan, input: ChatInput, sink: Sink, c
       }
       if (isTargetsFault(error)) counted.add(target.breaker)
       if (key && isKeysFault(error)) keys.refuse(key)
-      // While there is a key that may do better, only the key is limited.
+      // While another key is left, only the key is limited, not the target.
       if (isRateLimit(error) && !keys.hasFresh(target.keys)) target.breaker.limit(error.retryAfter)
       if (retry >= target.retries || !target.breaker.closed) break
       // Another key is another customer, whom nobody asked to wait.
@@ -82,8 +82,7 @@ export async function runPlan({ targets }: Plan, input: ChatInput, sink: Sink, c
 }
 
 /**
- * The targets without those that limit requests at present, as long as another one may be tried. Looked at once: a
- * run's own retries wait for as long as the upstream has asked.
+ * Drops rate-limited targets while another can be tried. Checked once per run: retries already wait for `Retry-After`.
  */
 function withoutLimited(targets: Plan['targets']): readonly Target[] {
   if (targets.length === 1) return targets

@@ -10,9 +10,9 @@ export interface DecodedEvent {
 }
 
 export interface DecoderOptions {
-  /** Bytes that one event may have, its comments included; a stream that sends more is refused, and not kept in memory. */
+  /** Maximum bytes of one event, including comments. Bounds memory: a larger event is an error. */
   maxEventBytes?: number
-  /** Lines of data that one event may have: each costs memory, an empty one too. */
+  /** Maximum lines of data in one event: each takes memory, even an empty one. */
   maxDataLines?: number
   onComment?: (text: string) => void
   onRetry?: (milliseconds: number) => void
@@ -43,10 +43,10 @@ export class EventDecoder {
   #afterCr = false
   #event = ''
   #data: string | undefined
-  /** Lines of the data after the first. */
+  /** Lines of data after the first. */
   #moreLines = 0
   #id = ''
-  /** Bytes of the chunks since the last blank line. */
+  /** Bytes of all chunks since the last blank line. */
   #bytes = 0
 
   constructor({ maxEventBytes = 8 * 1024 * 1024, maxDataLines = 64 * 1024, onComment, onRetry }: DecoderOptions = {}) {
@@ -61,7 +61,7 @@ export class EventDecoder {
     const events: DecodedEvent[] = []
     this.#bytes += chunk.length
     this.#scan(this.#text.push(chunk), events)
-    // Characters are counted beside bytes, since a chunk can end one event and begin another.
+    // Also checks characters: a chunk can end one event, which resets the bytes, and begin another.
     this.#checkSize(Math.max(this.#bytes, this.#line.length + (this.#data?.length ?? 0)))
     return events
   }

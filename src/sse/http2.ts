@@ -38,17 +38,17 @@ export function cutOff(response: AnyResponse): void {
 }
 
 /**
- * Drops a reader that does not read, and what waits for it in the kernel, where it would stay for as long as the
- * reader keeps its connection. What it has received already it can still read.
+ * Drops a stalled reader together with the data that waits for it in the kernel, which a normal close would keep there
+ * until the reader closes its connection. The reader can still read what it has received.
  */
 export function dropReader(response: AnyResponse): void {
   const { socket } = response
-  // Node resets TCP alone.
+  // Node can reset plain TCP sockets only.
   if (http2Stream(response) || !socket || 'encrypted' in socket) cutOff(response)
   else socket.resetAndDestroy()
 }
 
-/** Breaks an event stream off once what was written has gone. */
+/** Breaks an event stream off once all writes have been sent. */
 export function cutOffAfterWrites(response: AnyResponse): void {
   const stream = http2Stream(response)
   if (!stream) response.socket?.destroySoon()

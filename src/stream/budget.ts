@@ -1,15 +1,15 @@
 import { SluiceError } from '../errors.ts'
 
 /**
- * What memory is held for.
+ * What counted memory is for.
  *
- * - `running`, `finished`: logs of streams that run, and of those that can still be read
- * - `streams`: what a running stream takes beside its log
- * - `readers`: what a reader of a stream takes
+ * - `running`, `finished`: logs of running streams; logs of finished streams in retention
+ * - `streams`: a running stream, apart from its log
+ * - `readers`: the readers of streams
  * - `requests`: bodies that are being read
  * - `prompts`: requests whose answers have not begun
- * - `responses`: what callers have not read yet
- * - `records`: idempotency keys, and what is remembered of expired streams
+ * - `responses`: answers that callers have not read yet
+ * - `records`: idempotency keys, and tombstones of expired streams
  */
 export const MEMORY_KINDS = [
   'running',
@@ -23,32 +23,31 @@ export const MEMORY_KINDS = [
 ] as const
 export type MemoryKind = (typeof MEMORY_KINDS)[number]
 
-/** Frees memory that is held for convenience only. */
+/** Frees memory that is not needed to serve running streams. */
 export interface Reclaimer {
-  /** Drops the stream that finished first, of one client or of all; false when there is none to drop. */
+  /** Drops the oldest finished stream, of one client or of all; false when there is none to drop. */
   reclaim(client?: string): boolean
 }
 
 export interface BudgetOptions {
   /**
-   * A client may hold this many times the memory that is free. With 3, it gets three quarters of all when it is alone,
-   * and two that take all they can have three sevenths each: there is always room for one more client, and for streams
-   * to grow. Dynamic thresholds, as switches share their buffers: https://doi.org/10.1109/90.664262
+   * A client may hold this many times the free memory. With 3, a single client gets at most three quarters, and two
+   * greedy clients get three sevenths each: there is always room for another client, and for streams to grow. Switches
+   * share their buffers by such dynamic thresholds: https://doi.org/10.1109/90.664262
    */
   timesFree?: number
 }
 
 interface Account {
   bytes: number
-  /** Of those, what can be reclaimed. */
+  /** The part that reclaiming can free. */
   finished: number
 }
 
 /**
- * The memory of the process that grows with what clients and upstreams do, all kinds of it together, and how much of
- * it each client (an address) may hold.
+ * Bounds the memory that clients and upstreams make the process hold, in total and for each client (an address).
  *
- * Sizes are estimates, and everything is synchronous: between a check and what it allows, nothing else happens.
+ * Sizes are estimates. Everything is synchronous: nothing happens between a check and the allocation that it allows.
  */
 export class Budget {
   readonly limit: number
@@ -85,7 +84,7 @@ export class Budget {
     return this.#accounts.get(client)?.bytes ?? 0
   }
 
-  /** Counts what has been allocated, or freed when negative, whether it fits or not. */
+  /** Counts an allocation, or a release when `bytes` is negative, without a check. */
   add(kind: MemoryKind, client: string, bytes: number): void {
     this.#held[kind] += bytes
     this.#bytes += bytes
@@ -96,29 +95,29 @@ export class Budget {
     if (account.bytes === 0) this.#accounts.delete(client)
   }
 
-  /** Whether a client may begin something that takes `bytes`, once finished streams have made room for it. */
+  /** Whether a client may start something that takes `bytes`, if finished streams are reclaimed. */
   allows(client: string, bytes: number): boolean {
     const { bytes: held, finished } = this.#accounts.get(client) ?? { bytes: 0, finished: 0 }
     const free = this.limit - (this.#bytes - this.#held.finished) - bytes
     return held - finished + bytes <= this.#timesFree * free
   }
 
-  /** The same, and finished streams have made room. */
+  /** Like `allows`, and reclaims finished streams if needed. */
   admits(client: string, bytes: number): boolean {
     return this.allows(client, bytes) && this.makeRoom(client, bytes)
   }
 
-  /** Whether `bytes` more fit. Finished streams make room, those first that finished first. */
+  /** Whether `bytes` more fit. Reclaims finished streams if needed, oldest first. */
   makeRoom(client: string, bytes: number): boolean {
     while (this.#bytes + bytes > this.limit) {
-      // Who fills the store with answers loses them before others do.
+      // A client with more than half of the memory loses its own finished streams first.
       const own = this.bytesOf(client) > this.limit / 2 ? client : undefined
       if (!this.#reclaim(own) && !(own !== undefined && this.#reclaim())) return false
     }
     return true
   }
 
-  /** Takes memory for something that begins. @throws SluiceError `store_full` */
+  /** Reserves memory for something that starts. @throws SluiceError `store_full` */
   hold(kind: MemoryKind, client: string, bytes: number): Hold {
     if (!this.admits(client, bytes)) throw storeFull()
     return new Hold(this, kind, client, bytes)
@@ -144,13 +143,13 @@ export class Hold {
     budget.add(kind, client, bytes)
   }
 
-  /** What is held is something else now, and of another size. @throws SluiceError `store_full`, with nothing changed */
+  /** Changes kind and size. @throws SluiceError `store_full`; nothing has changed then. */
   become(kind: MemoryKind, bytes: number): void {
     if (bytes > this.#bytes && !this.#budget.admits(this.#client, bytes - this.#bytes)) throw storeFull()
     this.resize(kind, bytes)
   }
 
-  /** The same, whether it fits or not. */
+  /** Changes kind and size without a check. */
   resize(kind: MemoryKind, bytes: number): void {
     this.#budget.add(this.#kind, this.#client, -this.#bytes)
     this.#kind = kind
@@ -158,7 +157,7 @@ export class Hold {
     this.#budget.add(kind, this.#client, bytes)
   }
 
-  /** The second time it does nothing. */
+  /** Idempotent. */
   release(): void {
     if (this.#bytes === 0) return
     this.#budget.add(this.#kind, this.#client, -this.#bytes)

@@ -3,7 +3,7 @@ import type { Message, ToolCall } from './message.ts'
 import type { StreamLog } from './stream-log.ts'
 import { readInSlices } from './time-slices.ts'
 
-/** The message of one choice, as far as the log goes now. */
+/** The message of one choice, up to the current end of the log. */
 export async function collectMessage(log: StreamLog, choice = 0): Promise<Message> {
   const collector = new MessageCollector()
   await readInSlices(log, log.last, ({ events }) => {
@@ -21,7 +21,7 @@ interface CollectedCall {
   extra?: Map<string, unknown>
 }
 
-/** Names and indexes are the provider's to choose, and so keys of maps: adding costs what is added. */
+/** Providers choose names and indexes, so these are keys of maps; the cost of a delta depends on its size alone. */
 class MessageCollector {
   readonly #texts: Partial<Record<TextField, string>> = {}
   readonly #extra = new Map<string, unknown>()

@@ -19,7 +19,7 @@ export interface Stretch {
   readonly event: StreamEvent
   /** How many events it stands for. */
   readonly count: number
-  /** What it adds to a batch: the characters of a text, and of any other event what was told when it was pushed. */
+  /** Its share of a batch: the characters of a text; for any other event the `size` given to `push`. */
   readonly size: number
 }
 
@@ -32,7 +32,7 @@ export interface Stretch {
  */
 export class EventList {
   readonly #pieces: (StreamEvent | Packed)[] = []
-  /** Which event each piece begins with, and its size. */
+  /** Index of the first event of each piece, and the size of each piece. */
   readonly #starts: number[] = []
   readonly #sizes: number[] = []
   /** The last texts, all of `#field`, until they are enough to be packed. */
@@ -44,7 +44,7 @@ export class EventList {
     return this.#length
   }
 
-  /** `size` is what the event adds to a batch, should it be more than a text. */
+  /** @param size the event's share of a batch; ignored for a plain text */
   push(event: StreamEvent, size = 0): void {
     const field = plainField(event)
     const text = field && event.type === 'delta' ? event[field] : undefined

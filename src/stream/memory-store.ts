@@ -4,27 +4,24 @@ import { Budget, storeFull, type Reclaimer } from './budget.ts'
 import { EMPTY_LOG_BYTES, StreamLog, type LogKeeper } from './stream-log.ts'
 import type { Created, Found, Idempotency, StoreLimits, StreamInit, StreamStore } from './stream-store.ts'
 
-/** What is remembered of a stream that is gone; the oldest make room. */
+/** Records of dropped streams; beyond this number the oldest are dropped. */
 const MAX_TOMBSTONES = 100_000
 const TOMBSTONE_BYTES = 200
 
-/** A stream that is gone is remembered for this many times its retention, and for a minute at least. */
+/** A tombstone is kept for this many times the retention, and for at least a minute. */
 const TOMBSTONE_RETENTIONS = 12
 const TOMBSTONE_MS = 60_000
 
-/** Node takes a longer one for 1 ms. */
+/** Node treats a longer timer as 1 ms. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-/** What an idempotency key takes beside its characters. */
+/** Overhead of an idempotency key, apart from its characters. */
 const KEY_BYTES = 600
 
-/** Tombstones are everybody's. */
+/** Tombstones are charged to no client. */
 const NOBODY = ''
 
-/**
- * The part of the memory that streams may hold beyond the limit while they leave: they were ended to make room, and
- * their readers have not fetched the end yet.
- */
+/** Displaced streams may exceed the limit by this share until their readers have fetched `done`. */
 const LEAVING_SHARE = 1 / 8
 
 interface Finished {
@@ -43,13 +40,13 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
   readonly #limits: StoreLimits
   readonly #budget: Budget
   readonly #logs = new Map<string, StreamLog>()
-  /** In the order in which they finished, which is the order in which they expire and in which they make room. */
+  /** In order of finishing, which is also the order of expiry and of reclaiming. */
   readonly #finished = new Map<string, Finished>()
-  /** The same, of each client. */
+  /** The same for each client. */
   readonly #finishedOf = new Map<string, Set<string>>()
-  /** Those that were ended to make room and still have readers. */
+  /** Displaced streams that are not dropped yet. */
   readonly #leaving = new Set<StreamLog>()
-  /** In the order in which they are forgotten. */
+  /** In order of expiry. */
   readonly #tombstones = new Map<string, Tombstone>()
   readonly #idempotency = new Map<string, { id: string; fingerprint: string }>()
   readonly #idempotencyOf = new Map<string, string>()
@@ -109,7 +106,7 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     if (!final && log.bytes + bytes > this.#limits.streamMaxBytes)
       throw new SluiceError('stream_too_large', `The stream is larger than ${this.#limits.streamMaxBytes} bytes.`)
     if (this.#closed) return
-    // Asked for every token.
+    // Runs for every token.
     const fits = this.#budget.bytes + bytes <= this.#budget.limit || this.#budget.makeRoom(clientOf(log), bytes)
     if (!fits && !final && !this.#displace(log, bytes)) throw storeFull()
     this.#budget.add('running', clientOf(log), bytes)
@@ -132,7 +129,7 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
   reclaim(client?: string): boolean {
     const ids = client === undefined ? this.#finished.keys() : (this.#finishedOf.get(client) ?? [])
     for (const id of ids) {
-      // It would stay in memory for as long as it is read.
+      // Reclaiming it would free nothing: its readers keep it.
       if (this.#finished.get(id)?.log.readers !== 0) continue
       this.#bury(id)
       return true
@@ -156,8 +153,8 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
   }
 
   /**
-   * Ends the largest running stream of the client that holds most, so that no stream dies because another has filled
-   * the memory. False when `log` is that stream, or when those ended before are still being read.
+   * Ends the largest running stream of the client that holds most, so that small streams survive when a large one has
+   * filled the memory. False when `log` is that stream, or when too many displaced streams are still being read.
    */
   #displace(log: StreamLog, bytes: number): boolean {
     let leaving = bytes
@@ -171,7 +168,7 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     return true
   }
 
-  /** Walks over all streams, but only when there is no room at all, and then a large one goes. */
+  /** O(streams), but runs only when the store is full, and then ends a large stream. */
   #largestRunning(grown: StreamLog, by: number): StreamLog {
     const client = clientOf(grown)
     const held = (of: string) => this.#budget.bytesOf(of) + (of === client ? by : 0)
@@ -188,7 +185,7 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     return largest
   }
 
-  /** Drops a stream and remembers that it was here. */
+  /** Drops a stream and leaves a tombstone. */
   #bury(id: string): void {
     const log = this.#logs.get(id)
     if (!log) return
@@ -221,7 +218,7 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     else
       log.onReaders = (readers) => {
         if (readers > 0) return
-        // One who reads after waiting leaves twice.
+        // A reader that reads after waiting leaves twice.
         log.onReaders = undefined
         free()
       }
@@ -245,7 +242,7 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     }
   }
 
-  /** One timer, for what expires first; none when there is nothing to expire. */
+  /** One timer, for the next expiry; none when there is nothing to expire. */
   #scheduleExpiry(): void {
     const [finished] = this.#finished.values()
     const [tombstone] = this.#tombstones.values()

@@ -8,7 +8,7 @@ export type Produced = StreamEvent | readonly StreamEvent[]
 export interface Sink {
   /** All that came together, one at least, and when, by `performance.now()`. */
   push(events: readonly StreamEvent[], at: number): void
-  /** Bytes came that are no event, a comment or a ping: the upstream is at work. */
+  /** Bytes without an event arrived, such as a comment or a ping: the upstream is active. */
   alive?(at: number): void
   /** There is no more: it ended by itself, or failed. What was pushed before stays. */
   end(failure?: { error: unknown }): void

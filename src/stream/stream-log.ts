@@ -10,9 +10,9 @@ export interface StreamInfo {
   readonly owner: string
   readonly model: string
   readonly provider: string
-  /** The address that it was created from: memory is shared out among addresses. */
+  /** The address that created it: memory limits are per address. */
   readonly client?: string | undefined
-  /** What it takes beside its log as long as it runs. */
+  /** Memory of the running stream, apart from its log. */
   readonly runningBytes?: number | undefined
   /** Milliseconds since the epoch. */
   readonly created: number
@@ -48,8 +48,8 @@ export interface Batch {
 }
 
 /**
- * A batch ends when it holds this much, in characters of texts and in estimated bytes of other events, so that what
- * waits in a full socket stays small however far behind its reader is.
+ * A batch ends at this size, in characters of texts and estimated bytes of other events. This bounds the data that
+ * waits in a full socket, however far behind its reader is.
  */
 const BATCH_SIZE = 16_384
 
@@ -60,7 +60,7 @@ const BATCH_EVENTS = 256
 const TEXT_BYTES = 4
 const EVENT_BYTES = 96
 
-/** A `done` is kept however full the store is, so it must be small. */
+/** A `done` is kept even when the store is full, so it must be small. */
 const MAX_DONE_BYTES = 64 * 1024
 
 /** What a log costs before its first event. */
@@ -81,7 +81,7 @@ export class StreamLog {
   answer: Answer | undefined
   /** Called with the number of readers whenever it changes. */
   onReaders: ((count: number) => void) | undefined
-  /** Called to end the stream because there is no room for it any more. */
+  /** Called to end the stream when the store has no room for it. */
   onDisplaced: ((error: SluiceError) => void) | undefined
 
   constructor(info: StreamInfo, keeper?: LogKeeper) {
@@ -124,8 +124,8 @@ export class StreamLog {
   }
 
   /**
-   * The next batch after `cursor` and up to `end`, or `undefined` when there is nothing between them. One that ends
-   * before `end` is the same whenever it is read, however the log has grown.
+   * The next batch after `cursor`, at most up to `end`; `undefined` if there is nothing between them. A batch that ends
+   * before `end` is full: later reads return the same batch, even after the log has grown.
    */
   read(cursor: number, end = this.last): Batch | undefined {
     if (cursor >= end) return undefined
@@ -136,7 +136,7 @@ export class StreamLog {
       const { event, count, size: added } = this.#events.read(seq, end, BATCH_SIZE - size)
       const merged =
         current?.event.type === 'delta' && event.type === 'delta' ? mergeDeltas(current.event, event) : undefined
-      // Not sooner: how many texts are read as one event depends on what has been packed by then.
+      // Checked after merging: how many texts are read as one event depends on what has been packed so far.
       if (!merged && events.length === BATCH_EVENTS) break
       seq += count
       size += added

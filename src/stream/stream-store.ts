@@ -4,9 +4,9 @@ export interface StreamInit {
   owner: string
   model: string
   provider: string
-  /** The address that asks for it. */
+  /** The address of the client. */
   client?: string | undefined
-  /** What the stream takes beside its log as long as it runs. */
+  /** Memory of the running stream, apart from its log. */
   runningBytes?: number | undefined
   labels?: Readonly<Record<string, string>> | undefined
   /** Makes the creation idempotent for its owner, as long as the stream can be read. */
@@ -33,7 +33,7 @@ export interface StoreLimits {
   retentionMs: number
   /** Bytes of one log, beyond which it ends with `stream_too_large`. */
   streamMaxBytes: number
-  /** Bytes of all that clients and upstreams make the process hold, logs and all else. */
+  /** Bytes held for clients and upstreams in total, logs and everything else. */
   storeMaxBytes: number
 }
 

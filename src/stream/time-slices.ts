@@ -1,19 +1,19 @@
 import type { Batch, StreamLog } from './stream-log.ts'
 
-/** How much of each turn of the event loop all that is behind may take together, in milliseconds. */
+/** Milliseconds of each turn that all waiting steps may take together. */
 const SLICE_MS = 4
 
-/** `last`: what follows it is long, so that it is the last of its turn. */
+/** `last`: long work follows the step, so no other step runs in this turn. */
 export type Step = () => 'last' | void
 
 /**
- * Work that is too long for one turn of the event loop, done in steps: in each turn the steps that wait, first come,
- * first served, until the turn's slice is used up. A step that has more to do asks again, and is the last in line.
+ * Splits work that is too long for one turn of the event loop into steps. Each turn runs waiting steps in order until
+ * its slice is used up. A step with more to do asks again, and goes to the end of the queue.
  */
 export class TimeSlices {
   readonly #sliceMs: number
   readonly #now: () => number
-  /** In the order in which they asked. */
+  /** In order of asking. */
   readonly #waiting = new Set<Step>()
   #scheduled = false
 
@@ -22,7 +22,7 @@ export class TimeSlices {
     this.#now = now
   }
 
-  /** Calls `step` in a later turn; once, however often it asks until then. It must not throw. */
+  /** Calls `step` once in a later turn, even if it is asked for several times. `step` must not throw. */
   ask(step: Step): void {
     this.#waiting.add(step)
     this.#schedule()
@@ -49,10 +49,10 @@ export class TimeSlices {
   }
 }
 
-/** Shared by all that catch up with a log, so that together they leave the turn to those who are live. */
+/** Shared by all readers that are behind, so that live readers keep most of each turn. */
 export const catchUp = new TimeSlices()
 
-/** Shows all batches up to `end` to `visit`, the first at once and the others in slices. Rejects when `visit` throws. */
+/** Calls `visit` with all batches up to `end`, the first at once, the others in slices. Rejects if `visit` throws. */
 export function readInSlices(log: StreamLog, end: number, visit: (batch: Batch) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     let cursor = 0
@@ -67,7 +67,7 @@ export function readInSlices(log: StreamLog, end: number, visit: (batch: Batch) 
       }
       if (cursor < end) return catchUp.ask(step)
       resolve()
-      // A whole answer is about to be written as JSON.
+      // The caller now renders the whole answer as JSON.
       return 'last'
     }
     step()

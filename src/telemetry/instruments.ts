@@ -53,7 +53,7 @@ export class HistogramCell {
 }
 
 /**
- * Leads from a number on a dashboard to one stream that it is made of, by the digest of the stream's id.
+ * Links a number on a dashboard to one of its streams, by the digest of the stream's id.
  * https://prometheus.io/docs/specs/om/open_metrics_spec/#exemplars
  */
 export class Exemplar {
@@ -67,7 +67,7 @@ export class Exemplar {
     this.#streamId = streamId
   }
 
-  /** Made when it is asked for: few exemplars are ever read. */
+  /** Built on demand: few exemplars are ever read. */
   get labelSet(): { stream: string } {
     return { stream: streamDigest(this.#streamId) }
   }

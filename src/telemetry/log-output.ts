@@ -1,25 +1,25 @@
 import { writeSync } from 'node:fs'
 
-/** What may wait for a reader that does not read; lines beyond are dropped. */
+/** Characters that may wait for a slow reader; further lines are dropped. */
 const MAX_WAITING_CHARACTERS = 8 * 1024 * 1024
 
-/** What is written before the turn of the event loop is over, so that a burst of lines to a file drops none. */
+/** A longer burst is written within the turn, so that a file loses no line. */
 const BURST_CHARACTERS = 64 * 1024
 
-/** Until a reader that took nothing is tried again: twice as long each time, up to this. */
+/** Longest delay between retries; delays double up to it. */
 const LONGEST_PAUSE_MS = 128
 
 /**
- * Writes the lines of a log, those of one turn of the event loop with one call. It never waits for its reader: when the
+ * Writes log lines, all those of one turn of the event loop with one call. It never waits for its reader: when the
  * reader is stuck or gone, lines wait here, up to a limit.
  *
- * Of `fd` it wants writes that do not block: a file's, or a pipe's or socket's that is non-blocking.
+ * `fd` must not block: a file, or a non-blocking pipe or socket.
  */
 export class LogOutput {
   readonly #fd: number
   readonly #limit: number
   #waiting = ''
-  /** What has been taken from `#waiting` and was not all written. */
+  /** Bytes taken from `#waiting` that are not written yet. */
   #unsent = Buffer.alloc(0)
   #dropped = 0
   #pauseMs = 1
@@ -41,7 +41,7 @@ export class LogOutput {
     else this.#next ??= setImmediate(() => this.#resume())
   }
 
-  /** Calls back when all that was logged is written, which may be never. */
+  /** Calls back once everything is written; never, if the reader is stuck. */
   flush(callback: () => void): void {
     this.#onWritten.push(callback)
     this.writeNow()
@@ -53,7 +53,7 @@ export class LogOutput {
     this.writeNow()
   }
 
-  /** Writes as much as the reader takes at once: all that can be done when the process ends. */
+  /** Writes as much as the reader takes without waiting; used when the process ends. */
   writeNow(): void {
     while (this.#take()) {
       const written = this.#tryWrite()
@@ -65,7 +65,7 @@ export class LogOutput {
     for (const callback of called) callback()
   }
 
-  /** The next to write, if there is anything. */
+  /** Prepares the next bytes; false when there are none. */
   #take(): boolean {
     if (this.#unsent.length > 0) return true
     if (this.#dropped > 0) this.#waiting += this.#reportDropped()
@@ -84,11 +84,11 @@ export class LogOutput {
     try {
       return writeSync(this.#fd, this.#unsent)
     } catch {
-      return 0 // It is full, its reader has gone, or the disk is full: each may pass.
+      return 0 // The pipe is full, its reader has gone, or the disk is full: all may be temporary.
     }
   }
 
-  /** At once as long as the reader takes something. Lines that nobody waits for do not keep the process alive. */
+  /** Retries at once while the reader takes bytes. Unflushed lines do not keep the process alive. */
   #retry(taking: boolean): void {
     this.#pauseMs = taking ? 1 : Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS)
     if (this.#next) return

@@ -56,7 +56,7 @@ const METRICS = {
   log_bytes_limit: { type: 'gauge', help: 'Memory that may be held in all (STORE_MAX_BYTES).', labels: [] },
   memory_bytes: {
     type: 'gauge',
-    help: 'Estimated memory that clients and upstreams make the process hold, by what for.',
+    help: 'Estimated memory held for clients and upstreams, by purpose.',
     labels: ['kind'],
   },
   upstream_requests_total: {

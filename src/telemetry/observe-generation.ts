@@ -49,7 +49,7 @@ function countEnd(metrics: Metrics, { log, startedAt }: Generation, done: Done, 
 }
 
 function logEnd(logger: Logger, generation: Generation, done: Done, cause: unknown): void {
-  // An error that is not ours was not meant to be read by a client: the operator is the only one who can.
+  // An unexpected error is not shown to the client, so it must reach the operator here.
   const isOurs = cause === undefined || cause instanceof SluiceError
   if (isOurs && !logger.isLevelEnabled('info')) return
   const stream = streamDigest(generation.log.info.id)

@@ -3,12 +3,12 @@ export interface ErrorPlace {
   stack?: string
 }
 
-/** Names of classes; anything else may be words. */
+/** Class names; any other name may quote text. */
 const NAME = /^\w{1,64}$/
 
 /**
- * Where an error was thrown, but not its words, which may quote what it was working on: a prompt, most likely. Errors
- * are made by plugins: any property may be anything, and may throw when it is read.
+ * Type and stack of an error without its message, which may quote a prompt. Plugins create errors, so any property can
+ * have any value, and reading it can throw. (`Error.prepareStackTrace` can return anything.)
  */
 export function withoutMessage(error: unknown): ErrorPlace {
   if (!(error instanceof Error)) return { type: typeof error }
@@ -16,7 +16,7 @@ export function withoutMessage(error: unknown): ErrorPlace {
     const { name, message, stack } = error
     const type = typeof name === 'string' && NAME.test(name) ? name : 'Error'
     if (typeof stack !== 'string') return { type }
-    // A message of several lines can look like frames.
+    // Lines of a message can look like frames.
     const lines = stack.replace(message, () => '').split('\n')
     const frames = lines.filter((line) => /^\s+at /.test(line)).join('\n')
     return { type, ...(frames ? { stack: frames } : {}) }

@@ -219,7 +219,7 @@ describe('final', () => {
 })
 
 describe('the indexes of tool calls', () => {
-  it('order them, and are the length of no list', async () => {
+  it('order them, and do not set the length of the list', async () => {
     const provider = telling([
       { type: 'delta', tool_calls: [{ index: 1_000_000_000, id: 'b', function: { name: 'second', arguments: '' } }] },
       { type: 'delta', tool_calls: [{ index: 2, id: 'a', function: { name: 'first', arguments: '' } }] },
@@ -279,7 +279,7 @@ describe('a failure', () => {
     expect(network.requests.entries).toHaveLength(3)
   })
 
-  it('of what answers is told when an index is no index', async () => {
+  it('rejects an invalid index as invalid_response', async () => {
     const { network } = await startScripted()
     onTestFinished(() => {
       Reflect.deleteProperty(Array.prototype, 'id')

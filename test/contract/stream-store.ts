@@ -141,7 +141,7 @@ export function describeStreamStore(name: string, create: (limits: StoreLimits) 
         expect(await statuses(first, second)).toEqual(['expired', 'expired'])
       })
 
-      it('is over in time for a stream that finishes while others are remembered', async () => {
+      it('is over in time for a stream that finishes while tombstones are kept', async () => {
         open()
         const first = await newLog()
         first.append(DONE)
@@ -163,7 +163,7 @@ export function describeStreamStore(name: string, create: (limits: StoreLimits) 
         expect(await statuses(log)).toEqual(['unknown'])
       })
 
-      it('may be longer than a timer of Node', async () => {
+      it('may be longer than the longest timer of Node', async () => {
         open({ retentionMs: 2 ** 31 - 1 })
         const log = await newLog()
         log.append(DONE)
@@ -262,7 +262,7 @@ export function describeStreamStore(name: string, create: (limits: StoreLimits) 
         expect(store.bytes).toBe(0)
       })
 
-      it('are counted until the last reader has left, and given back once', async () => {
+      it('are counted until the last reader has left, and released once', async () => {
         open()
         const log = await newLog()
         const leave = log.subscribe(() => {})

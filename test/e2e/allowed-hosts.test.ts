@@ -23,7 +23,7 @@ describe('a gateway on loopback', () => {
   })
 
   it.each(['http://evil.example', 'https://localhost.evil.example', 'null', 'chrome-extension://abc'])(
-    'refuses a page of another machine: Origin %s',
+    'refuses a page from another machine: Origin %s',
     async (origin) => {
       const { url } = await startGateway()
       const answer = await (await chat(url, quick, { headers: { origin } })).end()
@@ -41,12 +41,12 @@ describe('a gateway on loopback', () => {
     '127.8.9.1:80',
     '[::1]:8080',
     'localhost.',
-  ])('answers for itself: Host %s', async (host) => {
+  ])('accepts its own names: Host %s', async (host) => {
     const { url } = await startGateway()
     expect((await chat(url, quick, { headers: { host, origin: `http://${host}` } })).status).toBe(200)
   })
 
-  it('answers for the names of ALLOWED_HOSTS, and for the origins of CORS_ORIGIN', async () => {
+  it('accepts the names of ALLOWED_HOSTS and the origins of CORS_ORIGIN', async () => {
     const { url } = await startGateway({ allowedHosts: ['chat.example'], corsOrigin: ['https://app.example'] })
     const host = 'chat.example:443'
     for (const origin of ['https://chat.example', 'https://app.example', 'http://localhost:5173'])
@@ -56,7 +56,7 @@ describe('a gateway on loopback', () => {
   })
 })
 
-it('a gateway that listens on all addresses answers to any name', async () => {
+it('a gateway that listens on all addresses accepts any name', async () => {
   const { url } = await startGateway({ host: '0.0.0.0' })
   const headers = { host: 'chat.example', origin: 'https://chat.example' }
   expect((await chat(url, quick, { headers })).status).toBe(200)

@@ -72,7 +72,7 @@ it('a stream that outgrows its cap ends with stream_too_large and keeps what cam
 it('a full store drops finished streams, oldest first, and refuses a stream when nothing can go', async () => {
   const provider = new ScriptedProvider()
   const gateway = await startGateway({ storeMaxBytes: 1_000_000 }, { providers: [provider] })
-  // The texts are large, so that it does not matter what streams and readers cost beside them.
+  // Large texts, so that the memory of streams and readers does not matter.
   const finished = async () => {
     const reader = await chat(gateway.url, { model: 'scripted' })
     const run = await provider.nextRun()

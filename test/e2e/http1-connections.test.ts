@@ -295,13 +295,13 @@ describe('a connection', () => {
   })
 })
 
-describe('a connection that was used before', () => {
+describe('a reused connection', () => {
   const closes: [how: string, close: (connection: ByteConnection) => void][] = [
     ['is closed', ({ socket }) => void socket.end()],
     ['is reset', ({ socket }) => void socket.resetAndDestroy()],
   ]
 
-  it.each(closes)('and %s in place of an answer is replaced by a fresh one', async (_, close) => {
+  it.each(closes)('that %s before an answer is replaced by a fresh one', async (_, close) => {
     const { server, connections } = await serve((connection, position) => {
       if (position === 1) close(connection)
       else connection.socket.write(WHOLE)
@@ -316,7 +316,7 @@ describe('a connection that was used before', () => {
     ])
   })
 
-  it.each(closes)('and %s in place of an answer is replaced once', async (_, close) => {
+  it.each(closes)('that %s before an answer is replaced only once', async (_, close) => {
     const { server, connections } = await serve((connection, position) => {
       if (position > 0) close(connection)
       else connection.socket.write(WHOLE)
@@ -328,7 +328,7 @@ describe('a connection that was used before', () => {
     expect(server.requests.entries).toHaveLength(3)
   })
 
-  it.each(closes)('and %s within an answer is not replaced', async (_, close) => {
+  it.each(closes)('that %s within an answer is not replaced', async (_, close) => {
     const { server, connections } = await serve((connection, position) => {
       if (position === 0) connection.socket.write(WHOLE)
       else connection.socket.write('H', () => close(connection))
@@ -339,7 +339,7 @@ describe('a connection that was used before', () => {
     expect(server.requests.entries).toHaveLength(2)
   })
 
-  it('and is broken off is not replaced', async () => {
+  it('is not replaced when the request is cancelled', async () => {
     const { server, connections } = await serve((connection, position) => {
       if (position === 1) next.posted.breakOff()
       else connection.socket.write(WHOLE)
@@ -352,7 +352,7 @@ describe('a connection that was used before', () => {
     expect(server.requests.entries).toHaveLength(3)
   })
 
-  it('and is broken off before the request is written sends nothing', async () => {
+  it('sends nothing when the request is cancelled before it is written', async () => {
     const { server, connections } = await serve(WHOLE)
     await new Exchange(connections).over
     const next = new Exchange(connections)
@@ -364,12 +364,12 @@ describe('a connection that was used before', () => {
 
   it.each<[what: string, leave: (connection: ByteConnection) => void]>([
     ...closes,
-    ['answers what nobody asked for', ({ socket }) => void socket.write(WHOLE.replace('ok', 'no'))],
-  ])('and %s is given no request any more, however late that is noticed', async (_, leave) => {
+    ['sends unsolicited bytes', ({ socket }) => void socket.write(WHOLE.replace('ok', 'no'))],
+  ])('that %s gets no further request, however late that is noticed', async (_, leave) => {
     const { server, connections } = await serve(WHOLE)
     await new Exchange(connections).over
     const [connection] = server.connections.entries
-    // From here on, what is sent has come before the next callback of a timer or an immediate.
+    // From here on, bytes arrive before the next timer or immediate runs.
     await new Promise((resolve) => setImmediate(resolve))
     leave(connection!)
     const next = new Exchange(connections)
@@ -380,8 +380,8 @@ describe('a connection that was used before', () => {
   })
 })
 
-describe('as many connections as may be', () => {
-  /** A server that answers when it is told to, for at most `maxConnections`. */
+describe('the connection limit', () => {
+  /** A server whose answers the test sends, and a client with `maxConnections`. */
   async function hold(maxConnections: number) {
     const server = await startByteServer(() => {})
     const connections = new Connections(new URL(`http://127.0.0.1:${server.port}/`), { maxConnections })
@@ -395,7 +395,7 @@ describe('as many connections as may be', () => {
     return { server, ask, asked, connection }
   }
 
-  it('carry the requests that wait for one, in their order', async () => {
+  it('makes further requests wait, and serves them in order', async () => {
     const { server, ask, asked, connection } = await hold(2)
     const exchanges = ['a', 'b', 'c', 'd'].map((body) => ask(body))
     expect((await asked(2)).toSorted()).toEqual(['a', 'b'])
@@ -408,7 +408,7 @@ describe('as many connections as may be', () => {
     expect(server.connections.entries).toHaveLength(2)
   })
 
-  it('make room for another when one is closed', async () => {
+  it('opens a new connection when one is closed', async () => {
     const { server, ask, asked, connection } = await hold(1)
     const exchanges = [ask('a'), ask('b'), ask('c')]
     await asked(1)
@@ -421,7 +421,7 @@ describe('as many connections as may be', () => {
     expect(server.connections.entries).toHaveLength(3)
   })
 
-  it('leave one that was lost its place', async () => {
+  it('lets a replaced connection exceed it briefly', async () => {
     const { ask, asked, connection } = await hold(1)
     const first = ask('a')
     await asked(1)
@@ -438,7 +438,7 @@ describe('as many connections as may be', () => {
     expect(await Promise.all([lost.over, waits.over])).toEqual(['end', 'end'])
   })
 
-  it('are not waited for longer than connecting may take', async () => {
+  it('makes no request wait longer than the connect timeout', async () => {
     const { ask, asked, connection } = await hold(1)
     const first = ask('a')
     await asked(1)
@@ -454,7 +454,7 @@ describe('as many connections as may be', () => {
     expect(late.told).toEqual(['error'])
   })
 
-  it('are not given to what was broken off while it waited', async () => {
+  it('gives no connection to a request that was cancelled while waiting', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const { ask, asked, connection } = await hold(1)
     const first = ask('a')
@@ -473,7 +473,7 @@ describe('as many connections as may be', () => {
   })
 })
 
-describe('a response that is paused', () => {
+describe('a paused response', () => {
   it.each([
     ['http', false],
     ['https', true],
@@ -489,7 +489,7 @@ describe('a response that is paused', () => {
     const told = vi.spyOn(paused, 'onBody')
     told.mockImplementationOnce(() => paused.posted.pause())
     await paused.head
-    // Several turns of the event loop, in which other responses come.
+    // Several turns of the event loop, with other responses.
     for (let i = 0; i < 20; i++) expect(await new Exchange(connections).over).toBe('end')
     const before = paused.body.length
     for (let i = 0; i < 20; i++) expect(await new Exchange(connections).over).toBe('end')
@@ -500,8 +500,8 @@ describe('a response that is paused', () => {
     expect(paused.body.length + told.mock.calls[0]![0].length).toBe(size)
   })
 
-  it('and is over leaves a connection that is read again', async () => {
-    // No connection is closed for its age.
+  it('resumes reading its connection when it is over', async () => {
+    // No connection times out.
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const { server, connections } = await serve(WHOLE)
     const exchange = new Exchange(connections)
@@ -620,7 +620,7 @@ describe('connecting', () => {
   })
 })
 
-it('asks for the addresses of a name once for many connections', async () => {
+it('looks up a name once for many connections', async () => {
   const { server } = await serve(({ socket }, position) => {
     if (position === 2) for (const each of server.connections.entries) each.socket.write(WHOLE)
     else if (position > 2) socket.end(WHOLE)
@@ -632,7 +632,7 @@ it('asks for the addresses of a name once for many connections', async () => {
   expect(dns.lookup).toHaveBeenCalledOnce()
 })
 
-it('asks for the addresses of a name again when nobody listens there', async () => {
+it('looks up a name again after a failed connect', async () => {
   const { server } = await serve(WHOLE)
   const connections = connect(`http://name.test:${server.port}/`)
   resolveTo('127.0.0.2')

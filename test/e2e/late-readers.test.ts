@@ -18,19 +18,19 @@ async function startFinished() {
   return { provider, gateway, id: first.id, text: first.text }
 }
 
-describe('readers who come late to a long stream', () => {
-  it('share one encoding of all but its end', async () => {
+describe('late readers of a long stream', () => {
+  it('share one encoding of all batches but the last', async () => {
     const encode = vi.spyOn(nativeEncoder, 'encode')
     onTestFinished(() => encode.mockRestore())
     const { gateway, id, text } = await startFinished()
     const readers = await Promise.all(Array.from({ length: 50 }, async () => (await resume(gateway.url, id)).end()))
     for (const reader of readers) expect([reader.text === text, reader.dones.length]).toEqual([true, 1])
     const batches = Math.ceil(text.length / 16_384)
-    // The end of a log is kept by nobody, and made anew for each at worst.
+    // The last batch is not cached; at worst each reader encodes it again.
     expect(encode.mock.calls.length).toBeLessThanOrEqual(batches + readers.length + 1)
   })
 
-  it('leave a live reader a frame for each token', async () => {
+  it('do not delay a live reader: it gets a frame for each token', async () => {
     const { provider, gateway, id, text } = await startFinished()
     const live = await chat(gateway.url, { model: 'scripted' })
     const run = await provider.nextRun()

@@ -12,7 +12,7 @@ const full = { status: 503, code: 'store_full', retryable: true }
 
 const held = (gateway: TestGateway, kind: string) => gateway.metric(`sluice_memory_bytes{kind="${kind}"}`)
 
-/** A connection that has sent the head of a request for so many bytes, and `sent` of them. */
+/** A connection that has sent the head of a request with `length` bytes, and of its body only `sent`. */
 async function slowBody({ url }: TestGateway, length: number, sent = ''): Promise<Socket> {
   const { hostname, port } = new URL(url)
   const socket = connect(Number(port), hostname).on('error', () => {})
@@ -32,7 +32,7 @@ async function answerOn(socket: Socket): Promise<string> {
 }
 
 describe('the memory of a gateway', () => {
-  it('counts bodies while they come, and refuses one for which there is no room before it is read', async () => {
+  it('counts bodies while they arrive, and refuses one before reading it when there is no room', async () => {
     const gateway = await startGateway({ storeMaxBytes: 40 * MB })
     const most = ' '.repeat(7 * MB)
     const first = [0, 1, 2].map(() => slowBody(gateway, 8 * MB, most))
@@ -44,7 +44,7 @@ describe('the memory of a gateway', () => {
     expect((await chat(gateway.url, { mock: { tokens: 1 } })).status).toBe(200)
   })
 
-  it('counts a body that does not say how long it is as it comes', async () => {
+  it('counts a body of unknown length while it arrives', async () => {
     const gateway = await startGateway()
     const { hostname, port } = new URL(gateway.url)
     const socket = connect(Number(port), hostname).on('error', () => {})
@@ -56,7 +56,7 @@ describe('the memory of a gateway', () => {
     await expect.poll(() => held(gateway, 'requests')).toBe(0)
   })
 
-  it('keeps a prompt counted until its answer begins', async () => {
+  it('counts a prompt until its answer begins', async () => {
     const provider = new ScriptedProvider()
     const gateway = await startGateway({}, { providers: [provider] })
     const messages = [{ role: 'user', content: 'x'.repeat(MB) }]
@@ -73,7 +73,7 @@ describe('the memory of a gateway', () => {
     await expect.poll(() => held(gateway, 'prompts')).toBe(0)
   })
 
-  it('is back to nothing when all streams have expired', async () => {
+  it('is zero once all streams have expired', async () => {
     const gateway = await startGateway({ retentionMs: 1 })
     const headers = { 'idempotency-key': 'k' }
     for (const accept of ['text/event-stream', 'application/json'])
@@ -84,7 +84,7 @@ describe('the memory of a gateway', () => {
       await expect.poll(() => held(gateway, kind)).toBe(0)
   })
 
-  it('is not filled by what a small compressed body becomes', async () => {
+  it('is not filled by decompressing a small body', async () => {
     const gateway = await startGateway()
     const body = gzipSync(`{"messages":[${'0,'.repeat(4 * MB)}0]}`)
     expect(body.length).toBeLessThan(100 * KB)
@@ -101,10 +101,10 @@ describe('the memory of a gateway', () => {
   })
 })
 
-describe('a gateway that is full', () => {
+describe('a full gateway', () => {
   const limits = { storeMaxBytes: 2 * MB, streamMaxBytes: MB }
 
-  it('ends the largest stream, not the one that asks for a little more', async () => {
+  it('ends the largest stream, not the one that grows a little', async () => {
     const provider = new ScriptedProvider()
     const gateway = await startGateway(limits, { providers: [provider] })
     const honest = await chat(gateway.url, { model: 'scripted' })
@@ -129,7 +129,7 @@ describe('a gateway that is full', () => {
     expect(gateway.services.budget.bytes).toBeLessThanOrEqual(2 * MB)
   })
 
-  it('refuses new streams, and still tells its metrics', async () => {
+  it('refuses new streams, and still serves metrics', async () => {
     const provider = new ScriptedProvider()
     const gateway = await startGateway(limits, { providers: [provider] })
     const readers = []
@@ -146,7 +146,7 @@ describe('a gateway that is full', () => {
     expect((await open(`${gateway.url}/readyz`)).status).toBe(200)
   })
 
-  it('refuses one more reader, and one more answer of a stream that is joined', async () => {
+  it('refuses another reader, and another answer of a joined stream', async () => {
     const gateway = await startGateway({ storeMaxBytes: 2 * MB, slowReaderMs: 60_000 })
     const fields = { mock: { text: 'x'.repeat(200 * KB), interval_ms: 0 } }
     const headers = { 'idempotency-key': 'k', accept: 'application/json' }
@@ -178,7 +178,7 @@ describe('a gateway that is full', () => {
     await other.until(({ text }) => text === 'hello')
   })
 
-  it('counts a finished stream for as long as somebody reads it', async () => {
+  it('counts a finished stream while it is being read', async () => {
     const gateway = await startGateway({ retentionMs: 1 })
     const created = await chat(gateway.url, { mock: { text: 'x'.repeat(4 * MB), interval_ms: 0 } }, { paused: true })
     await gateway.services.generations.idle()
@@ -189,8 +189,8 @@ describe('a gateway that is full', () => {
   })
 })
 
-describe('a body of a request', () => {
-  it('that stops coming is not waited for', async () => {
+describe('a request body', () => {
+  it('that stops arriving is refused with 408', async () => {
     const gateway = await startGateway({ slowReaderMs: 100 })
     const answer = await answerOn(await slowBody(gateway, 1000, '{"messages":'))
     expect(answer).toMatch(/^HTTP\/1\.1 408 [^]*"code":"request_timeout"/)
@@ -201,14 +201,14 @@ describe('a body of a request', () => {
     ['is nested too deeply', `{"messages":[],"x":${'['.repeat(200)}${']'.repeat(200)}}`, 'nested more than 128 levels'],
     ['has too many values', `{"messages":[],"x":[${'0,'.repeat(200_000)}0]}`, 'more than 100000 values and names'],
     ['would set a prototype', '{"messages":[],"x":{"__pro\\u0074o__":{"a":1}}}', '__proto__: is not allowed as a name'],
-  ])('that %s is refused by name', async (_, body, words) => {
+  ])('that %s is refused with the reason', async (_, body, words) => {
     const { url } = await startGateway()
     const answer = await (await open(`${url}/v1/chat`, { method: 'POST', body })).end()
     expect(answer.status).toBe(400)
     expect(answer.json).toMatchObject({ code: 'invalid_request', detail: expect.stringContaining(words) })
   })
 
-  it('may speak of __proto__', async () => {
+  it('may mention __proto__', async () => {
     const { url } = await startGateway()
     const messages = [{ role: 'user', content: 'what is "__proto__": for?' }]
     expect((await chat(url, { messages, mock: { tokens: 1 } })).status).toBe(200)

@@ -4,10 +4,10 @@ import { describe, expect, it } from 'vitest'
 import { logged, makeFolder, startSluice, type SluiceProcess } from '../support/process.ts'
 import { chat } from '../support/reader.ts'
 
-/** The mock says one word, and then nothing for ever. */
+/** The mock sends one word and then stalls for ever. */
 const STUCK = { mock: { text: 'one two', interval_ms: 0, stall_at: 1 } }
 
-/** A plugin that answers, and does this beside it with what it was asked. */
+/** A plugin that answers, and runs `fault` with the prompt in `content`. */
 const plugin = (fault: string, exported = 'export default') => `
 async function* stream({ messages: [{ content }] }) {
   ${fault}
@@ -24,7 +24,7 @@ interface Plugin {
   link?: string
 }
 
-/** The program with one plugin, called `faulty`, beside one that does nothing wrong. */
+/** The program with a plugin named `faulty` and a correct one. */
 async function startWith({ fault, file = 'plugin.mjs', exported, link }: Plugin, env: Record<string, string> = {}) {
   const folder = await makeFolder({ [file]: plugin(fault, exported), 'good.mjs': plugin('') })
   if (link) await symlink(join(folder, file), join(folder, link))
@@ -38,7 +38,7 @@ async function ask(sluice: SluiceProcess & { url: string }): Promise<string> {
   return (await (await chat(sluice.url, { model: 'faulty', messages })).end()).text
 }
 
-describe('a promise that a plugin lets reject', () => {
+describe('an unhandled rejection in a plugin', () => {
   it.each<[what: string, plugin: Plugin]>([
     ['', { fault: 'void Promise.reject(new TypeError(content))' }],
     ['later', { fault: 'setTimeout(async () => { throw new TypeError(content) }, 1)' }],
@@ -48,7 +48,7 @@ describe('a promise that a plugin lets reject', () => {
       { fault: 'void Promise.reject(new TypeError(content))', file: 'a b.cjs', exported: 'module.exports =' },
     ],
     ['behind a link', { fault: 'void Promise.reject(new TypeError(content))', link: 'link.mjs' }],
-  ])('is logged with its name and no word of its error, and harms nobody: %s', async (_, each) => {
+  ])('is logged with the provider but without the message, and harms no stream: %s', async (_, each) => {
     const sluice = await startWith(each)
     expect(await ask(sluice)).toBe('answer')
     const line = await logged(sluice, 'unhandled rejection')
@@ -60,7 +60,7 @@ describe('a promise that a plugin lets reject', () => {
   })
 
   it.each(['content', 'undefined', '{ stack: content }', 'Object.assign(new Error(content), { stack: undefined })'])(
-    'is logged without a name when nothing says whose it was: %s',
+    'is logged without a provider when the stack names none: %s',
     async (reason) => {
       const sluice = await startWith({ fault: `void Promise.reject(${reason})` })
       expect(await ask(sluice)).toBe('answer')
@@ -73,10 +73,10 @@ describe('a promise that a plugin lets reject', () => {
   )
 })
 
-describe('an exception that nobody catches', () => {
+describe('an uncaught exception', () => {
   const fault = 'setTimeout(() => { throw new TypeError(content) }, 1)'
 
-  it('is logged, and ends the program with 1 after its streams', async () => {
+  it('is logged, and exits with 1 once streams have ended', async () => {
     const sluice = await startWith({ fault }, { DRAIN_MS: '10' })
     const running = await chat(sluice.url, STUCK)
     await running.until(({ text }) => text === 'one')
@@ -90,7 +90,7 @@ describe('an exception that nobody catches', () => {
     expect(JSON.stringify(sluice.output())).not.toContain('the prompt')
   })
 
-  it('may come again and again meanwhile', async () => {
+  it('may recur during the shutdown', async () => {
     const again = 'setInterval(() => { throw new TypeError(content) }, 1)'
     const sluice = await startWith({ fault: again }, { DRAIN_MS: '100' })
     const running = await chat(sluice.url, STUCK)
@@ -100,7 +100,7 @@ describe('an exception that nobody catches', () => {
     expect(await sluice.exited).toBe(1)
   })
 
-  it('does not keep a signal from being the first', async () => {
+  it('does not count as a first signal', async () => {
     const sluice = await startWith({ fault }, { DRAIN_MS: '3600000' })
     const running = await chat(sluice.url, { mock: { tokens: 1_000_000, interval_ms: 1 } })
     await running.until(({ text }) => text !== '')

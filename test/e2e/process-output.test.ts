@@ -8,7 +8,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { makeFolder, ROOT, startSluice } from '../support/process.ts'
 import { open } from '../support/reader.ts'
 
-/** Starts the built program in a shell, which redirects its output; the process is the program's own. */
+/** Starts the built program in a shell that redirects its output; `exec` makes it the child itself. */
 async function spawnIn(shell: string, env: Record<string, string> = {}): Promise<ChildProcess> {
   const child = spawn('sh', ['-c', shell], {
     cwd: await makeFolder(),
@@ -19,7 +19,7 @@ async function spawnIn(shell: string, env: Record<string, string> = {}): Promise
   return child
 }
 
-/** The program's URL, from what it prints to say that it listens. */
+/** The program's URL, from its startup message. */
 async function urlFrom(output: Readable): Promise<string> {
   let said = ''
   for await (const chunk of output.iterator({ destroyOnReturn: false })) {
@@ -30,7 +30,7 @@ async function urlFrom(output: Readable): Promise<string> {
   throw new Error(`It ended, and said: ${said}`)
 }
 
-/** Has the program log more than fits into any pipe. */
+/** Makes the program log more than any pipe holds. */
 async function fillLog(url: string): Promise<void> {
   const path = `/nothing/${'x'.repeat(8000)}`
   for (let i = 0; i < 100; i++) expect((await open(url + path)).status).toBe(404)
@@ -51,8 +51,8 @@ const isUp = (url: string) => async () =>
     () => undefined,
   )
 
-describe('the program, whose output nobody reads, ends when it is told to', () => {
-  it('its log being a pipe that is full', async () => {
+describe('shutdown with unread output', () => {
+  it('ends with a full log pipe', async () => {
     const fifo = join(await makeFolder(), 'fifo')
     execFileSync('mkfifo', [fifo])
     const sluice = await spawnIn('exec 3<>"$FIFO"; exec node "$SLUICE" >&3', { FIFO: fifo })
@@ -61,7 +61,7 @@ describe('the program, whose output nobody reads, ends when it is told to', () =
     expect(await once(sluice, 'exit')).toEqual([0, null])
   })
 
-  it('its log being a pipe that is full, at once when it is told twice', async () => {
+  it('ends at once on a second signal with a full log pipe', async () => {
     const sluice = await spawnIn('exec node "$SLUICE"', { DRAIN_MS: '3600000' })
     const url = await urlFrom(sluice.stderr!)
     await fillLog(url)
@@ -73,7 +73,7 @@ describe('the program, whose output nobody reads, ends when it is told to', () =
     expect(await once(sluice, 'exit')).toEqual([1, null])
   })
 
-  it('its log being a pipe whose reader has gone', async () => {
+  it('ends when the reader of the log pipe has gone', async () => {
     const sluice = await spawnIn('exec node "$SLUICE"')
     const url = await urlFrom(sluice.stderr!)
     sluice.stdout!.destroy()
@@ -82,21 +82,21 @@ describe('the program, whose output nobody reads, ends when it is told to', () =
     expect(await once(sluice, 'exit')).toEqual([0, null])
   })
 
-  it('its log being closed', async () => {
+  it('ends with a closed stdout', async () => {
     const sluice = await spawnIn('exec node "$SLUICE" >&-')
     await fillLog(await urlFrom(sluice.stderr!))
     sluice.kill('SIGTERM')
     expect(await once(sluice, 'exit')).toEqual([0, null])
   })
 
-  it('what it has to say when it starts being closed', async () => {
+  it('ends with a closed stderr', async () => {
     const sluice = await spawnIn('exec node "$SLUICE" 2>&-')
     await urlFrom(sluice.stdout!)
     sluice.kill('SIGTERM')
     expect(await once(sluice, 'exit')).toEqual([0, null])
   })
 
-  it('the reader of all its output having gone before its first line', async () => {
+  it('ends when the reader of all output has gone before the first line', async () => {
     const port = await freePort()
     const sluice = await spawnIn('exec node "$SLUICE" 2>&1', { PORT: port })
     sluice.stdout!.destroy()
@@ -107,7 +107,7 @@ describe('the program, whose output nobody reads, ends when it is told to', () =
     expect(await once(sluice, 'exit')).toEqual([0, null])
   })
 
-  it('a disk being full', async () => {
+  it('ends with a full disk', async () => {
     const sluice = await spawnIn('exec node "$SLUICE" >/dev/full')
     await fillLog(await urlFrom(sluice.stderr!))
     sluice.kill('SIGTERM')
@@ -115,10 +115,10 @@ describe('the program, whose output nobody reads, ends when it is told to', () =
   })
 })
 
-describe('the program, whose output is read', () => {
+describe('output that is read', () => {
   const fill = async (url: string) => void (await Promise.all(Array.from({ length: 3 }, () => fillLog(url))))
 
-  it('loses no line of its log to a pipe', async () => {
+  it('loses no log line to a pipe', async () => {
     const sluice = await startSluice()
     await fill(sluice.url)
     sluice.kill('SIGTERM')
@@ -127,7 +127,7 @@ describe('the program, whose output is read', () => {
     expect(sluice.lines.entries.at(-1)).toMatchObject({ msg: 'stopped' })
   })
 
-  it('loses no line to a reader that begins to read when the program ends', async () => {
+  it('loses no line to a reader that starts reading at shutdown', async () => {
     const sluice = await spawnIn('exec node "$SLUICE"')
     await fill(await urlFrom(sluice.stderr!))
     sluice.kill('SIGTERM')
@@ -136,7 +136,7 @@ describe('the program, whose output is read', () => {
     expect(lines.at(-1)).toContain('"msg":"stopped"')
   })
 
-  it.each(['--help', '--print-config'])('ends well when its reader has enough of %s', async (option) => {
+  it.each(['--help', '--print-config'])('ends with 0 when the reader closes the pipe early: %s', async (option) => {
     const sluice = await spawnIn(`exec node "$SLUICE" ${option}`)
     sluice.stdout!.destroy()
     expect(await once(sluice, 'exit')).toEqual([0, null])

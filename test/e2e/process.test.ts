@@ -9,7 +9,7 @@ import { chatChunks, chunk, startUpstream } from '../support/upstream.ts'
 /** Longer than any test waits: what takes it has failed. */
 const AN_HOUR = '3600000'
 
-/** The mock says one word, and then nothing for ever. */
+/** The mock sends one word and then stalls for ever. */
 const STUCK = { mock: { text: 'one two', interval_ms: 0, stall_at: 1 } }
 
 describe('the program, told to stop', () => {
@@ -45,7 +45,7 @@ describe('the program, told to stop', () => {
   )
 
   it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
-    'on %s ends what is left after DRAIN_MS, and says so',
+    'on %s ends the remaining streams after DRAIN_MS, with gateway_shutdown',
     async (name) => {
       const sluice = await startSluice({ env: { DRAIN_MS: '10' } })
       const reader = await chat(sluice.url, STUCK)

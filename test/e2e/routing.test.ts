@@ -136,7 +136,7 @@ describe('Retry-After as a date', () => {
 })
 
 describe('a target that keeps failing', () => {
-  it('is left alone after failures of different requests, probed by one request after its cooldown, and used again when that succeeds', async () => {
+  it('is skipped after failures of different requests, probed once after its cooldown, and used again if the probe succeeds', async () => {
     let healthy = false
     let time = 0
     const bad = await startUpstream((response, each) => (healthy ? stream(WHOLE) : status(503))(response, each))

@@ -4,7 +4,7 @@ import { startGateway } from '../support/gateway.ts'
 import { chat, open } from '../support/reader.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'
 
-it('logs name a stream by a digest, which does not let anybody read or stop it', async () => {
+it('logs name a stream by its digest, never by its id', async () => {
   const provider = new ScriptedProvider()
   const gateway = await startGateway({}, { providers: [provider], logLevel: 'trace' })
   const reader = await chat(gateway.url, { model: 'scripted' })

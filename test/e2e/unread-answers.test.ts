@@ -19,7 +19,7 @@ async function finishedStream({ url, services }: TestGateway): Promise<string> {
 
 const unread = (gateway: TestGateway) => gateway.metric('sluice_memory_bytes{kind="responses"}')
 
-it('cuts off a caller who does not read its JSON, and forgets what it was to get', async () => {
+it('cuts off a caller who does not read a JSON answer, and releases its memory', async () => {
   const gateway = await startGateway({ slowReaderMs: 200 })
   const id = await finishedStream(gateway)
   const { hostname, port } = new URL(gateway.url)
@@ -35,7 +35,7 @@ it('cuts off a caller who does not read its JSON, and forgets what it was to get
   expect(socket.bytesRead).toBeLessThan(4 * MB)
 })
 
-it('does the same over HTTP/2, and leaves the other streams of the connection alone', async () => {
+it('cuts off an unread JSON answer over HTTP/2 and keeps the other streams', async () => {
   const gateway = await startGateway({ slowReaderMs: 200, ...TLS })
   const id = await finishedStream(gateway)
   const connection = await Http2Connection.open(gateway.url)
@@ -50,7 +50,7 @@ it('does the same over HTTP/2, and leaves the other streams of the connection al
   expect(whole.json).toMatchObject({ message: { content: TEXT } })
 })
 
-it('waits for a caller who reads slowly, but reads', async () => {
+it('waits for a slow caller', async () => {
   const gateway = await startGateway({ slowReaderMs: 1000 })
   const id = await finishedStream(gateway)
   const reader = await open(`${gateway.url}/v1/streams/${id}`, { headers: { accept: 'application/json' } })
@@ -65,7 +65,7 @@ it('waits for a caller who reads slowly, but reads', async () => {
   expect(reader.json).toMatchObject({ message: { content: TEXT } })
 })
 
-it('sends a whole answer with its length and its type, whatever its size', async () => {
+it('sends whole answers of any size with length and type', async () => {
   const { url } = await startGateway()
   for (const [text, method] of [
     ['a', 'POST'],

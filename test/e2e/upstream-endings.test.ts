@@ -21,7 +21,7 @@ it('an upstream that has said all, and does not end, is left by whoever reads to
   ).closed
 })
 
-it('an upstream that resets each connection when it is used again is healthy, and asked once for each answer', async () => {
+it('an upstream that resets every reused connection counts as healthy, and answers each request once', async () => {
   const answer = `HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: ${WHOLE.length}\r\n\r\n${WHOLE}`
   const server = await startByteServer(({ socket, requests }) => {
     if (requests.length === 1) socket.write(answer)
@@ -33,7 +33,7 @@ it('an upstream that resets each connection when it is used again is healthy, an
     },
   })
   const headers = { accept: 'application/json' }
-  // Twice as many as the failures in a row that open a breaker.
+  // Twice the failures in a row that open a breaker.
   for (let i = 0; i < 10; i++) {
     const reader = await (await chat(gateway.url, { model: 'local/m' }, { headers })).end()
     expect(reader.json).toMatchObject({ finish_reason: 'stop' })

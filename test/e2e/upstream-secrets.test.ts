@@ -9,12 +9,12 @@ const QUERY_KEY = 'query-key-9012'
 const HEADER_KEY = 'header-key-3456'
 const secrets = [KEY, OTHER_KEY, QUERY_KEY, HEADER_KEY]
 
-/** What upstreams say that quote what they were sent, and more. */
+/** An error message that quotes the request's secrets. */
 const WORDS = `refused: Bearer ${KEY}, ${encodeURIComponent(OTHER_KEY)}, ?key=${QUERY_KEY}, ${HEADER_KEY}`
 
 type Type = 'openai' | 'anthropic'
 
-/** What a reader is told of a provider that is sent this answer. */
+/** The error of a provider whose upstream sends this answer. */
 async function failureOf(type: Type, answer: Answer): Promise<Error> {
   const upstream = await startUpstream(answer)
   const config: ProviderConfig = {
@@ -40,7 +40,7 @@ const said: [what: string, type: Type, answer: Answer][] = [400, 401, 403, 404, 
 )
 const inStream = (error: unknown) => stream(chatChunks(chunk({ content: 'a' })) + chatChunks({ error }))
 
-describe('an upstream that says the keys it was sent', () => {
+describe('an upstream that quotes its keys', () => {
   it.each<[what: string, type: Type, answer: Answer]>([
     ...said,
     ['with 400 from Anthropic', 'anthropic', status(400, JSON.stringify({ error: { message: WORDS } }))],
@@ -48,14 +48,14 @@ describe('an upstream that says the keys it was sent', () => {
     ['as its content type', 'openai', status(200, '', { 'content-type': WORDS })],
     ['as its content coding', 'openai', stream('', { 'content-encoding': WORDS.split(',')[0] ?? '' })],
     ['in the stream', 'openai', inStream({ message: WORDS })],
-    ['in the stream, as a text', 'openai', inStream(WORDS)],
+    ['in the stream, as a string', 'openai', inStream(WORDS)],
     ['in the stream, with a code', 'openai', inStream({ message: WORDS, code: 429 })],
     [
       'in the stream of Anthropic',
       'anthropic',
       stream(chatChunks({ type: 'error', error: { type: 'overloaded_error', message: WORDS } })),
     ],
-  ])('%s does not get them to the reader', async (_, type, answer) => {
+  ])('%s does not leak them to the reader', async (_, type, answer) => {
     const error = await failureOf(type, answer)
     for (const secret of secrets) {
       expect(error.message).not.toContain(secret)
@@ -64,7 +64,7 @@ describe('an upstream that says the keys it was sent', () => {
     }
   })
 
-  it('is quoted without them', async () => {
+  it('is quoted with the keys redacted', async () => {
     const { message } = await failureOf('openai', inStream({ message: WORDS }))
     expect(message).toBe('refused: [redacted], [redacted], ?key=[redacted], [redacted]')
   })

@@ -1,19 +1,19 @@
 import type { Socket } from 'node:net'
 import type { Target } from './target.ts'
 
-/** How much of it: a part in `npm test`, all in `npm run test:hostile`. */
+/** `quick` in `npm test`, `full` in `npm run test:hostile`. */
 export type Scale = 'quick' | 'full'
 
-/** Something that a caller or an upstream does to a gateway, and what it may cost there. */
+/** An attack by a caller or an upstream, and the memory that it may cost. */
 export interface Attack {
   name: string
   /** Settings of the gateway. */
   env?: Record<string, string>
-  /** The upstream of the gateway's `openai` and `anthropic`: answers one request. */
+  /** Answers one request as the upstream of `openai` and `anthropic`. */
   upstream?: (socket: Socket, scale: Scale) => void
   run(target: Target, scale: Scale): Promise<void>
-  /** Left to the full suite. */
+  /** Runs in the full suite only. */
   only?: 'full' | undefined
-  /** Megabytes by which the gateway may grow at most, beyond what an idle one takes. */
+  /** Maximum growth over an idle gateway, in megabytes. */
   memory: number
 }

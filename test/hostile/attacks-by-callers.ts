@@ -7,7 +7,7 @@ import { ask, dial, type Target } from './target.ts'
 
 const MB = 1024 * 1024
 
-/** What `STORE_MAX_BYTES` is by default with the heap of the target, and as much again for garbage. */
+/** The target's default `STORE_MAX_BYTES`, doubled for garbage. */
 const BUDGET_MB = 2 * 256
 
 const say = { messages: [{ role: 'user', content: 'hi' }] }
@@ -16,7 +16,7 @@ const post = (length: number, more = '') =>
 
 const fill = (unit: string, bytes: number) => unit.repeat(Math.floor(bytes / unit.length))
 
-/** Bodies of `bytes` that once cost far more than they weigh. */
+/** Bodies that are expensive to parse or validate. */
 const BODIES: Record<string, (bytes: number) => string> = {
   'elements of a wrong type': (bytes) => `{"messages":[${fill('0,', bytes)}0]}`,
   'empty messages': (bytes) => `{"messages":[${fill('{},', bytes)}{}]}`,
@@ -64,7 +64,7 @@ async function finishedStream(target: Target, text: string): Promise<string> {
   return String(answer.headers['sluice-stream-id'])
 }
 
-/** Sends the same bytes on many connections, and waits on each until the gateway takes no more of them. */
+/** Sends the same bytes on many connections, on each until the gateway takes no more. */
 async function holdBodies(target: Target, bytes: Buffer, count: number): Promise<void> {
   for (let i = 0; i < count; i++) {
     const socket = await dial(target, bytes)
@@ -75,7 +75,7 @@ async function holdBodies(target: Target, bytes: Buffer, count: number): Promise
 
 const many = (scale: Scale, quick: number, full: number) => (scale === 'full' ? full : quick)
 
-/** Sends requests on four connections that are used again and again, and does not look at the answers. */
+/** Sends requests on four reused connections, and ignores the answers. */
 async function floodRequests(target: Target, count: number, make: (i: number) => string): Promise<void> {
   await Promise.all(
     [0, 1, 2, 3].map(async (worker) => {

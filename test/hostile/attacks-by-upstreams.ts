@@ -22,10 +22,10 @@ const TIMES = { FIRST_TOKEN_TIMEOUT_MS: '8000', IDLE_TIMEOUT_MS: '8000' }
 
 const repeat = (count: number, make: (i: number) => string) => Array.from({ length: count }, (_, i) => make(i)).join('')
 
-/** Sends a whole body, and ends. */
+/** Sends a complete body. */
 const says = (text: string) => (socket: Socket) => void socket.end(`${HEAD}\r\n${text}`)
 
-/** Sends the same bytes again and again until the gateway leaves. */
+/** Repeats the same bytes until the gateway disconnects. */
 function endless(head: string, make: () => string | Buffer) {
   return (socket: Socket, scale: Scale) => {
     socket.write(head)
@@ -42,7 +42,7 @@ const ASK: Record<string, { path: string; body: object; headers?: Record<string,
   'anthropic-messages, whole': { path: '/v1/messages', body: { model: 'openai/m', max_tokens: 10 } },
 }
 
-/** Has every protocol read such an answer, and its snapshot after it. */
+/** Reads such an answer in every protocol, and then its snapshot. */
 async function readInAllWays(target: Target, model: string): Promise<void> {
   for (const { path, body, headers } of Object.values(ASK)) {
     const messages = [{ role: 'user', content: 'hi' }]
@@ -53,7 +53,7 @@ async function readInAllWays(target: Target, model: string): Promise<void> {
   }
 }
 
-/** Answers whose cost once grew with the square of their size, or beyond all measure. */
+/** Answers that are expensive to add up. */
 const ANSWERS: Record<string, (n: number) => string> = {
   'a choice with a huge index': (n) => event({ choices: [{ index: n * 1000, delta: { content: 'a' } }] }) + END,
   'many choices': (n) => repeat(n, (index) => event({ choices: [{ index, delta: { content: 'a' } }] })) + END,
@@ -143,7 +143,7 @@ function answers(provider: 'openai' | 'anthropic', all: Record<string, (n: numbe
   }))
 }
 
-/** Answers that never end, and bring no token. */
+/** Endless answers without a token. */
 const ENDLESS: Record<string, (socket: Socket, scale: Scale) => void> = {
   comments: endless(`${HEAD}\r\n`, () => ':\n'.repeat(10_000)),
   'empty events': endless(`${HEAD}\r\n`, () => 'data:\n\n'.repeat(5000)),

@@ -11,10 +11,10 @@ import { fuzz } from './fuzz.ts'
 const PARTS = 4
 const PATHS = ['/v1/chat', '/v1/chat/completions', '/v1/messages'] as const
 
-/** Statuses that say what was wrong with a request, or that nothing was. */
+/** Statuses that are correct answers to any request. */
 const FAIR = new Set([200, 202, 204, 400, 403, 404, 405, 406, 408, 410, 413, 415, 417, 422, 431, 499, 501, 502, 503])
 
-/** Values that code is written not to expect. */
+/** Values that code often mishandles. */
 const odd = fc.constantFrom<unknown>(
   null,
   '',
@@ -35,7 +35,7 @@ const odd = fc.constantFrom<unknown>(
 )
 const anything = fc.oneof({ weight: 2, arbitrary: odd }, fc.jsonValue({ maxDepth: 3 }))
 
-/** A value like this one, with parts of it gone, changed, repeated or out of place. */
+/** A mutation of this value: parts are dropped, changed, repeated or moved. */
 function mutated(value: unknown): fc.Arbitrary<unknown> {
   if (Array.isArray(value))
     return fc.oneof(
@@ -62,7 +62,7 @@ function mutated(value: unknown): fc.Arbitrary<unknown> {
   return fc.oneof({ weight: 5, arbitrary: fc.constant(value) }, { weight: 1, arbitrary: anything })
 }
 
-/** As `JSON.parse` makes them: `__proto__` is a name like any other. */
+/** Objects as `JSON.parse` makes them: `__proto__` is an ordinary name. */
 function toObject(pairs: unknown[]): unknown {
   return JSON.parse(
     `{${pairs.map((pair) => (Array.isArray(pair) ? `${JSON.stringify(pair[0])}:${JSON.stringify(pair[1]) ?? 'null'}` : '')).join(',')}}`,
@@ -149,7 +149,7 @@ fuzz('answers any JSON with a status that says what is wrong with it', PARTS, as
   }
 })
 
-/** A mock may be told to wait for an hour. */
+/** Shortens waits: a mock could wait for an hour. */
 function withShortWaits(body: unknown): unknown {
   return JSON.parse(JSON.stringify(body), (name, value: unknown) =>
     /_ms$|^(tokens|reasoning_tokens|stall_at)$/.test(name) && typeof value === 'number' && value > 3 ? 3 : value,
@@ -309,7 +309,7 @@ fuzz('brings every stream to one end, whatever an upstream sends', PARTS, async 
       )
       for (const path of ['/v1/chat/completions', '/v1/messages']) {
         const whole = await post(gateway.url + path, { model: stream.model, messages, max_tokens: 10 })
-        // An upstream's own status is told as it is, where it is one.
+        // A valid status of the upstream is passed on.
         expect(whole.status).toBeLessThan(600)
       }
       expectNoBug(gateway)

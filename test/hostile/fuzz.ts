@@ -4,23 +4,23 @@ import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { it } from 'vitest'
 
-/** A minute in CI, a moment elsewhere; by hand as long as you like: `FUZZ_SECONDS=3600 npm run test:fuzz`. */
+/** A minute in CI, 4 seconds elsewhere; longer by hand: `FUZZ_SECONDS=3600 npm run test:fuzz`. */
 const SECONDS = Number(process.env.FUZZ_SECONDS ?? (process.env.CI ? 60 : 4))
 
 const FOLDER = fileURLToPath(new URL('../fixtures/fuzz/', import.meta.url))
 
 export interface Fuzzer<T> {
-  /** Names the file in which a finding is kept. */
+  /** The folder of saved findings. */
   name: string
-  /** Anything that survives JSON. */
+  /** Inputs that survive a JSON round trip. */
   input: fc.Arbitrary<T>
-  /** Throws when the input does harm. */
+  /** Throws when the input causes a failure. */
   check: (input: T) => Promise<void>
 }
 
 /**
- * Tries what has been found before, and then new inputs for a while. A finding is made as small as it can be and saved
- * as a fixture, which is tried from then on.
+ * Runs saved findings first, then new inputs for a while. A new finding is shrunk and saved as a fixture for later
+ * runs.
  */
 export function fuzz<T>(behaviour: string, parts: number, start: () => Promise<Fuzzer<T>>): void {
   it(
@@ -33,7 +33,7 @@ export function fuzz<T>(behaviour: string, parts: number, start: () => Promise<F
       const result = await fc.check(fc.asyncProperty(input, check), {
         numRuns: Infinity,
         interruptAfterTimeLimit: (SECONDS * 1000) / parts,
-        // Shrinking must end, too.
+        // Bounds shrinking.
         timeout: 30_000,
       })
       if (!result.failed || !result.counterexample) return

@@ -10,20 +10,20 @@ import { makeFolder, ROOT } from '../support/process.ts'
 
 const MB = 1024 * 1024
 
-/** The built gateway in a process of its own, with a heap that an attack can fill. */
+/** The built gateway in its own process, with a heap small enough for an attack to fill. */
 export interface Target {
   port: number
   url: string
-  /** Resident memory now, and the most there was, in MB. */
+  /** Current and peak resident memory, in MB. */
   rss(): number
   peak(): number
-  /** How it ended, if it has. */
+  /** How the process ended, if it has. */
   readonly ended: string | undefined
-  /** All that it wrote. */
+  /** Everything it wrote. */
   output(): string
 }
 
-/** Starts the gateway with the heap that the README recommends; ended with the test. */
+/** Starts the gateway with the heap that the README recommends; stops it after the test. */
 export async function startTarget(env: Record<string, string> = {}): Promise<Target> {
   const child = spawn(process.execPath, ['--max-old-space-size=640', join(ROOT, 'dist/src/main.js')], {
     cwd: await makeFolder(),
@@ -67,7 +67,7 @@ export interface Answer {
   body: string
 }
 
-/** One request on a connection of its own; rejects when that breaks. */
+/** One request on its own connection; rejects when the connection breaks. */
 export function ask(
   { port }: Pick<Target, 'port'>,
   path: string,
@@ -97,7 +97,7 @@ export function ask(
   })
 }
 
-/** A connection that sends these bytes and then does as it likes. */
+/** Opens a connection and sends these bytes. */
 export async function dial(
   { port }: Pick<Target, 'port'>,
   bytes: string | Buffer,
@@ -111,7 +111,7 @@ export async function dial(
   return socket
 }
 
-/** An upstream that answers every request by `answer`. */
+/** An upstream that answers every request with `answer`. */
 export async function startHostileUpstream(answer: (socket: Socket) => void): Promise<number> {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
@@ -135,7 +135,7 @@ export async function startHostileUpstream(answer: (socket: Socket) => void): Pr
   return (server.address() as AddressInfo).port
 }
 
-/** Writes what `make` returns again and again, as fast as the other side reads, for so long or so much. */
+/** Keeps writing the results of `make`, as fast as the peer reads, up to a time or a size. */
 export async function flood(
   socket: Socket,
   make: () => string | Buffer,

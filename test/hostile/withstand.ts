@@ -3,10 +3,10 @@ import type { Attack, Scale } from './attack.ts'
 import { ask, startHostileUpstream, startTarget } from './target.ts'
 import { Witness, type Testimony } from './witness.ts'
 
-/** `npm run test:hostile` does all of each attack, and looks at how long others have to wait. */
+/** `npm run test:hostile` runs attacks in full, and also checks how long others wait. */
 const SCALE: Scale = process.env.HOSTILE === 'full' ? 'full' : 'quick'
 
-/** How long one turn of the event loop may take, in seconds, and half of the tokens of an honest stream, in milliseconds. */
+/** Limits for one turn of the event loop, in seconds, and for the median gap between reads of an honest stream. */
 const LONGEST_TURN = 0.1
 const MEDIAN_GAP_MS = 100
 
@@ -20,21 +20,21 @@ async function startFor({ env, upstream }: Attack) {
   return startTarget({ ...env, ...keys, ...urls })
 }
 
-/** What an honest caller gets when nobody attacks: the mock always tells the same. */
+/** The testimony without an attack; the mock always sends the same text. */
 let calm: Promise<Testimony> | undefined
 
-/** The bound of the last bucket that anything is in: how long one turn of the event loop took at most, in seconds. */
+/** Upper bound of the longest turn of the event loop, in seconds: that of the last non-empty bucket. */
 function longestTurn(metrics: string): string {
   const buckets = [...metrics.matchAll(/^sluice_event_loop_delay_seconds_bucket\{le="([^"]+)"\} (\d+)$/gm)]
   const total = buckets.at(-1)?.[2]
   return buckets.find(([, , count]) => count === total)?.[1] ?? '?'
 }
 
-/** Each attack on a gateway of its own, beside an honest caller. */
+/** Runs each attack on its own gateway, beside an honest caller. */
 export function describeAttacks(whose: string, attacks: readonly Attack[]): void {
   describe(`attacks by ${whose}`, () => {
     it.each(attacks.filter(({ only = SCALE }) => only === SCALE))(
-      '$name: nothing ends, nobody else loses anything',
+      '$name: the gateway survives, and other callers lose nothing',
       async (attack) => {
         const target = await startFor(attack)
         const idle = await (calm ??= new Witness(target, TOKENS).leave())

@@ -3,25 +3,25 @@ import { Worker } from 'node:worker_threads'
 import { onTestFinished } from 'vitest'
 import type { Target } from './target.ts'
 
-/** What it was like to be an honest caller. */
+/** What an honest caller saw. */
 export interface Testimony {
-  /** Of an event stream that was read to its end. */
+  /** Text of an event stream, read to its end. */
   text: string
   complete: boolean
-  /** The median time between two reads of it, in milliseconds. */
+  /** The median time between two reads of the stream, in milliseconds. */
   gap: number
-  /** The longest that `/healthz` took, in milliseconds, and how often it was not answered. */
+  /** The longest response time of `/healthz`, in milliseconds, and how often it failed. */
   worst: number
   failures: number
 }
 
 /**
- * An honest caller in a thread of its own, so that what the attacker does to itself is not held against the gateway. It
- * reads one stream and asks for `/healthz`, each time on a new connection, until `leave` is called.
+ * An honest caller in its own thread, so that the attacker's load in this process does not distort its times. It reads
+ * one stream and asks for `/healthz`, each time on a new connection, until `leave` is called.
  */
 export class Witness {
   readonly #worker: Worker
-  /** Set to 1 when the caller is to leave. */
+  /** Set to 1 to make the caller leave. */
   readonly #leaving = new Int32Array(new SharedArrayBuffer(4))
 
   constructor({ port }: Pick<Target, 'port'>, tokens: number) {
@@ -36,7 +36,7 @@ export class Witness {
   }
 }
 
-/** In plain JavaScript, as the thread knows no TypeScript. */
+/** Plain JavaScript: the thread cannot load TypeScript. */
 const WITNESS = `
 const { get, request } = require('node:http')
 const { once } = require('node:events')

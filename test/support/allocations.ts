@@ -6,8 +6,8 @@ interface SamplingNode {
 }
 
 /**
- * Bytes that `work` allocates, dead ones included: the same on any machine, however busy, but for what sampling every
- * kilobyte leaves to chance.
+ * Bytes that `work` allocates, including garbage. Independent of the machine and its load, up to the error of sampling
+ * once per kilobyte.
  */
 export async function allocatedBy(work: () => unknown): Promise<number> {
   const session = new Session()

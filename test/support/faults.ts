@@ -114,7 +114,7 @@ export const faults: Fault[] = [
     fallsBack: true,
   },
   ...['9'.repeat(400), '1'.repeat(15), 'Fri, 31 Dec 9999 23:59:59 GMT'].map((wait): Fault => ({
-    what: `429 with a Retry-After of ${wait.slice(0, 20)}, which is a day at most`,
+    what: `429 with a Retry-After of ${wait.slice(0, 20)}, capped at a day`,
     answer: status(429, '', { 'retry-after': wait }),
     code: 'upstream_rate_limited',
     ...ONCE,

@@ -9,7 +9,7 @@ const BOTH: LookupAddress[] = [
 
 type Answer = (error: NodeJS.ErrnoException | null, addresses?: LookupAddress[]) => void
 
-/** Lookups that are under way: each is answered by the test. */
+/** Pending lookups, which the test answers. */
 function watchLookups(): Answer[] {
   const asked: Answer[] = []
   const lookup = (_: string, __: unknown, answer: Answer) => void asked.push(answer)
@@ -28,7 +28,7 @@ function ask(cache: AddressCache, all = true): Promise<unknown> {
 afterEach(() => vi.restoreAllMocks())
 
 describe('the addresses of a host', () => {
-  it('are looked up once for all who ask at the same time', async () => {
+  it('are looked up once for concurrent requests', async () => {
     const asked = watchLookups()
     const cache = new AddressCache()
     const answers = Promise.all([ask(cache), ask(cache), ask(cache, false)])
@@ -37,7 +37,7 @@ describe('the addresses of a host', () => {
     expect(await answers).toEqual([BOTH, BOTH, BOTH[0]])
   })
 
-  it('are known for ten seconds', async () => {
+  it('are cached for ten seconds', async () => {
     const asked = watchLookups()
     const now = vi.spyOn(performance, 'now').mockReturnValue(0)
     const cache = new AddressCache()
@@ -53,7 +53,7 @@ describe('the addresses of a host', () => {
     expect(await second).toEqual(BOTH.slice(1))
   })
 
-  it('are looked up anew when nobody could connect to them', async () => {
+  it('are looked up again after a failed connect', async () => {
     const asked = watchLookups()
     const cache = new AddressCache()
     const first = ask(cache)
@@ -64,7 +64,7 @@ describe('the addresses of a host', () => {
     expect(asked).toHaveLength(2)
   })
 
-  it('that cannot be found are looked up anew', async () => {
+  it('are looked up again after a failed lookup', async () => {
     const asked = watchLookups()
     const cache = new AddressCache()
     const error = Object.assign(new Error('not found'), { code: 'ENOTFOUND' })
@@ -75,7 +75,7 @@ describe('the addresses of a host', () => {
     expect(asked).toHaveLength(2)
   })
 
-  it('may be none, which is an error', async () => {
+  it('that are none are an error', async () => {
     const asked = watchLookups()
     const answer = ask(new AddressCache())
     asked[0]!(null, [])

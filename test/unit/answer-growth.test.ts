@@ -21,7 +21,7 @@ function logOf(events: readonly StreamEvent[]): StreamLog {
 const deltas = (count: number, toDelta: (i: number) => Omit<Delta, 'type'>): Delta[] =>
   Array.from({ length: count }, (_, i) => ({ type: 'delta', ...toDelta(i) }))
 
-/** As a reader of the stream does: batch after batch. */
+/** Encodes batch by batch, like a reader of the stream. */
 function encode(log: StreamLog, protocol: Protocol): void {
   let encoder = protocol.encoder(log.info)
   for (let batch = log.read(0); batch; batch = log.read(batch.last)) encoder = encoder.encode(batch).next
@@ -49,8 +49,8 @@ const reading: [
     'the message of a log',
     (log) => collectMessage(log),
     [
-      ['new names of fields', newName, 250],
-      ['new names of fields of a tool call', newNameOfCall, 250],
+      ['new field names', newName, 250],
+      ['new field names of a tool call', newNameOfCall, 250],
       ['tool calls', call, 1000],
     ],
   ],
@@ -58,7 +58,7 @@ const reading: [
     'a completion',
     (log) => openaiChat.renderAnswer(log),
     [
-      ['new names of fields', newName, 250],
+      ['new field names', newName, 250],
       ['new names in an object', newNameInside, 250],
       ['items of a list', logprobs, 1000],
       ['tool calls', call, 1000],
@@ -90,25 +90,25 @@ const reading: [
       return collectInClient(events)
     },
     [
-      ['new names of fields', newName, 250],
+      ['new field names', newName, 250],
       ['tool calls', call, 1000],
     ],
   ],
 ]
 
 describe.each(reading)('the cost of adding up %s', (_, read, written) => {
-  it.each(written)('grows as the number does: %s', async (__, toDelta, count) => {
+  it.each(written)('grows linearly: %s', async (__, toDelta, count) => {
     const few = logOf([...deltas(count, toDelta), done])
     const many = logOf([...deltas(4 * count, toDelta), done])
     await read(few)
     const cost = await allocatedBy(() => read(few))
-    // Four times as much, and not sixteen times.
+    // Linear is 4 times, quadratic 16 times.
     expect(await allocatedBy(() => read(many))).toBeLessThan(8 * cost)
   })
 })
 
-describe('an index that the upstream has chosen', () => {
-  it('is the length of no list in a completion', async () => {
+describe('a huge index from an upstream', () => {
+  it('makes no huge list in a completion', async () => {
     const log = logOf([
       ...deltas(1, () => ({ index: 50_000_000, ...call(40_000_000) })),
       { type: 'delta', content: 'a' },
@@ -125,7 +125,7 @@ describe('an index that the upstream has chosen', () => {
 
 type Fields = Record<string, unknown>
 
-/** Text, lists and objects grow, anything else is replaced: told as plainly as can be, at the cost of copies. */
+/** Text, lists and objects grow, other values replace. A simple reference implementation that copies. */
 function join(before: unknown, more: unknown): unknown {
   if (typeof before === 'string' && typeof more === 'string') return before + more
   if (Array.isArray(before) && Array.isArray(more)) return [...(before as unknown[]), ...(more as unknown[])]
@@ -141,7 +141,7 @@ function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** What an SDK makes of the chunks of a stream. */
+/** Adds up chunks like an SDK. */
 function accumulateChunks(log: StreamLog): unknown[] {
   const choices = new Map<number, Fields>()
   const events = Array.from({ length: log.last }, (_, i) => log.read(i, i + 1)!.events[0]!)
@@ -210,7 +210,7 @@ const anyDelta: fc.Arbitrary<Delta> = fc.record(
 )
 
 describe('a completion', () => {
-  it('is what an SDK makes of the chunks, and leaves the log as it was', async () => {
+  it('equals what an SDK makes of the chunks, and does not change the log', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(anyDelta, { maxLength: 20 }), async (written) => {
         const log = logOf([...written, done])
@@ -223,7 +223,7 @@ describe('a completion', () => {
   })
 })
 
-describe('a field that the upstream calls __proto__', () => {
+describe('an upstream field named __proto__', () => {
   const extra = JSON.parse('{"__proto__":{"content":"EVIL","usage":1},"x":{"__proto__":{"a":1}}}') as Fields
   const fieldsOfCall = JSON.parse('{"__proto__":{"id":"EVIL"}}') as Fields
   const twice: Delta[] = Array.from({ length: 2 }, () => ({
@@ -233,7 +233,7 @@ describe('a field that the upstream calls __proto__', () => {
     extra: { ...extra, content_block_delta: extra },
   }))
 
-  /** All that can be reached from a value. */
+  /** All objects reachable from a value. */
   function* objectsIn(value: unknown): Generator<object> {
     if (typeof value !== 'object' || value === null) return
     yield value
@@ -244,7 +244,7 @@ describe('a field that the upstream calls __proto__', () => {
     ['the message of a log', (log) => collectMessage(log)],
     ['a completion', (log) => openaiChat.renderAnswer(log)],
     ['a message of the Messages API', (log) => anthropicMessages.renderAnswer(log)],
-  ])('is the prototype of nothing in %s', async (_, read) => {
+  ])('sets no prototype in %s', async (_, read) => {
     const answer = await read(logOf([...twice, done]))
     for (const object of objectsIn(answer))
       expect([Object.prototype, Array.prototype]).toContain(Object.getPrototypeOf(object))

@@ -278,17 +278,17 @@ describe('a stream that fails', () => {
   })
 })
 
-describe('a stream of too much', () => {
+describe('a stream over a limit', () => {
   const tooMuch = { code: 'upstream_invalid_response', retryable: false }
 
-  it('is one of more than 1,024 tool calls', () => {
+  it('fails with more than 1,024 tool calls', () => {
     const reader = new MessageReader()
     const call = (i: number) => reader.read(JSON.stringify(start({ type: 'tool_use', id: `t${i}`, name: 'f' }, i)))
     for (let i = 0; i < 1024; i++) call(i)
     expect(codeOf(() => call(1024))).toEqual({ ...tooMuch, message: 'The upstream sent more than 1024 tool calls.' })
   })
 
-  it('is one whose message_delta events are more than 8 MiB', () => {
+  it('fails with more than 8 MiB of message_delta events', () => {
     const reader = new MessageReader()
     const small = JSON.stringify({ type: 'message_delta', usage: { output_tokens: 1 }, x: 'x'.repeat(4000) })
     for (let i = 0; i < 3000; i++) expect(reader.read(small)).toEqual([])
@@ -297,7 +297,7 @@ describe('a stream of too much', () => {
     expect(codeOf(() => reader.read(message))).toMatchObject(tooMuch)
   })
 
-  it('is one whose message_delta events have more than 256 fields', () => {
+  it('fails with more than 256 fields in message_delta events', () => {
     const reader = new MessageReader()
     const fields = (from: number) => Object.fromEntries(Array.from({ length: 128 }, (_, i) => [`x${from + i}`, 1]))
     const message = (from: number) => JSON.stringify({ type: 'message_delta', delta: fields(from) })
@@ -305,7 +305,7 @@ describe('a stream of too much', () => {
     expect(codeOf(() => reader.read(JSON.stringify({ type: 'message_delta', one: 'more' })))).toMatchObject(tooMuch)
   })
 
-  it('is one whose JSON is nested too deeply', () => {
+  it('fails with JSON that is nested too deeply', () => {
     const nested = `{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"f","input":`
     expect(codeOf(() => read(`${nested}${'['.repeat(100_000)}`))).toEqual({
       ...tooMuch,
@@ -317,14 +317,14 @@ describe('a stream of too much', () => {
 describe('the end of a message', () => {
   const done = (...events: unknown[]) => endOf(...events, { type: 'message_stop' }).at(-1)
 
-  it.each(['constructor', '__proto__', 'toString'])('with the stop reason %s is an end, and is carried', (reason) => {
+  it.each(['constructor', '__proto__', 'toString'])('accepts the stop reason %s, and carries it', (reason) => {
     expect(endOf(end(reason))).toMatchObject([
       { type: 'delta', extra: { stop_reason: reason } },
       { type: 'done', finish_reason: 'stop' },
     ])
   })
 
-  it('takes fields named __proto__ for fields like any other', () => {
+  it('treats fields named __proto__ as ordinary fields', () => {
     const proto = '"__proto__":{"input_tokens":7}'
     const reader = new MessageReader()
     reader.read(`{"type":"message_delta","delta":{"stop_reason":"end_turn",${proto}},"usage":{${proto}},${proto}}`)
@@ -335,7 +335,7 @@ describe('the end of a message', () => {
     expect(last).toMatchObject({ usage: { prompt_tokens: 0 } })
   })
 
-  it('keeps of a usage of more than 16 KiB the three counts', () => {
+  it('keeps only the three counts of a usage of more than 16 KiB', () => {
     const usage = { input_tokens: 5, output_tokens: 3, details: 'x'.repeat(17_000) }
     expect(done({ type: 'message_delta', usage })).toEqual({
       type: 'done',
@@ -344,7 +344,7 @@ describe('the end of a message', () => {
     })
   })
 
-  it('keeps of a usage of more than 256 fields the three counts, whatever comes between them', () => {
+  it('keeps only the three counts of a usage of more than 256 fields, in any order', () => {
     const details = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`x${i}`, 1]))
     const usages = [{ input_tokens: 5, ...details }, { ...details, output_tokens: 2 }, { output_tokens: 3 }, {}]
     expect(done(...usages.map((usage) => ({ type: 'message_delta', usage })))).toEqual({
@@ -354,14 +354,14 @@ describe('the end of a message', () => {
     })
   })
 
-  it.each([-1, 0.5, 1e308, '7', null])('takes %j for no count', (count) => {
+  it.each([-1, 0.5, 1e308, '7', null])('ignores the invalid count %j', (count) => {
     const usage = { input_tokens: count, output_tokens: 3, cache_read_input_tokens: count }
     expect(done({ type: 'message_delta', usage })).toMatchObject({
       usage: { prompt_tokens: 0, completion_tokens: 3, total_tokens: 3 },
     })
   })
 
-  it('has no model whose name is none', () => {
+  it('drops an invalid model name', () => {
     const named = (length: number) => done({ type: 'message_start', message: { model: 'm'.repeat(length) } })
     expect(named(256)).toHaveProperty('model')
     expect(named(257)).not.toHaveProperty('model')

@@ -23,7 +23,7 @@ function faultOf(fields: object): unknown {
 
 const BEYOND = 'cannot be expressed in the Anthropic Messages API'
 const text = (words: string) => ({ type: 'text', text: words })
-/** Deeper than `JSON.stringify` goes. */
+/** Too deep for `JSON.stringify`. */
 const NESTED = '['.repeat(100_000) + ']'.repeat(100_000)
 const user = { role: 'user', content: 'hi' }
 

@@ -2,8 +2,8 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { AppendMap } from '../../src/protocols/append-map.ts'
 
-describe('a map that only gains keys', () => {
-  it('has in every version what that version was given, whichever of them is added to', () => {
+describe('AppendMap', () => {
+  it('keeps every version unchanged, whichever version is extended', () => {
     const steps = fc.array(fc.record({ to: fc.nat(), key: fc.nat(8), value: fc.nat() }), { maxLength: 30 })
     fc.assert(
       fc.property(steps, (added) => {

@@ -127,8 +127,8 @@ describe('arrows point inward', () => {
       ({ path, imports }) =>
         path.startsWith('src/') && imports.some(({ target, typeOnly }) => !typeOnly && target.startsWith('providers/')),
     )
-    // `config.ts` reads their options, `gateway.ts` loads them, `index.ts` exports what it takes to write one, and
-    // `main.ts` asks from whose module an error comes.
+    // `config.ts` reads their options, `gateway.ts` loads them, `index.ts` exports the types to write one, and
+    // `main.ts` finds the provider that threw an error.
     const allowed = ['src/config.ts', 'src/gateway.ts', 'src/index.ts', 'src/main.ts']
     expect(importers.map(({ path }) => path).toSorted()).toEqual(allowed)
   })

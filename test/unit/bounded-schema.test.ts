@@ -7,7 +7,7 @@ import { MAX_FAULTS, SluiceError, toFaults, type Fault } from '../../src/errors.
 import { anthropicMessages } from '../../src/protocols/anthropic-messages.ts'
 import { openaiChat } from '../../src/protocols/openai-chat.ts'
 
-/** The same schema, of zod's own arrays and records or of ours. */
+/** The same schema with zod's arrays and records, or with ours. */
 function schemaOf(array: (element: z.ZodType) => z.ZodType, record: (value: z.ZodType) => z.ZodType) {
   const part = z.looseObject({ type: z.string(), text: z.string().optional() }).superRefine((value, context) => {
     if (value.type === 'text' && value.text === undefined)
@@ -52,7 +52,7 @@ const anyBody = fc.record(
 )
 
 describe('bounded arrays and records', () => {
-  it('accept, refuse and report as those of zod do, up to the faults that are reported', () => {
+  it('report the same faults as zod, up to the limit', () => {
     fc.assert(
       fc.property(anyBody, (body) => {
         const expected = zods.safeParse(body)
@@ -65,7 +65,7 @@ describe('bounded arrays and records', () => {
     )
   })
 
-  it('look at no more elements than they report', () => {
+  it('check no more elements than they report', () => {
     let checked = 0
     const never = z.unknown().refine(() => {
       checked += 1
@@ -79,7 +79,7 @@ describe('bounded arrays and records', () => {
     expect(checked).toBe(MAX_FAULTS + 1)
   })
 
-  it('give no object another prototype', () => {
+  it('never change a prototype', () => {
     const record = boundedRecord(z.unknown()).parse(JSON.parse('{"__proto__":{"polluted":1},"a":2}'))
     expect(Object.getPrototypeOf(record)).toBe(Object.prototype)
     expect(record).toEqual({ a: 2 })
@@ -125,7 +125,7 @@ describe('a body full of faults', () => {
       'messages[0].content[20].type',
     ],
     [
-      'anthropic results of tools',
+      'anthropic tool results',
       () => {
         const result = { type: 'tool_result', tool_use_id: 'a', content: many({ type: 'text' }) }
         return anthropicMessages.parse({ ...claude, messages: [user([result])] }, {})
@@ -143,21 +143,21 @@ describe('a body full of faults', () => {
       'stop_sequences[20]',
     ],
   ]
-  it.each(bodies)('is answered with 20 of them and a last that says so: %s', (_, parse, twentyFirst) => {
+  it.each(bodies)('is answered with 20 of them and "and more": %s', (_, parse, twentyFirst) => {
     const faults = faultsOf(parse)
     expect(faults).toHaveLength(MAX_FAULTS + 1)
     expect(faults.at(-1)).toEqual({ path: twentyFirst, message: 'and more' })
     expect(faults.filter(({ message }) => message === 'and more')).toHaveLength(1)
   })
 
-  it('is answered with all when they are twenty', () => {
+  it('is answered with all of exactly 20', () => {
     const faults = faultsOf(() => parseChat({ messages: Array.from({ length: 20 }, () => 0) }))
     expect(faults.map(({ path }) => path)).toEqual(Array.from({ length: 20 }, (_, i) => `messages[${i}]`))
   })
 })
 
 describe('a fault', () => {
-  it('quotes no more of a name than its beginning', () => {
+  it('quotes only the beginning of a long name', () => {
     const long = 'k'.repeat(5_000_000)
     const [fault] = faultsOf(() => parseChat({ messages: [user('a')], logit_bias: { [long]: 'x' } }))
     expect(fault?.path).toBe(`logit_bias.${'k'.repeat(100)}…`)
@@ -165,7 +165,7 @@ describe('a fault', () => {
     expect(unknown).toEqual({ path: `${'k'.repeat(100)}…`, message: 'is not known' })
   })
 
-  it('for each of the names that are not known is reported up to the twentieth', () => {
+  it('is reported for at most 20 unknown names', () => {
     const faults = toFaults(z.strictObject({}).safeParse(names(1)).error?.issues ?? [])
     expect(faults).toHaveLength(MAX_FAULTS + 1)
     expect(faults.at(-1)).toEqual({ path: 'k20', message: 'and more' })

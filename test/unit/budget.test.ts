@@ -4,7 +4,7 @@ import { Budget, Hold, MEMORY_KINDS } from '../../src/stream/budget.ts'
 
 const MB = 1024 * 1024
 
-/** How much one client can take by asking for `step` bytes until it is refused. */
+/** How much a client gets by taking `step` bytes until it is refused. */
 function fill(budget: Budget, client: string, step = MB): number {
   let taken = 0
   for (; budget.admits(client, step); taken += step) budget.add('prompts', client, step)
@@ -12,7 +12,7 @@ function fill(budget: Budget, client: string, step = MB): number {
 }
 
 describe('a budget', () => {
-  it('gives a client that is alone three quarters, and two that want all three sevenths each', () => {
+  it('gives a single client three quarters, and two greedy clients three sevenths each', () => {
     const alone = new Budget(256 * MB, { timesFree: 3 })
     expect(fill(alone, 'a')).toBe(192 * MB)
     expect(fill(alone, 'b')).toBe(48 * MB)
@@ -28,12 +28,12 @@ describe('a budget', () => {
     expect([shared.bytesOf('a'), shared.bytesOf('b')]).toEqual([300 * MB, 300 * MB])
   })
 
-  it('always has room for one more client', () => {
+  it('always has room for another client', () => {
     const budget = new Budget(256 * MB, { timesFree: 3 })
     for (let i = 0; i < 5; i++) expect(fill(budget, `c${i}`, 64 * 1024)).toBeGreaterThan(0)
   })
 
-  it('never counts what can be dropped against a client that begins something', () => {
+  it('does not count reclaimable memory against a client', () => {
     const budget = new Budget(8 * MB, { timesFree: 3 })
     const finished = [3 * MB, 3 * MB]
     for (const bytes of finished) budget.add('finished', 'a', bytes)
@@ -52,7 +52,7 @@ describe('a budget', () => {
     expect(finished).toEqual([3 * MB])
   })
 
-  it('holds nothing for anybody once everything is released, however often that is done', () => {
+  it('is zero once everything is released, even twice', () => {
     const step = fc.record({
       kind: fc.constantFrom(...MEMORY_KINDS),
       client: fc.constantFrom('a', 'b', ''),

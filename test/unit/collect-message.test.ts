@@ -12,11 +12,11 @@ function logOf(deltas: Delta[]): StreamLog {
 }
 
 describe('collectMessage', () => {
-  it('says that there is no content before any has come', async () => {
+  it('has null content before any arrives', async () => {
     expect(await collectMessage(logOf([]))).toEqual({ role: 'assistant', content: null })
   })
 
-  it('joins texts, tool calls and extra fields, split as they may be', async () => {
+  it('joins split texts, tool calls and extra fields', async () => {
     const log = logOf([
       { type: 'delta', role: 'assistant' },
       { type: 'delta', reasoning: 'Hm' },
@@ -38,7 +38,7 @@ describe('collectMessage', () => {
     })
   })
 
-  it('holds the calls that were made and nothing between them, whatever their numbers', async () => {
+  it('has no gaps between tool calls, whatever their indexes', async () => {
     const log = logOf([
       { type: 'delta', tool_calls: [{ index: 1, id: 'c1', function: { name: 'find', arguments: '1' } }] },
       { type: 'delta', tool_calls: [{ index: 1_000_000, id: 'c2', function: { name: 'sum', arguments: '2' } }] },
@@ -48,7 +48,7 @@ describe('collectMessage', () => {
     expect(calls.map(({ id }) => id)).toEqual(['c1', 'c2'])
   })
 
-  it('adds up what the deltas of each choice say, and of no other', async () => {
+  it('adds up the deltas of one choice only', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(anyDelta, { maxLength: 30 }), fc.constantFrom(0, 1), async (deltas, choice) => {
         const message = await collectMessage(logOf(deltas), choice)

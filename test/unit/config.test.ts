@@ -151,24 +151,24 @@ describe('a fault', () => {
   })
 
   it.each([
-    ['in a line that is no YAML', 'providers:', '  a: { type: openai, apiKey: sk-1', '  b: ['],
-    ['in the line before one that is none', 'apiKey: sk-1', '\tport: 80'],
+    ['in a line that is not YAML', 'providers:', '  a: { type: openai, apiKey: sk-1', '  b: ['],
+    ['in the line before one that is not YAML', 'apiKey: sk-1', '\tport: 80'],
     ['as an alias', 'defaultModel: *sk-1'],
-    ['as a tag that is wrong', 'port: !!timestamp sk-1'],
+    ['as a wrong tag', 'port: !!timestamp sk-1'],
     ['twice', 'port: 1', 'port: sk-1'],
     ['behind a colon without a space', 'providers: { a: { type: openai, apiKey:sk-1 } }'],
     ['as a type', 'providers: { a: { type: sk-1 } }'],
-    ['as one of several texts', 'logLevel: sk-1', 'playground: sk-1', 'port: sk-1', 'streamMaxBytes: sk-1'],
+    ['as one of several strings', 'logLevel: sk-1', 'playground: sk-1', 'port: sk-1', 'streamMaxBytes: sk-1'],
     ['in a URL', 'corsOrigin: "https://user:sk-1@chat.example"', 'providers: { a: { type: openai, baseUrl: "sk-1" } }'],
     ['in a list', 'providers: { a: { type: openai, apiKey: [sk-1, { key: "sk-1\\n", weight: 1 }] } }'],
-    ['in a text with a variable that is not there', 'defaultModel: "sk-1 ${NO_SUCH_NAME}"'],
+    ['in a string with an undefined variable', 'defaultModel: "sk-1 ${NO_SUCH_NAME}"'],
   ])('does not quote a secret: %s', (_, ...lines) => {
     const faults = faultsOf({}, ...lines)
     expect(faults.length).toBeGreaterThan(0)
     expect(JSON.stringify(faults)).not.toContain('sk-1')
   })
 
-  it('says where a file is no YAML, and why', () => {
+  it('says where a file is not YAML, and why', () => {
     expect(faultsOf({}, 'port: 80', 'defaultModel: "a\\q"')).toEqual([
       { path: expect.stringContaining('sluice.yaml'), message: 'line 2, column 17: bad dq escape' },
     ])
@@ -211,7 +211,7 @@ describe('providers', () => {
     expect(load({ OPENAI_API_KEY: '' }).providers).not.toHaveProperty('openai')
   })
 
-  it('turn the mock off, unless it is asked for', () => {
+  it('turn the mock off, unless it is requested', () => {
     const real = { OPENAI_API_KEY: 'k-1' }
     expect(load(real)).not.toHaveProperty('providers.mock')
     expect(load(real).defaultModel).toBeUndefined()

@@ -154,7 +154,7 @@ describe('the size cap of EventDecoder', () => {
     expect(decode(`data: ${'x'.repeat(80)}\n\n`.repeat(50), options)).toHaveLength(50)
   })
 
-  it('counts the comments within an event, whose chunks its data keeps in memory', () => {
+  it('counts comments within an event, since the data keeps their chunks in memory', () => {
     const decoder = new EventDecoder(options)
     decoder.push(utf8(`data: ${'x'.repeat(20)}\n`))
     const comments = utf8(`:${'x'.repeat(30)}\n`)
@@ -163,14 +163,14 @@ describe('the size cap of EventDecoder', () => {
     expect(() => decoder.push(comments)).toThrow(EventTooLargeError)
   })
 
-  it('starts anew with each event, however the chunks are cut', () => {
+  it('starts again with each event, however the chunks are cut', () => {
     const decoder = new EventDecoder(options)
     const halves = [utf8(`${'x'.repeat(40)}\n\ndata: `), utf8('x'.repeat(40))]
     const events = Array.from({ length: 50 }, () => halves.flatMap((half) => decoder.push(half)))
     expect(events.flat()).toHaveLength(49)
   })
 
-  it('is 8 MiB unless another is given', () => {
+  it('is 8 MiB by default', () => {
     const line = utf8(`data: ${'x'.repeat(1024 * 1024)}\n`)
     const push = (decoder: EventDecoder, lines: number) => {
       for (let i = 0; i < lines; i++) decoder.push(line)
@@ -180,13 +180,13 @@ describe('the size cap of EventDecoder', () => {
     expect(() => push(new EventDecoder(), 8)).toThrow('An event is larger than 8388608 bytes')
   })
 
-  it.each(['data:\n', 'data\n', 'data: \n', 'data: x\n'])('refuses an event of too many lines of %j', (line) => {
+  it.each(['data:\n', 'data\n', 'data: \n', 'data: x\n'])('refuses an event with too many lines of %j', (line) => {
     const lines = { maxDataLines: 3 }
     expect(decode(`${line.repeat(3)}\n`.repeat(2), lines)).toHaveLength(2)
     expect(() => decode(line.repeat(4), lines)).toThrow('An event has more than 3 lines of data')
   })
 
-  it('refuses an endless event of empty lines long before it has its full size', () => {
+  it('refuses an endless event of empty lines long before the byte limit', () => {
     const decoder = new EventDecoder()
     const lines = utf8('data:\n'.repeat(1024))
     for (let i = 0; i < 64; i++) decoder.push(lines)

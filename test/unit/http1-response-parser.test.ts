@@ -222,7 +222,7 @@ describe('chunks', () => {
     ['with an extension that is too long', `1;${'a'.repeat(4096)}\r\na\r\n`],
     ['with a trailer that ends in LF', '0\r\na: b\n\r\n'],
     [
-      'with extensions that are too long together',
+      'with extensions that are too long in total',
       ...Array.from({ length: 9 }, () => `1;${'a'.repeat(2000)}\r\na\r\n`),
     ],
     ['with a trailer that is too long', '0\r\n', ...Array.from({ length: 66 }, () => 'a'.repeat(1000))],

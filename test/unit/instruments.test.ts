@@ -15,7 +15,7 @@ describe('a histogram', () => {
     expect(histogram.sum).toBe(107)
   })
 
-  it('keeps the latest stream of each bucket as its exemplar, and shows its digest', () => {
+  it('keeps the digest of the latest stream of each bucket as its exemplar', () => {
     const histogram = new HistogramCell([1, 2])
     histogram.observeStream(0.5, 'str_a')
     histogram.observeStream(0.7, 'str_b')

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { JsonError, parseJson, setField } from '../../src/json.ts'
 
 describe('parseJson', () => {
-  it('reads what JSON.parse reads, whatever stands in its strings', () => {
+  it('equals JSON.parse, whatever the strings contain', () => {
     const text = fc.oneof(fc.string({ unit: 'grapheme' }), fc.constantFrom('"', '\\', '\\"', '[[[', '{"a":', ',,,'))
     fc.assert(
       fc.property(fc.jsonValue(), fc.array(text), (value, texts) => {
@@ -20,7 +20,7 @@ describe('parseJson', () => {
     expect(() => parseJson(`${padding}{"a":[1,2],"b":[3,4]}`, limits)).toThrow('more than 7 values and names')
   })
 
-  it('refuses what is nested too deeply, and nothing else', () => {
+  it('refuses only text that is nested too deeply', () => {
     const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
     expect(() => parseJson(nested(128))).not.toThrow()
     expect(() => parseJson(nested(129))).toThrow('nested more than 128 levels deep')
@@ -35,7 +35,7 @@ describe('parseJson', () => {
 })
 
 describe('setField', () => {
-  it.each(['a', '__proto__', 'constructor'])('sets a field, and no prototype: %s', (name) => {
+  it.each(['a', '__proto__', 'constructor'])('sets a field, never a prototype: %s', (name) => {
     const fields: Record<string, unknown> = { [name]: 1 }
     setField(fields, name, { b: 2 })
     expect(Object.entries(fields)).toEqual([[name, { b: 2 }]])

@@ -27,13 +27,13 @@ function open(path: string, flags: number): number {
   return fd
 }
 
-/** A pipe whose both ends are this process: nobody reads it but the test. */
+/** A pipe with both ends in this process; only the test reads it. */
 function makePipe(): { fd: number; read: (bytes?: number) => string } {
   const fd = open(makeFifo(), O_RDWR)
   return { fd, read: (bytes) => readSome(fd, bytes) }
 }
 
-/** What is in a pipe now; nothing when it is empty. */
+/** The current content of a pipe. */
 function readSome(fd: number, bytes = 1 << 20): string {
   const buffer = Buffer.alloc(bytes)
   try {
@@ -50,11 +50,11 @@ async function readUntil(read: () => string, end: string): Promise<string> {
   return text
 }
 
-/** Longer than a pipe, all in all. */
+/** More than a pipe holds. */
 const LINES = Array.from({ length: 500 }, (_, index) => `${String(index).padStart(999, '.')}\n`)
 
-describe('the output of the log', () => {
-  it('has the lines of one turn of the event loop when the turn is over', async () => {
+describe('LogOutput', () => {
+  it('writes the lines of a turn when the turn is over', async () => {
     const { fd, read } = makePipe()
     const output = new LogOutput(fd)
     output.write('one\n')
@@ -65,7 +65,7 @@ describe('the output of the log', () => {
     expect(read()).toBe('one\ntwo\n')
   })
 
-  it('loses no line to a file, however many come in one turn', () => {
+  it('loses no line to a file, however many a turn logs', () => {
     const path = join(makeFolder(), 'log')
     const output = new LogOutput(open(path, O_WRONLY | O_CREAT | O_APPEND), { limit: 100_000 })
     for (const line of LINES) output.write(line)
@@ -73,7 +73,7 @@ describe('the output of the log', () => {
     expect(readFileSync(path, 'utf8')).toBe(LINES.join(''))
   })
 
-  it('does not wait for a reader that does not read, who later finds every line', async () => {
+  it('does not wait for a stalled reader, which later gets every line', async () => {
     const { fd, read } = makePipe()
     const output = new LogOutput(fd)
     for (const line of LINES) output.write(line)
@@ -81,7 +81,7 @@ describe('the output of the log', () => {
     expect(await readUntil(read, LINES.at(-1)!)).toBe(LINES.join(''))
   })
 
-  it('drops what is beyond its limit, and says how much when it can', async () => {
+  it('drops lines beyond its limit, and later reports how many', async () => {
     const { fd, read } = makePipe()
     const output = new LogOutput(fd, { limit: 100_000 })
     for (const line of LINES) output.write(line)
@@ -99,7 +99,7 @@ describe('the output of the log', () => {
     expect(await readUntil(read, 'after\n')).toBe('after\n')
   })
 
-  it('goes on with another reader when one has gone', async () => {
+  it('continues with the next reader when one has gone', async () => {
     const path = makeFifo()
     const first = openSync(path, O_RDONLY | O_NONBLOCK)
     const output = new LogOutput(open(path, O_WRONLY))
@@ -112,7 +112,7 @@ describe('the output of the log', () => {
     expect(await readUntil(() => readSome(second), 'two\n')).toBe('two\n')
   })
 
-  it('says when all is written, and not before', async () => {
+  it('calls back once all is written, not before', async () => {
     const { fd, read } = makePipe()
     const output = new LogOutput(fd)
     let written = false
@@ -131,7 +131,7 @@ describe('the output of the log', () => {
     await reading
   })
 
-  it('has every line once and in order, however its reader reads', async () => {
+  it('writes every line once and in order, however its reader reads', async () => {
     const step = fc.oneof(
       fc.record({ write: fc.integer({ min: 1, max: 30_000 }) }),
       fc.record({ read: fc.integer({ min: 1, max: 100_000 }) }),

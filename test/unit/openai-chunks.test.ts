@@ -183,21 +183,21 @@ describe('choices', () => {
     expect(endOf(...finish)).toMatchObject({ finish_reason: 'stop' })
   })
 
-  it('are as many as may be asked for', () => {
+  it('may be 128, as many as a request may ask for', () => {
     expect(read(chunk({ content: 'a' }, { index: 127 }))).toEqual([{ type: 'delta', index: 127, content: 'a' }])
     expect(read(chunk({ content: 'a' }, { index: null }))).toEqual([{ type: 'delta', content: 'a' }])
   })
 
-  // Each would be remembered, although none says anything.
-  it.each([128, 1e9, -1, 0.5, 1e308, 'constructor', {}])('of the index %j are refused, empty ones too', (index) => {
+  // State would be kept for each, even without content.
+  it.each([128, 1e9, -1, 0.5, 1e308, 'constructor', {}])('with the index %j are refused, even empty ones', (index) => {
     const invalid = expect.objectContaining({ code: 'upstream_invalid_response', retryable: false })
     expect(() => read(chunk({ content: 'a' }, { index }))).toThrow(invalid)
     expect(() => read({ choices: [{ index }] })).toThrow(invalid)
   })
 })
 
-describe('a field of the whole chunk', () => {
-  it('is told when it changes, however large it is', () => {
+describe('a field of the chunk itself', () => {
+  it('is sent only when it changes, whatever its size', () => {
     const large = { list: Array.from({ length: 1000 }, (_, i) => i) }
     const changed = { list: large.list.with(999, 0) }
     expect(read(...[large, large, changed, changed, large].map((x) => ({ choices: [], x })))).toEqual([
@@ -207,7 +207,7 @@ describe('a field of the whole chunk', () => {
     ])
   })
 
-  it('may have 256 names in a stream, not one more', () => {
+  it('may have at most 256 names in a stream', () => {
     const names = Array.from({ length: 256 }, (_, i) => `x${i}`)
     const fields = Object.fromEntries(names.map((name) => [name, 1]))
     expect(Object.keys(read({ choices: [], ...fields })[0]?.extra ?? {})).toEqual(names)
@@ -223,7 +223,7 @@ describe('a field named __proto__', () => {
     ['of a chunk', (proto: string) => `{"choices":[],${proto}}`],
     ['of a choice', (proto: string) => `{"choices":[{"delta":{},${proto}}]}`],
     ['of a delta', (proto: string) => `{"choices":[{"delta":{${proto}}}]}`],
-  ])('%s is carried, and is the prototype of nothing', (_, data) => {
+  ])('%s is carried, and sets no prototype', (_, data) => {
     const [delta] = read(data('"__proto__":{"polluted":true}'))
     expect(JSON.stringify(delta)).toBe('{"type":"delta","extra":{"__proto__":{"polluted":true}}}')
     expect(delta?.extra).not.toHaveProperty('polluted')
@@ -251,10 +251,10 @@ describe('the template of chunks', () => {
       chunk({ ...ofDelta, content }, { ...ofChoice, finish_reason }, { ...ofChunk, ...more }),
     )
 
-  it('changes nothing of what is read', () => {
+  it('does not change the result', () => {
     const reading = (chunks: unknown[], space?: number) => {
       const reader = new ChunkReader()
-      // Chunks with spaces in them are never taken for a template.
+      // Chunks with spaces never become a template.
       return [...chunks.flatMap((each) => reader.read(JSON.stringify(each, null, space))), endOf(...chunks)]
     }
     fc.assert(
@@ -269,19 +269,19 @@ describe('the template of chunks', () => {
     )
   })
 
-  it('is not made of another field that holds the same text', () => {
+  it('is not made from another field with the same text', () => {
     const line = (other: string, content: string) =>
       `{"meta":{"content":"${other}"},"choices":[{"index":0,"delta":{"content" : "${content}"}}]}`
     const deltas = read(line('Hi', 'Hi'), line('Hi', 'Hi'), line('no text', 'Hi'))
     expect(deltas.map(({ content }) => content)).toEqual(['Hi', 'Hi', 'Hi'])
   })
 
-  it('is not made of a field that the chunk says again', () => {
+  it('is not made from a chunk that repeats the field', () => {
     const line = (content: string) => `{"choices":[{"delta":{"content":"${content}","\\u0063ontent":"Hi"}}]}`
     expect(read(line('Hi'), line('Hi'), line('no text')).map(({ content }) => content)).toEqual(['Hi', 'Hi', 'Hi'])
   })
 
-  it('is made again when what it stands for has changed', () => {
+  it('is learnt again when other fields change', () => {
     const x = (value: number, content: string) => chunk({ content }, {}, { x: value })
     expect(read(x(1, 'a'), x(1, 'b'), x(2, 'c'), x(1, 'd'))).toEqual([
       { type: 'delta', content: 'a', extra: { x: 1 } },

@@ -85,13 +85,13 @@ describe('how a Chat Completions stream ends', () => {
   })
 })
 
-describe('what done says', () => {
+describe('done', () => {
   const usage = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }
 
   it.each([
     [16_000, { ...usage, details: 'x'.repeat(16_000) }],
     [17_000, usage],
-  ])('is no more of the usage than 16 KiB: details of %i characters', (length, told) => {
+  ])('keeps at most 16 KiB of usage: details of %i characters', (length, told) => {
     expect(endOf('[DONE]', { choices: [], usage: { ...usage, details: 'x'.repeat(length) } })).toEqual({
       type: 'done',
       finish_reason: 'stop',
@@ -99,7 +99,7 @@ describe('what done says', () => {
     })
   })
 
-  it('is no name of a model that is none', () => {
+  it('drops an invalid model name', () => {
     expect(endOf({ ...finish('stop'), model: 'm'.repeat(256) })).toHaveProperty('model')
     expect(endOf({ ...finish('stop'), model: 'm'.repeat(257) })).not.toHaveProperty('model')
   })

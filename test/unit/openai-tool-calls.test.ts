@@ -110,7 +110,7 @@ describe('tool calls', () => {
     ])
   })
 
-  it('are at most 1,024, of all choices together', () => {
+  it('are at most 1,024, over all choices', () => {
     const calls = (from: number, to: number) =>
       Array.from({ length: to - from }, (_, i) => start(`c${from + i}`, 'find'))
     const reader = new ChunkReader()
@@ -118,7 +118,7 @@ describe('tool calls', () => {
       reader.read(JSON.stringify(chunk({ tool_calls: calls(from, to) }, { index })))
     expect(readCalls(0, 0, 1000)[0]?.tool_calls?.at(-1)).toMatchObject({ index: 999, id: 'c999' })
     expect(readCalls(1, 0, 24)).toHaveLength(1)
-    // What belongs to a call that has begun is none of its own.
+    // Pieces of a known call do not count as calls.
     expect(readCalls(0, 0, 1000)[0]?.tool_calls?.at(-1)).toEqual({ index: 999, function: { arguments: '' } })
     expect(() => readCalls(1, 24, 25)).toThrow(
       expect.objectContaining({

@@ -24,13 +24,13 @@ describe('printConfig', () => {
     ['a user without a password in a URL', { baseUrl: 'https://hunter2@example.org/v1' }],
     ['a URL within a text', { options: { use: 'redis at redis://:hunter2@example.org' } }],
     ['a key in the query of a URL', { baseUrl: 'https://example.org/v1?api-version=hunter2&key=hunter2' }],
-    ['a query that is nothing but a key', { baseUrl: 'https://example.org/v1?hunter2' }],
+    ['a query that is only a key', { baseUrl: 'https://example.org/v1?hunter2' }],
     ['a query with an @', { baseUrl: 'https://example.org?a=b@hunter2' }],
     ['the fragment of a URL', { baseUrl: 'https://example.org/v1#token=hunter2' }],
     ['the query of a module', { type: 'module', module: 'file:///plugin.js?key=hunter2' }],
-    ['a module that is code', { type: 'module', module: 'data:text/javascript,const%20key="hunter2"' }],
+    ['a module in a data: URL', { type: 'module', module: 'data:text/javascript,const%20key="hunter2"' }],
     ['bytes', { options: { key: Buffer.from('hunter2') } }],
-    ['a text whose name nobody knows', { madeUp: 'hunter2', deep: { madeUp: ['hunter2'] } }],
+    ['a string with an unknown name', { madeUp: 'hunter2', deep: { madeUp: ['hunter2'] } }],
   ])('masks %s', (_, provider) => {
     const printed = print({ x: { type: 'openai', ...provider } })
     expect(printed).not.toContain('hunter2')
@@ -39,7 +39,7 @@ describe('printConfig', () => {
   })
 
   it.each('auth credential cookie pwd bearer sig url passphrase jwt dsn session model type'.split(' '))(
-    'masks every text among options: %s',
+    'masks every string in options: %s',
     (name) => {
       expect(print({ x: { type: 'module', module: './x.js', options: { [name]: 'hunter2' } } })).not.toContain(
         'hunter2',
@@ -47,14 +47,14 @@ describe('printConfig', () => {
     },
   )
 
-  it('masks what is added to the configuration and not known to be harmless', () => {
+  it('masks new settings unless they are listed as harmless', () => {
     const added = { ...load({}), tickets: { signedWith: 'hunter2', lifetimeMs: 3, strict: true } }
     expect(parse(printConfig(added))).toMatchObject({
       tickets: { signedWith: '********', lifetimeMs: 3, strict: true },
     })
   })
 
-  it('leaves keys their weights, and says that there are several', () => {
+  it('shows the number of keys and their weights', () => {
     const apiKey = ['hunter2', { key: 'hunter2', weight: 3 }]
     expect(parse(print({ x: { type: 'openai', apiKey } }))).toMatchObject({
       providers: { x: { apiKey: ['********', { key: '********', weight: 3 }] } },

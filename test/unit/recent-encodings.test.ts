@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { RecentEncodings, type Kept } from '../../src/protocols/recent-encodings.ts'
 
 describe('recent encodings', () => {
-  it('are found where they were kept, and forgotten from the least recently used on', () => {
+  it('are found by log and cursor, and evicted least recently used first', () => {
     const recent = new RecentEncodings<Kept>(30)
     const [ada, bob] = [new Map<number, Kept>(), new Map<number, Kept>()]
     const encodings = [1, 2, 3, 4].map((from) => ({ from, bytes: 10 }))
@@ -17,7 +17,7 @@ describe('recent encodings', () => {
     expect([ada.size, bob.size, recent.bytes]).toEqual([2, 1, 30])
   })
 
-  it('hold none that is larger than all may be', () => {
+  it('do not keep one larger than the limit', () => {
     const recent = new RecentEncodings<Kept>(30)
     const home = new Map<number, Kept>()
     recent.keep({ from: 0, bytes: 31 }, home)

@@ -142,8 +142,8 @@ describe('time', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  describe('of an upstream that sends nothing but comments', () => {
-    /** Pushes these, then a comment every 60 ms, ten in all, and then its end. */
+  describe('of an upstream that sends only comments', () => {
+    /** Pushes `first`, then ten comments, one every 60 ms, and then `done`. */
     const comments = (...first: StreamEvent[]): Provider => ({
       name: 'a',
       stream: () => ({

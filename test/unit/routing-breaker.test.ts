@@ -83,7 +83,7 @@ describe('a closed breaker', () => {
     expect(breaker.closed).toBe(false)
   })
 
-  it('counts one failure for a run that has failed before, however often it fails again', () => {
+  it('counts one failure per run, however often it retries', () => {
     fail()
     for (let i = 0; i < 10; i++) breaker.enter(true)!.failed()
     expect(breaker.closed).toBe(true)
@@ -91,7 +91,7 @@ describe('a closed breaker', () => {
     expect(breaker.closed).toBe(false)
   })
 
-  it('counts an answer that breaks off after retries, for its first token made up for what failed before', () => {
+  it('counts an answer that breaks off after retries: its first token has reset the earlier failures', () => {
     for (let i = 0; i < 2; i++) {
       breaker.enter()!.failed()
       const retry = breaker.enter(true)!
@@ -105,7 +105,7 @@ describe('a closed breaker', () => {
 })
 
 describe('a rate limit', () => {
-  it('is remembered for as long as the target asks, and leaves the breaker as it is', () => {
+  it('is remembered for the requested time, and does not change the breaker', () => {
     breaker.limit(3)
     expect([breaker.limited, breaker.closed, breaker.ready]).toEqual([true, true, true])
     time = 2999
@@ -114,14 +114,14 @@ describe('a rate limit', () => {
     expect(breaker.limited).toBe(false)
   })
 
-  it('is remembered for a short time when the target does not say how long', () => {
+  it('is remembered briefly when the target names no time', () => {
     breaker.limit()
     expect(breaker.limited).toBe(true)
     time = 10_000
     expect(breaker.limited).toBe(false)
   })
 
-  it.each([3600, 1e300, Infinity])('is forgotten after ten minutes when the target asks for %d seconds', (seconds) => {
+  it.each([3600, 1e300, Infinity])('is forgotten after ten minutes if the target asks for %d seconds', (seconds) => {
     breaker.limit(seconds)
     time = 599_999
     expect(breaker.limited).toBe(true)
@@ -129,12 +129,12 @@ describe('a rate limit', () => {
     expect(breaker.limited).toBe(false)
   })
 
-  it.each([NaN, -1, 0])('of %d seconds is none', (seconds) => {
+  it.each([NaN, -1, 0])('of %d seconds is ignored', (seconds) => {
     breaker.limit(seconds)
     expect(breaker.limited).toBe(false)
   })
 
-  it('for which a probe is refused leaves the breaker waiting for the next probe', () => {
+  it('of a probe leaves the breaker waiting for the next probe', () => {
     fail(3)
     time = 1000
     breaker.enter()!.released()
@@ -144,7 +144,7 @@ describe('a rate limit', () => {
 })
 
 describe('an open breaker', () => {
-  it('is open until its cooldown is over, whether or not anybody comes', () => {
+  it('is open until its cooldown is over, even without requests', () => {
     fail(3)
     time = 999
     expect(breaker.open).toBe(true)
@@ -246,7 +246,7 @@ describe('the breakers of all targets', () => {
     expect(breakers.of('a', 'm')).not.toBe(breakers.of('b', 'm'))
   })
 
-  it('are counted by provider while they are open', () => {
+  it('are counted per provider while open', () => {
     const breakers = new Breakers({ failures: 1, cooldownMs: 1000, now: () => time })
     breakers.of('a', 'm').enter()!.failed()
     breakers.of('a', 'n').enter()!.failed()
@@ -254,7 +254,7 @@ describe('the breakers of all targets', () => {
     expect([breakers.countOpen('a'), breakers.countOpen('b')]).toEqual([2, 0])
   })
 
-  it('are not counted after their cooldown, though nobody has come since, or a probe is on its way', () => {
+  it('are not counted after their cooldown, even without requests or during a probe', () => {
     const breakers = new Breakers({ failures: 1, cooldownMs: 1000, now: () => time })
     breakers.of('a', 'm').enter()!.failed()
     time = 1000

@@ -156,7 +156,7 @@ describe('before the first token', () => {
 describe('what is held back before the first token', () => {
   const filler = (length: number): StreamEvent => ({ type: 'delta', extra: { filler: 'x'.repeat(length) } })
 
-  it('is bounded in size: more than that is an answer of another kind, and is passed on', async () => {
+  it('is bounded in size; beyond that it is passed on as an answer', async () => {
     const large = [filler(30_000), filler(40_000), ROLE]
     const ran = await run(planOf(targetOf(plays('a', [...large, busy])), targetOf(plays('b', answer))))
     expect(ran).toMatchObject({ events: large, error: busy, ended: ['a:upstream_unavailable'] })
@@ -165,7 +165,7 @@ describe('what is held back before the first token', () => {
   it.each<[where: string, event: StreamEvent]>([
     ['a name', { type: 'delta', extra: { ['x'.repeat(70_000)]: 1 } }],
     ['one list with others', { type: 'delta', extra: { list: Array<string>(40_000).fill('') } }],
-  ])('is bounded wherever the size is: in %s', async (_, event) => {
+  ])('is bounded wherever the bytes are: in %s', async (_, event) => {
     const ran = await run(planOf(targetOf(plays('a', [[ROLE, event], busy])), targetOf(plays('b', answer))))
     expect(ran).toMatchObject({ events: [ROLE, event], error: busy })
   })
@@ -176,7 +176,7 @@ describe('what is held back before the first token', () => {
     expect(ran.events).toHaveLength(4)
   })
 
-  it('is passed on when it has no JSON, for the log to refuse', async () => {
+  it('is passed on without a JSON form, for the log to refuse', async () => {
     const event = { type: 'delta', extra: { big: 1n } } as StreamEvent
     const ran = await run(planOf(targetOf(plays('a', [event, busy]))))
     expect(ran.events).toEqual([event])
@@ -207,19 +207,19 @@ describe('what an upstream asks for', () => {
   })
 })
 
-describe('a failure that does not pass', () => {
-  it.each(ERROR_CODES)('is not tried again: %s', async (code) => {
+describe('a non-retryable failure', () => {
+  it.each(ERROR_CODES)('is not retried: %s', async (code) => {
     const ran = await run(planOf(targetOf(plays('a', [error(code, { retryable: false, retryAfter: 1 })]))))
     expect(ran).toMatchObject({ error: { code }, answers: [{ attempts: 1 }], pauses: [], retried: [] })
   })
 })
 
-describe('a target that limits requests', () => {
+describe('a rate-limited target', () => {
   const limited = error('upstream_rate_limited', { retryAfter: 60 })
   let time = 0
   const breaker = (failures = 2) => new Breaker({ failures, cooldownMs: 1000, now: () => time })
 
-  it('is passed over until the time is over that it asked for', async () => {
+  it('is skipped for the time it asked for', async () => {
     const provider = plays('a', [limited], answer)
     const plan = planOf(targetOf(provider, { breaker: breaker() }), targetOf(plays('b', answer)))
     expect(await run(plan)).toMatchObject({ ended: ['a:upstream_rate_limited', 'b:ok'] })
@@ -229,7 +229,7 @@ describe('a target that limits requests', () => {
     expect(await run(plan)).toMatchObject({ ended: ['a:ok'] })
   })
 
-  it('is passed over for a short time when it does not say how long', async () => {
+  it('is skipped briefly when it names no time', async () => {
     const provider = plays('a', [error('upstream_rate_limited')], answer)
     const plan = planOf(targetOf(provider, { breaker: breaker(), retries: 0 }), targetOf(plays('b', answer)))
     await run(plan)
@@ -238,7 +238,7 @@ describe('a target that limits requests', () => {
     expect(await run(plan)).toMatchObject({ ended: ['a:ok'] })
   })
 
-  it('is asked all the same when every target does', async () => {
+  it('is used anyway when every target is rate-limited', async () => {
     const first = plays('a', [limited], answer)
     const second = plays('b', [limited], answer)
     const plan = planOf(targetOf(first, { breaker: breaker() }), targetOf(second, { breaker: breaker() }))
@@ -249,7 +249,7 @@ describe('a target that limits requests', () => {
     expect(await run(plan)).toMatchObject({ text: 'answer', ended: ['a:ok'] })
   })
 
-  it('is asked all the same when the others are left alone', async () => {
+  it('is used anyway when the breakers of the others are open', async () => {
     const alone = breaker(1)
     alone.enter()!.failed()
     const provider = plays('a', [limited], answer)
@@ -258,7 +258,7 @@ describe('a target that limits requests', () => {
     expect(await run(plan)).toMatchObject({ text: 'answer', ended: ['a:ok'] })
   })
 
-  it('is not limited while it has a key that has not been refused', async () => {
+  it('is not skipped while another key is left', async () => {
     const keys = ['one', 'two'].map((key) => ({ key, weight: 1 }))
     const provider = plays('a', [limited], answer)
     const target = targetOf(provider, { keys, breaker: breaker(), retries: 0 })
@@ -267,7 +267,7 @@ describe('a target that limits requests', () => {
     expect(await run(plan)).toMatchObject({ ended: ['a:ok'] })
   })
 
-  it('is limited when the last of its keys is', async () => {
+  it('is skipped when its last key is limited', async () => {
     const keys = ['one', 'two'].map((key) => ({ key, weight: 1 }))
     const target = targetOf(plays('a', [error('upstream_auth')], [limited], answer), { keys, breaker: breaker() })
     const plan = planOf(target, targetOf(plays('b', answer)))
@@ -346,7 +346,7 @@ describe('breakers', () => {
     expect(breaker.closed).toBe(false)
   })
 
-  it('count one failure of one request, however often it is tried again', async () => {
+  it('count one failure per request, however often it is retried', async () => {
     const breaker = new Breaker({ failures: 2, cooldownMs: 1000 })
     const target = targetOf(plays('a', [busy]), { breaker, retries: 9 })
     expect(await run(planOf(target, target))).toMatchObject({ error: busy, answers: [{ attempts: 20 }] })
@@ -358,10 +358,10 @@ describe('breakers', () => {
   it.each<[what: string, script: Step[], opens: boolean]>([
     ['a failure that may pass', [busy], true],
     ['a key that is refused', [error('upstream_auth')], true],
-    ['a bill that is not paid', [error('upstream_rate_limited', { retryable: false })], false],
+    ['an unpaid bill', [error('upstream_rate_limited', { retryable: false })], false],
     ['a rate limit', [error('upstream_rate_limited')], false],
     ['a rate limit after the first token', [text('x'), error('upstream_rate_limited')], false],
-    ['a failure that does not pass', [error('upstream_unavailable', { retryable: false })], false],
+    ['a non-retryable failure', [error('upstream_unavailable', { retryable: false })], false],
     ['a failure after the first token', [text('x'), busy], true],
     ['an end without done after the first token', [text('x')], true],
     ['a done that tells of an error', [text('x'), failed('upstream_error')], true],
@@ -375,7 +375,7 @@ describe('breakers', () => {
     expect(breaker.closed).toBe(!opens)
   })
 
-  it('do not hear of a limit that we set: how long an answer may take in all', async () => {
+  it('do not hear of totalTimeoutMs', async () => {
     const breaker = new Breaker({ failures: 1, cooldownMs: 1000 })
     const target = targetOf(plays('a', [text('x'), silence]), { breaker })
     const ran = await run(planOf({ ...target, timeouts: { ...target.timeouts, totalTimeoutMs: 10 } }))

@@ -12,18 +12,18 @@ describe('headerSecrets', () => {
     ['X-Api-Key', 'sk-1234', ['sk-1234', 'sk-1234']],
     ['cf-access-client-secret', 'hush', ['hush', 'hush']],
     ['cookie', 'session=abcd', ['session=abcd', 'session=abcd']],
-  ])('are the values of %s', (name, value, secrets) => {
+  ])('include the value of %s', (name, value, secrets) => {
     expect(headerSecrets({ [name]: value })).toEqual(secrets)
   })
 
   it.each(['anthropic-version', 'anthropic-beta', 'traceparent', 'openai-organization', 'x-team', 'user-agent'])(
-    'are not those of %s',
+    'do not include %s',
     (name) => expect(headerSecrets({ [name]: 'some value' })).toEqual([]),
   )
 })
 
 describe('querySecrets', () => {
-  it('are all values but a version', () => {
+  it('are all query values except a version', () => {
     expect(querySecrets(new URL('https://a.test/?key=k%2Fey&api-version=2024-10-21&code=abcd'))).toEqual([
       'k/ey',
       'abcd',
@@ -41,31 +41,31 @@ describe('withoutSecrets', () => {
     ['percent-encoded in small letters', encodeURIComponent(key).replace(/%../g, (code) => code.toLowerCase())],
     ['in base64', Buffer.from(key).toString('base64')],
     ['in base64 for URLs', Buffer.from(key).toString('base64url')],
-  ])('leaves out a key %s, wherever it stands', (_, written) => {
+  ])('redacts a key %s, wherever it occurs', (_, written) => {
     const message = told(`${written} is not a key, "${written}" is none, and neither is (${written})`, key)
     expect(message.replaceAll('=', '')).toBe(
       '[redacted] is not a key, "[redacted]" is none, and neither is ([redacted])',
     )
   })
 
-  it('leaves out the longest of several', () => {
+  it('redacts the longest match', () => {
     expect(told('refused: Bearer sk-12345', 'sk-1', 'sk-12345', 'Bearer sk-12345')).toBe('refused: [redacted]')
   })
 
-  it('takes no word of three letters for a secret', () => {
+  it('does not redact words of three letters', () => {
     expect(told('any key', 'any', 'key')).toBe('any key')
   })
 
-  it('takes a secret for no pattern', () => {
+  it('does not treat a secret as a pattern', () => {
     expect(told('some text (.*) of it', '(.*)', '....')).toBe('some text [redacted] of it')
   })
 
-  it('leaves an error as it is that holds none', () => {
+  it('returns an error without secrets unchanged', () => {
     const error = new ProviderError({ code: 'upstream_error', message: 'No.', cause: new Error('why') })
     expect(withoutSecrets(error, [key])).toBe(error)
   })
 
-  it('keeps the rest of an error, and nothing of its cause', () => {
+  it('keeps the other fields of an error, but not its cause', () => {
     const cause = new Error(key)
     const retryAfter = 7
     const error = new ProviderError({
@@ -82,7 +82,7 @@ describe('withoutSecrets', () => {
     expect(clean.stack).not.toContain(key)
   })
 
-  it('cuts what is longer than 4,096 characters, after the secrets and between characters', () => {
+  it('cuts messages at 4,096 characters, after redacting and never within a character', () => {
     expect(told('x'.repeat(4096))).toBe('x'.repeat(4096))
     expect(told('x'.repeat(4097))).toBe(`${'x'.repeat(4095)}…`)
     expect(told(`${'x'.repeat(4094)}😀😀`)).toBe(`${'x'.repeat(4094)}…`)

@@ -42,7 +42,7 @@ describe('the frames of a log in a protocol', () => {
   )
 
   it.each([native, openaiChat, anthropicMessages])(
-    'follow a cursor as they follow what came before it ($name)',
+    'are the same from a cursor as from the start ($name)',
     (protocol) => {
       const longer = anyDelta.map((delta): Delta => ({ ...delta, content: (delta.content ?? '').padEnd(9000, '.') }))
       const deltas = fc.array(fc.oneof({ weight: 3, arbitrary: anyDelta }, { weight: 1, arbitrary: longer }))
@@ -61,7 +61,7 @@ describe('the frames of a log in a protocol', () => {
             expected += text
             encoder = next
           }
-          // The first makes the frames, and the second finds some of them.
+          // The first reader encodes the frames, the second finds some of them in the cache.
           for (const read of [sharedFrames(log, protocol).reader(), sharedFrames(log, protocol).reader()]) {
             let text = ''
             let at = cursor
@@ -78,7 +78,7 @@ describe('the frames of a log in a protocol', () => {
     },
   )
 
-  it('come to a cursor without what was before it being read, where nothing depends on that', () => {
+  it('start at a cursor without reading earlier events, if the encoder has no state', () => {
     const log = newLog()
     for (let i = 0; i < 100; i++) log.append({ type: 'delta', content: 'x'.repeat(16_384) })
     const read = vi.spyOn(log, 'read')
@@ -89,7 +89,7 @@ describe('the frames of a log in a protocol', () => {
     expect(encode).toHaveBeenCalledTimes(1)
   })
 
-  it('are brought to a cursor batch by batch, with nothing to send until they are there', () => {
+  it('are empty until the encoder has reached the cursor, one batch per call', () => {
     const log = newLog()
     for (let i = 0; i < 100; i++) log.append({ type: 'delta', content: 'x'.repeat(16_384) })
     const next = sharedFrames(log, openaiChat).reader()
@@ -101,7 +101,7 @@ describe('the frames of a log in a protocol', () => {
     expect(next(99)).toMatchObject({ last: 100, deltas: 1 })
   })
 
-  it('are encoded once for all who come later, as long as the log has more than that', () => {
+  it('of full batches are encoded once for all late readers', () => {
     const log = newLog()
     for (let i = 0; i < 100; i++) log.append({ type: 'delta', content: 'x'.repeat(16_384) })
     const encode = vi.spyOn(nativeEncoder, 'encode')

@@ -6,11 +6,11 @@ import { redactPath, streamDigest } from '../../src/telemetry/stream-digest.ts'
 const ID = `str_${'0123456789abcdef'.repeat(2)}`
 const DIGEST = streamDigest(ID)
 
-it('the digest of a stream is what sha256sum makes of its id, cut to 16 digits', () => {
+it('the digest of a stream is the first 16 digits of sha256sum of its id', () => {
   expect(DIGEST).toBe(createHash('sha256').update(ID).digest('hex').slice(0, 16))
 })
 
-describe('a path as a log may have it', () => {
+describe('redactPath', () => {
   it.each([
     [`/v1/streams/${ID}`, `/v1/streams/${DIGEST}`],
     [`/v1/streams/${ID}/more`, `/v1/streams/${DIGEST}/more`],
@@ -19,18 +19,18 @@ describe('a path as a log may have it', () => {
     [`/v1/streams/%2573tr_${ID.slice(4)}`, `/v1/streams/${DIGEST}`],
     [`/v1/chat;id=${ID}&other=${ID}`, `/v1/chat;id=${DIGEST}&other=${DIGEST}`],
     [`/%E0%A4%A/${ID}`, `/%E0%A4%A/${DIGEST}`],
-  ])('has a digest in place of an id: %s', (path, redacted) => {
+  ])('replaces an id by its digest: %s', (path, redacted) => {
     expect(redactPath(path)).toBe(redacted)
   })
 
   it.each(['/v1/chat', '/v1/streams/', '/v1/streams/str_', '/a%2Fb%20c', '/%E0%A4%A', '/%00', '/%'])(
-    'is left as it came when it has none: %s',
+    'leaves a path without an id unchanged: %s',
     (path) => {
       expect(redactPath(path)).toBe(path)
     },
   )
 
-  it('has no id, however its characters are encoded', () => {
+  it('finds ids however they are encoded', () => {
     const encode = (character: string, depth: number) =>
       depth === 0 ? character : `%${'25'.repeat(depth - 1)}${character.charCodeAt(0).toString(16)}`
     const depths = fc.array(fc.nat(3), { minLength: ID.length, maxLength: ID.length })
@@ -46,7 +46,7 @@ describe('a path as a log may have it', () => {
     )
   })
 
-  it('has no id in capitals either', () => {
+  it('finds ids in capitals', () => {
     expect(redactPath(`/v1/streams/${ID.toUpperCase()}`)).not.toContain(ID.toUpperCase())
   })
 })

@@ -158,7 +158,7 @@ describe('reading', () => {
     expect(batches.reduce((sum, { count }) => sum + count, 0)).toBe(2000)
   })
 
-  it('brings the same batch whenever it is read, once there is more than that', () => {
+  it('returns the same full batch whenever it is read', () => {
     const longer = anyDelta.map((delta): Delta => ({ ...delta, content: (delta.content ?? '').padEnd(6000, '.') }))
     const short = fc.constantFrom<Delta>(text(''), text('a'), { type: 'delta', reasoning: '' })
     const deltas = fc.array(
@@ -182,7 +182,7 @@ describe('reading', () => {
     )
   })
 
-  it('writes no event as JSON, however often it is read', () => {
+  it('does not serialise events on reading', () => {
     const log = newLog()
     let written = 0
     const extra = { toJSON: () => (written += 1) }

@@ -4,7 +4,7 @@ import { collectMessage } from '../../src/stream/collect-message.ts'
 import { StreamLog } from '../../src/stream/stream-log.ts'
 import { readInSlices, TimeSlices } from '../../src/stream/time-slices.ts'
 
-/** Slices of three steps each, told by a clock that every step moves. */
+/** Slices of three steps each: every step advances the clock. */
 function slicesOfThree() {
   let now = 0
   const done: string[] = []
@@ -20,8 +20,8 @@ function slicesOfThree() {
   return { slices, done, stepOf }
 }
 
-describe('slices of time', () => {
-  it('take no more of a turn of the event loop than their share', async () => {
+describe('TimeSlices', () => {
+  it('take only their share of each turn', async () => {
     const { slices, done, stepOf } = slicesOfThree()
     slices.ask(stepOf('a', 7))
     expect(done).toHaveLength(0)
@@ -31,14 +31,14 @@ describe('slices of time', () => {
     }
   })
 
-  it('are shared by all who wait, one step each', async () => {
+  it('serve all waiting steps in turn', async () => {
     const { slices, done, stepOf } = slicesOfThree()
     for (const name of ['a', 'b', 'c', 'd']) slices.ask(stepOf(name, 2))
     for (let turn = 0; turn < 3; turn++) await nextTurn()
     expect(done.join('')).toBe('abcdabcd')
   })
 
-  it('call nobody who has left, and nobody twice who has asked twice', async () => {
+  it('call no step that has left, and call a step once that asked twice', async () => {
     const { slices, done, stepOf } = slicesOfThree()
     const [first, second] = [stepOf('a', 1), stepOf('b', 1)]
     slices.ask(first)
@@ -51,7 +51,7 @@ describe('slices of time', () => {
   })
 })
 
-/** Many batches. */
+/** A log of many batches. */
 function longLog(): StreamLog {
   const log = new StreamLog({ id: 'str_1', owner: 'ada', model: 'm', provider: 'p', created: 0 })
   for (let i = 0; i < 100; i++) log.append({ type: 'delta', content: 'x'.repeat(16_384) })
@@ -59,7 +59,7 @@ function longLog(): StreamLog {
 }
 
 describe('reading a log in slices', () => {
-  it('shows every batch up to the end that was given, whatever is appended meanwhile', async () => {
+  it('visits every batch up to the given end, whatever is appended meanwhile', async () => {
     const log = longLog()
     const { last } = log
     let seen = 0
@@ -72,7 +72,7 @@ describe('reading a log in slices', () => {
     expect(seen).toBe(last)
   })
 
-  it('rejects with what is thrown for a batch, of any turn', async () => {
+  it('rejects with the error of any batch, in any turn', async () => {
     const log = longLog()
     const failAt = (end: number) =>
       readInSlices(log, log.last, ({ last }) => {
@@ -82,7 +82,7 @@ describe('reading a log in slices', () => {
     await expect(failAt(100)).rejects.toThrow('failed at 100')
   })
 
-  it('collects the message of the moment it was asked for', async () => {
+  it('collects the message as it was when requested', async () => {
     const log = longLog()
     const collecting = collectMessage(log)
     log.append({ type: 'delta', content: 'later' })

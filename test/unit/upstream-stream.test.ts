@@ -12,7 +12,7 @@ import { chatChunks, chunk } from '../support/upstream.ts'
 
 afterEach(() => vi.restoreAllMocks())
 
-/** A stream whose connection is the test, and all that its sink is told. */
+/** A stream whose connection is played by the test, with a record of its sink. */
 function open(headers: Record<string, string> = {}, status = 200) {
   const posted = { breakOff: vi.fn(), pause: vi.fn(), resume: vi.fn() }
   const handlers: ExchangeHandler[] = []
@@ -53,7 +53,7 @@ const silent: [what: string, unit: string][] = [
   ['chunks without choices', chatChunks({ choices: [] })],
 ]
 
-describe('bytes that bring no event', () => {
+describe('bytes without an event', () => {
   it.each(silent)('are at most 9 MiB: %s', (_, unit) => {
     const { send, posted, pushed, failure } = open()
     send(token)
@@ -69,7 +69,7 @@ describe('bytes that bring no event', () => {
     expect(posted.breakOff).toHaveBeenCalled()
   })
 
-  it.each(silent)('may be any number when events come between them: %s', (_, unit) => {
+  it.each(silent)('are unlimited when events come between them: %s', (_, unit) => {
     const { send, pushed, failure } = open()
     const bytes = fill(unit)
     for (let sent = 0; sent < 20 * 1024 * 1024; sent += bytes.length) {
@@ -80,7 +80,7 @@ describe('bytes that bring no event', () => {
     expect(pushed.length).toBeGreaterThan(8)
   })
 
-  it('are told as a sign of life, which events are by themselves', () => {
+  it('are reported as activity; events are activity by themselves', () => {
     const { send, alive, pushed } = open()
     send(token)
     expect(alive).not.toHaveBeenCalled()
@@ -98,7 +98,7 @@ describe('an event that is too large', () => {
     ['a line', 'x'.repeat(KILOBYTES), 'An event is larger than 8388608 bytes'],
     ['comments without an empty line', fill(': still here\n'), 'An event is larger than 8388608 bytes'],
     ['lines of data', fill('data:\n'), 'An event has more than 65536 lines of data'],
-  ])('is a failure that is not tried again: %s without end', (_, bytes, why) => {
+  ])('fails without a retry: endless %s', (_, bytes, why) => {
     const { send, failure } = open()
     for (let i = 0; i < 200 && !failure(); i++) send(bytes)
     expect(failure()).toMatchObject({
@@ -129,7 +129,7 @@ describe('a compressed answer', () => {
     const { send, posted, pushed, alive } = open({ 'content-encoding': 'gzip' })
     send(gzipSync(token))
     expect(posted.pause).not.toHaveBeenCalled()
-    // More than a decompressor takes at once, since random bytes cannot be compressed.
+    // Random bytes do not compress, so this is more than a decompressor takes at once.
     send(gzipSync(`: ${randomBytes(KILOBYTES).toString('hex')}\n\n`))
     expect(posted.pause).toHaveBeenCalledOnce()
     expect(posted.resume).not.toHaveBeenCalled()
@@ -142,7 +142,7 @@ describe('a compressed answer', () => {
     ['gzip', (text: string) => gzipSync(text)],
     ['br', (text: string) => brotliCompressSync(text)],
     ['gzip, br', (text: string) => brotliCompressSync(gzipSync(text))],
-  ])('is inflated no further than 9 MiB without an event: %s', async (coding, compress) => {
+  ])('is decompressed no further than 9 MiB without an event: %s', async (coding, compress) => {
     const push = vi.spyOn(EventDecoder.prototype, 'push')
     const { send, end, posted } = open({ 'content-encoding': coding })
     const bomb = compress(':\n\n'.repeat(5_000_000))
@@ -154,14 +154,14 @@ describe('a compressed answer', () => {
     expect(inflated).toBeLessThan(9 * 1024 * 1024 + KILOBYTES)
   })
 
-  it('is read no further when its bytes are nothing but empty parts', async () => {
+  it('is refused when it consists of empty parts', async () => {
     const { send, end, failure } = open({ 'content-encoding': 'gzip' })
     const bytes = Buffer.concat(Array.from({ length: 3000 }, () => gzipSync('')))
     for (let i = 0; i < 400 && !failure(); i++) send(bytes)
     expect(await end).toMatchObject(TOO_SILENT)
   })
 
-  it('is inflated no further when what it was compressed from is nothing but empty parts', async () => {
+  it('is refused when its second stage consists of empty parts', async () => {
     const { send, end, failure } = open({ 'content-encoding': 'gzip, gzip' })
     const bytes = gzipSync(Buffer.concat(Array.from({ length: 100_000 }, () => gzipSync(''))))
     expect(bytes.length).toBeLessThan(100_000)
@@ -169,13 +169,13 @@ describe('a compressed answer', () => {
     expect(await end).toMatchObject(TOO_SILENT)
   })
 
-  it('of an error is read no further than its words', async () => {
+  it('of an error is read up to a limit', async () => {
     const { send, end } = open({ 'content-encoding': 'gzip', 'content-type': 'application/json' }, 503)
     send(gzipSync(`{"error":"${'x'.repeat(50_000_000)}"}`))
     expect(await end).toMatchObject({ code: 'upstream_unavailable', message: 'The upstream answered 503.' })
   })
 
-  it.each([3, 9000])('is refused when it was compressed %i times, and not tried again', async (times) => {
+  it.each([3, 9000])('is refused without a retry when it was compressed %i times', async (times) => {
     const { end } = open({ 'content-encoding': Array.from({ length: times }, () => 'gzip').join(', ') })
     expect(await end).toMatchObject({
       code: 'upstream_invalid_response',
@@ -187,7 +187,7 @@ describe('a compressed answer', () => {
   it('leaves no decompressor behind', () => {
     const stages: [PassThrough, PassThrough] = [new PassThrough(), new PassThrough()]
     const none = () => {}
-    const told = { onData: none, onPassed: none, onDrain: none, onEnd: none, onError: none }
+    const told = { onData: none, onIntermediateBytes: none, onDrain: none, onEnd: none, onError: none }
     new Decompressor(stages, told).destroy()
     expect(stages.map(({ destroyed }) => destroyed)).toEqual([true, true])
   })

@@ -28,7 +28,7 @@ export function metrics({ metrics: all }: Services): Handler {
   }
 }
 
-/** All who ask in one turn of the event loop are given the same: to write all metrics takes milliseconds. */
+/** Requests of one turn share one rendering, which takes milliseconds. */
 function onceATurn(make: () => Promise<string>): () => Promise<string> {
   let next: Promise<string> | undefined
   return () =>

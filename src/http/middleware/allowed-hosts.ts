@@ -9,19 +9,18 @@ export interface AllowedHostsOptions {
 }
 
 /**
- * Answers only requests for this machine, and only pages of this machine: for a gateway that listens on loopback. A
- * page whose name is made to resolve to 127.0.0.1 is of the same origin to its browser, which then asks nobody. What
- * such a page cannot change is the name that it was loaded by.
+ * Rejects requests whose Host or Origin is not this machine. Against DNS rebinding: a page whose name resolves to
+ * 127.0.0.1 is same-origin to its browser, but cannot change its Host header.
  */
 export function allowedHosts({ hosts = [], origins = [] }: AllowedHostsOptions = {}): RequestMiddleware {
   const isAllowed = (name: string) => isLoopback(name) || hosts.includes('*') || hosts.includes(name)
-  // What came last, which is what comes next.
+  // The last allowed values: most requests repeat them.
   let knownHost = ''
   let knownOrigin = ''
 
   function checkHost(context: RequestContext): void {
     const host = context.get(':authority') || context.get('Host')
-    // No browser leaves it out.
+    // Browsers always send Host.
     if (host === '' || host === knownHost) return
     if (!isAllowed(nameOf(`http://${host}`))) throw refused('Host', host)
     knownHost = host
@@ -34,7 +33,7 @@ export function allowedHosts({ hosts = [], origins = [] }: AllowedHostsOptions =
     knownOrigin = origin
   }
 
-  // What it throws is caught where `await next()` would be: one promise less for each request.
+  // Not async: koa-compose catches what it throws, and that saves a promise per request.
   return (context, next) => {
     checkHost(context)
     checkOrigin(context)
@@ -60,7 +59,7 @@ function isLoopback(name: string): boolean {
   return /^(localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\]|\[::ffff:7f[\da-f]{2}:[\da-f]+\])$/.test(name)
 }
 
-/** Whether a gateway that listens on this host, in any spelling, is reached from this machine only. */
+/** Whether only this machine can reach a gateway on this host, in any spelling. */
 export function listensOnLoopback(host: string): boolean {
   return isLoopback(nameOf(`http://${host.includes(':') ? `[${host}]` : host}`))
 }

@@ -28,7 +28,7 @@ export function renderErrors(logger: Logger): RequestMiddleware {
   }
 }
 
-/** With these the rest of the body is not worth reading. */
+/** After these errors the rest of the body is not read. */
 const REFUSES_BODY: ReadonlySet<ErrorCode> = new Set(['body_too_large', 'request_timeout', 'store_full'])
 
 function render(context: RequestContext, error: SluiceError): void {

@@ -8,29 +8,26 @@ import { BodyPace, FIRST_BYTES } from '../body-pace.ts'
 import type { RequestContext, RequestMiddleware } from '../context.ts'
 
 export interface JsonBodyOptions {
-  /** Bytes that a body may have, decompressed. */
+  /** Largest body in bytes, decompressed. */
   limit?: number
-  /** Counts bodies while they come, and what they are parsed into. */
+  /** Counts bodies while they arrive, and the values parsed from them. */
   budget: Budget
   heartbeat: Heartbeat
-  /** How long a body may take to bring the next 16 KiB, or its end, in milliseconds. */
+  /** Milliseconds in which the next 16 KiB of a body, or its end, must arrive. */
   slowBodyMs: number
 }
 
-/** A body may become this many times as large when it is decompressed. Conversations shrink to a tenth or so. */
+/** Largest ratio of decompressed to compressed size. Conversations compress to about a tenth. */
 const MAX_RATIO = 100
 
-/** What a parsed value or name takes beside its characters. */
+/** Overhead of a parsed value or name, apart from its characters. */
 const VALUE_BYTES = 24
 
 function isCompressed(context: RequestContext): boolean {
   return !['', 'identity'].includes(context.get('Content-Encoding'))
 }
 
-/**
- * Reads a JSON body, and says in the gateway's own terms why it could not. The memory for it is taken before it is
- * read, and a body that comes too slowly is not waited for.
- */
+/** Reads a JSON body. Reserves its memory first, and fails a body that arrives too slowly. */
 export function jsonBody({
   limit = 10 * 1024 * 1024,
   budget,
@@ -45,13 +42,13 @@ export function jsonBody({
     const { length } = context.request
     const ratio = isCompressed(context) ? MAX_RATIO : 1
     const most = length === undefined ? limit : Math.min(limit, ratio * length)
-    // What is announced must fit, but only bytes that come make finished streams go.
+    // The announced size must fit, but only bytes that have arrived evict finished streams.
     if (!budget.allows(client, most)) throw storeFull()
     const hold = budget.hold('requests', client, context.req.complete ? most : Math.min(most, FIRST_BYTES))
     context.state.prompt = hold
     try {
       const read = ratio > 1 && most < limit ? textReader(most, ratio) : readPlain
-      // Most bodies have come with their headers.
+      // Most bodies arrive together with their headers.
       if (context.req.complete) await read(context)
       else await untilRead(context, read, new BodyPace({ hold, ratio, most, periodMs: slowBodyMs }), heartbeat)
       parseBody(context, hold)
@@ -62,7 +59,7 @@ export function jsonBody({
   }
 }
 
-/** What looks for a body knows the headers that announce one in HTTP/1.1; HTTP/2 needs none. */
+/** koa-bodyparser looks for HTTP/1.1 headers that announce a body; HTTP/2 has none. */
 function announceBody({ request, res }: RequestContext): void {
   if (http2Stream(res)?.endAfterHeaders === false && request.length === undefined)
     request.headers['transfer-encoding'] = 'chunked'
@@ -74,13 +71,13 @@ function checkType({ request }: RequestContext): void {
     throw new SluiceError('invalid_json', 'The request has no body; a JSON object is expected.')
   if (is === false)
     throw invalidField('unsupported_media_type', 'Content-Type', 'must be application/json for this request')
-  // `+json` types are JSON, whatever else they are.
+  // `+json` types are JSON, too.
   if (is !== 'json') request.headers['content-type'] = 'application/json'
 }
 
 type ReadText = (context: RequestContext) => Promise<unknown>
 
-/** Reads text only: JSON is parsed once its depth and its size are known. */
+/** Reads text only: JSON is parsed after its depth and size have been checked. */
 function textReader(limit: number, ratio?: number): ReadText {
   const parse = bodyParser({
     enableTypes: ['text'],
@@ -90,7 +87,7 @@ function textReader(limit: number, ratio?: number): ReadText {
       throw toSluiceError(error, limit, ratio)
     },
   })
-  // On its own: as middleware it would keep what it has read until all that comes after it is over.
+  // Not used as middleware: it would keep the text until all later middleware has finished.
   return (context) => parse(context, async () => {})
 }
 
@@ -105,7 +102,7 @@ function toSluiceError(error: Error & { type?: string; status?: number }, limit:
   return new SluiceError('invalid_json', `The body cannot be read: ${error.message}`, { cause: error })
 }
 
-/** The reader is left behind when the pace ends the wait; it fails when the connection closes. */
+/** When the pace fails, the reader stays pending until the connection closes. */
 async function untilRead(context: RequestContext, read: ReadText, pace: BodyPace, heartbeat: Heartbeat): Promise<void> {
   const { req } = context
   const onData = (chunk: Buffer) => pace.add(chunk.length)
@@ -124,7 +121,7 @@ function parseBody({ request }: RequestContext, hold: Hold): void {
   const text = request.rawBody
   try {
     const size = countJson(text)
-    // A string with one character beyond Latin-1 takes two bytes for each.
+    // One character beyond Latin-1 makes the whole string take two bytes per character.
     const width = Buffer.byteLength(text) === text.length ? 1 : 2
     hold.become('prompts', width * text.length + VALUE_BYTES * size)
     request.body = JSON.parse(text, PROTO.test(text) ? refuseProto : undefined)
@@ -136,10 +133,10 @@ function parseBody({ request }: RequestContext, hold: Hold): void {
   }
 }
 
-/** The name in quotes, written in any way. */
+/** `__proto__` as a member name, with any escapes. */
 const PROTO = /"(?:_|\\u005f){2}(?:p|\\u0070)(?:r|\\u0072)(?:o|\\u006f)(?:t|\\u0074)(?:o|\\u006f)(?:_|\\u005f){2}"\s*:/i
 
-/** Whoever copied such a member would set a prototype. */
+/** Copying such a member would set a prototype. */
 function refuseProto(name: string, value: unknown): unknown {
   if (name === '__proto__') throw invalidField('invalid_request', '__proto__', 'is not allowed as a name')
   return value

@@ -5,11 +5,11 @@ import { Hold, type Budget } from '../../stream/budget.ts'
 import type { RequestMiddleware } from '../context.ts'
 
 export interface CountAnswersOptions {
-  /** Paths that are answered even when there is no memory left. */
+  /** Paths that are answered even when the memory is full. */
   always?: readonly string[]
 }
 
-/** Writes JSON inside the error boundary, and counts a whole answer until it has been sent. */
+/** Renders JSON inside the error boundary, and counts a whole answer until it has been sent. */
 export function countAnswers(budget: Budget, { always = [] }: CountAnswersOptions = {}): RequestMiddleware {
   return async (context, next) => {
     await next()
@@ -23,7 +23,7 @@ export function countAnswers(budget: Budget, { always = [] }: CountAnswersOption
   }
 }
 
-/** A reader takes this much at least in the time that it has, whatever it is that it reads. */
+/** Bytes that a reader must take within `slowReaderMs`. */
 const SLICE_BYTES = 16 * 1024
 
 export interface SendAnswersOptions {
@@ -46,18 +46,18 @@ export function sendAnswers({ heartbeat, slowReaderMs }: SendAnswersOptions): Re
       unread?.release()
     })
     if (context.method === 'HEAD' || length === undefined || length <= SLICE_BYTES) return
-    // As bytes from here on: a slice of a string would have to be found, and the string be kept beside its bytes.
+    // Sliced as bytes: slicing a string would keep both.
     const bytes = typeof body === 'string' ? Buffer.from(body) : body
     context.body = Readable.from(sending.slices(bytes), { objectMode: false })
     context.length = length
   }
 }
 
-/** An answer on its way. */
+/** An answer that is being sent. */
 class Sending implements Beating {
   readonly #response: AnyResponse
   readonly #slowReaderMs: number
-  /** When the socket last took something. */
+  /** When the socket last took a slice. */
   #since = performance.now()
 
   constructor(response: AnyResponse, slowReaderMs: number) {
@@ -65,7 +65,7 @@ class Sending implements Beating {
     this.#slowReaderMs = slowReaderMs
   }
 
-  /** One is taken whenever those before it have gone to the socket. */
+  /** Each slice is taken once the ones before it are in the socket. */
   *slices(bytes: Buffer): Generator<Buffer> {
     for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
       this.#since = performance.now()
@@ -75,7 +75,7 @@ class Sending implements Beating {
   }
 
   beat(now: number): void {
-    // Another answer on the same connection goes first.
+    // An earlier answer still uses the connection (pipelining).
     if (this.#response.socket === null) this.#since = now
     else if (now - this.#since >= this.#slowReaderMs) dropReader(this.#response)
   }
