@@ -96,14 +96,19 @@ const reading: [
   ],
 ]
 
+/** Of three runs: what else the process does meanwhile only adds. */
+async function leastAllocatedBy(work: () => unknown): Promise<number> {
+  return Math.min(await allocatedBy(work), await allocatedBy(work), await allocatedBy(work))
+}
+
 describe.each(reading)('the cost of adding up %s', (_, read, written) => {
   it.each(written)('grows linearly: %s', async (__, toDelta, count) => {
     const few = logOf([...deltas(count, toDelta), done])
     const many = logOf([...deltas(4 * count, toDelta), done])
     await read(few)
-    const cost = await allocatedBy(() => read(few))
+    const cost = await leastAllocatedBy(() => read(few))
     // Linear is 4 times, quadratic 16 times.
-    expect(await allocatedBy(() => read(many))).toBeLessThan(8 * cost)
+    expect(await leastAllocatedBy(() => read(many))).toBeLessThan(8 * cost)
   })
 })
 
