@@ -1,0 +1,56 @@
+/** What of a provider's entry holds no secret. */
+const HARMLESS_OF_PROVIDER: ReadonlySet<string> = new Set(['type', 'models', 'module', 'baseUrl'])
+
+/** Other numbers are shown unless their name suggests a secret. */
+const SECRET_NUMBER = /key|secret|pass|pwd|credential/i
+
+const MASK = '********'
+
+/**
+ * The configuration without its secrets. Masks all values not known to be harmless: a plugin's secrets can have any name.
+ *
+ * @param harmless names of settings, at the top level, that hold no secret
+ */
+export function maskConfig(config: unknown, harmless: ReadonlySet<string>): unknown {
+  return mapRecord(config, (value, name) => {
+    if (name !== 'providers') return maskUnless(harmless, value, name)
+    return mapRecord(value, (entry) => mapRecord(entry, (item, of) => maskUnless(HARMLESS_OF_PROVIDER, item, of)))
+  })
+}
+
+function maskUnless(harmless: ReadonlySet<string>, value: unknown, name: string): unknown {
+  return harmless.has(name)
+    ? mapLeaves(value, (leaf) => (typeof leaf === 'string' ? maskUrl(leaf) : leaf))
+    : mapLeaves(value, maskLeaf, name)
+}
+
+function maskLeaf(value: unknown, name: string): unknown {
+  if (value === null || value === undefined || typeof value === 'boolean') return value
+  return typeof value === 'number' && !SECRET_NUMBER.test(name) ? value : MASK
+}
+
+/** Masks a URL's credentials, query values and `data:` content. */
+export function maskUrl(value: string): string {
+  const [, address = value, query = ''] = /^([a-z][a-z\d+.-]*:\/\/[^?#]*)(.*)$/is.exec(value) ?? []
+  return (
+    address.replace(/^data:.*$/is, `data:${MASK}`).replace(/:\/\/[^/\s]+@/, `://${MASK}@`) +
+    query.replace(/([?&#])([^=&#]*=)?[^&#]+/g, `$1$2${MASK}`)
+  )
+}
+
+function mapRecord(value: unknown, map: (item: unknown, name: string) => unknown): unknown {
+  if (!isRecord(value)) return maskLeaf(value, '')
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, map(item, name)]))
+}
+
+/** @param name of the leaf, or of the list that contains it */
+function mapLeaves(value: unknown, map: (leaf: unknown, name: string) => unknown, name = ''): unknown {
+  if (Array.isArray(value)) return value.map((item) => mapLeaves(item, map, name))
+  if (isRecord(value)) return mapRecord(value, (item, key) => mapLeaves(item, map, key))
+  return map(value, name)
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  // Not the other objects of YAML: bytes, times, sets.
+  return Object.prototype.toString.call(value) === '[object Object]'
+}
