@@ -1,4 +1,4 @@
-import { createServer, Server, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, Server, ServerResponse, type IncomingMessage } from 'node:http'
 import {
   constants,
   createSecureServer,
@@ -49,6 +49,7 @@ export class HttpServer {
   /** Those that have not been sent, or given up. */
   readonly #responses = new Set<ServerResponse | Http2ServerResponse>()
   #onLastResponse: () => void = () => {}
+  readonly #queues = new QueuedResponses()
 
   /** @throws ConfigError when there is a certificate that cannot be used */
   constructor(config: Config, handle: Handler) {
@@ -58,7 +59,7 @@ export class HttpServer {
     Object.assign(this.#server, { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_MS })
     this.#server.on('request', (request, response) => {
       this.#responses.add(response)
-      closeWithConnection(request, response)
+      if (response.socket === null) this.#queues.add(request.socket, response)
       response.once('close', () => {
         this.#responses.delete(response)
         if (this.#responses.size === 0) this.#onLastResponse()
@@ -132,15 +133,31 @@ export class HttpServer {
   }
 }
 
-/** Node tells only the response that is first in line on a connection that it has gone. */
-function closeWithConnection(
-  { socket }: IncomingMessage | Http2ServerRequest,
-  response: ServerResponse | Http2ServerResponse,
-): void {
-  if (response.socket !== null) return
-  const close = () => response.emit('close')
-  socket.once('close', close)
-  response.once('close', () => socket.off('close', close))
+/**
+ * Responses of HTTP/1.1 that wait for their turn on a connection. When that closes, Node tells only the one that is
+ * first in line. One listener for each connection, however many wait.
+ */
+class QueuedResponses {
+  readonly #waiting = new WeakMap<Socket, Set<ServerResponse | Http2ServerResponse>>()
+
+  add(socket: Socket, response: ServerResponse | Http2ServerResponse): void {
+    const waiting = this.#waiting.get(socket) ?? this.#watch(socket)
+    waiting.add(response)
+    response.once('close', () => waiting.delete(response))
+  }
+
+  #watch(socket: Socket): Set<ServerResponse | Http2ServerResponse> {
+    const waiting = new Set<ServerResponse | Http2ServerResponse>()
+    this.#waiting.set(socket, waiting)
+    socket.once('close', () => {
+      for (const response of waiting) {
+        // Handlers that look later must see that it is gone.
+        if (response instanceof ServerResponse) response.destroy()
+        response.emit('close')
+      }
+    })
+    return waiting
+  }
 }
 
 /** What Node does for connections of HTTP/1.1: neither idle ones are kept for ever, nor requests that never end. */

@@ -29,6 +29,12 @@ export function isOver(response: AnyResponse): boolean {
   return response.destroyed || response.socket?.destroyed === true
 }
 
+/** Calls back once when the response is over, at once if it is. */
+export function whenOver(response: AnyResponse, callback: () => void): void {
+  if (isOver(response)) callback()
+  else response.once('close', callback)
+}
+
 /** Breaks a response off, now, so that no reader takes what has come for the whole. */
 export function cutOff(response: AnyResponse): void {
   const stream = http2Stream(response)

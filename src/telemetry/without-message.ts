@@ -11,8 +11,8 @@ const NAME = /^\w{1,64}$/
  * have any value, and reading it can throw. (`Error.prepareStackTrace` can return anything.)
  */
 export function withoutMessage(error: unknown): ErrorPlace {
-  if (!(error instanceof Error)) return { type: typeof error }
   try {
+    if (!(error instanceof Error)) return { type: typeof error }
     const { name, message, stack } = error
     const type = typeof name === 'string' && NAME.test(name) ? name : 'Error'
     if (typeof stack !== 'string') return { type }

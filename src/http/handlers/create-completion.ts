@@ -1,5 +1,6 @@
 import { isErrorCode, SluiceError } from '../../errors.ts'
 import type { Protocol } from '../../protocols/protocol.ts'
+import { isOver } from '../../sse/http2.ts'
 import type { Done } from '../../stream/events.ts'
 import type { StreamLog } from '../../stream/stream-log.ts'
 import type { Handler, RequestContext } from '../context.ts'
@@ -22,6 +23,7 @@ export function createCompletion(services: Services, protocol: Protocol): Handle
     context.set('Content-Location', `/v1/streams/${log.info.id}?protocol=${protocol.name}`)
     if (stream) {
       await waitFor(context, log, 'first event', heartbeatMs)
+      if (isOver(context.res)) return
       setAnswerHeaders(context, log)
       if (log.last === 1) throwFailure(opened)
       if (!opened.generation) admitReader(context, services)

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { invalidField } from '../../errors.ts'
 import { PROTOCOL_NAMES } from '../../protocols/protocol.ts'
 import type { EventFields } from '../../sse/encode.ts'
@@ -32,11 +31,12 @@ export function gatewayStatus(services: Services): Handler {
   const { heartbeatMs, slowReaderMs } = services.config
   const options = { heartbeat: services.heartbeat, heartbeatMs, slowReaderMs }
   const read = statusReader(services)
+  const changes = new StatusChanges(read)
 
   async function feed(context: RequestContext): Promise<void> {
     const held = services.budget.hold('readers', context.state.client, READER_BYTES)
     try {
-      context.state.ended = await eventStream(context, (signal) => watch(read, signal), options)
+      context.state.ended = await eventStream(context, (signal) => changes.watch(signal), options)
     } finally {
       held.release()
     }
@@ -74,17 +74,56 @@ function statusReader(services: Services): () => GatewayStatus {
   })
 }
 
-/** Looks again and again, as long as somebody listens. */
-async function* watch(read: () => GatewayStatus, signal: AbortSignal): AsyncGenerator<EventFields> {
-  let told = ''
-  for (;;) {
-    const status = read()
-    const data = JSON.stringify(status)
-    if (data !== told) yield { event: 'update', data }
-    told = data
-    if (status.status === 'draining') break
-    await sleep(PERIOD_MS, undefined, { signal })
+/** Looks at the status for all watchers at once: a watcher that hears of nothing costs nothing. */
+class StatusChanges {
+  readonly #read: () => GatewayStatus
+  readonly #waiting = new Set<() => void>()
+  #status: GatewayStatus
+  #json = ''
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(read: () => GatewayStatus) {
+    this.#read = read
+    this.#status = read()
   }
-  // An `EventSource` drops events without data.
-  yield { event: 'end', data: {} }
+
+  /** `update` at first and after each change, and `end` once the gateway drains. */
+  async *watch(signal: AbortSignal): AsyncGenerator<EventFields> {
+    this.#look()
+    for (let told = ''; ;) {
+      if (this.#json !== told) yield { event: 'update', data: (told = this.#json) }
+      else if (this.#status.status === 'draining') break
+      else await this.#nextChange(signal)
+    }
+    // An `EventSource` drops events without data.
+    yield { event: 'end', data: {} }
+  }
+
+  async #nextChange(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    let wake = () => {}
+    const woken = new Promise<void>((resolve) => (wake = resolve))
+    this.#waiting.add(wake)
+    signal.addEventListener('abort', wake, { once: true })
+    this.#timer ??= setInterval(() => this.#look(), PERIOD_MS)
+    await woken
+    signal.removeEventListener('abort', wake)
+    this.#waiting.delete(wake)
+    if (this.#waiting.size === 0) this.#stop()
+    signal.throwIfAborted()
+  }
+
+  #look(): void {
+    const status = this.#read()
+    const json = JSON.stringify(status)
+    if (json === this.#json) return
+    this.#status = status
+    this.#json = json
+    for (const wake of this.#waiting) wake()
+  }
+
+  #stop(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
 }

@@ -22,14 +22,14 @@ export function allowedHosts({ hosts = [], origins = [] }: AllowedHostsOptions =
     const host = context.get(':authority') || context.get('Host')
     // Browsers always send Host.
     if (host === '' || host === knownHost) return
-    if (!isAllowed(nameOf(`http://${host}`))) throw refused('Host', host)
+    if (!isAllowed(nameOf(host))) throw refused('Host', host)
     knownHost = host
   }
 
   function checkOrigin(context: RequestContext): void {
     const origin = context.get('Origin')
     if (origin === '' || origin === knownOrigin || origins.includes('*') || origins.includes(origin)) return
-    if (!isAllowed(nameOf(origin))) throw refused('Origin', origin)
+    if (!isAllowed(nameOf(origin.replace(/^https?:\/\//, '')))) throw refused('Origin', origin)
     knownOrigin = origin
   }
 
@@ -49,9 +49,13 @@ function refused(header: string, value: string) {
   )
 }
 
-/** In lower case, without the port; empty when there is none. */
-function nameOf(url: string): string {
-  return URL.canParse(url) ? new URL(url).hostname.replace(/\.$/, '') : ''
+/** `host` or `host:port`, and nothing else that a URL may have. */
+const HOST = /^(?:\[[\da-f:.]+\]|[\w.-]+)(?::\d*)?$/i
+
+/** The name in lower case, without the port; empty when there is none. */
+function nameOf(host: string): string {
+  const url = `http://${host}`
+  return HOST.test(host) && URL.canParse(url) ? new URL(url).hostname.replace(/\.$/, '') : ''
 }
 
 /** Names as `URL` writes them. https://www.rfc-editor.org/rfc/rfc6761.html#section-6.3 */
@@ -61,5 +65,5 @@ function isLoopback(name: string): boolean {
 
 /** Whether only this machine can reach a gateway on this host, in any spelling. */
 export function listensOnLoopback(host: string): boolean {
-  return isLoopback(nameOf(`http://${host.includes(':') ? `[${host}]` : host}`))
+  return isLoopback(nameOf(host.includes(':') ? `[${host}]` : host))
 }

@@ -2,7 +2,7 @@ import bodyParser from 'koa-bodyparser'
 import { invalidField, SluiceError } from '../../errors.ts'
 import { countJson, JsonError } from '../../json.ts'
 import type { Heartbeat } from '../../sse/heartbeat.ts'
-import { http2Stream } from '../../sse/http2.ts'
+import { http2Stream, whenOver } from '../../sse/http2.ts'
 import { storeFull, type Budget, type Hold } from '../../stream/budget.ts'
 import { BodyPace, FIRST_BYTES } from '../body-pace.ts'
 import type { RequestContext, RequestMiddleware } from '../context.ts'
@@ -51,6 +51,11 @@ export function jsonBody({
       // Most bodies arrive together with their headers.
       if (context.req.complete) await read(context)
       else await untilRead(context, read, new BodyPace({ hold, ratio, most, periodMs: slowBodyMs }), heartbeat)
+    } catch (error) {
+      leaveBody(context, hold)
+      throw error
+    }
+    try {
       parseBody(context, hold)
       await next()
     } finally {
@@ -100,6 +105,18 @@ function toSluiceError(error: Error & { type?: string; status?: number }, limit:
   if (error.status === 415)
     return invalidField('unsupported_media_type', 'Content-Encoding', 'must be gzip, deflate, br or identity')
   return new SluiceError('invalid_json', `The body cannot be read: ${error.message}`, { cause: error })
+}
+
+/**
+ * Reads no more of a body that was given up, whether or not its sender hears of it. What has come stays in memory until
+ * the connection is over.
+ */
+function leaveBody({ req, res, state }: RequestContext, hold: Hold): void {
+  req.unpipe()
+  req.removeAllListeners('data')
+  req.pause()
+  state.prompt = undefined
+  whenOver(res, () => hold.release())
 }
 
 /** When the pace fails, the reader stays pending until the connection closes. */
