@@ -1,6 +1,9 @@
-import { JsonLimitError, parseJson } from '../src/json.ts'
+import { JSON_LIMITS, JsonLimitError, parseJson } from '../src/json.ts'
 import { ProviderError } from './provider.ts'
 import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
+
+/** An event is parsed, kept, written and parsed again in one turn of the event loop. Honest ones have some hundred values. */
+const EVENT_LIMITS = { ...JSON_LIMITS, size: 20_000 }
 
 /** An unvalidated object from an upstream. */
 export type Fields = Partial<Record<string, unknown>>
@@ -16,7 +19,7 @@ export function isGiven(value: unknown): boolean {
 /** @throws ProviderError `upstream_invalid_response`, as do those below */
 export function parseFields(json: string): Fields {
   try {
-    return toFields(parseJson(json))
+    return toFields(parseJson(json, EVENT_LIMITS))
   } catch (error) {
     if (error instanceof ProviderError) throw error
     throw error instanceof JsonLimitError

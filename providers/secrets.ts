@@ -9,6 +9,8 @@ const ORDINARY = /^(true|false|none|null|yes|no|on|off|\d{1,6})$/i
 const REDACTED = '[redacted]'
 /** Shorter values are too likely to be ordinary words. */
 const MIN_CHARACTERS = 4
+/** The same for a part of a secret. */
+const MIN_PART_CHARACTERS = 8
 
 /** Longer than any honest message. Bounded because it is appended even to a full log. */
 const MAX_MESSAGE_CHARACTERS = 4096
@@ -28,7 +30,7 @@ export function querySecrets(url: URL): string[] {
  * An error that may be shown to readers. Upstreams quote the requests that they refuse, keys included, at any length.
  */
 export function withoutSecrets(error: ProviderError, secrets: readonly string[]): ProviderError {
-  const message = cut(redact(error.message, secrets))
+  const message = cut(redact(error.message.slice(0, 2 * MAX_MESSAGE_CHARACTERS), secrets))
   if (message === error.message) return error
   const { code, retryable, retryAfter, upstreamStatus } = error
   return new ProviderError({
@@ -41,11 +43,34 @@ export function withoutSecrets(error: ProviderError, secrets: readonly string[])
 }
 
 function redact(text: string, secrets: readonly string[]): string {
-  const forms = new Set(secrets.filter(({ length }) => length >= MIN_CHARACTERS).flatMap(formsOf))
-  if (forms.size === 0) return text
+  const known = secrets.filter(({ length }) => length >= MIN_CHARACTERS)
+  if (known.length === 0) return text
+  const forms = new Set(known.flatMap(formsOf))
   // Longest first: one secret may contain another.
   const pattern = [...forms].toSorted((a, b) => b.length - a.length).map((form) => form.replace(/[^\w]/g, '\\$&'))
-  return text.replace(new RegExp(pattern.join('|'), 'gi'), REDACTED)
+  const redacted = text.replace(new RegExp(pattern.join('|'), 'gi'), REDACTED)
+  return known.some((secret) => holdsMostOf(redacted, secret)) ? REDACTED : redacted
+}
+
+/** Whether three quarters of a secret stand in a text, be it in another spelling: then nothing of the text is safe. */
+function holdsMostOf(text: string, secret: string): boolean {
+  const plain = unescape(secret)
+  const length = Math.ceil(0.75 * plain.length)
+  if (length < MIN_PART_CHARACTERS) return false
+  const said = unescape(text)
+  return said.includes(plain.slice(0, length)) || said.includes(plain.slice(-length))
+}
+
+/** In lower case, without percent-encoding, escapes of JSON, white space and characters of no width. */
+function unescape(text: string): string {
+  let plain = text
+  for (let i = 0; i < 3; i++) plain = plain.replace(/%([\da-f]{2})/gi, (_, code: string) => toCharacter(code))
+  plain = plain.replace(/\\u([\da-f]{4})/gi, (_, code: string) => toCharacter(code))
+  return plain.replace(/[\s\\\u200b-\u200d\u2060\ufeff]/g, '').toLowerCase()
+}
+
+function toCharacter(code: string): string {
+  return String.fromCharCode(Number.parseInt(code, 16))
 }
 
 /** A secret as it is, in a URL and in base64. */

@@ -1,7 +1,7 @@
 import type { Protocol } from '../protocols/protocol.ts'
 import { sharedFrames } from '../protocols/shared-frames.ts'
 import { EventStreamWriter } from '../sse/event-stream.ts'
-import { isOver } from '../sse/http2.ts'
+import { dropReader, isOver } from '../sse/http2.ts'
 import { Hold, storeFull } from '../stream/budget.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import { Subscription } from '../stream/subscription.ts'
@@ -77,6 +77,8 @@ export function sendStream(
 
   function send(): void {
     catchingUp = false
+    // Its log would stay in memory for as long as it is read.
+    if (log.displaced && writer.blocked) return dropReader(context.res)
     const frames = writer.blocked || writer.closed ? undefined : subscription.next()
     if (frames) {
       cells.deltas.add(frames.deltas)

@@ -163,6 +163,7 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     const largest = this.#largestRunning(log, bytes)
     if (largest === log) return false
     this.#leaving.add(largest)
+    largest.displaced = true
     largest.onDisplaced?.(storeFull())
     this.#budget.makeRoom(clientOf(log), bytes)
     return true

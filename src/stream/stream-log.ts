@@ -1,4 +1,5 @@
 import { SluiceError } from '../errors.ts'
+import { countJson } from '../json.ts'
 import { EventList } from './event-list.ts'
 import { plainField, type Done, type SequencedEvent, type StreamEvent } from './events.ts'
 import { mergeDeltas } from './merge.ts'
@@ -59,6 +60,11 @@ const BATCH_EVENTS = 256
 /** What an event costs beside its text, and beside its JSON when it is more than a text. */
 const TEXT_BYTES = 4
 const EVENT_BYTES = 96
+/** What each value and name takes in an object, beyond those that a piece of a tool call has. */
+const VALUE_BYTES = 24
+const EVENT_VALUES = 12
+/** In characters of JSON: longer events are kept as JSON, whose size is known exactly. */
+const WRITTEN_FROM = 256
 
 /** A `done` is kept even when the store is full, so it must be small. */
 const MAX_DONE_BYTES = 64 * 1024
@@ -81,6 +87,8 @@ export class StreamLog {
   answer: Answer | undefined
   /** Called with the number of readers whenever it changes. */
   onReaders: ((count: number) => void) | undefined
+  /** The stream was ended to make room: readers who do not read are not waited for. */
+  displaced = false
   /** Called to end the stream when the store has no room for it. */
   onDisplaced: ((error: SluiceError) => void) | undefined
 
@@ -110,12 +118,12 @@ export class StreamLog {
   /** Appends one event, which came at `at`, and wakes the readers once this turn of the event loop is over. */
   append(event: StreamEvent, at = performance.now()): void {
     if (this.#done) throw new SluiceError('internal_error', 'The stream has ended; nothing follows `done`.')
-    const bytes = bytesOf(event)
+    const { bytes, json } = measure(event)
     if (event.type === 'done' && bytes > MAX_DONE_BYTES)
       throw new SluiceError('provider_invalid_event', `The end of the stream is larger than ${MAX_DONE_BYTES} bytes.`)
     this.#keeper?.admit(this, bytes, event.type === 'done')
     this.#bytes += bytes
-    this.#events.push(event, bytes)
+    this.#events.push(event, bytes, json)
     this.#wakeReaders(at)
     if (event.type === 'done') {
       this.#done = event
@@ -175,12 +183,16 @@ export class StreamLog {
   }
 }
 
-function bytesOf(event: StreamEvent): number {
+/** What an event takes, and its JSON if it is to be kept as that. */
+function measure(event: StreamEvent): { bytes: number; json?: string } {
   const field = plainField(event)
   const text = field && event.type === 'delta' ? event[field] : undefined
-  return text === undefined
-    ? EVENT_BYTES + Buffer.byteLength(JSON.stringify(event))
-    : TEXT_BYTES + Buffer.byteLength(text)
+  if (text !== undefined) return { bytes: TEXT_BYTES + Buffer.byteLength(text) }
+  const json = JSON.stringify(event)
+  const bytes = EVENT_BYTES + Buffer.byteLength(json)
+  if (event.type === 'done') return { bytes }
+  if (json.length >= WRITTEN_FROM) return { bytes, json }
+  return { bytes: bytes + VALUE_BYTES * Math.max(0, countJson(json) - EVENT_VALUES) }
 }
 
 /**

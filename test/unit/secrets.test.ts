@@ -48,6 +48,20 @@ describe('withoutSecrets', () => {
     )
   })
 
+  it.each([
+    ['percent-encoded in full', (secret: string) => secret.replace(/./g, (c) => `%${c.charCodeAt(0).toString(16)}`)],
+    ['percent-encoded twice', (secret: string) => secret.replace(/./g, (c) => `%25${c.charCodeAt(0).toString(16)}`)],
+    ['escaped as JSON may be', (secret: string) => secret.replace(/./g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`)],
+    ['with spaces in it', (secret: string) => secret.split('').join(' ')],
+    ['broken over lines', (secret: string) => secret.replace(/.{6}/g, '$&\n')],
+    ['with characters of no width', (secret: string) => secret.split('').join('\u200b')],
+    ['without its last letters', (secret: string) => secret.slice(0, -3)],
+    ['without its first letters', (secret: string) => secret.slice(3)],
+  ])('says nothing of a message that holds a key %s', (_, disguise) => {
+    const secret = 'sk-proj-1234567890abcdef'
+    expect(told(`Incorrect API key provided: ${disguise(secret)}.`, secret)).toBe('[redacted]')
+  })
+
   it('redacts the longest match', () => {
     expect(told('refused: Bearer sk-12345', 'sk-1', 'sk-12345', 'Bearer sk-12345')).toBe('refused: [redacted]')
   })
