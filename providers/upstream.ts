@@ -197,7 +197,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
     this.#silentBytes += bytes
     if (this.#silentBytes > MAX_SILENT_BYTES)
       this.#giveUp(responseOverLimit(`The upstream sent more than ${MAX_SILENT_BYTES} bytes without an event.`))
-    else this.#sink?.alive?.(performance.now())
+    else this.#sink?.alive?.(performance.now(), this.#silentBytes)
   }
 
   #readEnd(): void {

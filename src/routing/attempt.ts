@@ -83,8 +83,10 @@ export class Attempt implements Sink {
     if (this.#done && !this.#opening) this.#finish()
   }
 
-  alive(at: number): void {
+  alive(at: number, held: number): void {
+    if (this.#finished) return
     this.#patience.heard(at)
+    this.#sink?.alive?.(at, held)
   }
 
   end(failure?: { error: unknown }): void {
@@ -98,6 +100,7 @@ export class Attempt implements Sink {
     if (this.#finished) return
     this.#finished = true
     this.#patience.stop()
+    this.#sink?.alive?.(performance.now(), 0)
     this.#context.signal.removeEventListener('abort', this.#onAbort)
     const error = this.#judge(failure)
     this.#abort.abort(OVER)

@@ -71,6 +71,7 @@ export class Generation implements Sink {
 
   push(events: readonly StreamEvent[], at: number): void {
     if (this.log.done) return
+    if (this.log.held > 0) this.log.hold(0)
     let count = 0
     let done: Done | undefined
     let failure: unknown
@@ -87,6 +88,15 @@ export class Generation implements Sink {
     }
     this.#observeTokens(count, at)
     if (done) this.#end(done, failure)
+  }
+
+  alive(_at: number, held: number): void {
+    if (this.log.done || held === this.log.held) return
+    try {
+      this.log.hold(held)
+    } catch (error) {
+      this.end({ error })
+    }
   }
 
   end(failure?: { error: unknown }): void {
@@ -122,6 +132,7 @@ export class Generation implements Sink {
     if (log.done) return
     log.onReaders = undefined
     log.onDisplaced = undefined
+    log.hold(0)
     clearTimeout(this.#resumeWindow)
     this.failure = cause
     const { model, provider } = log.answer ?? log.info

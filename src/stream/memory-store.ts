@@ -106,10 +106,14 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     if (!final && log.bytes + bytes > this.#limits.streamMaxBytes)
       throw new SluiceError('stream_too_large', `The stream is larger than ${this.#limits.streamMaxBytes} bytes.`)
     if (this.#closed) return
-    // Runs for every token.
-    const fits = this.#budget.bytes + bytes <= this.#budget.limit || this.#budget.makeRoom(clientOf(log), bytes)
-    if (!fits && !final && !this.#displace(log, bytes)) throw storeFull()
+    if (!this.#makeRoom(log, bytes) && !final && !this.#displace(log, bytes)) throw storeFull()
     this.#budget.add('running', clientOf(log), bytes)
+  }
+
+  held(log: StreamLog, change: number): void {
+    if (this.#closed) return
+    if (change > 0 && !this.#makeRoom(log, change) && !this.#displace(log, change)) throw storeFull()
+    this.#budget.add('streams', clientOf(log), change)
   }
 
   ended(log: StreamLog): void {
@@ -169,19 +173,24 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     return true
   }
 
+  /** Runs for every token. */
+  #makeRoom(log: StreamLog, bytes: number): boolean {
+    return this.#budget.bytes + bytes <= this.#budget.limit || this.#budget.makeRoom(clientOf(log), bytes)
+  }
+
   /** O(streams), but runs only when the store is full, and then ends a large stream. */
   #largestRunning(grown: StreamLog, by: number): StreamLog {
     const client = clientOf(grown)
     const held = (of: string) => this.#budget.bytesOf(of) + (of === client ? by : 0)
     let largest = grown
-    let [mostHeld, mostBytes] = [held(client), grown.bytes + by]
+    let [mostHeld, mostBytes] = [held(client), sizeOf(grown) + by]
     for (const log of this.#logs.values()) {
       if (log.done || log === grown) continue
       const all = held(clientOf(log))
-      if (all < mostHeld || (all === mostHeld && log.bytes <= mostBytes)) continue
+      if (all < mostHeld || (all === mostHeld && sizeOf(log) <= mostBytes)) continue
       largest = log
       mostHeld = all
-      mostBytes = log.bytes
+      mostBytes = sizeOf(log)
     }
     return largest
   }
@@ -274,6 +283,10 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     }
     this.#forgetTombstones(forgotten)
   }
+}
+
+function sizeOf({ bytes, held }: StreamLog): number {
+  return bytes + held
 }
 
 function clientOf({ info }: StreamLog): string {

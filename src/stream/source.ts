@@ -8,8 +8,12 @@ export type Produced = StreamEvent | readonly StreamEvent[]
 export interface Sink {
   /** All that came together, one at least, and when, by `performance.now()`. */
   push(events: readonly StreamEvent[], at: number): void
-  /** Bytes without an event arrived, such as a comment or a ping: the upstream is active. */
-  alive?(at: number): void
+  /**
+   * Bytes without an event arrived, such as a comment or a part of a large event: the upstream is active.
+   *
+   * @param held bytes since the last event, which may be held in memory
+   */
+  alive?(at: number, held: number): void
   /** There is no more: it ended by itself, or failed. What was pushed before stays. */
   end(failure?: { error: unknown }): void
 }
@@ -97,8 +101,8 @@ class CheckingSink implements Sink {
     if (failure) this.end(failure)
   }
 
-  alive(at: number): void {
-    if (!this.#over) this.#sink.alive?.(at)
+  alive(at: number, held: number): void {
+    if (!this.#over) this.#sink.alive?.(at, held)
   }
 
   end(failure?: { error: unknown }): void {

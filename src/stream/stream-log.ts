@@ -32,6 +32,8 @@ export interface Answer {
 export interface LogKeeper {
   /** Before an event of `bytes` is kept; throws a `SluiceError` to refuse it. A `final` one may not be refused. */
   admit(log: StreamLog, bytes: number, final: boolean): void
+  /** Memory that the log's upstream makes the process hold has changed by so much; throws to refuse it. */
+  held(log: StreamLog, change: number): void
   /** Once, right after `done` is in the log. */
   ended(log: StreamLog): void
 }
@@ -79,6 +81,7 @@ export class StreamLog {
   readonly #events = new EventList()
   readonly #readers = new Set<Wake>()
   #bytes = EMPTY_LOG_BYTES
+  #held = 0
   #done: Done | undefined
   #waking = false
   #since = 0
@@ -105,6 +108,18 @@ export class StreamLog {
   /** Estimated bytes of memory. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** Bytes that arrived from the upstream and are no event yet. */
+  get held(): number {
+    return this.#held
+  }
+
+  /** @throws SluiceError `store_full`, with nothing changed */
+  hold(bytes: number): void {
+    if (bytes === this.#held) return
+    this.#keeper?.held(this, bytes - this.#held)
+    this.#held = bytes
   }
 
   get done(): Done | undefined {

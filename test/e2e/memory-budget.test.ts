@@ -1,10 +1,12 @@
 import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { chat, open, resume } from '../support/reader.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'
+import { startUpstream } from '../support/upstream.ts'
 
 const KB = 1024
 const MB = 1024 * KB
@@ -71,6 +73,42 @@ describe('the memory of a gateway', () => {
     ;(await readers[1]!).cut()
     runs[1]!.fail(new Error('It failed.'))
     await expect.poll(() => held(gateway, 'prompts')).toBe(0)
+  })
+
+  it('counts an unfinished event of an upstream until it is complete or the stream has ended', async () => {
+    const responses: ServerResponse[] = []
+    const upstream = await startUpstream((response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write(`data: {"x":"${'x'.repeat(4 * MB)}`)
+      responses.push(response)
+    })
+    const gateway = await startGateway({
+      resumeWindowMs: 0,
+      providers: { local: { type: 'openai', baseUrl: upstream.url, headers: {}, includeUsage: true } },
+    })
+    const readers = [await chat(gateway.url, { model: 'local/m' }), await chat(gateway.url, { model: 'local/m' })]
+    await expect.poll(() => held(gateway, 'streams')).toBeGreaterThan(8 * MB)
+    responses[0]!.write('"}\n\n')
+    await expect.poll(() => held(gateway, 'streams')).toBeLessThan(5 * MB)
+    for (const reader of readers) reader.cut()
+    await expect.poll(() => held(gateway, 'streams')).toBe(0)
+  })
+
+  it('is released when a caller leaves with requests queued behind another', async () => {
+    const provider = new ScriptedProvider()
+    const gateway = await startGateway({ sdkResumeWindowMs: 0, resumeWindowMs: 0 }, { providers: [provider] })
+    const { hostname, port } = new URL(gateway.url)
+    const socket = connect(Number(port), hostname).on('error', () => {})
+    const body = JSON.stringify({ model: 'scripted', stream: true, messages: [{ role: 'user', content: 'hi' }] })
+    const head = 'POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n'
+    const request = `${head}content-length: ${body.length}\r\n\r\n${body}`
+    socket.write(request + request + request)
+    const runs = [await provider.nextRun(), await provider.nextRun(), await provider.nextRun()]
+    socket.destroy()
+    await Promise.all(runs.map(({ aborted }) => aborted))
+    for (const kind of ['running', 'streams', 'readers', 'responses', 'requests', 'prompts'])
+      await expect.poll(() => held(gateway, kind)).toBe(0)
+    expect(gateway.services.generations.size).toBe(0)
   })
 
   it('is zero once all streams have expired', async () => {
@@ -194,6 +232,26 @@ describe('a request body', () => {
     const gateway = await startGateway({ slowReaderMs: 100 })
     const answer = await answerOn(await slowBody(gateway, 1000, '{"messages":'))
     expect(answer).toMatch(/^HTTP\/1\.1 408 [^]*"code":"request_timeout"/)
+    await expect.poll(() => held(gateway, 'requests')).toBe(0)
+  })
+
+  it('that was given up is not read on while its answer waits for another', async () => {
+    const provider = new ScriptedProvider()
+    const gateway = await startGateway({ slowReaderMs: 100 }, { providers: [provider] })
+    const stream = await chat(gateway.url, { model: 'scripted' })
+    await provider.nextRun()
+    const { hostname, port } = new URL(gateway.url)
+    const socket = connect(Number(port), hostname)
+    socket.on('error', () => {}).resume()
+    onTestFinished(() => void socket.destroy())
+    const head = 'POST /v1/chat HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n'
+    const read = `GET /v1/streams/${stream.id} HTTP/1.1\r\nhost: localhost\r\n\r\n`
+    socket.write(`${read}${head}content-length: ${8 * MB}\r\n\r\n{`)
+    await expect.poll(() => gateway.logs.filter(({ error }) => error === 'request_timeout')).toHaveLength(1)
+    socket.write(' '.repeat(7 * MB))
+    await expect.poll(() => socket.bytesWritten - socket.writableLength).toBeGreaterThan(0)
+    expect(await held(gateway, 'requests')).toBe(16 * KB)
+    socket.destroy()
     await expect.poll(() => held(gateway, 'requests')).toBe(0)
   })
 

@@ -116,6 +116,7 @@ describe('a log that takes no more', () => {
       admit: (_: unknown, __: number, final: boolean) => {
         if (!final && ++admitted > 2) throw full
       },
+      held: () => {},
       ended: () => {},
     }
     let signal: AbortSignal | undefined

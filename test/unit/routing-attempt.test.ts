@@ -152,7 +152,7 @@ describe('time', () => {
           if (first.length > 0) sink.push(first, performance.now())
           let left = 10
           const timer = setInterval(() => {
-            if (left-- > 0) return sink.alive?.(performance.now())
+            if (left-- > 0) return sink.alive?.(performance.now(), 0)
             clearInterval(timer)
             sink.push([STOP], performance.now())
           }, 60)

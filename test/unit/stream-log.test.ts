@@ -51,6 +51,7 @@ describe('appending', () => {
       admit: () => {
         throw new SluiceError('store_full', 'No room.')
       },
+      held: () => {},
       ended: () => {},
     })
     const { bytes } = log
@@ -62,6 +63,7 @@ describe('appending', () => {
     const told: unknown[] = []
     const log = newLog({
       admit: (asking, bytes, final) => told.push([asking.bytes + bytes, final]),
+      held: () => {},
       ended: ({ done }) => told.push(done),
     })
     log.append(text('a'))
