@@ -2,7 +2,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { AddressCache } from './address-cache.ts'
 import { Connection, ConnectTimeoutError, type ExchangeHandler, type Posted, type RequestBytes } from './connection.ts'
 
-const MAX_CONNECTIONS = 1024
+const MAX_CONNECTIONS = 16_384
 
 export interface PostRequest {
   headers: Readonly<Record<string, string>>
