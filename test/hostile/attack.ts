@@ -12,6 +12,8 @@ export interface Attack {
   /** Answers one request as the upstream of `openai` and `anthropic`. */
   upstream?: (socket: Socket, scale: Scale) => void
   run(target: Target, scale: Scale): Promise<void>
+  /** Seconds that one turn of the event loop may take at most, where it is not 0.1. */
+  longestTurn?: number
   /** Runs in the full suite only. */
   only?: 'full' | undefined
   /** Maximum growth over an idle gateway, in megabytes. */

@@ -145,6 +145,8 @@ export const ATTACKS_BY_CALLERS: Attack[] = [
   },
   {
     name: 'small streams, each with a key',
+    // A full collection of a heap that is full of small objects.
+    longestTurn: 0.25,
     memory: BUDGET_MB,
     run(target, scale) {
       const body = JSON.stringify({ ...say, mock: { tokens: 0, interval_ms: 0 } })

@@ -46,7 +46,7 @@ const options = { port, host: '127.0.0.1', agent: false }
 let worst = 0, failures = 0
 
 async function pulse() {
-  while (Atomics.load(leaving, 0) === 0) {
+  do {
     const start = performance.now()
     await new Promise((resolve) => {
       const fail = () => { failures += 1; resolve() }
@@ -54,7 +54,7 @@ async function pulse() {
     })
     worst = Math.max(worst, performance.now() - start)
     await sleep(20)
-  }
+  } while (Atomics.load(leaving, 0) === 0)
 }
 
 async function read() {
