@@ -54,15 +54,15 @@ function redact(text: string, secrets: readonly string[]): string {
 
 /** Whether three quarters of a secret stand in a text, be it in another spelling: then nothing of the text is safe. */
 function holdsMostOf(text: string, secret: string): boolean {
-  const plain = unescape(secret)
+  const plain = normalise(secret)
   const length = Math.ceil(0.75 * plain.length)
   if (length < MIN_PART_CHARACTERS) return false
-  const said = unescape(text)
+  const said = normalise(text)
   return said.includes(plain.slice(0, length)) || said.includes(plain.slice(-length))
 }
 
 /** In lower case, without percent-encoding, escapes of JSON, white space and characters of no width. */
-function unescape(text: string): string {
+function normalise(text: string): string {
   let plain = text
   for (let i = 0; i < 3; i++) plain = plain.replace(/%([\da-f]{2})/gi, (_, code: string) => toCharacter(code))
   plain = plain.replace(/\\u([\da-f]{4})/gi, (_, code: string) => toCharacter(code))

@@ -41,10 +41,11 @@ export class BodyPace implements Beating {
     this.#received += bytes
     const needed = Math.min(most, ratio * this.#received)
     if (needed <= this.#held) return
-    // A string that grows chunk by chunk takes up to a quarter more than its bytes.
-    this.#held = Math.min(most, 1.25 * needed)
+    // Reserved ahead, so that the budget is asked once per quarter of growth.
+    this.#held = Math.min(most, Math.ceil(1.25 * needed))
     try {
-      hold.become('requests', 1.25 * this.#held)
+      // A string that grows chunk by chunk takes up to a quarter more than its bytes.
+      hold.become('requests', Math.ceil(1.25 * this.#held))
     } catch (error) {
       if (error instanceof SluiceError) this.#fail(error)
     }

@@ -1,5 +1,5 @@
 import { SluiceError } from '../errors.ts'
-import { countJson } from '../json.ts'
+import { countJson, VALUE_BYTES } from '../json.ts'
 import { EventList } from './event-list.ts'
 import { plainField, type Done, type SequencedEvent, type StreamEvent } from './events.ts'
 import { mergeDeltas } from './merge.ts'
@@ -62,8 +62,7 @@ const BATCH_EVENTS = 256
 /** What an event costs beside its text, and beside its JSON when it is more than a text. */
 const TEXT_BYTES = 4
 const EVENT_BYTES = 96
-/** What each value and name takes in an object, beyond those that a piece of a tool call has. */
-const VALUE_BYTES = 24
+/** `EVENT_BYTES` covers this many values and names: those of a piece of a tool call. */
 const EVENT_VALUES = 12
 /** In characters of JSON: longer events are kept as JSON, whose size is known exactly. */
 const WRITTEN_FROM = 256

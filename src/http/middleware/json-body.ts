@@ -1,6 +1,6 @@
 import bodyParser from 'koa-bodyparser'
 import { invalidField, SluiceError } from '../../errors.ts'
-import { countJson, JsonError } from '../../json.ts'
+import { countJson, JsonError, VALUE_BYTES } from '../../json.ts'
 import type { Heartbeat } from '../../sse/heartbeat.ts'
 import { http2Stream, whenOver } from '../../sse/http2.ts'
 import { storeFull, type Budget, type Hold } from '../../stream/budget.ts'
@@ -19,9 +19,6 @@ export interface JsonBodyOptions {
 
 /** Largest ratio of decompressed to compressed size. Conversations compress to about a tenth. */
 const MAX_RATIO = 100
-
-/** Overhead of a parsed value or name, apart from its characters. */
-const VALUE_BYTES = 24
 
 function isCompressed(context: RequestContext): boolean {
   return !['', 'identity'].includes(context.get('Content-Encoding'))
