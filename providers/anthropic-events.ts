@@ -6,9 +6,9 @@ import { ProviderError, type Delta, type StreamEvent, type ToolCallDelta } from 
 import { isFields, isGiven, parseFields, toFields, toText, type Fields } from './received-fields.ts'
 import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
 
-/** Total for all `message_delta` events: their fields are kept until the end. */
+/** Totals for all `message_delta` events: their fields are kept until the end, where no budget counts them. */
 const MAX_END_FIELDS = 256
-const MAX_END_CHARACTERS = 8 * 1024 * 1024
+const MAX_END_CHARACTERS = 1024 * 1024
 /** Smaller events are not counted: some servers repeat the usage with each token. */
 const MAX_SMALL_CHARACTERS = 4096
 

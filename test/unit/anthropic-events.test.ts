@@ -288,11 +288,11 @@ describe('a stream over a limit', () => {
     expect(codeOf(() => call(1024))).toEqual({ ...tooMuch, message: 'The upstream sent more than 1024 tool calls.' })
   })
 
-  it('fails with more than 8 MiB of message_delta events', () => {
+  it('fails with more than 1 MiB of message_delta events', () => {
     const reader = new MessageReader()
     const small = JSON.stringify({ type: 'message_delta', usage: { output_tokens: 1 }, x: 'x'.repeat(4000) })
     for (let i = 0; i < 3000; i++) expect(reader.read(small)).toEqual([])
-    const message = JSON.stringify({ type: 'message_delta', x: 'x'.repeat(1024 * 1024) })
+    const message = JSON.stringify({ type: 'message_delta', x: 'x'.repeat(128 * 1024) })
     for (let i = 0; i < 7; i++) expect(reader.read(message)).toEqual([])
     expect(codeOf(() => reader.read(message))).toMatchObject(tooMuch)
   })
