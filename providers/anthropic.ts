@@ -1,10 +1,8 @@
 import { z } from 'zod'
-import { baseUrlSchema, endpointAt, headersSchema, keySchema } from './endpoint.ts'
-import { Connections } from './http1/connections.ts'
+import { baseUrlSchema, connectTo, headersSchema, keySchema } from './endpoint.ts'
 import { MessageReader } from './anthropic-events.ts'
 import { toBody } from './anthropic-request.ts'
 import type { Provider } from './provider.ts'
-import { querySecrets } from './secrets.ts'
 import { UpstreamStream } from './upstream.ts'
 
 export const anthropicOptions = z.object({
@@ -34,14 +32,12 @@ export function anthropic({
   models,
   baseUrl,
   apiKey,
-  keys = [],
+  keys,
   headers,
   maxTokens,
   maxConnections,
 }: AnthropicOptions): Provider {
-  const url = endpointAt(baseUrl, '/v1/messages')
-  const connections = new Connections(url, { maxConnections })
-  const secrets = [...keys, ...querySecrets(url)]
+  const { connections, secrets } = connectTo('/v1/messages', { baseUrl, keys, maxConnections })
   const configured = Object.fromEntries(Object.entries(headers).map(([header, value]) => [header.toLowerCase(), value]))
   return {
     name,

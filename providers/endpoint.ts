@@ -1,10 +1,29 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { z } from 'zod'
+import { Connections } from './http1/connections.ts'
+import { querySecrets } from './secrets.ts'
 
 /** Where a provider is. */
 export const baseUrlSchema = z
   .url({ protocol: /^https?$/, abort: true })
   .refine((url) => !hasCredentials(new URL(url)), 'holds credentials, which belong into apiKey or headers')
+
+export interface Endpoint {
+  connections: Connections
+  /** What errors must not show: all keys, and the values of the query. */
+  secrets: readonly string[]
+}
+
+export interface EndpointOptions {
+  baseUrl: string
+  keys?: readonly string[] | undefined
+  maxConnections?: number | undefined
+}
+
+export function connectTo(path: string, { baseUrl, keys = [], maxConnections }: EndpointOptions): Endpoint {
+  const url = endpointAt(baseUrl, path)
+  return { connections: new Connections(url, { maxConnections }), secrets: [...keys, ...querySecrets(url)] }
+}
 
 /** A place below it; a query, as Azure wants one (`?api-version=…`), stays behind the path. */
 export function endpointAt(baseUrl: string, path: string): URL {

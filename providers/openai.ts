@@ -1,11 +1,9 @@
 import { z } from 'zod'
 import type { ChatRequest } from '../src/chat-request.ts'
-import { baseUrlSchema, endpointAt, headersSchema, keySchema } from './endpoint.ts'
-import { Connections } from './http1/connections.ts'
+import { baseUrlSchema, connectTo, headersSchema, keySchema } from './endpoint.ts'
 import { ChunkReader } from './openai-chunks.ts'
 import { toChatRequest } from './openai-request.ts'
 import type { Provider } from './provider.ts'
-import { querySecrets } from './secrets.ts'
 import { UpstreamStream } from './upstream.ts'
 
 export const openaiOptions = z.object({
@@ -36,14 +34,12 @@ export function openai({
   models,
   baseUrl,
   apiKey,
-  keys = [],
+  keys,
   headers,
   includeUsage,
   maxConnections,
 }: OpenAIOptions): Provider {
-  const url = endpointAt(baseUrl, '/chat/completions')
-  const connections = new Connections(url, { maxConnections })
-  const secrets = [...keys, ...querySecrets(url)]
+  const { connections, secrets } = connectTo('/chat/completions', { baseUrl, keys, maxConnections })
   return {
     name,
     models,
