@@ -2,11 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { SluiceError } from '../errors.ts'
 import { Budget, storeFull, type Reclaimer } from './budget.ts'
 import { EMPTY_LOG_BYTES, StreamLog, type LogKeeper } from './stream-log.ts'
+import { Tombstones } from './tombstones.ts'
 import type { Created, Found, Idempotency, StoreLimits, StreamInit, StreamStore } from './stream-store.ts'
-
-/** Records of dropped streams; beyond this number the oldest are dropped. */
-const MAX_TOMBSTONES = 100_000
-const TOMBSTONE_BYTES = 200
 
 /** A tombstone is kept for this many times the retention, and for at least a minute. */
 const TOMBSTONE_RETENTIONS = 12
@@ -18,7 +15,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 /** Overhead of an idempotency key, apart from its characters. */
 const KEY_BYTES = 600
 
-/** Tombstones are charged to no client. */
+/** Charged for streams without a client. */
 const NOBODY = ''
 
 /** Displaced streams may exceed the limit by this share until their readers have fetched `done`. */
@@ -28,11 +25,6 @@ interface Finished {
   log: StreamLog
   /** By `performance.now()`: the wall clock may be set back. */
   expiresAt: number
-}
-
-interface Tombstone {
-  owner: string
-  forgetAt: number
 }
 
 /** Logs in the memory of this process. */
@@ -46,8 +38,7 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
   readonly #finishedOf = new Map<string, Set<string>>()
   /** Displaced streams that are not dropped yet. */
   readonly #leaving = new Set<StreamLog>()
-  /** In order of expiry. */
-  readonly #tombstones = new Map<string, Tombstone>()
+  readonly #tombstones: Tombstones
   readonly #idempotency = new Map<string, { id: string; fingerprint: string }>()
   readonly #idempotencyOf = new Map<string, string>()
   #expiry: NodeJS.Timeout | undefined
@@ -57,6 +48,8 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
   constructor(limits: StoreLimits, budget = new Budget(limits.storeMaxBytes)) {
     this.#limits = limits
     this.#budget = budget
+    const { retentionMs } = limits
+    this.#tombstones = new Tombstones(budget, Math.max(retentionMs * TOMBSTONE_RETENTIONS, TOMBSTONE_MS))
     budget.reclaimer = this
   }
 
@@ -89,17 +82,14 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
   async find(id: string, owner: string): Promise<Found> {
     const log = this.#logs.get(id)
     if (log) return log.info.owner === owner ? { status: 'found', log } : { status: 'unknown' }
-    const tombstone = this.#tombstones.get(id)
-    return tombstone?.owner === owner && tombstone.forgetAt > performance.now()
-      ? { status: 'expired' }
-      : { status: 'unknown' }
+    return { status: this.#tombstones.has(id, owner) ? 'expired' : 'unknown' }
   }
 
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#expiry)
     for (const id of this.#logs.keys()) this.#drop(id)
-    this.#forgetTombstones(this.#tombstones.size)
+    this.#tombstones.clear()
   }
 
   admit(log: StreamLog, bytes: number, final: boolean): void {
@@ -138,9 +128,7 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
       this.#bury(id)
       return true
     }
-    if (client !== undefined || this.#tombstones.size === 0) return false
-    this.#forgetTombstones(1)
-    return true
+    return client === undefined && this.#tombstones.dropOldest()
   }
 
   #join(owner: string, { key, fingerprint }: Idempotency): StreamLog | undefined {
@@ -200,10 +188,7 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     const log = this.#logs.get(id)
     if (!log) return
     this.#drop(id)
-    const forgetAt = performance.now() + Math.max(this.#limits.retentionMs * TOMBSTONE_RETENTIONS, TOMBSTONE_MS)
-    this.#tombstones.set(id, { owner: log.info.owner, forgetAt })
-    this.#budget.add('records', NOBODY, TOMBSTONE_BYTES)
-    if (this.#tombstones.size > MAX_TOMBSTONES) this.#forgetTombstones(1)
+    this.#tombstones.add(id, log.info.owner)
   }
 
   #drop(id: string): void {
@@ -243,20 +228,10 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     if (this.#idempotency.get(key)?.id === id) this.#idempotency.delete(key)
   }
 
-  #forgetTombstones(count: number): void {
-    let left = count
-    for (const id of this.#tombstones.keys()) {
-      if (left-- === 0) return
-      this.#tombstones.delete(id)
-      this.#budget.add('records', NOBODY, -TOMBSTONE_BYTES)
-    }
-  }
-
   /** One timer, for the next expiry; none when there is nothing to expire. */
   #scheduleExpiry(): void {
     const [finished] = this.#finished.values()
-    const [tombstone] = this.#tombstones.values()
-    const next = Math.min(finished?.expiresAt ?? Infinity, tombstone?.forgetAt ?? Infinity)
+    const next = Math.min(finished?.expiresAt ?? Infinity, this.#tombstones.nextExpiry)
     if (next >= this.#expiresAt) return
     clearTimeout(this.#expiry)
     this.#expiresAt = next
@@ -276,12 +251,7 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
       if (expiresAt > now) break
       this.#bury(id)
     }
-    let forgotten = 0
-    for (const { forgetAt } of this.#tombstones.values()) {
-      if (forgetAt > now) break
-      forgotten += 1
-    }
-    this.#forgetTombstones(forgotten)
+    this.#tombstones.expire(now)
   }
 }
 
