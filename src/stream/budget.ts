@@ -23,6 +23,9 @@ export const MEMORY_KINDS = [
 ] as const
 export type MemoryKind = (typeof MEMORY_KINDS)[number]
 
+/** Charged for what belongs to no client. */
+export const NOBODY = ''
+
 /** Frees memory that is not needed to serve running streams. */
 export interface Reclaimer {
   /** Drops the oldest finished stream, of one client or of all; false when there is none to drop. */

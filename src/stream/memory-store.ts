@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { SluiceError } from '../errors.ts'
-import { Budget, storeFull, type Reclaimer } from './budget.ts'
+import { Budget, NOBODY, storeFull, type Reclaimer } from './budget.ts'
 import { EMPTY_LOG_BYTES, StreamLog, type LogKeeper } from './stream-log.ts'
 import { Tombstones } from './tombstones.ts'
 import type { Created, Found, Idempotency, StoreLimits, StreamInit, StreamStore } from './stream-store.ts'
@@ -14,9 +14,6 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** Overhead of an idempotency key, apart from its characters. */
 const KEY_BYTES = 600
-
-/** Charged for streams without a client. */
-const NOBODY = ''
 
 /** Displaced streams may exceed the limit by this share until their readers have fetched `done`. */
 const LEAVING_SHARE = 1 / 8

@@ -1,11 +1,8 @@
-import type { Budget } from './budget.ts'
+import { NOBODY, type Budget } from './budget.ts'
 
 /** Beyond this number the oldest are dropped. */
 const MAX_TOMBSTONES = 100_000
 const TOMBSTONE_BYTES = 200
-
-/** Tombstones are charged to no client. */
-const NOBODY = ''
 
 interface Tombstone {
   owner: string
