@@ -17,6 +17,19 @@ async function finishedStream({ url, services }: TestGateway): Promise<string> {
   return created.id
 }
 
+/** The next time that the gateway looks for callers who do not read. */
+function nextBeat({ services: { heartbeat } }: TestGateway): Promise<void> {
+  return new Promise((resolve) => {
+    const watcher = {
+      beat() {
+        heartbeat.leave(watcher)
+        resolve()
+      },
+    }
+    heartbeat.join(watcher)
+  })
+}
+
 const unread = (gateway: TestGateway) => gateway.metric('sluice_memory_bytes{kind="responses"}')
 
 it('cuts off a caller who does not read a JSON answer, and releases its memory', async () => {
@@ -57,7 +70,7 @@ it('waits for a slow caller', async () => {
   for (let seen = 0; !reader.closed && reader.body.length < TEXT.length; seen = reader.body.length) {
     await reader.until(({ body, closed }) => body.length > seen || closed)
     reader.pause()
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await nextBeat(gateway)
     reader.resume()
   }
   await reader.end()
