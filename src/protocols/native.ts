@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { parseChat } from '../chat-request.ts'
 import type { SluiceError } from '../errors.ts'
-import { encodeComment, encodeEvent } from '../sse/encode.ts'
+import { encodeComment, encodeEvent, encodeJson } from '../sse/encode.ts'
 import {
   isPlainText,
   type Done,
@@ -33,7 +33,7 @@ export const nativeEncoder: Encoder = {
     for (const { seq, event } of events)
       text += isPlainText(event)
         ? // The same without an object in between: JSON has no line break that could end the line.
-          `id: ${seq}\nevent: delta\ndata: {"content":${JSON.stringify(event.content)}}\n\n`
+          `id: ${seq}\nevent: delta\ndata: {"content":${encodeJson(event.content)}}\n\n`
         : encodeEvent({ id: seq, event: event.type, data: toData(event) })
     return { text, frames: events.length, next: nativeEncoder }
   },

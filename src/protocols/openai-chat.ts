@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { chatRequestSchema, modelName } from '../chat-request.ts'
 import { invalidRequest, statusOfCode, toFaults, type SluiceError } from '../errors.ts'
+import { encodeComment, encodeJson } from '../sse/encode.ts'
 import { isPlainText, type StreamError } from '../stream/events.ts'
 import type { Batch, StreamInfo, StreamLog } from '../stream/stream-log.ts'
 import { readInSlices } from '../stream/time-slices.ts'
@@ -11,9 +12,7 @@ import type { Encoded, Encoder, ParsedRequest, Protocol, RenderedError } from '.
 /** OpenAI's Chat Completions: https://platform.openai.com/docs/api-reference/chat */
 export const openaiChat: Protocol = {
   name: 'openai-chat',
-  // Without the blank line that may follow a comment: having seen an `id`, the Python SDK takes that line for the
-  // end of an event without data, and fails to parse it.
-  heartbeat: ': heartbeat\n',
+  heartbeat: encodeComment('heartbeat'),
   reconnects: false,
   parse: parseCompletion,
   encoder: (info) => new ChunkEncoder(initialState(info)),
@@ -58,7 +57,7 @@ class ChunkEncoder implements Encoder {
       // Most batches: a whole chunk would cost more to build and to write than all else that is done for a token.
       if (content !== '') {
         const [before, after] = (this.#around ??= aroundText(this.#state))
-        const text = `id: ${only.seq}\ndata: ${before}${JSON.stringify(content)}${after}\n\n`
+        const text = `id: ${only.seq}\ndata: ${before}${encodeJson(content)}${after}\n\n`
         return { text, frames: 1, next: this }
       }
     }
@@ -82,17 +81,17 @@ class ChunkEncoder implements Encoder {
 function aroundText(state: ChunkState): readonly [string, string] {
   const event = { type: 'delta', content: '\0' } as const
   const [chunks] = toChunks([{ seq: 0, event }], state).eventChunks
-  const json = JSON.stringify(chunks?.chunks[0])
-  const text = JSON.stringify(event.content)
+  const json = encodeJson(chunks?.chunks[0])
+  const text = encodeJson(event.content)
   const at = json.lastIndexOf(text)
   return [json.slice(0, at), json.slice(at + text.length)]
 }
 
 /** The `data` of each frame. Only the last of an event has its seq: a reader never resumes in the middle of one. */
 function toData({ seq, chunks, done }: EventChunks): { seq?: number; data: string }[] {
-  const data = chunks.map((chunk) => JSON.stringify(chunk))
+  const data = chunks.map((chunk) => encodeJson(chunk))
   // No `[DONE]` after a failure: an SDK would take what it has for the whole answer.
-  if (done) data.push(isAnswer(done) ? '[DONE]' : JSON.stringify({ error: toErrorObject(failureOf(done.error)) }))
+  if (done) data.push(isAnswer(done) ? '[DONE]' : encodeJson({ error: toErrorObject(failureOf(done.error)) }))
   return data.map((each, i) => (i === data.length - 1 ? { seq, data: each } : { data: each }))
 }
 

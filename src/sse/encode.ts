@@ -15,8 +15,9 @@ export interface EventFields {
 const LINE_BREAK = /\r\n|\r|\n/
 
 /**
- * One whole frame. Line breaks in `data` become several `data:` lines, which the reader joins with LF: CR and CRLF
- * arrive as LF, as the standard has no way to say them.
+ * One frame. Line breaks in `data` become several `data:` lines, which the reader joins with LF: CR and CRLF arrive as
+ * LF, as the standard has no way to say them. An event with a name and no data has an empty line of data, without
+ * which readers would drop it. A `retry` alone gets no blank line: some readers take one for the end of an event.
  *
  * @throws TypeError when a name or an id could not be told from the frame around it, or `retry` is no whole number.
  */
@@ -26,18 +27,38 @@ export function encodeEvent({ event, data, id, retry }: EventFields): string {
     if (!Number.isSafeInteger(retry) || retry < 0) throw new TypeError('`retry` is not a whole number')
     frame += `retry: ${retry}\n`
   }
+  if (id === undefined && event === undefined && data === undefined) return frame
   if (id !== undefined) frame += `id: ${singleLine('id', String(id))}\n`
   if (event !== undefined) frame += `event: ${singleLine('event', event)}\n`
-  if (data !== undefined) frame += encodeData(typeof data === 'string' ? data : toJson(data))
+  if (data !== undefined) frame += encodeData(typeof data === 'string' ? data : encodeJson(data))
+  else if (event !== undefined) frame += 'data:\n'
   return `${frame}\n`
 }
 
-/** A comment: every client skips it, and every proxy counts it as traffic. */
+/**
+ * A comment: every client skips it, and every proxy counts it as traffic. Without a blank line, which several clients
+ * (httpx-sse, r3labs/sse) take for the end of an event without data.
+ */
 export function encodeComment(text: string): string {
-  return `${text
+  return text
     .split(LINE_BREAK)
     .map((line) => `: ${line}\n`)
-    .join('')}\n`
+    .join('')
+}
+
+/** Line breaks to some readers (Python's `splitlines`), but neither to the standard nor to JSON. */
+const OTHER_LINE_BREAK = /[\u0085\u2028\u2029]/
+const OTHER_LINE_BREAKS = /[\u0085\u2028\u2029]/g
+
+/** JSON on one line, whatever its reader takes for a line break. @throws TypeError when `data` has no JSON form */
+export function encodeJson(data: unknown): string {
+  const json: unknown = JSON.stringify(data)
+  if (typeof json !== 'string') throw new TypeError('`data` has no JSON form')
+  return OTHER_LINE_BREAK.test(json) ? json.replace(OTHER_LINE_BREAKS, escapeUnit) : json
+}
+
+function escapeUnit(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
 function encodeData(text: string): string {
@@ -46,12 +67,6 @@ function encodeData(text: string): string {
     .split(LINE_BREAK)
     .map((line) => `data: ${line}\n`)
     .join('')
-}
-
-function toJson(data: unknown): string {
-  const json: unknown = JSON.stringify(data)
-  if (typeof json !== 'string') throw new TypeError('`data` has no JSON form')
-  return json
 }
 
 function singleLine(field: string, value: string): string {

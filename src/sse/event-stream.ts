@@ -57,7 +57,7 @@ export class EventStreamWriter implements Beating {
   onClose: (end: EventStreamEnd) => void = () => {}
 
   constructor(response: ServerResponse, options: EventStreamOptions = {}) {
-    const { heartbeatMs = 15_000, slowReaderMs = 30_000, retry = 1000 + Math.floor(Math.random() * 2001) } = options
+    const { heartbeatMs = 8_000, slowReaderMs = 30_000, retry = 1000 + Math.floor(Math.random() * 2001) } = options
     this.#response = response
     this.#heartbeatMs = heartbeatMs
     this.#slowReaderMs = slowReaderMs

@@ -60,5 +60,5 @@ export function cutOffAfterWrites(response: AnyResponse): void {
   if (!stream) response.socket?.destroySoon()
   // A reset overtakes what waits to be sent, so it waits for a comment, the last in line. An empty write would not do:
   // Node 20 takes it for done at once, and frees the memory of writes that it was gathered with before they are sent.
-  else if (!isOver(response)) stream.write(':\n\n', () => cutOff(response))
+  else if (!isOver(response)) stream.write(':\n', () => cutOff(response))
 }

@@ -118,7 +118,7 @@ describe('what has been counted', () => {
     expect(total(frames, { protocol: 'anthropic-messages' })).toBe(anthropic.messages.length)
 
     const bytes = families.get('sluice_sent_bytes_total')
-    const retries = [first, again].map(({ body: text }) => /^retry: \d+\n\n/.exec(text)![0].length)
+    const retries = [first, again].map(({ body: text }) => /^retry: \d+\n/.exec(text)![0].length)
     const sent = Buffer.byteLength(first.body + again.body) - retries.reduce((sum, length) => sum + length)
     expect(total(bytes, { protocol: 'native' })).toBe(sent)
     expect(total(bytes, { protocol: 'openai-chat' })).toBe(Buffer.byteLength(openai.body))

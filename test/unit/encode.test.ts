@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { encodeComment, encodeEvent } from '../../src/sse/encode.ts'
+import { encodeComment, encodeEvent, encodeJson } from '../../src/sse/encode.ts'
 
 describe('encodeEvent', () => {
   it('writes retry, id, name and data, and ends with a blank line', () => {
@@ -11,8 +11,16 @@ describe('encodeEvent', () => {
 
   it('leaves out what is not given', () => {
     expect(encodeEvent({ data: 'hi' })).toBe('data: hi\n\n')
-    expect(encodeEvent({ retry: 0 })).toBe('retry: 0\n\n')
-    expect(encodeEvent({ id: undefined, event: undefined, data: undefined })).toBe('\n')
+    expect(encodeEvent({ id: undefined, event: undefined, data: undefined })).toBe('')
+  })
+
+  it('ends a `retry` of its own without a blank line, which readers would take for the end of an event', () => {
+    expect(encodeEvent({ retry: 0 })).toBe('retry: 0\n')
+  })
+
+  it('writes an event without data so that it arrives: readers drop an event without a line of data', () => {
+    expect(encodeEvent({ event: 'end' })).toBe('event: end\ndata:\n\n')
+    expect(encodeEvent({ id: 3 })).toBe('id: 3\n\n')
   })
 
   it('keeps an empty string apart from no data', () => {
@@ -31,7 +39,7 @@ describe('encodeEvent', () => {
     expect(encodeEvent({ data })).toBe(frame)
   })
 
-  it('takes only CR and LF for line breaks', () => {
+  it('takes only CR and LF for line breaks in text', () => {
     for (const data of ['a\u2028b', 'a\u2029b', 'a\u0085b', 'a\vb', 'a\fb', '😀', '\0'])
       expect(encodeEvent({ data })).toBe(`data: ${data}\n\n`)
   })
@@ -77,12 +85,29 @@ describe('encodeEvent', () => {
 })
 
 describe('encodeComment', () => {
-  it('writes a comment and a blank line', () => {
-    expect(encodeComment('heartbeat')).toBe(': heartbeat\n\n')
-    expect(encodeComment('')).toBe(': \n\n')
+  it('writes a comment without a blank line, which readers would take for the end of an event', () => {
+    expect(encodeComment('heartbeat')).toBe(': heartbeat\n')
+    expect(encodeComment('')).toBe(': \n')
   })
 
   it('writes each line as a comment, so that none becomes a field', () => {
-    expect(encodeComment('a\ndata: b\r\nc\rd')).toBe(': a\n: data: b\n: c\n: d\n\n')
+    expect(encodeComment('a\ndata: b\r\nc\rd')).toBe(': a\n: data: b\n: c\n: d\n')
+  })
+})
+
+describe('encodeJson', () => {
+  it('escapes what other readers take for a line break', () => {
+    expect(encodeJson({ content: 'a\u2028b\u2029c\u0085d' })).toBe('{"content":"a\\u2028b\\u2029c\\u0085d"}')
+  })
+
+  it('says the same as JSON.stringify, on one line by any count', () => {
+    const unit = fc.constantFrom('\u0085', '\u2028', '\u2029', '\n', '\v', '"', '\\', '\ud83d', 'é', '😀')
+    fc.assert(
+      fc.property(fc.string({ unit }), (text) => {
+        const json = encodeJson({ [text]: text })
+        expect(JSON.parse(json)).toEqual({ [text]: text })
+        expect(json).not.toMatch(/[\r\n\v\f\u0085\u2028\u2029]/)
+      }),
+    )
   })
 })
