@@ -2,6 +2,7 @@ import { SluiceError } from '../errors.ts'
 import type { Done, StreamError, StreamEvent } from './events.ts'
 import type { Sink } from './source.ts'
 import type { StreamLog } from './stream-log.ts'
+import { WholeCharacters } from './whole-characters.ts'
 
 export interface GenerationOptions {
   log: StreamLog
@@ -41,6 +42,7 @@ export class Generation implements Sink {
   readonly #resumeWindowMs: number
   readonly #observer: GenerationObserver | undefined
   readonly #abort = new AbortController()
+  readonly #characters = new WholeCharacters()
   #lastTokenAt = 0
   #resumeWindow: NodeJS.Timeout | undefined
 
@@ -79,7 +81,8 @@ export class Generation implements Sink {
       for (const event of events)
         if (event.type === 'done') done = event
         else {
-          this.log.append(event, at)
+          const delta = this.#characters.take(event)
+          if (delta) this.log.append(delta, at)
           count += 1
         }
     } catch (error) {
@@ -139,9 +142,10 @@ export class Generation implements Sink {
     // A literal that begins with a spread has a hidden class of its own, for as long as the log lives.
     let signed: Done = Object.assign({}, done, { model: done.model ?? model, provider: done.provider ?? provider })
     try {
+      for (const delta of this.#characters.rest()) log.append(delta)
       log.append(signed)
     } catch (error) {
-      // It carries something that has no JSON, or is nested too deeply for it.
+      // It carries something that has no JSON, or is nested too deeply for it; or there is no room for a half.
       this.failure = error
       signed = { ...failed(error), model, provider }
       log.append(signed)

@@ -40,6 +40,24 @@ describe('a provider that keeps its contract', () => {
   })
 })
 
+describe('a provider that cuts a surrogate pair in two', () => {
+  it('fills the log with whole characters', async () => {
+    const generation = newGeneration(() => produced(text('a\ud83d'), text('\ude00'), text('b'), STOP))
+    await generation.run()
+    expect([1, 2, 3].map((cursor) => generation.log.read(cursor - 1, cursor)?.events[0]?.event)).toEqual([
+      text('a'),
+      text('😀'),
+      text('b'),
+    ])
+  })
+
+  it('ends with the half that it never completed, whatever ends it', async () => {
+    const half = text('\ud83d')
+    expect(await runGeneration(() => produced(text('a'), half, STOP))).toEqual([text('a\ud83d'), STOPPED])
+    expect(await runGeneration(() => produced(half))).toMatchObject([half, { error: { code: 'upstream_truncated' } }])
+  })
+})
+
 describe('a provider that throws', () => {
   const error = new ProviderError({ code: 'upstream_rate_limited', message: 'Slow down.', retryAfter: 3 })
 

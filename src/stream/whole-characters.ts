@@ -1,0 +1,94 @@
+import type { Delta, ToolCallDelta } from './events.ts'
+
+const TEXT_FIELDS = ['content', 'reasoning', 'refusal'] as const
+
+/** Halves of different texts at a time; more are not held. */
+const MAX_HELD = 256
+
+/**
+ * Keeps surrogate pairs in one delta. A provider that cuts its text by UTF-16 units may cut an emoji in two, and half
+ * of one is no character: Python cannot encode it, and Rust refuses the whole frame. So a first half at the end of a
+ * text is held back, and put before the next text of the same field.
+ *
+ * Nothing is held for most streams, and a delta costs a look at its last unit.
+ */
+export class WholeCharacters {
+  /** By choice and field, or choice and call: the half, and the delta that would say it alone. */
+  #halves: Map<string, { half: string; delta: Delta }> | undefined
+
+  /** The delta with whole characters; undefined when nothing of it is left. */
+  take(delta: Delta): Delta | undefined {
+    if (!this.#halves?.size && !endsInHalf(delta)) return delta
+    const { index = 0 } = delta
+    const whole = { ...delta }
+    for (const field of TEXT_FIELDS) {
+      const text = delta[field]
+      if (text !== undefined)
+        whole[field] = this.#hold(`${index} ${field}`, text, (half) => ({ ...choiceOf(delta), [field]: half }))
+    }
+    if (delta.tool_calls) whole.tool_calls = delta.tool_calls.map((call) => this.#takeCall(delta, call))
+    return isEmpty(whole) && !isEmpty(delta) ? undefined : whole
+  }
+
+  /** Halves whose other half has not come: they are sent as they are when the stream ends. */
+  rest(): Delta[] {
+    const rest = [...(this.#halves?.values() ?? [])].map(({ delta }) => delta)
+    this.#halves = undefined
+    return rest
+  }
+
+  #takeCall(delta: Delta, call: ToolCallDelta): ToolCallDelta {
+    const text = call.function?.arguments
+    if (text === undefined) return call
+    const toDelta = (half: string): Delta => ({
+      ...choiceOf(delta),
+      tool_calls: [{ index: call.index, function: { arguments: half } }],
+    })
+    const whole = this.#hold(`${delta.index ?? 0} call ${call.index}`, text, toDelta)
+    return { ...call, function: { ...call.function, arguments: whole } }
+  }
+
+  #hold(key: string, text: string, toDelta: (half: string) => Delta): string {
+    const all = (this.#halves?.get(key)?.half ?? '') + text
+    this.#halves?.delete(key)
+    const held = (this.#halves ??= new Map())
+    if (!isFirstHalf(all) || held.size === MAX_HELD) return all
+    const half = all.slice(-1)
+    held.set(key, { half, delta: toDelta(half) })
+    return all.slice(0, -1)
+  }
+}
+
+function endsInHalf({ content, reasoning, refusal, tool_calls }: Delta): boolean {
+  return (
+    isFirstHalf(content) ||
+    isFirstHalf(reasoning) ||
+    isFirstHalf(refusal) ||
+    (tool_calls !== undefined && tool_calls.some((call) => isFirstHalf(call.function?.arguments)))
+  )
+}
+
+/** Whether a text ends in the first half of a surrogate pair. */
+function isFirstHalf(text: string | undefined): boolean {
+  if (text === undefined) return false
+  const unit = text.charCodeAt(text.length - 1)
+  return unit >= 0xd800 && unit <= 0xdbff
+}
+
+function choiceOf({ index }: Delta): Delta {
+  return index === undefined ? { type: 'delta' } : { type: 'delta', index }
+}
+
+/** Whether a delta has nothing but empty texts. */
+function isEmpty({ type: _type, index: _index, content, reasoning, refusal, tool_calls, ...rest }: Delta): boolean {
+  return (
+    !content &&
+    !reasoning &&
+    !refusal &&
+    Object.keys(rest).length === 0 &&
+    (tool_calls ?? []).every(
+      ({ id, type, function: called, extra }) =>
+        id === undefined && type === undefined && extra === undefined && !called?.name && !called?.arguments,
+    )
+  )
+}
