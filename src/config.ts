@@ -51,6 +51,15 @@ const origins = z.string().transform((value, context) =>
   }),
 )
 
+/** Without a slash at its end: paths are put behind it. */
+const publicUrl = z.string().transform((value, context) => {
+  const text = value.trim().replace(/\/+$/, '')
+  if (text === '') return text
+  if (/^https?:\/\/[^?#@\s]+$/i.test(text) && URL.canParse(text)) return new URL(text).href.replace(/\/$/, '')
+  context.addIssue({ code: 'custom', message: `expected a URL such as https://chat.example/llm: ${maskUrl(text)}` })
+  return z.NEVER
+})
+
 const names = z.string().transform((value) =>
   value
     .toLowerCase()
@@ -67,7 +76,8 @@ const settings = {
     .enum(LOG_LEVELS)
     .default('info')
     .describe(`one of ${LOG_LEVELS.join(', ')}`),
-  heartbeatMs: positiveMilliseconds.default(15_000).describe('silence before a heartbeat comment'),
+  // OkHttp gives up after 10 s of silence.
+  heartbeatMs: positiveMilliseconds.default(8_000).describe('silence before a heartbeat comment'),
   resumeWindowMs: milliseconds.default(30_000).describe('how long a generation goes on without a reader'),
   retentionMs: milliseconds.default(300_000).describe('how long a finished stream can be read'),
   streamMaxBytes: bytes.default(8 * UNITS.mib).describe('size of one stream, beyond which it ends'),
@@ -85,7 +95,11 @@ const settings = {
   sdkResumeWindowMs: milliseconds.default(0).describe('resumeWindowMs for the OpenAI and Anthropic protocols'),
   tlsCert: z.string().default('').describe('file with a certificate in PEM; with TLS_KEY, HTTPS with HTTP/2'),
   tlsKey: z.string().default('').describe('file with its key in PEM'),
+  publicUrl: publicUrl
+    .prefault('')
+    .describe('URL under which clients reach the gateway, for the addresses of streams; by default a path'),
   corsOrigin: origins.prefault('').describe('origins whose pages may use the API, comma-separated; * for all'),
+  corsCredentials: flag.default(false).describe('let pages of CORS_ORIGIN send cookies, for a proxy that checks them'),
   allowedHosts: names.prefault('').describe('host names accepted on loopback, comma-separated; * for all'),
   trustProxy: numeric(z.number().int().min(0).max(100))
     .default(0)
@@ -107,16 +121,21 @@ const PROVIDER_VARIABLES = {
   anthropic: { apiKey: 'ANTHROPIC_API_KEY', baseUrl: 'ANTHROPIC_BASE_URL' },
 } as const
 
-const configSchema = z.strictObject({
-  ...settings,
-  providers: z
-    .record(z.string().regex(/^[\w.-]+$/, 'a name has letters, digits, ".", "_" and "-"'), providerConfigSchema)
-    .default({}),
-  models: modelsSchema.default({}),
-  /** Nothing but what `models` names can be asked for. */
-  modelsOnly: z.boolean().default(false),
-  breaker: breakerSchema.prefault({}),
-})
+const configSchema = z
+  .strictObject({
+    ...settings,
+    providers: z
+      .record(z.string().regex(/^[\w.-]+$/, 'a name has letters, digits, ".", "_" and "-"'), providerConfigSchema)
+      .default({}),
+    models: modelsSchema.default({}),
+    /** Nothing but what `models` names can be asked for. */
+    modelsOnly: z.boolean().default(false),
+    breaker: breakerSchema.prefault({}),
+  })
+  .refine(({ corsCredentials, corsOrigin }) => !corsCredentials || !corsOrigin.includes('*'), {
+    path: ['corsCredentials'],
+    message: 'needs origins by name in CORS_ORIGIN: browsers send no cookies to a server that takes any origin',
+  })
 
 export type Config = Readonly<z.infer<typeof configSchema>>
 

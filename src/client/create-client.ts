@@ -65,7 +65,7 @@ export function createClient({
   baseUrl = '',
   headers = {},
   fetch = (input, init) => globalThis.fetch(input, init),
-  heartbeatMs = 15_000,
+  heartbeatMs = 8_000,
   maxAttempts = 12,
   backoff = jitteredBackoff,
 }: ClientOptions = {}): Client {

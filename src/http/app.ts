@@ -30,7 +30,7 @@ export function createApp(services: Services): Koa<RequestState> {
   app.use(speak(native))
   app.use(requestLog(services.logger, { quiet: PROBES }))
   app.use(renderErrors(services.logger))
-  if (config.corsOrigin.length > 0) app.use(allowOrigins(config.corsOrigin))
+  if (config.corsOrigin.length > 0) app.use(allowOrigins(config.corsOrigin, { credentials: config.corsCredentials }))
   if (listensOnLoopback(config.host)) app.use(allowedHosts({ hosts: config.allowedHosts, origins: config.corsOrigin }))
   // Without a trusted proxy, `context.ip` would parse headers on each request for nothing.
   const addressOf = (context: RequestContext) =>

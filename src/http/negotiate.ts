@@ -1,20 +1,20 @@
 import { invalidField } from '../errors.ts'
-import { PROTOCOL_NAMES } from '../protocols/protocol.ts'
 import type { RequestContext } from './context.ts'
+import { preferredType } from './media-types.ts'
 
-/** A media type with a parameter matches no offer without it. */
-const OFFERED = [
-  'text/event-stream',
-  ...PROTOCOL_NAMES.map((name) => `text/event-stream;protocol=${name}`),
-  'application/json',
-]
+export const EVENT_STREAM = 'text/event-stream'
+export const JSON_TYPE = 'application/json'
 
-/** What the caller wants: a stream unless JSON is preferred. @throws SluiceError `not_acceptable` */
-export function negotiate(context: RequestContext): 'event-stream' | 'json' {
+/**
+ * The offer that the caller's `Accept` header prefers; the first one when it has no preference.
+ * @throws SluiceError `not_acceptable`
+ */
+export function negotiate<Offer extends string>(context: RequestContext, ...offers: readonly Offer[]): Offer {
+  context.vary('Accept')
   const accept = context.get('Accept')
-  // Nearly all there are, and each costs more to parse than the request.
-  if (accept === 'text/event-stream' || accept === '') return 'event-stream'
-  const best = context.accepts(...OFFERED)
-  if (best === false) throw invalidField('not_acceptable', 'Accept', 'must allow text/event-stream or application/json')
-  return best === 'application/json' ? 'json' : 'event-stream'
+  // What nearly all callers send is not worth parsing.
+  const exact = offers.find((offer) => offer === accept)
+  const best = exact ?? preferredType(accept, offers)
+  if (best === undefined) throw invalidField('not_acceptable', 'Accept', `must allow ${offers.join(' or ')}`)
+  return best
 }

@@ -8,6 +8,8 @@ import type { StreamLog } from '../stream/stream-log.ts'
 import type { Idempotency } from '../stream/stream-store.ts'
 import { observeGeneration } from '../telemetry/observe-generation.ts'
 import type { RequestContext } from './context.ts'
+import { givenCursor, isBeginning } from './cursor.ts'
+import { countMissing } from './resume-stream.ts'
 import type { Services } from './services.ts'
 
 export interface OpenedStream {
@@ -48,7 +50,7 @@ export async function openStream(
   const { owner, client, trace } = context.state
   const plan = router.plan(input.model, input)
   const [{ provider, model }] = plan.targets
-  const { log, joined } = await store.create({
+  const created = store.create({
     owner,
     client,
     runningBytes: RUNNING_BYTES,
@@ -57,6 +59,7 @@ export async function openStream(
     labels,
     idempotency: readIdempotency(context),
   })
+  const { log, joined } = await created.catch((error: unknown) => countMissing(services, error))
   context.request.rawBody = ''
   context.request.body = undefined
   context.state.streamId = log.info.id
@@ -88,9 +91,18 @@ export async function openStream(
 /** https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ */
 function readIdempotency(context: RequestContext): Idempotency | undefined {
   const key = context.get('Idempotency-Key')
-  if (key === '') return undefined
+  const cursor = givenCursor(context)
+  const resuming = !isBeginning(cursor)
+  if (key === '') {
+    if (!resuming) return undefined
+    throw invalidField(
+      'invalid_request',
+      'Idempotency-Key',
+      `is required with ${cursor?.path}: without it this request would start, and pay for, a second answer`,
+    )
+  }
   if (!/^[\x20-\x7e]{1,255}$/.test(key))
     throw invalidField('invalid_request', 'Idempotency-Key', 'must be 1 to 255 printable ASCII characters')
   const fingerprint = createHash('sha256').update(`${context.path}\n`).update(context.request.rawBody).digest('base64')
-  return { key, fingerprint }
+  return { key, fingerprint, resuming }
 }

@@ -26,8 +26,6 @@ export function admitReader({ state }: RequestContext, { budget }: Services): vo
  *
  * Returns as soon as it has begun: a chain of middleware that waited for the end would be a good part of what an open
  * stream costs in memory. `context.state.streaming` tells of the end.
- *
- * @throws SluiceError `invalid_cursor`, before anything is sent
  */
 export function sendStream(
   context: RequestContext,

@@ -80,7 +80,7 @@ export class SharedFrames {
     /** The encoder's cursor. */
     let at = 0
     return (cursor) => {
-      if (cursor === this.#log.last) return undefined
+      if (cursor >= this.#log.last) return undefined
       encoder ??= this.#protocol.encoder(this.#log.info)
       if (at < cursor && encoder.skip) {
         const batch = this.#log.read(at, cursor)

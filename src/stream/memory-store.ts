@@ -57,6 +57,11 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
   async create(init: StreamInit): Promise<Created> {
     const joined = init.idempotency && this.#join(init.owner, init.idempotency)
     if (joined) return { log: joined, joined: true }
+    if (init.idempotency?.resuming)
+      throw new SluiceError(
+        'stream_not_found',
+        'The stream of this Idempotency-Key is no longer kept; without Last-Event-ID the request starts another one.',
+      )
     const { owner, client = NOBODY, model, provider, labels, runningBytes = 0 } = init
     const key = init.idempotency && scopedKey(owner, init.idempotency.key)
     const keyBytes = key === undefined ? 0 : keyCost(key)
@@ -128,7 +133,7 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     return client === undefined && this.#tombstones.dropOldest()
   }
 
-  #join(owner: string, { key, fingerprint }: Idempotency): StreamLog | undefined {
+  #join(owner: string, { key, fingerprint, resuming = false }: Idempotency): StreamLog | undefined {
     const known = this.#idempotency.get(scopedKey(owner, key))
     if (!known) return undefined
     if (known.fingerprint !== fingerprint)
@@ -137,7 +142,7 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
       })
     const log = this.#logs.get(known.id)
     // What failed or was left is no answer to come back to: trying again is what the key is for.
-    const lost = log?.done && (log.done.finish_reason === 'cancelled' || log.done.error?.retryable)
+    const lost = !resuming && log?.done && (log.done.finish_reason === 'cancelled' || log.done.error?.retryable)
     return lost ? undefined : log
   }
 

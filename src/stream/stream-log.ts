@@ -87,7 +87,7 @@ export class StreamLog {
 
   /** Who answers, once that is known. */
   answer: Answer | undefined
-  /** Called with the number of readers whenever it changes. */
+  /** Called with the number of readers whenever it changes, and when one has been here. */
   onReaders: ((count: number) => void) | undefined
   /** The stream was ended to make room: readers who do not read are not waited for. */
   displaced = false
@@ -171,6 +171,11 @@ export class StreamLog {
       }
     }
     return { events, last: seq, count: seq - cursor }
+  }
+
+  /** A reader was here that does not stay, such as one that polls. */
+  touch(): void {
+    this.onReaders?.(this.#readers.size)
   }
 
   /** Calls `wake` after every turn in which something was appended, until the returned function is called. */

@@ -17,6 +17,8 @@ export interface Idempotency {
   key: string
   /** Stands for everything else in the request: the same key with another fingerprint is a conflict. */
   fingerprint: string
+  /** The reader has seen a part of the stream: it joins it however it ended, and never creates another. */
+  resuming?: boolean
 }
 
 export interface Created {
@@ -41,7 +43,7 @@ export interface StoreLimits {
 export interface StreamStore {
   /**
    * @throws SluiceError `store_full` when there is no room and no finished stream to drop; `idempotency_conflict`
-   * when the key was used for another request.
+   * when the key was used for another request; `stream_not_found` when there is nothing to resume.
    */
   create(init: StreamInit): Promise<Created>
   /** Someone else's stream is `unknown`. */

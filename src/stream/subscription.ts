@@ -1,4 +1,3 @@
-import { invalidField } from '../errors.ts'
 import type { Batch, StreamLog, Wake } from './stream-log.ts'
 
 /**
@@ -14,24 +13,22 @@ export class Subscription<B extends { last: number } = Batch> {
   readonly #unsubscribe: () => void
   #cursor: number
 
-  /** @throws SluiceError `invalid_cursor` when the cursor is beyond the end of the log. */
+  /** A cursor ahead of the log waits for the log to come by. */
   constructor(log: StreamLog, cursor: number, read: (cursor: number) => B | undefined, wake: Wake) {
-    if (cursor > log.last)
-      throw invalidField('invalid_cursor', 'Last-Event-ID', `${cursor} is beyond the last event, ${log.last}`)
     this.log = log
     this.#cursor = cursor
     this.#read = read
     this.#unsubscribe = log.subscribe(wake)
   }
 
-  /** Last seq handed to the reader; never ahead of the log. */
+  /** Last seq handed to the reader. */
   get cursor(): number {
     return this.#cursor
   }
 
-  /** Whether the reader has been handed `done`, after which nothing comes. */
+  /** Whether nothing comes any more. */
   get ended(): boolean {
-    return this.log.done !== undefined && this.#cursor === this.log.last
+    return this.log.done !== undefined && this.#cursor >= this.log.last
   }
 
   /** What has come since the last call, or `undefined` when there is nothing yet. */

@@ -2,7 +2,7 @@ import { describe } from 'vitest'
 import { mock } from './protocol-backend.ts'
 import type { ProtocolClient } from './protocol-client.ts'
 import { describeRequests } from './protocol-requests.ts'
-import { describeLeaving, describeStreams } from './protocol-streams.ts'
+import { describeLeaving, describeRepeating, describeStreams } from './protocol-streams.ts'
 import { anthropic, openai } from './protocol-upstreams.ts'
 import { describeAnswers } from './protocol.ts'
 
@@ -12,6 +12,7 @@ export function describeProtocol(client: ProtocolClient): void {
     describeRequests(client, backend)
     describeAnswers(client, backend)
     describeStreams(client, backend)
+    describeRepeating(client, backend)
     // A native client comes back, and has the resume window to do so.
     if (client.name !== 'native') describeLeaving(client, backend)
   })

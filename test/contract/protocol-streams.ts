@@ -59,6 +59,61 @@ export function describeStreams(client: ProtocolClient, backend: Backend): void 
   })
 }
 
+/** What a `POST` is that repeats one: the same reader, further on. */
+export function describeRepeating(client: ProtocolClient, backend: Backend): void {
+  const script: Script = { reasoning: ['Let', ' me', ' think.'], text, calls, finish: 'tool_calls' }
+  const KEY = { 'idempotency-key': 'the same' }
+
+  describe('a POST with a known Idempotency-Key', () => {
+    it('goes on after every id, and is 204 after the last', async () => {
+      const { repeat } = await startContract(client, backend)
+      const post = repeat(script)
+      const all = await (await post(KEY)).end()
+      const ids = new Set(all.messages.flatMap(({ id }) => id ?? []))
+      expect(ids.size).toBeGreaterThan(3)
+      const [end = ''] = [...ids].slice(-1)
+      for (const cursor of [...ids].slice(0, -1)) {
+        const rest = await (await post({ ...KEY, 'last-event-id': cursor })).end()
+        const last = all.messages.findLastIndex(({ id }) => id === cursor)
+        expect(client.listen([...all.messages.slice(0, last + 1), ...rest.messages])).toEqual(
+          client.listen(all.messages),
+        )
+      }
+      const after = await (await post({ ...KEY, 'last-event-id': end })).end()
+      expect([after.status, after.body]).toEqual([204, ''])
+    })
+
+    it('reads from the beginning without a cursor, and with an empty one', async () => {
+      const { repeat } = await startContract(client, backend)
+      const post = repeat(script)
+      const all = await (await post(KEY)).end()
+      for (const cursor of [{}, { 'last-event-id': '' }, { 'last-event-id': '0' }]) {
+        const again = await (await post({ ...KEY, ...cursor })).end()
+        expect(again.id).toBe(all.id)
+        expect(client.listen(again.messages)).toEqual(client.listen(all.messages))
+      }
+    })
+  })
+
+  describe('a POST with a cursor and no Idempotency-Key', () => {
+    it('is refused, names the header to add, and starts nothing', async () => {
+      const { repeat, stage } = await startContract(client, backend)
+      const post = repeat(script)
+      const refused = await (await post({ 'last-event-id': '2' })).end()
+      expect(refused.status).toBe(400)
+      expect(refused.body).toContain('Idempotency-Key: is required with Last-Event-ID')
+      expect(stage.gateway.services.generations.size).toBe(0)
+      expect(stage.upstream?.requests ?? []).toEqual([])
+    })
+
+    it.each(['', '0'])('is a new stream when the cursor is %j', async (cursor) => {
+      const { repeat, stage } = await startContract(client, backend)
+      const all = await (await repeat(script)({ 'last-event-id': cursor })).end()
+      expect(parseArguments(client.listen(all.messages))).toEqual(parseArguments(stage.expected(script)))
+    })
+  })
+}
+
 /** For protocols whose clients do not come back: one that goes ends it all at once. */
 export function describeLeaving(client: ProtocolClient, backend: Backend): void {
   async function leave(script: Script, stream: boolean, until: (stage: Stage, answer: Promise<Response>) => unknown) {

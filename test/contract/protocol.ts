@@ -20,6 +20,8 @@ const answers: [what: string, script: Script][] = [
 
 export interface Asked {
   stage: Stage
+  /** Asks again and again for the same, as clients do that come back by themselves. */
+  repeat: (script: Script) => (headers: Record<string, string>) => Promise<Reader>
   ask: (script: Script, stream?: boolean) => Promise<Reader>
 }
 
@@ -30,13 +32,16 @@ export async function startContract(
   settings: Partial<Config> = {},
 ): Promise<Asked> {
   const stage = await backend.start(settings)
+  function prepare(script: Script, stream: boolean) {
+    const { headers, body } = client.request(stream)
+    const asked = { model: 'model', ...body, ...stage.play(script) }
+    return (more: Record<string, string> = {}) =>
+      open(`${stage.gateway.url}${client.path}`, { method: 'POST', headers: { ...headers, ...more }, body: asked })
+  }
   return {
     stage,
-    ask(script, stream = true) {
-      const { headers, body } = client.request(stream)
-      const asked = { model: 'model', ...body, ...stage.play(script) }
-      return open(`${stage.gateway.url}${client.path}`, { method: 'POST', headers, body: asked })
-    },
+    repeat: (script) => prepare(script, true),
+    ask: (script, stream = true) => prepare(script, stream)(),
   }
 }
 

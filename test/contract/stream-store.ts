@@ -116,6 +116,33 @@ export function describeStreamStore(name: string, create: (limits: StoreLimits) 
       })
     })
 
+    describe('an idempotency key of a reader that resumes', () => {
+      const idempotency = { key: 'k', fingerprint: 'f' }
+      const resuming = { ...idempotency, resuming: true }
+      const error = { code: 'upstream_error', message: '…', retryable: true }
+
+      it.each<Done>([
+        { type: 'done', finish_reason: 'stop' },
+        { type: 'done', finish_reason: 'cancelled' },
+        { type: 'done', finish_reason: 'error', error },
+      ])('joins a stream that ended with $finish_reason', async (done) => {
+        open()
+        const log = await newLog({ idempotency })
+        log.append(done)
+        expect(await newLog({ idempotency: resuming })).toBe(log)
+      })
+
+      it('begins no stream when there is none, or none any more', async () => {
+        open()
+        await expect(newLog({ idempotency: resuming })).rejects.toMatchObject({ code: 'stream_not_found' })
+        const log = await newLog({ idempotency })
+        log.append(DONE)
+        vi.advanceTimersByTime(1000)
+        await expect(newLog({ idempotency: resuming })).rejects.toMatchObject({ code: 'stream_not_found' })
+        expect(store.bytes).toBe(0)
+      })
+    })
+
     describe('retention', () => {
       it('begins with done: a stream that runs never expires', async () => {
         open()

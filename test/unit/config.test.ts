@@ -25,7 +25,7 @@ describe('settings', () => {
       host: '127.0.0.1',
       port: 8080,
       logLevel: 'info',
-      heartbeatMs: 15_000,
+      heartbeatMs: 8_000,
       resumeWindowMs: 30_000,
       retentionMs: 300_000,
       slowReaderMs: 30_000,

@@ -6,8 +6,10 @@ import type { StreamLog } from '../../stream/stream-log.ts'
 import type { Handler, RequestContext } from '../context.ts'
 import { openStream, type OpenedStream } from '../open-stream.ts'
 import { renderAnswer } from '../render-answer.ts'
-import { admitReader, sendStream } from '../send-stream.ts'
+import { resumeStream } from '../resume-stream.ts'
+import { sendStream } from '../send-stream.ts'
 import type { Services } from '../services.ts'
+import { streamUrl } from '../stream-url.ts'
 import { waitFor } from '../wait-for.ts'
 
 /**
@@ -20,14 +22,14 @@ export function createCompletion(services: Services, protocol: Protocol): Handle
     const { heartbeatMs, sdkResumeWindowMs } = services.config
     const opened = await openStream(context, services, protocol, { resumeWindowMs: sdkResumeWindowMs })
     const { log, stream } = opened
-    context.set('Content-Location', `/v1/streams/${log.info.id}?protocol=${protocol.name}`)
+    context.set('Content-Location', `${streamUrl(context, services.config, log.info.id)}?protocol=${protocol.name}`)
     if (stream) {
       await waitFor(context, log, 'first event', heartbeatMs)
       if (isOver(context.res)) return
       setAnswerHeaders(context, log)
       if (log.last === 1) throwFailure(opened)
-      if (!opened.generation) admitReader(context, services)
-      sendStream(context, services, log, 0, protocol)
+      if (opened.generation) sendStream(context, services, log, 0, protocol)
+      else resumeStream(context, services, log, protocol)
     } else {
       await waitFor(context, log, 'end')
       setAnswerHeaders(context, log)

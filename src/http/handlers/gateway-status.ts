@@ -1,9 +1,9 @@
-import { invalidField } from '../../errors.ts'
 import { PROTOCOL_NAMES } from '../../protocols/protocol.ts'
 import type { EventFields } from '../../sse/encode.ts'
 import { eventStream } from '../../sse/event-stream.ts'
 import { VERSION } from '../../version.ts'
 import type { Handler, RequestContext } from '../context.ts'
+import { EVENT_STREAM, JSON_TYPE, negotiate } from '../negotiate.ts'
 import { READER_BYTES } from '../send-stream.ts'
 import type { Services } from '../services.ts'
 
@@ -43,19 +43,9 @@ export function gatewayStatus(services: Services): Handler {
   }
 
   return async (context) => {
-    context.vary('Accept')
-    switch (context.accepts('application/json', 'text/event-stream')) {
-      case 'application/json':
-        context.set('Cache-Control', 'no-store')
-        context.body = read()
-        return
-      case 'text/event-stream':
-        if (services.draining) context.status = 204
-        else await feed(context)
-        return
-      case false:
-        throw invalidField('not_acceptable', 'Accept', 'must allow application/json or text/event-stream')
-    }
+    if (negotiate(context, JSON_TYPE, EVENT_STREAM) === JSON_TYPE) context.body = read()
+    else if (services.draining) context.status = 204
+    else await feed(context)
   }
 }
 

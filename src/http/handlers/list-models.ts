@@ -45,6 +45,7 @@ function decode(path: string): string {
 }
 
 function isAnthropic(context: RequestContext): boolean {
+  context.vary('anthropic-version')
   return context.get('anthropic-version') !== ''
 }
 

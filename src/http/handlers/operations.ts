@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Handler } from '../context.ts'
+import { preferredType } from '../media-types.ts'
 import type { Services } from '../services.ts'
 
 /** `GET /healthz`: the process answers. */
@@ -17,11 +18,15 @@ export function readiness(services: Services): Handler {
   }
 }
 
+const OPEN_METRICS = 'application/openmetrics-text'
+const FORMATS = ['text/plain', OPEN_METRICS] as const
+
 /** `GET /metrics`, for Prometheus, in the format that it prefers. */
 export function metrics({ metrics: all }: Services): Handler {
   const render = { text: onceATurn(() => all.registry.metrics()), open: onceATurn(() => all.openMetrics.metrics()) }
   return async (context) => {
-    const open = prefersOpenMetrics(context.get('Accept'))
+    // Not `negotiate`: a scraper that accepts neither still gets the text format.
+    const open = preferredType(context.get('Accept'), FORMATS) === OPEN_METRICS
     context.set('Content-Type', (open ? all.openMetrics : all.registry).contentType)
     context.vary('Accept')
     context.body = await render[open ? 'open' : 'text']()
@@ -36,16 +41,4 @@ function onceATurn(make: () => Promise<string>): () => Promise<string> {
       next = undefined
       return make()
     }))
-}
-
-/** By hand: a scraper gives parameters with the type (`escaping=allow-utf-8`) that differ from version to version. */
-function prefersOpenMetrics(accept: string): boolean {
-  const weights = new Map<string, number>()
-  for (const range of accept.split(',')) {
-    const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())
-    const weight = Number(parameters.find((each) => each.startsWith('q='))?.slice(2) ?? 1)
-    weights.set(type, Math.max(weight, weights.get(type) ?? 0))
-  }
-  const open = weights.get('application/openmetrics-text') ?? 0
-  return open > 0 && open >= (weights.get('text/plain') ?? 0)
 }

@@ -18,12 +18,21 @@ const READABLE = [
 /** Seconds for which a browser need not ask again; none remembers longer than a day, and Chromium two hours. */
 const PREFLIGHT_SECONDS = 86_400
 
+export interface AllowOriginsOptions {
+  /** Lets pages send cookies: the gateway knows none, but a proxy in front may. */
+  credentials?: boolean
+}
+
 /**
  * Lets pages of these origins use the API; `*` stands for all. They may send any header: an origin is trusted or it is
- * not, and each SDK sends others. Cookies are never asked for, as the gateway knows none.
+ * not, and each SDK sends others.
  */
-export function allowOrigins(origins: readonly string[]): RequestMiddleware {
+export function allowOrigins(
+  origins: readonly string[],
+  { credentials = false }: AllowOriginsOptions = {},
+): RequestMiddleware {
   return cors({
+    credentials,
     origin: origins.includes('*') ? '*' : ({ request }) => origins.find((each) => each === request.get('Origin')) ?? '',
     allowMethods: ['GET', 'HEAD', 'POST', 'DELETE'],
     exposeHeaders: READABLE,

@@ -12,12 +12,15 @@ export interface SendAnswersOptions {
   slowReaderMs: number
 }
 
-/** Sends whole answers a slice at a time, and cuts off callers who do not read them. */
+/** Sends whole answers, not for caches to keep, a slice at a time, and cuts off callers who do not read them. */
 export function sendAnswers({ heartbeat, slowReaderMs }: SendAnswersOptions): RequestMiddleware {
   return async (context, next) => {
     await next()
     const { body, res, length } = context
     const { unread } = context.state
+    // Nearly every answer depends on a cursor, a caller or the moment; what caches may keep says so itself.
+    if (context.respond !== false && !res.headersSent && !res.hasHeader('Cache-Control'))
+      context.set('Cache-Control', 'no-store')
     if ((typeof body !== 'string' && !Buffer.isBuffer(body)) || isOver(res)) return unread?.release()
     const sending = new Sending(res, slowReaderMs)
     heartbeat.join(sending)

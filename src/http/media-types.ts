@@ -1,0 +1,59 @@
+/** One entry of an `Accept` header: a media type or a wildcard, and how much it is wanted. */
+export interface MediaRange {
+  /** In lower case. */
+  type: string
+  /** By lower-case name, without `q`; values without quotes. */
+  parameters: ReadonlyMap<string, string>
+  /** From 0, not acceptable, to 1. */
+  weight: number
+}
+
+/** Reads an `Accept` header: https://www.rfc-editor.org/rfc/rfc9110.html#section-12.5.1 */
+export function parseMediaRanges(header: string): MediaRange[] {
+  return header.split(',').flatMap((range) => {
+    const [type = '', ...rest] = range.split(';').map((part) => part.trim())
+    if (type === '') return []
+    const parameters = new Map(rest.map(parseParameter))
+    const weight = Number(parameters.get('q') ?? 1)
+    parameters.delete('q')
+    return { type: type.toLowerCase(), parameters, weight: weight >= 0 && weight <= 1 ? weight : 1 }
+  })
+}
+
+/**
+ * The offer that an `Accept` header prefers; undefined when it allows none. Among equals the one that the header
+ * names first, then the one that is offered first. Parameters such as `charset` rule nothing out.
+ */
+export function preferredType<Offer extends string>(accept: string, offers: readonly Offer[]): Offer | undefined {
+  const ranges = parseMediaRanges(accept)
+  if (ranges.length === 0) return offers[0]
+  let best: { offer: Offer; weight: number; place: number } | undefined
+  for (const offer of offers) {
+    const match = findRange(ranges, offer)
+    if (!match || match.weight === 0) continue
+    const place = match.type === offer ? ranges.indexOf(match) : ranges.length
+    if (!best || match.weight > best.weight || (match.weight === best.weight && place < best.place))
+      best = { offer, weight: match.weight, place }
+  }
+  return best?.offer
+}
+
+/** The most specific range for a type; of several with the same type, such as two versions, the most wanted. */
+function findRange(ranges: readonly MediaRange[], type: string): MediaRange | undefined {
+  for (const wanted of [type, `${type.slice(0, type.indexOf('/'))}/*`, '*/*']) {
+    const [first, ...others] = ranges.filter((range) => range.type === wanted)
+    if (first) return others.reduce((most, each) => (each.weight > most.weight ? each : most), first)
+  }
+  return undefined
+}
+
+function parseParameter(text: string): [name: string, value: string] {
+  const [name = '', ...value] = text.split('=')
+  return [
+    name.trim().toLowerCase(),
+    value
+      .join('=')
+      .trim()
+      .replace(/^"(.*)"$/, '$1'),
+  ]
+}

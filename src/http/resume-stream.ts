@@ -1,0 +1,51 @@
+import { SluiceError } from '../errors.ts'
+import type { Protocol } from '../protocols/protocol.ts'
+import type { StreamLog } from '../stream/stream-log.ts'
+import type { ResumeResult } from '../telemetry/metrics.ts'
+import type { RequestContext } from './context.ts'
+import { readCursor } from './cursor.ts'
+import { admitReader, sendStream } from './send-stream.ts'
+import type { Services } from './services.ts'
+
+/**
+ * Answers a request for a stream that exists with what follows the reader's cursor: a `GET`, and a `POST` that joins.
+ *
+ * @throws SluiceError `invalid_cursor` or `store_full`
+ */
+export function resumeStream(context: RequestContext, services: Services, log: StreamLog, protocol: Protocol): void {
+  const cursor = countInvalid(services, () => readCursor(context, log))
+  // A reader that has it all and asks again is an `EventSource` after the end: 204 stops it for good.
+  if (log.done && cursor === log.last) {
+    countResume(services, 'finished')
+    context.status = 204
+    return
+  }
+  if (context.method === 'HEAD') {
+    context.type = 'text/event-stream'
+    context.status = 200
+    return
+  }
+  admitReader(context, services)
+  if (cursor > 0) countResume(services, 'resumed')
+  sendStream(context, services, log, cursor, protocol)
+}
+
+function countResume({ metrics }: Services, result: ResumeResult): void {
+  metrics.cell('resumes_total', { result }).add()
+}
+
+/** Counts a stream that is not there; to be used as `catch`. */
+export function countMissing(services: Services, error: unknown): never {
+  if (error instanceof SluiceError && error.code === 'stream_expired') countResume(services, 'expired')
+  if (error instanceof SluiceError && error.code === 'stream_not_found') countResume(services, 'unknown')
+  throw error
+}
+
+function countInvalid(services: Services, read: () => number): number {
+  try {
+    return read()
+  } catch (error) {
+    countResume(services, 'invalid')
+    throw error
+  }
+}
