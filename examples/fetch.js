@@ -15,16 +15,17 @@ const create = {
   headers: { 'content-type': 'application/json', 'idempotency-key': crypto.randomUUID() },
   body: JSON.stringify({ messages: [{ role: 'user', content }] }),
 }
-let path = ''
+/** Where to come back to, once that is known. */
+let address = ''
 let lastEventId = ''
 let done
 
 while (!done) {
   const resume = { headers: { 'last-event-id': lastEventId } }
-  const response = await (path ? fetch(gateway + path, resume) : fetch(`${gateway}/v1/chat`, create)).catch(() => null)
+  const response = await (address ? fetch(address, resume) : fetch(`${gateway}/v1/chat`, create)).catch(() => null)
   if (response?.ok) {
     for await (const { id, event, data } of readFrames(response)) {
-      path = response.headers.get('content-location') ?? path
+      address ||= new URL(response.headers.get('content-location') ?? '', response.url).href
       lastEventId = id
       if (event === 'delta') process.stdout.write(JSON.parse(data).content ?? '')
       if (event === 'done') done = JSON.parse(data)
@@ -50,8 +51,8 @@ async function* readFrames({ body }) {
     if (ended) return
     const frames = (rest + value).split('\n\n')
     rest = frames.pop() ?? ''
-    // A frame without data is a heartbeat, or says how long to wait.
-    for (const frame of frames) if (frame.includes('data: ')) yield Object.fromEntries(frame.split('\n').map(readField))
+    // A line may also be a heartbeat, or say how long to wait; both come without a blank line of their own.
+    for (const frame of frames) yield Object.fromEntries(frame.split('\n').map(readField))
   }
 }
 

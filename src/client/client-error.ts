@@ -19,7 +19,7 @@ export interface SluiceClientErrorInit {
 /**
  * How a stream failed. `code` is the gateway's own (`stream_expired`, `upstream_timeout`, …), or one of these:
  *
- * - `unreachable`: no connection came through, however often it was tried;
+ * - `unreachable`: no connection came through, however often it was tried, or it never can;
  * - `invalid_response`: what answered does not speak the gateway's protocol, or hides its headers from this page;
  * - `http_<status>`: an error without a code, from whatever stands between;
  * - `cancelled`: of `ChatStream.id` alone, when the stream was cancelled before it had one.
@@ -47,6 +47,16 @@ export function invalidResponse(message: string): SluiceClientError {
   return new SluiceClientError({ code: 'invalid_response', message, retryable: false })
 }
 
+/** A failure of `fetch` that no other attempt mends: an API that the runtime lacks, a certificate that it rejects. */
+export function isPermanent(error: unknown): boolean {
+  return error instanceof ReferenceError || /CERT|VERIFY|_SSL_/.test(Object(Object(error).cause).code)
+}
+
+/** `cause` says why. */
+export function unreachable(cause: unknown, retryable: boolean): SluiceClientError {
+  return new SluiceClientError({ code: 'unreachable', message: 'The gateway could not be reached.', retryable, cause })
+}
+
 /** Reads RFC 9457 problem details, and makes do with the status when something else has answered. */
 export async function readProblem(response: Response): Promise<SluiceClientError> {
   const { status, headers } = response
@@ -68,7 +78,7 @@ function isFault(value: unknown): value is Fault {
 
 /** What a proxy says of a gateway that is starting, stopping or busy. */
 function isTransient(status: number): boolean {
-  return status >= 500 || status === 408 || status === 425 || status === 429
+  return (status >= 500 && status !== 501 && status !== 505) || status === 408 || status === 425 || status === 429
 }
 
 /** Seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after */

@@ -1,4 +1,4 @@
-import { invalidResponse, readProblem, SluiceClientError } from './client-error.ts'
+import { invalidResponse, isPermanent, readProblem, SluiceClientError, unreachable } from './client-error.ts'
 import { deferred } from './deferred.ts'
 import { FrameDecoder, type FrameHandlers } from './frame-decoder.ts'
 import type { Disconnect } from './reconnect.ts'
@@ -58,7 +58,7 @@ async function receive(
     if (!response.ok) return { type: 'refused', error: await readProblem(response) }
     const decoder = new FrameDecoder(handlers)
     const text = new TextDecoder()
-    const reader = response.body?.getReader()
+    const reader = readerOf(response)
     for (let opened = false; ;) {
       const { done = true, value } = (await reader?.read()) ?? {}
       signal.throwIfAborted()
@@ -71,8 +71,20 @@ async function receive(
       decoder.push(text.decode(value, { stream: true }))
     }
   } catch (error) {
-    return error instanceof SluiceClientError ? { type: 'unreadable', error } : { type: 'lost', cause: error }
+    if (error instanceof SluiceClientError) return { type: 'unreadable', error }
+    return isPermanent(error)
+      ? { type: 'unreadable', error: unreachable(error, false) }
+      : { type: 'lost', cause: error }
   }
+}
+
+/** Undefined when there is no body. */
+function readerOf({ body }: Response): ReadableStreamDefaultReader<Uint8Array> | undefined {
+  if (body === null) return undefined
+  // React Native's has no body, node-fetch's another kind; a wrapper may have read it.
+  if (!body?.getReader || body.locked)
+    throw invalidResponse('`fetch` cannot stream (no `body.getReader`): poll snapshots instead.')
+  return body.getReader()
 }
 
 function open(response: Response, { onOpen }: ConnectionHandlers): void {

@@ -1,5 +1,5 @@
 import type { Done } from '../stream/events.ts'
-import { invalidResponse, SluiceClientError } from './client-error.ts'
+import { invalidResponse, SluiceClientError, unreachable } from './client-error.ts'
 import type { Ending } from './event-log.ts'
 
 /** How a connection ended that did not bring the stream's end. */
@@ -59,7 +59,7 @@ export function decide(state: ReconnectState, outcome: Outcome, policy: Reconnec
       return { resumeAfterMs: 0 }
     case 'lost':
     case 'silent':
-      return tryAgain(state, policy, unreachable(state, outcome))
+      return tryAgain(state, policy, unreachable('cause' in outcome && outcome.cause, true))
     case 'refused': {
       const { error } = outcome
       if (state.cancelling && state.created && (error.status === 404 || error.status === 410)) return { end: CANCELLED }
@@ -97,13 +97,4 @@ function endingOf(done: Done): Ending {
 
 function failed(error: SluiceClientError): Next {
   return { end: { as: 'failed', error } }
-}
-
-function unreachable({ failures }: ReconnectState, outcome: Outcome): SluiceClientError {
-  return new SluiceClientError({
-    code: 'unreachable',
-    message: `The gateway could not be reached: ${failures} connection(s) failed.`,
-    retryable: true,
-    cause: outcome.type === 'lost' ? outcome.cause : undefined,
-  })
 }

@@ -29,9 +29,11 @@ describe('an answer with an error status', () => {
     [425, true],
     [429, true],
     [500, true],
+    [501, false],
     [502, true],
     [503, true],
     [504, true],
+    [505, false],
   ])('of somebody else is known by its status: %i', async (status, retryable) => {
     for (const body of ['<h1>Sorry</h1>', '[]', 'null', '{"code":1,"detail":2,"retryable":3,"errors":4}', ''])
       expect(await readProblem(new Response(body, { status }))).toMatchObject({

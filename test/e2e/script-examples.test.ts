@@ -82,3 +82,27 @@ describe('the example node.js', () => {
     expect(first.text() + second.text()).toBe('one two')
   })
 })
+
+describe('the example poll.js', () => {
+  it('shows the answer as it grows, without an open connection, and ends with it', async () => {
+    const { provider, network } = await setUp()
+    network.plan({ cut: { bytes: 0 } })
+    const example = start(network.url, 'poll.js', 'What is it?')
+    const run = await provider.nextRun()
+    run.text('one ')
+    await example.until('one ')
+    run.text('twö')
+    run.done()
+    expect(await example.ended()).toMatchObject({ code: 0, said: expect.stringContaining('finished') })
+    expect(example.text()).toBe('one twö')
+    expect(provider.runs).toHaveLength(1)
+  })
+
+  it('says what was wrong with its request', async () => {
+    const { network } = await setUp('no-such-model')
+    expect(await start(network.url, 'poll.js').ended()).toMatchObject({
+      code: 1,
+      said: expect.stringContaining('no-such-model'),
+    })
+  })
+})
