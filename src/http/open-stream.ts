@@ -3,12 +3,13 @@ import { invalidField, SluiceError } from '../errors.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import { runPlan } from '../routing/run-plan.ts'
 import { traceAttempts } from '../routing/trace-attempts.ts'
+import { readLastEventId } from '../sse/last-event-id.ts'
 import type { Generation } from '../stream/generation.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { Idempotency } from '../stream/stream-store.ts'
 import { observeGeneration } from '../telemetry/observe-generation.ts'
 import type { RequestContext } from './context.ts'
-import { givenCursor, isBeginning } from './cursor.ts'
+import { isBeginning } from './cursor.ts'
 import { countMissing } from './resume-stream.ts'
 import type { Services } from './services.ts'
 
@@ -91,7 +92,7 @@ export async function openStream(
 /** https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ */
 function readIdempotency(context: RequestContext): Idempotency | undefined {
   const key = context.get('Idempotency-Key')
-  const cursor = givenCursor(context)
+  const cursor = readLastEventId(context)
   const resuming = !isBeginning(cursor)
   if (key === '') {
     if (!resuming) return undefined

@@ -4,6 +4,7 @@ import { encodeComment, encodeEvent, type EventFields } from './encode.ts'
 import { Heartbeat, type Beating } from './heartbeat.ts'
 import { cutOffAfterWrites, dropReader, isOver } from './http2.ts'
 import { Payload } from './payload.ts'
+import { readLastEventId } from './last-event-id.ts'
 import { openBody, type WriteBody } from './response-body.ts'
 
 /** How a response ended: all was sent, the reader went away, or it did not read for too long. */
@@ -138,6 +139,23 @@ export class EventStreamWriter implements Beating {
   }
 }
 
+/** What a source yields. */
+export interface SourceEvent extends EventFields {
+  /**
+   * Nothing follows, now or later: the stream ends with this event, and its reader is answered with 204 when it comes
+   * back. Without it an `EventSource` reconnects for ever.
+   */
+  last?: boolean
+}
+
+/** Events of an app, in order; made for each reader, with what it has seen: the empty string when it names no event. */
+export type Source =
+  | AsyncIterable<SourceEvent>
+  | ((signal: AbortSignal, lastEventId: string) => AsyncIterable<SourceEvent>)
+
+/** At the end of the id of a last event: the reader itself remembers that there was nothing more. */
+const LAST_MARK = '#last'
+
 /**
  * Answers a Koa request with an event stream, for any Koa app: `await eventStream(ctx, events())`.
  *
@@ -147,10 +165,16 @@ export class EventStreamWriter implements Beating {
  * throws; what was written until then has been sent, and the connection is cut, so that no reader takes it for the whole.
  */
 export async function eventStream(
-  ctx: Pick<Context, 'res' | 'method' | 'respond'>,
-  source: AsyncIterable<EventFields> | ((signal: AbortSignal) => AsyncIterable<EventFields>),
+  ctx: Context,
+  source: Source,
   options: EventStreamOptions = {},
 ): Promise<EventStreamEnd> {
+  const lastEventId = readLastEventId(ctx)?.value ?? ''
+  if (lastEventId.endsWith(LAST_MARK)) {
+    ctx.status = 204
+    ctx.set('Cache-Control', 'no-store')
+    return 'finished'
+  }
   ctx.respond = false
   ctx.res.statusCode = 200
   const writer = new EventStreamWriter(ctx.res, options)
@@ -175,18 +199,23 @@ export async function eventStream(
     writer.end()
     return ended
   }
-  let events: AsyncIterator<EventFields> | undefined
+  let events: AsyncIterator<SourceEvent> | undefined
   try {
-    events = (typeof source === 'function' ? source(abort.signal) : source)[Symbol.asyncIterator]()
+    events = (typeof source === 'function' ? source(abort.signal, lastEventId) : source)[Symbol.asyncIterator]()
     const next = events.next.bind(events)
     while (!writer.closed) {
-      const item = await untilClosed<IteratorResult<EventFields>>((resolve, reject) => {
+      const item = await untilClosed<IteratorResult<SourceEvent>>((resolve, reject) => {
         next().then(resolve, reject)
       })
       if (typeof item === 'string') break
       if (item.done) {
         writer.end()
         return await ended
+      }
+      if (item.value.last) {
+        writer.write(encodeEvent({ ...item.value, id: `${item.value.id ?? ''}${LAST_MARK}` }))
+        writer.end()
+        break
       }
       if (!writer.write(encodeEvent(item.value)) && !writer.closed) {
         await untilClosed<void>((resolve) => {

@@ -1,6 +1,13 @@
 /** Server-Sent Events for anyone's Koa app and for anyone's client: the package export `sluice/sse`. */
 export { encodeComment, encodeEvent, encodeJson, type EventFields } from './encode.ts'
 export { EventDecoder, EventTooLargeError, type DecodedEvent, type DecoderOptions } from './decode.ts'
-export { eventStream, EventStreamWriter, type EventStreamEnd, type EventStreamOptions } from './event-stream.ts'
+export {
+  eventStream,
+  EventStreamWriter,
+  type EventStreamEnd,
+  type EventStreamOptions,
+  type Source,
+  type SourceEvent,
+} from './event-stream.ts'
 export { Heartbeat } from './heartbeat.ts'
 export { Payload } from './payload.ts'
