@@ -8,15 +8,17 @@ export interface MediaRange {
   weight: number
 }
 
+const WEIGHT = /^(?:0(?:\.\d*)?|1(?:\.0*)?)$/
+
 /** Reads an `Accept` header: https://www.rfc-editor.org/rfc/rfc9110.html#section-12.5.1 */
 export function parseMediaRanges(header: string): MediaRange[] {
   return header.split(',').flatMap((range) => {
     const [type = '', ...rest] = range.split(';').map((part) => part.trim())
     if (type === '') return []
     const parameters = new Map(rest.map(parseParameter))
-    const weight = Number(parameters.get('q') ?? 1)
+    const q = parameters.get('q') ?? ''
     parameters.delete('q')
-    return { type: type.toLowerCase(), parameters, weight: weight >= 0 && weight <= 1 ? weight : 1 }
+    return { type: type.toLowerCase(), parameters, weight: WEIGHT.test(q) ? Number(q) : 1 }
   })
 }
 

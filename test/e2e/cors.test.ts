@@ -52,6 +52,15 @@ async function answers(gateway: TestGateway, origin: string): Promise<Reader[]> 
 }
 
 describe('a page of another origin', () => {
+  it('may send cookies, for a proxy that checks them, only where CORS_CREDENTIALS says so', async () => {
+    const settings = { corsOrigin: [PAGE], allowedHosts: ['*'] }
+    for (const corsCredentials of [false, true]) {
+      const gateway = await startGateway({ ...settings, corsCredentials })
+      for (const reader of [...(await answers(gateway, PAGE)), await preflight(`${gateway.url}/v1/chat`, PAGE)])
+        expect(reader.headers['access-control-allow-credentials']).toBe(corsCredentials ? 'true' : undefined)
+    }
+  })
+
   it('may use nothing by default', async () => {
     const gateway = await startGateway({ allowedHosts: ['*'] })
     for (const reader of [...(await answers(gateway, PAGE)), await preflight(`${gateway.url}/v1/chat`, PAGE)])

@@ -20,6 +20,13 @@ function pathsOf(environment: Environment, ...lines: string[]): string[] {
 }
 
 describe('settings', () => {
+  it('take PUBLIC_URL without the slash at its end, as a header can hold it', () => {
+    expect(load({}).publicUrl).toBe('')
+    expect(load({ PUBLIC_URL: 'https://chat.example' }).publicUrl).toBe('https://chat.example')
+    expect(load({ PUBLIC_URL: 'https://chat.example/llm//' }).publicUrl).toBe('https://chat.example/llm')
+    expect(load({ PUBLIC_URL: 'https://köln.example/ä' }).publicUrl).toBe('https://xn--kln-sna.example/%C3%A4')
+  })
+
   it('have defaults, with which everything works', () => {
     expect(load({})).toMatchObject({
       host: '127.0.0.1',
@@ -99,6 +106,21 @@ describe('a fault', () => {
     ['STORE_MAX_BYTES', 'mb'],
   ])('in the environment is named as it is there: %s=%j', (variable, value) => {
     expect(pathsOf({ [variable]: value })).toEqual([variable])
+  })
+
+  it.each([
+    'chat.example',
+    'ftp://chat.example',
+    'https://a:b@chat.example',
+    'https://chat.example/?x=1',
+    'https://a b',
+  ])('is a PUBLIC_URL below which no path can be put: %s', (value) => {
+    expect(pathsOf({ PUBLIC_URL: value })).toEqual(['PUBLIC_URL'])
+  })
+
+  it('is CORS_CREDENTIALS for pages of any origin, which browsers do not allow', () => {
+    expect(pathsOf({ CORS_ORIGIN: '*', CORS_CREDENTIALS: 'true' })).toEqual(['CORS_CREDENTIALS'])
+    expect(pathsOf({}, 'corsOrigin: "*"', 'corsCredentials: true')).toEqual(['corsCredentials'])
   })
 
   it.each<[path: string, ...lines: string[]]>([
