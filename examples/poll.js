@@ -30,12 +30,12 @@ for (let shown = ''; ;) {
 
 /**
  * The JSON of an answer, asked for until there is one.
- * @param {string | URL} address
+ * @param {string | URL} resource
  * @param {RequestInit} init
  */
-async function ask(address, init) {
+async function ask(resource, init) {
   for (;;) {
-    const response = await fetch(address, init).catch(() => null)
+    const response = await fetch(resource, init).catch(() => null)
     if (response?.ok) return response.json()
     if (response && response.status < 500 && response.status !== 429) throw new Error(await response.text())
     await sleep(1000 * Number(response?.headers.get('retry-after') ?? 1))
