@@ -40,7 +40,7 @@ createServer({ noDelay: true }, (reader) => {
         if (size === 0) upstream.destroy()
         else if (data !== '[DONE]') {
           const content: unknown = JSON.parse(data).choices[0]?.delta.content
-          frames += `id: ${++seq}\nevent: delta\ndata: {"content":${JSON.stringify(content)}}\n\n`
+          frames += `event: delta\ndata: {"content":${JSON.stringify(content)}}\nid: ${++seq}\n\n`
         }
       }
       unread = text.slice(at)

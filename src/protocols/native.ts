@@ -33,7 +33,7 @@ export const nativeEncoder: Encoder = {
     for (const { seq, event } of events)
       text += isPlainText(event)
         ? // The same without an object in between: JSON has no line break that could end the line.
-          `id: ${seq}\nevent: delta\ndata: {"content":${encodeJson(event.content)}}\n\n`
+          `event: delta\ndata: {"content":${encodeJson(event.content)}}\nid: ${seq}\n\n`
         : encodeEvent({ id: seq, event: event.type, data: toData(event) })
     return { text, frames: events.length, next: nativeEncoder }
   },

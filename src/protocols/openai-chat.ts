@@ -57,7 +57,7 @@ class ChunkEncoder implements Encoder {
       // Most batches: a whole chunk would cost more to build and to write than all else that is done for a token.
       if (content !== '') {
         const [before, after] = (this.#around ??= aroundText(this.#state))
-        const text = `id: ${only.seq}\ndata: ${before}${encodeJson(content)}${after}\n\n`
+        const text = `data: ${before}${encodeJson(content)}${after}\nid: ${only.seq}\n\n`
         return { text, frames: 1, next: this }
       }
     }
@@ -65,7 +65,7 @@ class ChunkEncoder implements Encoder {
     let text = ''
     let frames = 0
     for (const { seq, data } of eventChunks.flatMap(toData)) {
-      text += seq === undefined ? `data: ${data}\n\n` : `id: ${seq}\ndata: ${data}\n\n`
+      text += seq === undefined ? `data: ${data}\n\n` : `data: ${data}\nid: ${seq}\n\n`
       frames += 1
     }
     return { text, frames, next: new ChunkEncoder(state) }

@@ -17,7 +17,8 @@ const LINE_BREAK = /\r\n|\r|\n/
 /**
  * One frame. Line breaks in `data` become several `data:` lines, which the reader joins with LF: CR and CRLF arrive as
  * LF, as the standard has no way to say them. An event with a name and no data has an empty line of data, without
- * which readers would drop it. A `retry` alone gets no blank line: some readers take one for the end of an event.
+ * which readers would drop it. A `retry` alone gets no blank line: some readers take one for the end of an event. The
+ * id comes last: fetch-event-source takes it for its cursor before the event is whole, and would lose one that is cut.
  *
  * @throws TypeError when a name or an id could not be told from the frame around it, or `retry` is no whole number.
  */
@@ -28,10 +29,10 @@ export function encodeEvent({ event, data, id, retry }: EventFields): string {
     frame += `retry: ${retry}\n`
   }
   if (id === undefined && event === undefined && data === undefined) return frame
-  if (id !== undefined) frame += `id: ${singleLine('id', String(id))}\n`
   if (event !== undefined) frame += `event: ${singleLine('event', event)}\n`
   if (data !== undefined) frame += encodeData(typeof data === 'string' ? data : encodeJson(data))
   else if (event !== undefined) frame += 'data:\n'
+  if (id !== undefined) frame += `id: ${singleLine('id', String(id))}\n`
   return `${frame}\n`
 }
 

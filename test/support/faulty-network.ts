@@ -209,7 +209,7 @@ function locate(response: Buffer, place: Place): number | undefined {
   const headers = text.indexOf('\r\n\r\n')
   if (headers === -1) return undefined
   if (place.frames === 0) return headers + 4
-  const frame = [...text.matchAll(/id: \d+\nevent: \w+\ndata: .*\n\n/g)][place.frames - 1]
+  const frame = [...text.matchAll(/event: \w+\ndata: .*\nid: \d+\n\n/g)][place.frames - 1]
   return frame && frame.index + frame[0].length
 }
 

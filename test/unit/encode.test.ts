@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { encodeComment, encodeEvent, encodeJson } from '../../src/sse/encode.ts'
 
 describe('encodeEvent', () => {
-  it('writes retry, id, name and data, and ends with a blank line', () => {
+  it('writes retry, name, data and id, and ends with a blank line', () => {
     expect(encodeEvent({ data: 'hi', event: 'delta', id: 7, retry: 1500 })).toBe(
-      'retry: 1500\nid: 7\nevent: delta\ndata: hi\n\n',
+      'retry: 1500\nevent: delta\ndata: hi\nid: 7\n\n',
     )
   })
 
@@ -78,7 +78,7 @@ describe('encodeEvent', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom('\r', '\n', 'a', ':', ' ') }), (data) => {
         const frame = encodeEvent({ id: 1, event: 'delta', data })
-        expect(frame).toMatch(/^id: 1\nevent: delta\n(data: [^\r\n]*\n)+\n$/)
+        expect(frame).toMatch(/^event: delta\n(data: [^\r\n]*\n)+id: 1\n\n$/)
       }),
     )
   })
