@@ -1,0 +1,79 @@
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, it } from 'vitest'
+
+export const SOURCES = fileURLToPath(new URL('.', import.meta.url))
+/** What is built, for the next time too. */
+export const BUILT = fileURLToPath(new URL('../../node_modules/.cache/clients', import.meta.url))
+
+export interface Language {
+  /** Programs without which it cannot be built. */
+  needs: readonly string[]
+  /** Sources that decide whether what was built is still what they say. */
+  sources: readonly string[]
+  /** Build commands, one after another. */
+  build: readonly (readonly [string, ...string[]])[]
+  /** The command that runs a client. */
+  run: readonly [string, ...string[]]
+}
+
+const python = join(BUILT, 'python/bin/python')
+const go = join(BUILT, 'clients-go')
+const java = join(BUILT, 'java')
+
+export const LANGUAGES = {
+  python: {
+    needs: ['python3'],
+    sources: ['requirements.txt'],
+    build: [
+      ['python3', '-m', 'venv', '--clear', join(BUILT, 'python')],
+      [python, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', 'requirements.txt'],
+    ],
+    run: [python, '-B', join(SOURCES, 'python/main.py')],
+  },
+  go: {
+    needs: ['go'],
+    sources: ['go.mod', 'go.sum', 'report.go', 'r3labs.go', 'gosse.go', 'openai.go'],
+    build: [['go', 'build', '-buildvcs=false', '-o', go, '.']],
+    run: [go],
+  },
+  java: {
+    needs: ['java', 'javac', 'mvn'],
+    sources: ['pom.xml', 'src/main/java/Report.java', 'src/main/java/Main.java'],
+    build: [['mvn', '--batch-mode', '--quiet', 'compile', 'dependency:copy-dependencies']],
+    // It lives for seconds: the quick start of these counts, not their speed later.
+    run: [
+      'java',
+      '-XX:TieredStopAtLevel=1',
+      '-XX:+UseSerialGC',
+      '-cp',
+      [join(java, 'classes'), join(java, 'dependency/*')].join(delimiter),
+      'Main',
+    ],
+  },
+} as const satisfies Record<string, Language>
+
+export type LanguageName = keyof typeof LANGUAGES
+
+export function missingPrograms(name: LanguageName): string[] {
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  return LANGUAGES[name].needs.filter((program) => !folders.some((folder) => isExecutable(join(folder, program))))
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** A suite that needs a language. Without it: left to do, which the global setup says aloud; failed under CI. */
+export function describeIn(name: LanguageName, suite: () => void): void {
+  const missing = missingPrograms(name).join(', ')
+  if (!missing) describe(name, suite)
+  else if (process.env.CI) it(`${name}: needs ${missing}`, () => Promise.reject(new Error(`${missing}: not installed`)))
+  else it.todo(`${name}: needs ${missing}`)
+}
