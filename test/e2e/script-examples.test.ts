@@ -55,14 +55,14 @@ describe.each(['node.js', 'fetch.js'])('the example %s', (name) => {
     const cursors = network.requests.entries.map(({ headers }) => headers['last-event-id'])
     expect(cursors).toEqual([undefined, undefined, '1'])
   })
+})
 
-  it('says what was wrong with its request', async () => {
-    const { network } = await setUp('no-such-model')
-    const example = start(network.url, name)
-    const { code, said } = await example.ended()
-    expect(code).toBe(1)
-    expect(said).toContain('no-such-model')
-  })
+it.each(['node.js', 'fetch.js', 'poll.js'])('the example %s says what was wrong with its request', async (name) => {
+  const { network } = await setUp('no-such-model')
+  const example = start(network.url, name)
+  const { code, said } = await example.ended()
+  expect(code).toBe(1)
+  expect(said).toContain('no-such-model')
 })
 
 describe('the example node.js', () => {
@@ -96,13 +96,5 @@ describe('the example poll.js', () => {
     expect(await example.ended()).toMatchObject({ code: 0, said: expect.stringContaining('finished') })
     expect(example.text()).toBe('one twö')
     expect(provider.runs).toHaveLength(1)
-  })
-
-  it('says what was wrong with its request', async () => {
-    const { network } = await setUp('no-such-model')
-    expect(await start(network.url, 'poll.js').ended()).toMatchObject({
-      code: 1,
-      said: expect.stringContaining('no-such-model'),
-    })
   })
 })
