@@ -93,6 +93,9 @@ const settings = {
   drainMs: milliseconds.default(30_000).describe('how long running streams may go on after SIGTERM, SIGINT or SIGHUP'),
   bodyLimit: bytes.default(10 * UNITS.mib).describe('size of a request body'),
   sdkResumeWindowMs: milliseconds.default(0).describe('resumeWindowMs for the OpenAI and Anthropic protocols'),
+  keepAliveMs: positiveMilliseconds
+    .default(75_000)
+    .describe('how long an idle connection is kept; proxies in front must give theirs up sooner'),
   tlsCert: z.string().default('').describe('file with a certificate in PEM; with TLS_KEY, HTTPS with HTTP/2'),
   tlsKey: z.string().default('').describe('file with its key in PEM'),
   publicUrl: publicUrl

@@ -21,9 +21,6 @@ type Handler = (
 /** TCP keep-alive finds readers whose machine is gone while nothing is sent to them. */
 const SOCKETS = { keepAlive: true, keepAliveInitialDelay: 30_000, noDelay: true }
 
-/** An idle connection outlives the minute after which proxies usually give theirs up: they must be the first to go. */
-const KEEP_ALIVE_MS = 75_000
-
 /** How long a request may take to arrive. Node's own limit for HTTP/1.1; it has none for HTTP/2. */
 const REQUEST_MS = 300_000
 
@@ -56,7 +53,7 @@ export class HttpServer {
     const certificate = readCertificate(config)
     this.#config = config
     this.#server = certificate ? this.#secure(certificate) : createServer(SOCKETS)
-    Object.assign(this.#server, { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_MS })
+    Object.assign(this.#server, { keepAliveTimeout: config.keepAliveMs, requestTimeout: REQUEST_MS })
     this.#server.on('request', (request, response) => {
       this.#responses.add(response)
       if (response.socket === null) this.#queues.add(request.socket, response)
@@ -127,7 +124,7 @@ export class HttpServer {
       this.#sessions.add(session)
       session.once('close', () => this.#sessions.delete(session))
       session.setLocalWindowSize(HTTP2.settings.initialWindowSize)
-      limitTimes(session)
+      limitTimes(session, this.#config.keepAliveMs)
     })
     return server
   }
@@ -161,9 +158,9 @@ class QueuedResponses {
 }
 
 /** What Node does for connections of HTTP/1.1: neither idle ones are kept for ever, nor requests that never end. */
-function limitTimes(session: ServerHttp2Session): void {
+function limitTimes(session: ServerHttp2Session, keepAliveMs: number): void {
   let open = 0
-  let idle = setTimeout(() => session.destroy(), KEEP_ALIVE_MS)
+  let idle = setTimeout(() => session.destroy(), keepAliveMs)
   session.once('close', () => clearTimeout(idle))
   session.on('stream', (stream: ServerHttp2Stream) => {
     open += 1
@@ -175,7 +172,7 @@ function limitTimes(session: ServerHttp2Session): void {
     stream.once('close', () => {
       clearTimeout(late)
       open -= 1
-      if (open === 0 && !session.destroyed) idle = setTimeout(() => session.destroy(), KEEP_ALIVE_MS)
+      if (open === 0 && !session.destroyed) idle = setTimeout(() => session.destroy(), keepAliveMs)
     })
   })
 }

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
 import { startGateway } from '../support/gateway.ts'
-import { startNginx } from '../support/nginx.ts'
+import { startNginx } from '../support/proxies/nginx.ts'
 import { describeWith } from '../support/programs.ts'
-import { chat, resume } from '../support/reader.ts'
+import { chat } from '../support/reader.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'
 
 describeWith('nginx', 'behind nginx with its default settings', (program) => {
@@ -25,22 +25,6 @@ describeWith('nginx', 'behind nginx with its default settings', (program) => {
     expect(reader.headers['cache-control']).toBe('no-cache, no-transform')
   })
 
-  it('lets a reader resume, and stops one that has it all', async () => {
-    const provider = new ScriptedProvider()
-    const gateway = await startGateway({}, { providers: [provider] })
-    const url = await startNginx(program, gateway.url)
-    const first = await chat(url, { model: 'scripted' })
-    const run = await provider.nextRun()
-    run.text('one ')
-    await first.until(({ text }) => text === 'one ')
-    first.cut()
-    run.text('two')
-    run.done()
-    const second = await (await resume(url, first.id, 1)).end()
-    expect(second.text).toBe('two')
-    expect((await resume(url, first.id, 3)).status).toBe(204)
-  })
-
   it('keeps a stream that is silent for longer than its read timeout of 60 s', async () => {
     const gateway = await startGateway()
     const url = await startNginx(program, gateway.url)
@@ -50,19 +34,5 @@ describeWith('nginx', 'behind nginx with its default settings', (program) => {
     expect(reader.dones).toMatchObject([{ finish_reason: 'stop' }])
     expect(reader.complete).toBe(true)
     expect(reader.comments).toContain('heartbeat')
-  })
-
-  it('tells the gateway when a reader leaves', async () => {
-    const provider = new ScriptedProvider()
-    const gateway = await startGateway({ resumeWindowMs: 0 }, { providers: [provider] })
-    const url = await startNginx(program, gateway.url)
-    const reader = await chat(url, { model: 'scripted' })
-    const run = await provider.nextRun()
-    run.text('one ')
-    await reader.until(({ text }) => text === 'one ')
-    expect(await gateway.metric('sluice_connections_open{protocol="native"}')).toBe(1)
-    reader.cut()
-    await run.aborted
-    expect(await gateway.metric('sluice_connections_open{protocol="native"}')).toBe(0)
   })
 })

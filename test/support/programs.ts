@@ -5,6 +5,10 @@ import { describe, it } from 'vitest'
 /** Programs that suites start, by the names under which systems know them. */
 export const PROGRAMS = {
   nginx: { commands: ['nginx'], debianPackage: 'nginx-light' },
+  haproxy: { commands: ['haproxy'], debianPackage: 'haproxy' },
+  varnish: { commands: ['varnishd'], debianPackage: 'varnish' },
+  caddy: { commands: ['caddy'], debianPackage: 'caddy' },
+  apache: { commands: ['apache2'], debianPackage: 'apache2-bin' },
   chromium: { commands: ['chromium', 'chromium-browser', 'google-chrome'], debianPackage: 'chromium' },
   prometheus: { commands: ['prometheus'], debianPackage: 'prometheus' },
   promtool: { commands: ['promtool'], debianPackage: 'prometheus' },
