@@ -10,7 +10,6 @@ export const JSON_TYPE = 'application/json'
  * @throws SluiceError `not_acceptable`
  */
 export function negotiate<Offer extends string>(context: RequestContext, ...offers: readonly Offer[]): Offer {
-  context.vary('Accept')
   const accept = context.get('Accept')
   // What nearly all callers send is not worth parsing.
   const exact = offers.find((offer) => offer === accept)

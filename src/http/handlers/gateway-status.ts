@@ -43,6 +43,7 @@ export function gatewayStatus(services: Services): Handler {
   }
 
   return async (context) => {
+    context.vary('Accept')
     if (negotiate(context, JSON_TYPE, EVENT_STREAM) === JSON_TYPE) context.body = read()
     else if (services.draining) context.status = 204
     else await feed(context)
