@@ -39,7 +39,7 @@ export class Tally {
     const dones = protocol === 'native' && last.event !== 'done' ? 0 : 1
     add(this.frames, `${protocol} delta`, events.length - dones)
     add(this.frames, `${protocol} done`, dones)
-    const frames = body.replaceAll(/^: heartbeat\n\n?|^retry: \d+\n\n|^event: ping\ndata: .*\n\n/gm, '')
+    const frames = body.replaceAll(/^: heartbeat\n|^retry: \d+\n|^event: ping\ndata: .*\n\n/gm, '')
     add(this.bytes, protocol, Buffer.byteLength(frames))
   }
 }
