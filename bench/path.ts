@@ -3,12 +3,12 @@
  * a socket brings to the bytes that another is given, without either. Some 15 % of a relayed token, and the part that a change to it can move:
  * a machine too noisy to tell two relays apart still tells two of these.
  */
-import type { ExchangeHandler } from '../providers/http1/connection.ts'
-import { ChunkReader } from '../providers/openai-chunks.ts'
+import type { ExchangeHandler } from '../providers/transport/http1/connection.ts'
+import { ChunkReader } from '../providers/openai/chunks.ts'
 import type { Provider } from '../providers/provider.ts'
 import { UpstreamStream } from '../providers/upstream.ts'
-import { native } from '../src/protocols/native.ts'
-import { openaiChat } from '../src/protocols/openai-chat.ts'
+import { native } from '../src/protocols/native/native.ts'
+import { openaiChat } from '../src/protocols/openai/chat.ts'
 import type { Protocol } from '../src/protocols/protocol.ts'
 import { sharedFrames } from '../src/protocols/shared-frames.ts'
 import { Breaker } from '../src/routing/breaker.ts'

@@ -1,6 +1,6 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { z } from 'zod'
-import { Connections } from './http1/connections.ts'
+import { Connections } from './transport/http1/connections.ts'
 import { querySecrets } from './secrets.ts'
 
 /** Where a provider is. */

@@ -3,10 +3,10 @@ import { resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { z } from 'zod'
 import { ConfigError } from '../src/errors.ts'
-import { anthropic, anthropicOptions } from './anthropic.ts'
+import { anthropic, anthropicOptions } from './anthropic/anthropic.ts'
 import { keySchema } from './endpoint.ts'
-import { mock } from './mock.ts'
-import { openai, openaiOptions } from './openai.ts'
+import { mock } from './mock/mock.ts'
+import { openai, openaiOptions } from './openai/openai.ts'
 import type { Provider } from './provider.ts'
 
 const models = z.array(z.string().min(1)).min(1).optional()

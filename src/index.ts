@@ -3,7 +3,7 @@ export { createGateway, type Gateway, type GatewayOptions } from './gateway.ts'
 export { loadConfig, type Config } from './config.ts'
 export { ConfigError, SluiceError, type ErrorCode, type Fault } from './errors.ts'
 export type { Delta, Done, FinishReason, StreamError, StreamEvent, ToolCallDelta, Usage } from './stream/events.ts'
-export type { Snapshot } from './protocols/native.ts'
+export type { Snapshot } from './protocols/native/native.ts'
 export {
   defineProvider,
   ProviderError,

@@ -1,5 +1,5 @@
 import Koa from 'koa'
-import { native } from '../protocols/native.ts'
+import { native } from '../protocols/native/native.ts'
 import type { RequestContext, RequestState } from './context.ts'
 import { closeAfterAnswer } from './close-connection.ts'
 import { clientAddress } from './client-address.ts'

@@ -1,4 +1,4 @@
-/** What a mock is told to do; see `providers/mock.ts` for what each one means. */
+/** What a mock is told to do; see `providers/mock/mock.ts` for what each one means. */
 export type Knobs = Record<string, number | string | true>
 
 const NUMBERS = [

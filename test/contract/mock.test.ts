@@ -1,5 +1,5 @@
 import type { ChatRequest } from '../../providers/provider.ts'
-import { mock } from '../../providers/mock.ts'
+import { mock } from '../../providers/mock/mock.ts'
 import { describeProvider } from './provider.ts'
 
 function ask(knobs: Record<string, unknown>): ChatRequest {

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import { anthropic } from '../../providers/anthropic.ts'
-import { openai } from '../../providers/openai.ts'
+import { anthropic } from '../../providers/anthropic/anthropic.ts'
+import { openai } from '../../providers/openai/openai.ts'
 import type { ChatRequest } from '../../providers/provider.ts'
 import { chatChunks, chunk, startUpstream, type Answer } from '../support/upstream.ts'
 import { describeProvider, type ProviderSubject } from './provider.ts'

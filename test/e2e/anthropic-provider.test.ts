@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { anthropic, anthropicOptions } from '../../providers/anthropic.ts'
+import { anthropic, anthropicOptions } from '../../providers/anthropic/anthropic.ts'
 import type { ChatRequest, Provider, ProviderContext, StreamEvent } from '../../providers/provider.ts'
 import { SluiceError } from '../../src/errors.ts'
 import { sendCut, startUpstream, type Answer } from '../support/upstream.ts'

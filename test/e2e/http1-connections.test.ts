@@ -3,13 +3,13 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import tls from 'node:tls'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { ConnectTimeoutError, type ExchangeHandler, type Posted } from '../../providers/http1/connection.ts'
-import { Connections, type PostRequest } from '../../providers/http1/connections.ts'
+import { ConnectTimeoutError, type ExchangeHandler, type Posted } from '../../providers/transport/http1/connection.ts'
+import { Connections, type PostRequest } from '../../providers/transport/http1/connections.ts'
 import {
   MalformedResponseError,
   TruncatedResponseError,
   type ResponseHead,
-} from '../../providers/http1/response-parser.ts'
+} from '../../providers/transport/http1/response-parser.ts'
 import { startByteServer, type ByteConnection } from '../support/byte-server.ts'
 import { CA } from '../support/tls.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import { nativeEncoder } from '../../src/protocols/native.ts'
+import { nativeEncoder } from '../../src/protocols/native/native.ts'
 import { startGateway } from '../support/gateway.ts'
 import { chat, resume } from '../support/reader.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'

@@ -1,6 +1,6 @@
 import { brotliCompressSync, constants, createBrotliCompress, createDeflate, createGzip, gzipSync } from 'node:zlib'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { openai } from '../../providers/openai.ts'
+import { openai } from '../../providers/openai/openai.ts'
 import { loadConfig } from '../../src/config.ts'
 import { Router, type RouterConfig } from '../../src/routing/router.ts'
 import { run, type Ran } from '../unit/routing-plans.ts'

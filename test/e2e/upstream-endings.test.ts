@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { openai } from '../../providers/openai.ts'
+import { openai } from '../../providers/openai/openai.ts'
 import { startByteServer } from '../support/byte-server.ts'
 import { WHOLE } from '../support/faults.ts'
 import { startGateway } from '../support/gateway.ts'

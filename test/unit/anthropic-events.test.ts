@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { MessageReader } from '../../providers/anthropic-events.ts'
+import { MessageReader } from '../../providers/anthropic/events.ts'
 import { ProviderError, type Delta, type Done, type StreamEvent } from '../../providers/provider.ts'
 import { checkEvent } from '../../src/stream/check-event.ts'
 import { answers, eventsOf } from './anthropic-recordings.ts'

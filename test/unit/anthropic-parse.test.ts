@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { toBody } from '../../providers/anthropic-request.ts'
+import { toBody } from '../../providers/anthropic/request.ts'
 import { SluiceError } from '../../src/errors.ts'
-import { anthropicMessages } from '../../src/protocols/anthropic-messages.ts'
+import { anthropicMessages } from '../../src/protocols/anthropic/messages.ts'
 import { anyBody } from './any-anthropic-body.ts'
 
 function parse(body: object, headers: Record<string, string> = {}) {

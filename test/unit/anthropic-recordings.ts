@@ -1,6 +1,6 @@
 import Anthropic from '@anthropic-ai/sdk'
 import { readdirSync, readFileSync } from 'node:fs'
-import { MessageReader } from '../../providers/anthropic-events.ts'
+import { MessageReader } from '../../providers/anthropic/events.ts'
 import type { StreamEvent } from '../../providers/provider.ts'
 import { EventDecoder } from '../../src/sse/decode.ts'
 import { StreamLog } from '../../src/stream/stream-log.ts'

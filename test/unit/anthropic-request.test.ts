@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { toBody } from '../../providers/anthropic-request.ts'
+import { toBody } from '../../providers/anthropic/request.ts'
 import { chatRequestSchema } from '../../src/chat-request.ts'
 import { SluiceError } from '../../src/errors.ts'
 

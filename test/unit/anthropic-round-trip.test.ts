@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { anthropicMessages } from '../../src/protocols/anthropic-messages.ts'
+import { anthropicMessages } from '../../src/protocols/anthropic/messages.ts'
 import type { StreamLog } from '../../src/stream/stream-log.ts'
 import { answers, eventsOf, logOf, recordings, sdkMessage } from './anthropic-recordings.ts'
 

@@ -4,8 +4,8 @@ import { z } from 'zod'
 import { boundedArray, boundedRecord } from '../../src/bounded-schema.ts'
 import { parseChat } from '../../src/chat-request.ts'
 import { MAX_FAULTS, SluiceError, toFaults, type Fault } from '../../src/errors.ts'
-import { anthropicMessages } from '../../src/protocols/anthropic-messages.ts'
-import { openaiChat } from '../../src/protocols/openai-chat.ts'
+import { anthropicMessages } from '../../src/protocols/anthropic/messages.ts'
+import { openaiChat } from '../../src/protocols/openai/chat.ts'
 
 /** The same schema with zod's arrays and records, or with ours. */
 function schemaOf(array: (element: z.ZodType) => z.ZodType, record: (value: z.ZodType) => z.ZodType) {

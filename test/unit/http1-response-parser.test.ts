@@ -4,7 +4,7 @@ import {
   MalformedResponseError,
   ResponseParser,
   TruncatedResponseError,
-} from '../../providers/http1/response-parser.ts'
+} from '../../providers/transport/http1/response-parser.ts'
 import { anyMangledResponse, anyResponse } from '../support/any-response.ts'
 import { startNodeClient, type Reading } from '../support/node-client.ts'
 import { anyCuts, recut } from './recut.ts'

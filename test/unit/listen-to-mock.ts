@@ -1,4 +1,4 @@
-import { mock } from '../../providers/mock.ts'
+import { mock } from '../../providers/mock/mock.ts'
 import type { ChatRequest, Delta, Done, StreamEvent } from '../../providers/provider.ts'
 
 type Fields = Partial<ChatRequest> & Record<string, unknown>

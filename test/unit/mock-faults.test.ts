@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { mock } from '../../providers/mock.ts'
+import { mock } from '../../providers/mock/mock.ts'
 import type { StreamEvent } from '../../providers/provider.ts'
 import { ask, listen } from './listen-to-mock.ts'
 

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ChunkReader } from '../../providers/openai-chunks.ts'
+import { ChunkReader } from '../../providers/openai/chunks.ts'
 import type { Delta } from '../../providers/provider.ts'
 import { checkEvent } from '../../src/stream/check-event.ts'
 import { chunk, endOf, read } from './read-chunks.ts'

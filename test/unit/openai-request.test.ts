@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { toChatRequest } from '../../providers/openai-request.ts'
-import { anthropicMessages } from '../../src/protocols/anthropic-messages.ts'
+import { toChatRequest } from '../../providers/openai/request.ts'
+import { anthropicMessages } from '../../src/protocols/anthropic/messages.ts'
 
 const cache_control = { type: 'ephemeral' }
 

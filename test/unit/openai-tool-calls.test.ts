@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ChunkReader } from '../../providers/openai-chunks.ts'
+import { ChunkReader } from '../../providers/openai/chunks.ts'
 import type { Delta } from '../../providers/provider.ts'
 import { chunk, read } from './read-chunks.ts'
 

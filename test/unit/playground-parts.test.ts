@@ -5,7 +5,7 @@ import { Conversation } from '../../src/playground/conversation.ts'
 import { formatBytes, formatDuration, formatMs } from '../../src/playground/format.ts'
 import { PRESETS, readKnobs } from '../../src/playground/knobs.ts'
 import { parseStatus } from '../../src/playground/parse-status.ts'
-import { mock } from '../../providers/mock.ts'
+import { mock } from '../../providers/mock/mock.ts'
 
 describe('the chart', () => {
   const area = { left: 10, right: 110, top: 0, bottom: 50 }

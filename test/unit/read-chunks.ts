@@ -1,4 +1,4 @@
-import { ChunkReader } from '../../providers/openai-chunks.ts'
+import { ChunkReader } from '../../providers/openai/chunks.ts'
 import type { Delta, Done } from '../../providers/provider.ts'
 
 /** A chunk with one choice, as OpenAI sends it, without what identifies the answer. */

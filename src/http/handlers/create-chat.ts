@@ -1,4 +1,4 @@
-import { native } from '../../protocols/native.ts'
+import { native } from '../../protocols/native/native.ts'
 import type { Handler, RequestContext } from '../context.ts'
 import { EVENT_STREAM, JSON_TYPE, negotiate } from '../negotiate.ts'
 import { openStream } from '../open-stream.ts'

@@ -1,6 +1,6 @@
 import { invalidField } from '../../errors.ts'
-import { anthropicMessages } from '../../protocols/anthropic-messages.ts'
-import { openaiChat } from '../../protocols/openai-chat.ts'
+import { anthropicMessages } from '../../protocols/anthropic/messages.ts'
+import { openaiChat } from '../../protocols/openai/chat.ts'
 import type { Handler, RequestContext } from '../context.ts'
 import type { Services } from '../services.ts'
 

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import type { ChatRequest } from '../src/chat-request.ts'
-import { inexpressible } from './anthropic-blocks.ts'
-import type { Fields } from './received-fields.ts'
-import { toTurns } from './anthropic-turns.ts'
+import type { ChatRequest } from '../../src/chat-request.ts'
+import { inexpressible } from './blocks.ts'
+import type { Fields } from '../received-fields.ts'
+import { toTurns } from './turns.ts'
 
 /**
  * Parameters that the Messages API lacks, with the value that asks for its default behaviour.

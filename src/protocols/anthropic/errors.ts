@@ -1,6 +1,6 @@
-import { statusOfCode, type SluiceError } from '../errors.ts'
-import type { Done } from '../stream/events.ts'
-import type { RenderedError } from './protocol.ts'
+import { statusOfCode, type SluiceError } from '../../errors.ts'
+import type { Done } from '../../stream/events.ts'
+import type { RenderedError } from '../protocol.ts'
 
 export interface ErrorObject {
   type: string

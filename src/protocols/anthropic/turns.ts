@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import type { ChatMessage } from '../chat-request.ts'
-import { MAX_FAULTS } from '../errors.ts'
-import { contentOf, joinParts, partSchema, pieceSchema, type Piece } from './anthropic-blocks.ts'
+import type { ChatMessage } from '../../chat-request.ts'
+import { MAX_FAULTS } from '../../errors.ts'
+import { contentOf, joinParts, partSchema, pieceSchema, type Piece } from './blocks.ts'
 
 /** The kinds of block that each role may have, in the order in which a message of a chat request has them. */
 const KINDS = {

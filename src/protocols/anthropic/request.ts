@@ -1,12 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { z } from 'zod'
-import { boundedArray, boundedRecord } from '../bounded-schema.ts'
-import { modelName, chatRequestSchema, type ChatInput } from '../chat-request.ts'
-import { invalidRequest, toFaults } from '../errors.ts'
-import { isFields } from './anthropic-fields.ts'
-import { messageSchema, systemSchema } from './anthropic-turns.ts'
-import { toolChoiceSchema, toolSchema } from './anthropic-tools.ts'
-import type { ParsedRequest } from './protocol.ts'
+import { boundedArray, boundedRecord } from '../../bounded-schema.ts'
+import { modelName, chatRequestSchema, type ChatInput } from '../../chat-request.ts'
+import { invalidRequest, toFaults } from '../../errors.ts'
+import { isFields } from './fields.ts'
+import { messageSchema, systemSchema } from './turns.ts'
+import { toolChoiceSchema, toolSchema } from './tools.ts'
+import type { ParsedRequest } from '../protocol.ts'
 
 const own = {
   model: modelName,

@@ -1,14 +1,14 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import { setField } from '../src/json.ts'
-import type { FinishReason } from '../src/stream/events.ts'
+import { setField } from '../../src/json.ts'
+import type { FinishReason } from '../../src/stream/events.ts'
 import { ChunkTemplate } from './chunk-template.ts'
-import { boundUsage, isModel } from './done-fields.ts'
-import { ToolCallReader } from './openai-tool-calls.ts'
-import { MAX_CHOICES } from './limits.ts'
-import { ProviderError, type Delta, type Done, type Usage } from './provider.ts'
-import { isGiven, parseFields, toFields, type Fields } from './received-fields.ts'
-import { codeForStatus, sentInvalid, sentOverLimit } from './upstream-errors.ts'
+import { boundUsage, isModel } from '../done-fields.ts'
+import { ToolCallReader } from './tool-calls.ts'
+import { MAX_CHOICES } from '../limits.ts'
+import { ProviderError, type Delta, type Done, type Usage } from '../provider.ts'
+import { isGiven, parseFields, toFields, type Fields } from '../received-fields.ts'
+import { codeForStatus, sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 
 /** Distinct names of unmodelled fields; honest servers use about a dozen. */
 const MAX_NAMES = 256

@@ -1,7 +1,7 @@
-import { setField } from '../json.ts'
-import type { Delta, Done, SequencedEvent } from '../stream/events.ts'
-import type { StreamInfo } from '../stream/stream-log.ts'
-import { AppendMap } from './append-map.ts'
+import { setField } from '../../json.ts'
+import type { Delta, Done, SequencedEvent } from '../../stream/events.ts'
+import type { StreamInfo } from '../../stream/stream-log.ts'
+import { AppendMap } from '../append-map.ts'
 
 /** `chat.completion.chunk`: https://platform.openai.com/docs/api-reference/chat-streaming/streaming */
 export interface Chunk extends ChunkHead {

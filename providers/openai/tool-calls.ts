@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { MAX_TOOL_CALLS } from './limits.ts'
-import type { ToolCallDelta } from './provider.ts'
-import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
+import { MAX_TOOL_CALLS } from '../limits.ts'
+import type { ToolCallDelta } from '../provider.ts'
+import { sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 
 const toolCallsSchema = z.array(
   z.looseObject({

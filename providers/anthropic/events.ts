@@ -1,10 +1,10 @@
-import { isFinishReason, toFinishReason, upstreamError } from './anthropic-endings.ts'
-import { CumulativeUsage } from './anthropic-usage.ts'
-import { isModel } from './done-fields.ts'
-import { MAX_TOOL_CALLS } from './limits.ts'
-import { ProviderError, type Delta, type StreamEvent, type ToolCallDelta } from './provider.ts'
-import { isFields, isGiven, parseFields, toFields, toText, type Fields } from './received-fields.ts'
-import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
+import { isFinishReason, toFinishReason, upstreamError } from './endings.ts'
+import { CumulativeUsage } from './usage.ts'
+import { isModel } from '../done-fields.ts'
+import { MAX_TOOL_CALLS } from '../limits.ts'
+import { ProviderError, type Delta, type StreamEvent, type ToolCallDelta } from '../provider.ts'
+import { isFields, isGiven, parseFields, toFields, toText, type Fields } from '../received-fields.ts'
+import { sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 
 /** Totals for all `message_delta` events: their fields are kept until the end, where no budget counts them. */
 const MAX_END_FIELDS = 256

@@ -1,5 +1,5 @@
-import type { Usage } from '../stream/events.ts'
-import { toFields, type Fields } from './anthropic-fields.ts'
+import type { Usage } from '../../stream/events.ts'
+import { toFields, type Fields } from './fields.ts'
 
 /** The counts before anything is known of them. */
 export const NO_USAGE: Fields = { input_tokens: 0, output_tokens: 0 }

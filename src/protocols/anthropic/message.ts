@@ -1,8 +1,8 @@
-import { parseJson } from '../json.ts'
-import type { StreamLog } from '../stream/stream-log.ts'
-import { readInSlices } from '../stream/time-slices.ts'
-import { initialState, toMessageEvents, type MessageEvent } from './anthropic-events.ts'
-import { toFields, type Fields } from './anthropic-fields.ts'
+import { parseJson } from '../../json.ts'
+import type { StreamLog } from '../../stream/stream-log.ts'
+import { readInSlices } from '../../stream/time-slices.ts'
+import { initialState, toMessageEvents, type MessageEvent } from './events.ts'
+import { toFields, type Fields } from './fields.ts'
 
 /**
  * The message that a log adds up to, as an SDK adds up a stream; an error body when it has no good end.

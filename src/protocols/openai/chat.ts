@@ -1,13 +1,13 @@
 import { z } from 'zod'
-import { chatRequestSchema, modelName } from '../chat-request.ts'
-import { invalidRequest, statusOfCode, toFaults, type SluiceError } from '../errors.ts'
-import { encodeComment, encodeJson } from '../sse/encode.ts'
-import { isPlainText, type StreamError } from '../stream/events.ts'
-import type { Batch, StreamInfo, StreamLog } from '../stream/stream-log.ts'
-import { readInSlices } from '../stream/time-slices.ts'
-import { initialState, isAnswer, toChunks, type ChunkState, type EventChunks } from './openai-chunks.ts'
-import { CompletionCollector } from './openai-completion.ts'
-import type { Encoded, Encoder, ParsedRequest, Protocol, RenderedError } from './protocol.ts'
+import { chatRequestSchema, modelName } from '../../chat-request.ts'
+import { invalidRequest, statusOfCode, toFaults, type SluiceError } from '../../errors.ts'
+import { encodeComment, encodeJson } from '../../sse/encode.ts'
+import { isPlainText, type StreamError } from '../../stream/events.ts'
+import type { Batch, StreamInfo, StreamLog } from '../../stream/stream-log.ts'
+import { readInSlices } from '../../stream/time-slices.ts'
+import { initialState, isAnswer, toChunks, type ChunkState, type EventChunks } from './chunks.ts'
+import { CompletionCollector } from './completion.ts'
+import type { Encoded, Encoder, ParsedRequest, Protocol, RenderedError } from '../protocol.ts'
 
 /** OpenAI's Chat Completions: https://platform.openai.com/docs/api-reference/chat */
 export const openaiChat: Protocol = {

@@ -1,13 +1,23 @@
-import { encodeEvent } from '../sse/encode.ts'
-import type { Batch, StreamInfo } from '../stream/stream-log.ts'
-import { initialState, toMessageEvents, type MessageState } from './anthropic-events.ts'
-import type { Encoded, Encoder } from './protocol.ts'
+import { encodeEvent } from '../../sse/encode.ts'
+import type { Batch, StreamInfo } from '../../stream/stream-log.ts'
+import { renderAnswer } from './message.ts'
+import { renderError } from './errors.ts'
+import { parseMessages } from './request.ts'
+import { initialState, toMessageEvents, type MessageState } from './events.ts'
+import type { Encoded, Encoder, Protocol } from '../protocol.ts'
 
-/** The frames of a Messages stream, each named as the type in its data. */
-export function messageEncoder(info: StreamInfo): Encoder {
-  return new MessageEncoder(initialState(info))
+/** Anthropic's Messages API: https://platform.claude.com/docs/en/api/messages */
+export const anthropicMessages: Protocol = {
+  name: 'anthropic-messages',
+  heartbeat: encodeEvent({ event: 'ping', data: { type: 'ping' } }),
+  reconnects: false,
+  parse: parseMessages,
+  encoder: (info: StreamInfo): Encoder => new MessageEncoder(initialState(info)),
+  renderAnswer,
+  renderError,
 }
 
+/** The frames of a Messages stream, each named as the type in its data. */
 class MessageEncoder implements Encoder {
   readonly #state: MessageState
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { boundUsage, countsOf } from './done-fields.ts'
-import type { Usage } from './provider.ts'
-import { isFields, isGiven, type Fields } from './received-fields.ts'
+import { boundUsage, countsOf } from '../done-fields.ts'
+import type { Usage } from '../provider.ts'
+import { isFields, isGiven, type Fields } from '../received-fields.ts'
 
 const count = z.number().int().nonnegative()
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { boundedRecord } from '../bounded-schema.ts'
-import type { ChatInput } from '../chat-request.ts'
+import { boundedRecord } from '../../bounded-schema.ts'
+import type { ChatInput } from '../../chat-request.ts'
 
 type Tool = NonNullable<ChatInput['tools']>[number]
 

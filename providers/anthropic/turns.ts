@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import type { ChatMessage } from '../src/chat-request.ts'
-import { invalidField } from '../src/errors.ts'
-import { parseJson } from '../src/json.ts'
-import { inexpressible, textBlocks, toBlocks } from './anthropic-blocks.ts'
-import type { Fields } from './received-fields.ts'
+import type { ChatMessage } from '../../src/chat-request.ts'
+import { invalidField } from '../../src/errors.ts'
+import { parseJson } from '../../src/json.ts'
+import { inexpressible, textBlocks, toBlocks } from './blocks.ts'
+import type { Fields } from '../received-fields.ts'
 
 export interface Turn extends Fields {
   role: 'user' | 'assistant' | 'system'

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { baseUrlSchema, connectTo, headersSchema, keySchema } from './endpoint.ts'
-import { MessageReader } from './anthropic-events.ts'
-import { toBody } from './anthropic-request.ts'
-import type { Provider } from './provider.ts'
-import { UpstreamStream } from './upstream.ts'
+import { baseUrlSchema, connectTo, headersSchema, keySchema } from '../endpoint.ts'
+import { MessageReader } from './events.ts'
+import { toBody } from './request.ts'
+import type { Provider } from '../provider.ts'
+import { UpstreamStream } from '../upstream.ts'
 
 export const anthropicOptions = z.object({
   /** Up to and without `/v1/messages`. */

@@ -1,4 +1,4 @@
-import type { ChatMessage, ChatRequest, ContentPart } from '../src/chat-request.ts'
+import type { ChatMessage, ChatRequest, ContentPart } from '../../src/chat-request.ts'
 
 /**
  * A request without what only Anthropic reads, all of it of no weight for the answer: hints to its prompt cache,

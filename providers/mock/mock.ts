@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
-import type { ChatRequest } from '../src/chat-request.ts'
-import { invalidRequest, isErrorCode, toFaults, type ErrorCode } from '../src/errors.ts'
-import { writeText, type Random } from './mock-text.ts'
-import { ProviderError, type Delta, type Provider, type ProviderContext, type StreamEvent } from './provider.ts'
+import type { ChatRequest } from '../../src/chat-request.ts'
+import { invalidRequest, isErrorCode, toFaults, type ErrorCode } from '../../src/errors.ts'
+import { writeText, type Random } from './text.ts'
+import { ProviderError, type Delta, type Provider, type ProviderContext, type StreamEvent } from '../provider.ts'
 
 const index = z.number().int().nonnegative()
 const milliseconds = z.number().nonnegative().max(3_600_000)

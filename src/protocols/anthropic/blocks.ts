@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { boundedArray, boundedRecord } from '../bounded-schema.ts'
-import type { ChatMessage, ContentPart } from '../chat-request.ts'
+import { boundedArray, boundedRecord } from '../../bounded-schema.ts'
+import type { ChatMessage, ContentPart } from '../../chat-request.ts'
 
 export type ToolCall = NonNullable<ChatMessage['tool_calls']>[number]
 

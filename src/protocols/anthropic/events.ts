@@ -1,9 +1,9 @@
-import type { Delta, Done, StreamEvent, ToolCallDelta } from '../stream/events.ts'
-import type { StreamInfo } from '../stream/stream-log.ts'
-import { AppendMap } from './append-map.ts'
-import { failureOf, type ErrorObject } from './anthropic-errors.ts'
-import { isFields, toFields, type Fields } from './anthropic-fields.ts'
-import { NO_USAGE, toUsage } from './anthropic-usage.ts'
+import type { Delta, Done, StreamEvent, ToolCallDelta } from '../../stream/events.ts'
+import type { StreamInfo } from '../../stream/stream-log.ts'
+import { AppendMap } from '../append-map.ts'
+import { failureOf, type ErrorObject } from './errors.ts'
+import { isFields, toFields, type Fields } from './fields.ts'
+import { NO_USAGE, toUsage } from './usage.ts'
 
 /** An event of a Messages stream: https://platform.claude.com/docs/en/build-with-claude/streaming */
 export type MessageEvent =
@@ -35,7 +35,7 @@ export function initialState(info: StreamInfo): MessageState {
 }
 
 /**
- * The events that say what one event of a log says; what is in `extra` is told in `providers/anthropic-events.ts`.
+ * The events that say what one event of a log says; what is in `extra` is told in `providers/anthropic/events.ts`.
  * A delta continues the block that is open if it is of its kind, and begins one if not. Choices other than the first
  * have no form here: who asks for several is refused.
  */

@@ -1,6 +1,6 @@
 import type { Transform } from 'node:stream'
 import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
-import { invalidResponse, responseOverLimit } from './upstream-errors.ts'
+import { invalidResponse, responseOverLimit } from '../upstream-errors.ts'
 
 /** With each, what has arrived is passed on at once, and an end without the checksum is not the worst there is. */
 const GZIP = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH }

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import type { ChatRequest } from '../src/chat-request.ts'
-import { baseUrlSchema, connectTo, headersSchema, keySchema } from './endpoint.ts'
-import { ChunkReader } from './openai-chunks.ts'
-import { toChatRequest } from './openai-request.ts'
-import type { Provider } from './provider.ts'
-import { UpstreamStream } from './upstream.ts'
+import type { ChatRequest } from '../../src/chat-request.ts'
+import { baseUrlSchema, connectTo, headersSchema, keySchema } from '../endpoint.ts'
+import { ChunkReader } from './chunks.ts'
+import { toChatRequest } from './request.ts'
+import type { Provider } from '../provider.ts'
+import { UpstreamStream } from '../upstream.ts'
 
 export const openaiOptions = z.object({
   /** Up to and without `/chat/completions`. */

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
-import { parseChat } from '../chat-request.ts'
-import type { SluiceError } from '../errors.ts'
-import { encodeComment, encodeEvent, encodeJson } from '../sse/encode.ts'
+import { parseChat } from '../../chat-request.ts'
+import type { SluiceError } from '../../errors.ts'
+import { encodeComment, encodeEvent, encodeJson } from '../../sse/encode.ts'
 import {
   isPlainText,
   type Done,
@@ -9,11 +9,11 @@ import {
   type StreamError,
   type StreamEvent,
   type Usage,
-} from '../stream/events.ts'
-import { collectMessage } from '../stream/collect-message.ts'
-import type { Message } from '../stream/message.ts'
-import type { Batch, StreamLog } from '../stream/stream-log.ts'
-import type { Encoded, Encoder, Protocol, RenderedError } from './protocol.ts'
+} from '../../stream/events.ts'
+import { collectMessage } from '../../stream/collect-message.ts'
+import type { Message } from '../../stream/message.ts'
+import type { Batch, StreamLog } from '../../stream/stream-log.ts'
+import type { Encoded, Encoder, Protocol, RenderedError } from '../protocol.ts'
 
 /** Sluice's own wire format: named `delta` and `done` events whose ids are seqs. */
 export const native: Protocol = {

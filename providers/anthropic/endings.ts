@@ -1,7 +1,7 @@
-import type { ErrorCode } from '../src/errors.ts'
-import type { FinishReason } from '../src/stream/events.ts'
-import { ProviderError } from './provider.ts'
-import { isFields } from './received-fields.ts'
+import type { ErrorCode } from '../../src/errors.ts'
+import type { FinishReason } from '../../src/stream/events.ts'
+import { ProviderError } from '../provider.ts'
+import { isFields } from '../received-fields.ts'
 
 /** The stop reasons that finish reasons stand for, one for one. */
 const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
