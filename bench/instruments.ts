@@ -3,7 +3,7 @@
  * once as Prometheus's client does it, and what a scrape costs with 2 and with 20 providers.
  */
 import { Counter, Histogram, Registry } from 'prom-client'
-import { PROTOCOL_NAMES } from '../src/protocols/protocol.ts'
+import { protocols } from '../src/protocols/index.ts'
 import { startAtZero } from '../src/telemetry/known-labels.ts'
 import { Metrics } from '../src/telemetry/metrics.ts'
 
@@ -77,7 +77,7 @@ async function measureScrape(
   const names = (length: number, prefix: string) => Array.from({ length }, (_, i) => `${prefix}-${i}`)
   const known = new Map(names(providers, 'provider').map((name) => [name, new Set(names(models, 'model'))]))
   const metrics = new Metrics(known)
-  startAtZero(metrics, known)
+  startAtZero(metrics, known, protocols.names)
   const times = { text: [] as number[], open: [] as number[] }
   let lines = 0
   for (let round = 0; round < ROUNDS; round++) {
@@ -114,7 +114,7 @@ for (let round = -2; round < ROUNDS; round++) {
   theirs.push(pair[1])
 }
 
-process.stdout.write(`Node ${process.version}, protocols ${PROTOCOL_NAMES.length}, median of ${ROUNDS} rounds\n`)
+process.stdout.write(`Node ${process.version}, protocols ${protocols.rows.length}, median of ${ROUNDS} rounds\n`)
 report('a frame, with cells', median(ours))
 report('a frame, with prom-client', median(theirs))
 report('a look at the clock', measureClock())

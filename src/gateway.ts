@@ -7,6 +7,8 @@ import { createApp } from './http/app.ts'
 import type { RequestState } from './http/context.ts'
 import { HttpServer } from './http/server.ts'
 import type { Services } from './http/services.ts'
+import { protocols as builtIn } from './protocols/index.ts'
+import type { ProtocolTable } from './protocols/protocol-table.ts'
 import { knownModels } from './routing/known-models.ts'
 import { observeRouting } from './routing/observer.ts'
 import { Router } from './routing/router.ts'
@@ -28,6 +30,8 @@ export interface GatewayOptions {
   logger?: Logger
   /** Beside those of the configuration; they come first when a model is looked up. */
   providers?: readonly Provider[]
+  /** The wire formats that it speaks. */
+  protocols?: ProtocolTable
 }
 
 /** After the last `done`, how long readers may take to fetch it before their connections are cut. */
@@ -58,6 +62,7 @@ async function within(milliseconds: number, settled: Promise<unknown>): Promise<
 /** Builds every part of a gateway and connects them. @throws Error when a provider or a certificate cannot be loaded */
 export async function createGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
   const logger = options.logger ?? createLogger(config.logLevel)
+  const protocols = options.protocols ?? builtIn
   const providers = new Map<string, RegisteredProvider>()
   for (const provider of options.providers ?? []) providers.set(provider.name, { provider, options: {} })
   const configured = await Promise.all(
@@ -67,11 +72,12 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
 
   const known = knownModels(providers, config.models)
   const metrics = new Metrics(known)
-  startAtZero(metrics, known)
+  startAtZero(metrics, known, protocols.names)
   const budget = new Budget(config.storeMaxBytes, { timesFree: TIMES_FREE })
   const store = new MemoryStore(config, budget)
   const services: Services = {
     config,
+    protocols,
     logger,
     metrics,
     readers: observeReaders(metrics),

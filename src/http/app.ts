@@ -1,5 +1,4 @@
 import Koa from 'koa'
-import { native } from '../protocols/native/native.ts'
 import type { RequestContext, RequestState } from './context.ts'
 import { closeAfterAnswer } from './close-connection.ts'
 import { clientAddress } from './client-address.ts'
@@ -10,8 +9,10 @@ import { renderErrors } from './middleware/errors.ts'
 import { requestId } from './middleware/request-id.ts'
 import { requestLog } from './middleware/request-log.ts'
 import { sendAnswers } from './middleware/send-answers.ts'
-import { speak } from './middleware/speak.ts'
 import { traceRequests } from './middleware/trace.ts'
+import { useProtocol } from './middleware/use-protocol.ts'
+import { isOver } from '../sse/http2.ts'
+import { withoutMessage } from '../telemetry/without-message.ts'
 import { createRoutes } from './routes.ts'
 import type { Services } from './services.ts'
 
@@ -27,7 +28,7 @@ export function createApp(services: Services): Koa<RequestState> {
   app.use(traceRequests({ quiet: PROBES }))
   app.use(requestId())
   app.use(sendAnswers({ heartbeat, slowReaderMs: config.slowReaderMs }))
-  app.use(speak(native))
+  app.use(useProtocol(services.protocols))
   app.use(requestLog(services.logger, { quiet: PROBES }))
   app.use(renderErrors(services.logger))
   if (config.corsOrigin.length > 0) app.use(allowOrigins(config.corsOrigin, { credentials: config.corsCredentials }))
@@ -45,7 +46,10 @@ export function createApp(services: Services): Koa<RequestState> {
   app.use(routes.routes())
   app.use(routes.allowedMethods())
 
-  // What reaches this point is a socket that broke while a short answer was written: nobody is left to be told.
-  app.on('error', (error: unknown) => services.logger.debug({ err: error }, 'response not delivered'))
+  app.on('error', (error: unknown, context?: RequestContext) => {
+    // A socket that broke while a short answer was written: nobody is left to be told.
+    if (context && isOver(context.res)) services.logger.debug({ err: error }, 'response not delivered')
+    else services.logger.error({ err: withoutMessage(error) }, 'response failed')
+  })
   return app
 }

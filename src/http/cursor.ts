@@ -1,5 +1,6 @@
 import { invalidField, type SluiceError } from '../errors.ts'
-import { readLastEventId, type LastEventId } from '../sse/last-event-id.ts'
+import type { Protocol } from '../protocols/protocol.ts'
+import type { LastEventId } from '../sse/last-event-id.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { RequestContext } from './context.ts'
 
@@ -14,8 +15,8 @@ export function isBeginning(cursor: LastEventId | undefined): boolean {
  *
  * @throws SluiceError `invalid_cursor`
  */
-export function readCursor(context: RequestContext, log: StreamLog): number {
-  const cursor = readLastEventId(context)
+export function readCursor(context: RequestContext, log: StreamLog, protocol: Protocol): number {
+  const cursor = protocol.readCursor(context)
   if (!cursor) return 0
   if (!/^\d{1,15}$/.test(cursor.value)) throw invalidCursor(cursor, log)
   const seq = Number(cursor.value)

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
 import { invalidField, SluiceError } from '../errors.ts'
-import type { Protocol } from '../protocols/protocol.ts'
+import type { Mode, Protocol } from '../protocols/protocol.ts'
 import { runPlan } from '../routing/run-plan.ts'
 import { traceAttempts } from '../routing/trace-attempts.ts'
-import { readLastEventId } from '../sse/last-event-id.ts'
 import type { Generation } from '../stream/generation.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { Idempotency } from '../stream/stream-store.ts'
@@ -17,13 +16,7 @@ export interface OpenedStream {
   log: StreamLog
   /** Absent when the request joined a stream that was there already. */
   generation?: Generation
-  /** Whether the body asks for a stream; undefined in a protocol that asks with headers. */
-  stream: boolean | undefined
-}
-
-export interface OpenStreamOptions {
-  /** How long to go on without a reader, in milliseconds. */
-  resumeWindowMs: number
+  mode: Mode
 }
 
 /**
@@ -42,12 +35,11 @@ export async function openStream(
   context: RequestContext,
   services: Services,
   protocol: Protocol,
-  { resumeWindowMs }: OpenStreamOptions,
 ): Promise<OpenedStream> {
-  const { input, forward, labels, stream } = protocol.parse(context.request.body, context.headers)
+  const { input, forward, labels, mode } = protocol.parse(context.request.body, context.headers)
   if (services.draining)
     throw new SluiceError('gateway_shutdown', 'The gateway is shutting down; try another one.', { retryAfter: 5 })
-  const { router, store, generations, metrics, logger } = services
+  const { config, router, store, generations, metrics, logger } = services
   const { owner, client, trace } = context.state
   const plan = router.plan(input.model, input)
   const [{ provider, model }] = plan.targets
@@ -58,7 +50,7 @@ export async function openStream(
     model,
     provider: provider.name,
     labels,
-    idempotency: readIdempotency(context),
+    idempotency: readIdempotency(context, protocol),
   })
   const { log, joined } = await created.catch((error: unknown) => countMissing(services, error))
   context.request.rawBody = ''
@@ -69,7 +61,7 @@ export async function openStream(
   context.state.prompt = undefined
   if (joined) {
     prompt?.release()
-    return { log, stream }
+    return { log, mode }
   }
   const generation = generations.start({
     log,
@@ -83,16 +75,16 @@ export async function openStream(
           log.answer = answer
         },
       }).finally(() => prompt?.release()),
-    resumeWindowMs,
+    resumeWindowMs: protocol.reconnects ? config.resumeWindowMs : config.sdkResumeWindowMs,
     observer: observeGeneration(metrics, logger, { protocol: protocol.name, provider: provider.name }),
   })
-  return { log, generation, stream }
+  return { log, generation, mode }
 }
 
 /** https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ */
-function readIdempotency(context: RequestContext): Idempotency | undefined {
+function readIdempotency(context: RequestContext, protocol: Protocol): Idempotency | undefined {
   const key = context.get('Idempotency-Key')
-  const cursor = readLastEventId(context)
+  const cursor = protocol.readCursor(context)
   const resuming = !isBeginning(cursor)
   if (key === '') {
     if (!resuming) return undefined

@@ -1,4 +1,3 @@
-import type { Protocol } from '../protocols/protocol.ts'
 import { Hold, storeFull, type Budget } from '../stream/budget.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { RequestContext } from './context.ts'
@@ -18,10 +17,10 @@ export function renderAnswer(
   { state }: RequestContext,
   budget: Budget,
   log: StreamLog,
-  protocol: Protocol,
+  render: (log: StreamLog) => Promise<unknown>,
   { paid }: RenderOptions,
 ): Promise<unknown> {
   if (!paid && !budget.admits(state.client, log.bytes)) throw storeFull()
   state.unread = new Hold(budget, 'responses', state.client, log.bytes)
-  return protocol.renderAnswer(log)
+  return render(log)
 }

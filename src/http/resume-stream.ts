@@ -13,7 +13,7 @@ import type { Services } from './services.ts'
  * @throws SluiceError `invalid_cursor` or `store_full`
  */
 export function resumeStream(context: RequestContext, services: Services, log: StreamLog, protocol: Protocol): void {
-  const cursor = countInvalid(services, () => readCursor(context, log))
+  const cursor = countInvalid(services, () => readCursor(context, log, protocol))
   // A reader that has it all and asks again is an `EventSource` after the end: 204 stops it for good.
   if (log.done && cursor === log.last) {
     countResume(services, 'finished')

@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts'
+import type { ProtocolTable } from '../protocols/protocol-table.ts'
 import type { RoutingObserver } from '../routing/observer.ts'
 import type { Router } from '../routing/router.ts'
 import type { Heartbeat } from '../sse/heartbeat.ts'
@@ -13,6 +14,7 @@ import type { ReaderCells } from '../telemetry/observe-readers.ts'
 /** What handlers work with; put together in `gateway.ts`. */
 export interface Services {
   readonly config: Config
+  readonly protocols: ProtocolTable
   readonly router: Router
   readonly routing: RoutingObserver
   readonly store: StreamStore

@@ -6,6 +6,9 @@ export interface LastEventId {
   value: string
 }
 
+/** The request of a reader, as Koa describes it. */
+export type ReaderRequest = Pick<Context, 'get' | 'query' | 'querystring'>
+
 /** `lastEventId` is event-source-polyfill's: it rewrites it for each connection, whatever else is in the URL. */
 const PARAMETERS = ['lastEventId', 'last_event_id']
 
@@ -15,7 +18,7 @@ const PARAMETERS = ['lastEventId', 'last_event_id']
  *
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header
  */
-export function readLastEventId(ctx: Pick<Context, 'get' | 'query' | 'querystring'>): LastEventId | undefined {
+export function readLastEventId(ctx: ReaderRequest): LastEventId | undefined {
   const header = ctx.get('Last-Event-ID')
   if (header !== '') return { path: 'Last-Event-ID', value: header }
   if (ctx.querystring === '') return undefined

@@ -1,5 +1,4 @@
 import { ERROR_CODES } from '../errors.ts'
-import { PROTOCOL_NAMES } from '../protocols/protocol.ts'
 import { FINISH_REASONS } from '../stream/events.ts'
 import { RESUME_RESULTS, type KnownModels, type Metrics } from './metrics.ts'
 import { observeReaders } from './observe-readers.ts'
@@ -11,11 +10,11 @@ const FAILURES = ERROR_CODES.filter((code) => /^(upstream|provider)_/.test(code)
  * Lets all that can be known beforehand start at 0: `rate()` does not see the first event of a series that begins
  * with it.
  */
-export function startAtZero(metrics: Metrics, knownModels: KnownModels): void {
+export function startAtZero(metrics: Metrics, knownModels: KnownModels, protocols: readonly string[]): void {
   const readers = observeReaders(metrics)
-  for (const protocol of PROTOCOL_NAMES) readers(protocol)
+  for (const protocol of protocols) readers(protocol)
   for (const [provider, models] of knownModels) {
-    startProvider(metrics, provider)
+    startProvider(metrics, provider, protocols)
     for (const model of models) {
       for (const type of ['prompt', 'completion']) metrics.cell('tokens_total', { provider, model, type })
       metrics.histogram('time_to_first_token_seconds', { provider, model })
@@ -24,9 +23,9 @@ export function startAtZero(metrics: Metrics, knownModels: KnownModels): void {
   for (const result of RESUME_RESULTS) metrics.cell('resumes_total', { result })
 }
 
-function startProvider(metrics: Metrics, provider: string): void {
+function startProvider(metrics: Metrics, provider: string, protocols: readonly string[]): void {
   metrics.cell('streams_open', { provider })
-  for (const protocol of PROTOCOL_NAMES)
+  for (const protocol of protocols)
     for (const finish_reason of FINISH_REASONS) metrics.cell('streams_total', { provider, protocol, finish_reason })
   metrics.histogram('inter_token_latency_seconds', { provider })
   metrics.histogram('stream_duration_seconds', { provider })

@@ -1,5 +1,6 @@
 import type { EventSourceMessage } from 'eventsource-parser'
-import type { ProtocolName } from '../../src/protocols/protocol.ts'
+
+export type ProtocolName = 'native' | 'openai-chat' | 'anthropic-messages'
 
 export type Fields = Record<string, unknown>
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { loadConfig } from '../../src/config.ts'
-import { PROTOCOL_NAMES } from '../../src/protocols/protocol.ts'
+import { protocols } from '../../src/protocols/index.ts'
 import { FINISH_REASONS } from '../../src/stream/events.ts'
 import { streamDigest } from '../../src/telemetry/stream-digest.ts'
 import { readExposition, type ExposedFamily } from '../support/exposition.ts'
@@ -75,7 +75,7 @@ describe('at its start a gateway', () => {
     }
     const ended = families.get('sluice_streams_total')!.samples.map(({ labels }) => Object.values(labels).join())
     const wanted = ['a', 'b', 'mock'].flatMap((provider) =>
-      PROTOCOL_NAMES.flatMap((protocol) => FINISH_REASONS.map((reason) => `${provider},${protocol},${reason}`)),
+      protocols.names.flatMap((protocol) => FINISH_REASONS.map((reason) => `${provider},${protocol},${reason}`)),
     )
     expect(ended.toSorted()).toEqual(wanted.toSorted())
     const failures = families.get('sluice_upstream_errors_total')!.samples.map(({ labels }) => labels)

@@ -56,7 +56,7 @@ const reading: [
   ],
   [
     'a completion',
-    (log) => openaiChat.renderAnswer(log),
+    (log) => openaiChat.renderWhole(log),
     [
       ['new field names', newName, 250],
       ['new names in an object', newNameInside, 250],
@@ -68,7 +68,7 @@ const reading: [
   ],
   [
     'a message of the Messages API',
-    (log) => anthropicMessages.renderAnswer(log),
+    (log) => anthropicMessages.renderWhole(log),
     [
       ['citations', citation, 1000],
       ['tool calls', call, 1000],
@@ -119,7 +119,7 @@ describe('a huge index from an upstream', () => {
       { type: 'delta', content: 'a' },
       done,
     ])
-    const { choices } = (await openaiChat.renderAnswer(log)) as { choices: { index: number; message: object }[] }
+    const { choices } = (await openaiChat.renderWhole(log)) as { choices: { index: number; message: object }[] }
     expect(choices).toHaveLength(2)
     expect(choices).toMatchObject([
       { index: 0, message: { content: 'a' } },
@@ -220,7 +220,7 @@ describe('a completion', () => {
       fc.asyncProperty(fc.array(anyDelta, { maxLength: 20 }), async (written) => {
         const log = logOf([...written, done])
         const before = JSON.stringify(log.read(0))
-        const { choices } = (await openaiChat.renderAnswer(log)) as { choices: unknown[] }
+        const { choices } = (await openaiChat.renderWhole(log)) as { choices: unknown[] }
         expect(JSON.parse(JSON.stringify(choices))).toEqual(JSON.parse(JSON.stringify(accumulateChunks(log))))
         expect(JSON.stringify(log.read(0))).toBe(before)
       }),
@@ -247,8 +247,8 @@ describe('an upstream field named __proto__', () => {
 
   it.each<[string, (log: StreamLog) => unknown]>([
     ['the message of a log', (log) => collectMessage(log)],
-    ['a completion', (log) => openaiChat.renderAnswer(log)],
-    ['a message of the Messages API', (log) => anthropicMessages.renderAnswer(log)],
+    ['a completion', (log) => openaiChat.renderWhole(log)],
+    ['a message of the Messages API', (log) => anthropicMessages.renderWhole(log)],
   ])('sets no prototype in %s', async (_, read) => {
     const answer = await read(logOf([...twice, done]))
     for (const object of objectsIn(answer))

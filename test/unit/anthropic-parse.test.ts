@@ -88,11 +88,11 @@ describe('parameters', () => {
   it('say whether to stream, and which headers go on to Anthropic', () => {
     const headers = { 'anthropic-version': '2023-06-01', 'anthropic-beta': 'a,b', 'x-api-key': 'secret', accept: '*/*' }
     expect(parse({ stream: true }, headers)).toMatchObject({
-      stream: true,
+      mode: 'stream',
       forward: { 'anthropic-version': '2023-06-01', 'anthropic-beta': 'a,b' },
     })
     expect(parse({}, headers).forward).not.toHaveProperty('x-api-key')
-    expect(parse({})).toMatchObject({ stream: false, forward: {} })
+    expect(parse({})).toMatchObject({ mode: 'whole', forward: {} })
     expect(parse({ stream: true }).input).not.toHaveProperty('stream')
   })
 })

@@ -55,7 +55,7 @@ describe.each(answers)('%s, told again', (name) => {
   })
 
   it('is that message as a whole answer, too', async () => {
-    const answer: unknown = JSON.parse(JSON.stringify(await anthropicMessages.renderAnswer(logOf(eventsOf(name)))))
+    const answer: unknown = JSON.parse(JSON.stringify(await anthropicMessages.renderWhole(logOf(eventsOf(name)))))
     const message = JSON.stringify(await recordedMessage(name), (key, value: unknown) =>
       key === 'parsed_output' ? undefined : value,
     )

@@ -183,7 +183,7 @@ describe('a stream of another provider', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(anyDelta, { maxLength: 20 }), async (deltas) => {
         const { texts } = accumulate(deltas)
-        const answer = (await anthropicMessages.renderAnswer(logOf([...deltas, done]))) as {
+        const answer = (await anthropicMessages.renderWhole(logOf([...deltas, done]))) as {
           content: Record<string, string>[]
         }
         const all = (field: string) => answer.content.map((block) => block[field] ?? '').join('')
@@ -263,7 +263,7 @@ describe('a stream without a good end', () => {
 
 describe('a whole answer', () => {
   it('is a message', async () => {
-    expect(await anthropicMessages.renderAnswer(logOf([content('Hel'), content('lo'), done]))).toEqual({
+    expect(await anthropicMessages.renderWhole(logOf([content('Hel'), content('lo'), done]))).toEqual({
       id: 'msg_str_1',
       type: 'message',
       role: 'assistant',
@@ -278,7 +278,7 @@ describe('a whole answer', () => {
   it('is no message when the stream has failed', async () => {
     const error = { code: 'upstream_error', message: 'It broke.', retryable: true }
     expect(
-      await anthropicMessages.renderAnswer(logOf([content('x'), { type: 'done', finish_reason: 'error', error }])),
+      await anthropicMessages.renderWhole(logOf([content('x'), { type: 'done', finish_reason: 'error', error }])),
     ).toEqual({
       type: 'error',
       error: { type: 'api_error', message: 'It broke.' },

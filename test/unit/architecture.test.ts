@@ -95,6 +95,7 @@ describe('arrows point inward', () => {
       'src/stream/',
       'src/sse/',
       'src/json.ts',
+      'src/media-types.ts',
       ERRORS,
       REQUEST,
       SCHEMA,
@@ -111,6 +112,24 @@ describe('arrows point inward', () => {
     expect(
       strays('providers/', { values, types: ['src/stream/source.ts'] }).filter((arrow) => arrow.includes('→ src/')),
     ).toEqual([])
+  })
+
+  it('http/ maps over the table of protocols and names none', () => {
+    const named = modules.filter(
+      ({ path, source }) => path.startsWith('src/http/') && /\b(native|openai|anthropic)/i.test(source),
+    )
+    expect(named.map(({ path }) => path)).toEqual([])
+    const shared = new Set([
+      'src/protocols/protocol.ts',
+      'src/protocols/protocol-table.ts',
+      'src/protocols/shared-frames.ts',
+    ])
+    const imported = modules
+      .filter(({ path }) => path.startsWith('src/http/') || path.startsWith('src/telemetry/'))
+      .flatMap(({ imports }) =>
+        imports.map(({ target }) => target).filter((target) => isIn(target, ['src/protocols/'])),
+      )
+    expect([...new Set(imported)].filter((target) => !shared.has(target))).toEqual([])
   })
 
   it('client/ runs without the server, of which it knows the types of events', () => {

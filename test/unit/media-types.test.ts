@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseMediaRanges, preferredType } from '../../src/http/media-types.ts'
+import { parseMediaRanges, preferredType } from '../../src/media-types.ts'
 
 const SSE = 'text/event-stream'
 const JSON_TYPE = 'application/json'

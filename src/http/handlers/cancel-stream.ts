@@ -1,6 +1,6 @@
 import type { Handler } from '../context.ts'
+import { findStream } from '../find-stream.ts'
 import type { Services } from '../services.ts'
-import { findStream } from './read-stream.ts'
 
 /** `DELETE /v1/streams/:id`: stops the generation for everybody; the same again changes nothing. */
 export function cancelStream(services: Services): Handler {

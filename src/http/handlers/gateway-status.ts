@@ -1,9 +1,8 @@
-import { PROTOCOL_NAMES } from '../../protocols/protocol.ts'
+import { EVENT_STREAM, JSON_TYPE, negotiate } from '../../media-types.ts'
 import type { EventFields } from '../../sse/encode.ts'
 import { eventStream } from '../../sse/event-stream.ts'
 import { VERSION } from '../../version.ts'
 import type { Handler, RequestContext } from '../context.ts'
-import { EVENT_STREAM, JSON_TYPE, negotiate } from '../negotiate.ts'
 import { READER_BYTES } from '../send-stream.ts'
 import type { Services } from '../services.ts'
 
@@ -44,7 +43,7 @@ export function gatewayStatus(services: Services): Handler {
 
   return async (context) => {
     context.vary('Accept')
-    if (negotiate(context, JSON_TYPE, EVENT_STREAM) === JSON_TYPE) context.body = read()
+    if (negotiate(context.get('Accept'), JSON_TYPE, EVENT_STREAM) === JSON_TYPE) context.body = read()
     else if (services.draining) context.status = 204
     else await feed(context)
   }
@@ -52,9 +51,9 @@ export function gatewayStatus(services: Services): Handler {
 
 /** Reads counters that are kept anyway: being watched costs the streams nothing. */
 function statusReader(services: Services): () => GatewayStatus {
-  const { generations, metrics, router } = services
+  const { generations, metrics, protocols, router } = services
   const started = Date.now()
-  const connections = PROTOCOL_NAMES.map((protocol) => metrics.cell('connections_open', { protocol }))
+  const connections = protocols.names.map((protocol) => metrics.cell('connections_open', { protocol }))
   return () => ({
     status: services.draining ? 'draining' : 'ready',
     version: VERSION,

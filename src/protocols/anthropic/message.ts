@@ -8,7 +8,7 @@ import { toFields, type Fields } from './fields.ts'
  * The message that a log adds up to, as an SDK adds up a stream; an error body when it has no good end.
  * https://platform.claude.com/docs/en/api/messages (`Message`)
  */
-export async function renderAnswer(log: StreamLog): Promise<Fields> {
+export async function renderWhole(log: StreamLog): Promise<Fields> {
   const answer = new Answer()
   let state = initialState(log.info)
   await readInSlices(log, log.last, ({ events }) => {

@@ -1,19 +1,35 @@
 import { encodeEvent } from '../../sse/encode.ts'
 import type { Batch, StreamInfo } from '../../stream/stream-log.ts'
-import { renderAnswer } from './message.ts'
+import { readLastEventId } from '../../sse/last-event-id.ts'
+import { renderWhole } from './message.ts'
 import { renderError } from './errors.ts'
 import { parseMessages } from './request.ts'
 import { initialState, toMessageEvents, type MessageState } from './events.ts'
-import type { Encoded, Encoder, Protocol } from '../protocol.ts'
+import type { Encoded, Encoder, Model, Protocol } from '../protocol.ts'
 
 /** Anthropic's Messages API: https://platform.claude.com/docs/en/api/messages */
 export const anthropicMessages: Protocol = {
   name: 'anthropic-messages',
+  createPath: '/v1/messages',
+  paths: ['/v1/messages'],
+  clientHeader: 'anthropic-version',
+  // Where Anthropic's SDK looks for it.
+  headers: (requestId) => ({ 'request-id': requestId }),
   heartbeat: encodeEvent({ event: 'ping', data: { type: 'ping' } }),
   reconnects: false,
   parse: parseMessages,
+  readCursor: readLastEventId,
   encoder: (info: StreamInfo): Encoder => new MessageEncoder(initialState(info)),
-  renderAnswer,
+  renderWhole,
+  models: {
+    renderList: (models) => ({
+      data: models.map(renderModel),
+      has_more: false,
+      first_id: models[0]?.id ?? null,
+      last_id: models.at(-1)?.id ?? null,
+    }),
+    renderModel,
+  },
   renderError,
 }
 
@@ -45,4 +61,9 @@ class MessageEncoder implements Encoder {
     for (const { event } of events) state = toMessageEvents(event, state).state
     return new MessageEncoder(state)
   }
+}
+
+/** https://docs.anthropic.com/en/api/models-list */
+function renderModel({ id }: Model) {
+  return { type: 'model', id, display_name: id, created_at: '1970-01-01T00:00:00Z' }
 }

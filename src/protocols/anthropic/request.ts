@@ -58,7 +58,7 @@ function withoutNulls(body: unknown): unknown {
 export function parseMessages(body: unknown, headers: IncomingHttpHeaders): ParsedRequest {
   const parsed = bodySchema.safeParse(body)
   if (!parsed.success) throw invalidRequest(toFaults(parsed.error.issues))
-  return { input: toInput(parsed.data), stream: parsed.data.stream ?? false, forward: toForward(headers) }
+  return { input: toInput(parsed.data), mode: parsed.data.stream ? 'stream' : 'whole', forward: toForward(headers) }
 }
 
 type Body = z.infer<typeof bodySchema>

@@ -1,7 +1,9 @@
-import { STATUS_CODES } from 'node:http'
+import { STATUS_CODES, type IncomingHttpHeaders } from 'node:http'
 import { parseChat } from '../../chat-request.ts'
 import type { SluiceError } from '../../errors.ts'
+import { EVENT_STREAM, JSON_TYPE, negotiate } from '../../media-types.ts'
 import { encodeComment, encodeEvent, encodeJson } from '../../sse/encode.ts'
+import { readLastEventId } from '../../sse/last-event-id.ts'
 import {
   isPlainText,
   type Done,
@@ -13,17 +15,33 @@ import {
 import { collectMessage } from '../../stream/collect-message.ts'
 import type { Message } from '../../stream/message.ts'
 import type { Batch, StreamLog } from '../../stream/stream-log.ts'
-import type { Encoded, Encoder, Protocol, RenderedError } from '../protocol.ts'
+import type { Encoded, Encoder, Mode, Protocol, RenderedError } from '../protocol.ts'
 
 /** Sluice's own wire format: named `delta` and `done` events whose ids are seqs. */
 export const native: Protocol = {
   name: 'native',
+  createPath: '/v1/chat',
+  paths: ['/v1/chat', '/v1/streams'],
+  parse: (body, headers) => ({ mode: readMode(headers), input: parseChat(body) }),
+  readCursor: readLastEventId,
   heartbeat: encodeComment('heartbeat'),
   reconnects: true,
-  parse: (body) => ({ input: parseChat(body) }),
   encoder: () => nativeEncoder,
-  renderAnswer: takeSnapshot,
+  renderWhole: takeSnapshot,
+  wholeSaysEnd: true,
+  renderSnapshot: takeSnapshot,
+  renderCreated: ({ id, url }) => ({
+    headers: { Location: url, 'Preference-Applied': 'respond-async' },
+    body: { id, url },
+  }),
   renderError: renderProblem,
+}
+
+/** The headers say how the answer comes. @throws SluiceError `not_acceptable` */
+function readMode({ prefer = '', accept = '' }: IncomingHttpHeaders): Mode {
+  // https://www.rfc-editor.org/rfc/rfc7240.html#section-4.1
+  if (/(^|[,;\s])respond-async($|[,;\s])/i.test(String(prefer))) return 'background'
+  return negotiate(accept, EVENT_STREAM, JSON_TYPE) === JSON_TYPE ? 'whole' : 'stream'
 }
 
 /** A frame depends on nothing that came before it. */

@@ -1,22 +1,28 @@
 import { z } from 'zod'
 import { chatRequestSchema, modelName } from '../../chat-request.ts'
-import { invalidRequest, statusOfCode, toFaults, type SluiceError } from '../../errors.ts'
+import { invalidRequest, toFaults } from '../../errors.ts'
 import { encodeComment, encodeJson } from '../../sse/encode.ts'
+import { readLastEventId } from '../../sse/last-event-id.ts'
 import { isPlainText, type StreamError } from '../../stream/events.ts'
 import type { Batch, StreamInfo, StreamLog } from '../../stream/stream-log.ts'
 import { readInSlices } from '../../stream/time-slices.ts'
 import { initialState, isAnswer, toChunks, type ChunkState, type EventChunks } from './chunks.ts'
 import { CompletionCollector } from './completion.ts'
-import type { Encoded, Encoder, ParsedRequest, Protocol, RenderedError } from '../protocol.ts'
+import type { Encoded, Encoder, Model, ParsedRequest, Protocol } from '../protocol.ts'
+import { renderError, toErrorObject } from './errors.ts'
 
 /** OpenAI's Chat Completions: https://platform.openai.com/docs/api-reference/chat */
 export const openaiChat: Protocol = {
   name: 'openai-chat',
+  createPath: '/v1/chat/completions',
+  paths: ['/v1/chat/completions'],
   heartbeat: encodeComment('heartbeat'),
   reconnects: false,
   parse: parseCompletion,
+  readCursor: readLastEventId,
   encoder: (info) => new ChunkEncoder(initialState(info)),
-  renderAnswer,
+  renderWhole,
+  models: { renderList: (models) => ({ object: 'list', data: models.map(renderModel) }), renderModel },
   renderError: (error) => renderError(error),
 }
 
@@ -34,7 +40,7 @@ function parseCompletion(body: unknown): ParsedRequest {
   const { include_usage, ...options } = stream_options ?? {}
   return {
     input: { ...input, ...(Object.keys(options).length > 0 && { stream_options: options }) },
-    stream: stream ?? false,
+    mode: stream ? 'stream' : 'whole',
     labels: include_usage ? { include_usage: 'true' } : {},
   }
 }
@@ -99,7 +105,7 @@ function failureOf(error: StreamError | undefined): StreamError {
   return error ?? { code: 'cancelled', message: 'The stream was cancelled.', retryable: false }
 }
 
-async function renderAnswer(log: StreamLog): Promise<unknown> {
+async function renderWhole(log: StreamLog): Promise<unknown> {
   const { done } = log
   const collector = new CompletionCollector()
   let state = initialState(withoutUsage(log.info))
@@ -115,22 +121,7 @@ function withoutUsage(info: StreamInfo): StreamInfo {
   return { ...info, labels: {} }
 }
 
-/** https://platform.openai.com/docs/guides/error-codes */
-function renderError(error: SluiceError): RenderedError {
-  return {
-    status: statusOf(error),
-    type: 'application/json',
-    headers: { 'x-should-retry': String(error.retryable) },
-    body: { error: toErrorObject(error, error.faults?.[0]?.path) },
-  }
-}
-
-/** What the upstream said of the request is said again; what it said of the gateway's key is not. */
-function statusOf({ code, status, upstreamStatus = 0 }: SluiceError): number {
-  return upstreamStatus >= 400 && code !== 'upstream_auth' ? upstreamStatus : status
-}
-
-function toErrorObject({ code, message, retryable }: StreamError, param: string | null = null) {
-  const isServers = retryable || statusOfCode(code) >= 500
-  return { message, type: isServers ? 'server_error' : 'invalid_request_error', param, code }
+/** https://platform.openai.com/docs/api-reference/models/object – when a model was created is not known here. */
+function renderModel({ id, provider }: Model) {
+  return { id, object: 'model', created: 0, owned_by: provider }
 }

@@ -1,3 +1,8 @@
+import { invalidField } from './errors.ts'
+
+export const EVENT_STREAM = 'text/event-stream'
+export const JSON_TYPE = 'application/json'
+
 /** One entry of an `Accept` header: a media type or a wildcard, and how much it is wanted. */
 export interface MediaRange {
   /** In lower case. */
@@ -58,4 +63,15 @@ function parseParameter(text: string): [name: string, value: string] {
       .trim()
       .replace(/^"(.*)"$/, '$1'),
   ]
+}
+
+/**
+ * The offer that an `Accept` header prefers; the first one when it has no preference.
+ * @throws SluiceError `not_acceptable`
+ */
+export function negotiate<Offer extends string>(accept: string, ...offers: readonly Offer[]): Offer {
+  // What nearly all callers send is not worth parsing.
+  const best = offers.find((offer) => offer === accept) ?? preferredType(accept, offers)
+  if (best === undefined) throw invalidField('not_acceptable', 'Accept', `must allow ${offers.join(' or ')}`)
+  return best
 }

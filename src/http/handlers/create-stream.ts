@@ -1,0 +1,89 @@
+import { isErrorCode, SluiceError } from '../../errors.ts'
+import type { Protocol } from '../../protocols/protocol.ts'
+import { isOver } from '../../sse/http2.ts'
+import type { Done } from '../../stream/events.ts'
+import { setAnswerHeaders } from '../answer-headers.ts'
+import type { Handler, RequestContext } from '../context.ts'
+import { openStream, type OpenedStream } from '../open-stream.ts'
+import { renderAnswer } from '../render-answer.ts'
+import { resumeStream } from '../resume-stream.ts'
+import { sendStream } from '../send-stream.ts'
+import type { Services } from '../services.ts'
+import { streamUrl } from '../stream-url.ts'
+import { waitFor } from '../wait-for.ts'
+
+/** `POST` of a protocol: starts a stream, or joins it, and answers in the mode that the request asks for. */
+export function createStream(services: Services, protocol: Protocol): Handler {
+  return async (context) => {
+    const opened = await openStream(context, services, protocol)
+    const url = streamUrl(context, services.config, opened.log.info.id)
+    if (opened.mode !== 'background') context.set('Content-Location', url + services.protocols.readQuery(protocol))
+    switch (opened.mode) {
+      case 'background':
+        return announceStream(context, protocol, opened, url)
+      case 'whole':
+        return sendWhole(context, services, protocol, opened)
+      case 'stream':
+        return beginStream(context, services, protocol, opened)
+    }
+  }
+}
+
+/** The stream is for others to read. */
+function announceStream(
+  context: RequestContext,
+  { renderCreated }: Protocol,
+  { log }: OpenedStream,
+  url: string,
+): void {
+  const { id } = log.info
+  const { headers, body } = renderCreated?.({ id, url }) ?? { headers: { Location: url }, body: { id, url } }
+  context.status = 202
+  context.set(headers)
+  context.body = body
+}
+
+async function sendWhole(
+  context: RequestContext,
+  { budget }: Services,
+  protocol: Protocol,
+  opened: OpenedStream,
+): Promise<void> {
+  const { log, generation } = opened
+  await waitFor(context, log, 'end')
+  setAnswerHeaders(context, log)
+  if (!protocol.wholeSaysEnd) throwFailure(opened)
+  context.body = await renderAnswer(context, budget, log, protocol.renderWhole, { paid: generation !== undefined })
+}
+
+/**
+ * Callers that do not come back by themselves look at the status to see whether to try again. So the first event is
+ * waited for, but no longer than a proxy bears silence; after that the stream is begun, and an error has to come within it.
+ */
+async function beginStream(
+  context: RequestContext,
+  services: Services,
+  protocol: Protocol,
+  opened: OpenedStream,
+): Promise<void> {
+  const { log, generation } = opened
+  if (!protocol.reconnects) {
+    await waitFor(context, log, 'first event', services.config.heartbeatMs)
+    if (isOver(context.res)) return
+    setAnswerHeaders(context, log)
+    if (log.last === 1) throwFailure(opened)
+  }
+  if (generation) sendStream(context, services, log, 0, protocol)
+  else resumeStream(context, services, log, protocol)
+}
+
+function throwFailure({ log, generation }: OpenedStream): void {
+  if (log.done?.finish_reason !== 'error' && log.done?.finish_reason !== 'cancelled') return
+  throw generation?.failure instanceof SluiceError ? generation.failure : asError(log.done)
+}
+
+function asError({ error }: Done): SluiceError {
+  if (!error) return new SluiceError('cancelled', 'The stream was cancelled.')
+  const code = isErrorCode(error.code) ? error.code : 'provider_failed'
+  return new SluiceError(code, error.message, { retryable: error.retryable })
+}

@@ -1,0 +1,62 @@
+import { expect, it, onTestFinished } from 'vitest'
+import { loadConfig } from '../../src/config.ts'
+import { createGateway } from '../../src/gateway.ts'
+import { native } from '../../src/protocols/native/native.ts'
+import { ProtocolTable } from '../../src/protocols/protocol-table.ts'
+import type { Encoder, Protocol } from '../../src/protocols/protocol.ts'
+import { createLogger } from '../../src/telemetry/logger.ts'
+import { open } from '../support/reader.ts'
+
+/** One word a line; the body is the prompt. */
+const toyEncoder: Encoder = {
+  encode({ events, last }) {
+    const words = events.flatMap(({ event }) => (event.type === 'delta' ? (event.content ?? '') : '.'))
+    return { text: `data: ${words.join('')}\nid: ${last}\n\n`, frames: 1, next: toyEncoder }
+  },
+}
+
+const toy: Protocol = {
+  name: 'toy',
+  createPath: '/toy/say',
+  paths: ['/toy'],
+  headers: () => ({ 'x-toy': 'yes' }),
+  parse: (body) => ({
+    mode: 'stream',
+    input: { messages: [{ role: 'user', content: JSON.stringify(body) }], mock: { text: 'a b', interval_ms: 0 } },
+  }),
+  readCursor: (request) =>
+    request.get('toy-cursor') ? { path: 'toy-cursor', value: request.get('toy-cursor') } : undefined,
+  heartbeat: ': toy\n',
+  reconnects: true,
+  encoder: () => toyEncoder,
+  renderWhole: async (log) => ({ events: log.last }),
+  models: { renderList: (models) => ({ toys: models.map(({ id }) => id) }), renderModel: ({ id }) => ({ toy: id }) },
+  renderError: ({ code }) => ({ type: 'text/toy', body: { oops: code } }),
+}
+
+it('a protocol is a folder and a row: paths, streams, cursors, models, errors and metrics follow from it', async () => {
+  const config = { ...loadConfig(), port: 0, drainMs: 0 }
+  const logger = createLogger('silent')
+  const gateway = await createGateway(config, { logger, protocols: new ProtocolTable([native, toy]) })
+  onTestFinished(() => gateway.drain())
+  const url = await gateway.start()
+  const post = (headers: Record<string, string> = {}) =>
+    open(`${url}/toy/say`, { method: 'POST', body: {}, headers: { 'idempotency-key': 'k', ...headers } })
+
+  const first = await (await post()).end()
+  expect(first.messages.map(({ data }) => data).join('')).toBe('a b.')
+  expect(first.headers).toMatchObject({ 'x-toy': 'yes', 'content-location': expect.stringMatching(/\?protocol=toy$/) })
+
+  const rest = await (await post({ 'toy-cursor': '1' })).end()
+  expect(rest.messages.map(({ data }) => data).join('')).toBe(' b.')
+  expect((await post({ 'toy-cursor': '3' })).status).toBe(204)
+  const again = await (await open(`${url}${String(first.headers['content-location'])}`)).end()
+  expect(again.body).toContain('data: a b.')
+
+  expect((await (await open(`${url}/v1/models`)).end()).json).toEqual({ toys: ['mock'] })
+  const missing = await (await open(`${url}/toy/nothing`)).end()
+  expect([missing.status, missing.json]).toEqual([404, { oops: 'not_found' }])
+  expect(await gateway.services.metrics.text()).toContain(
+    'sluice_streams_total{provider="mock",protocol="toy",finish_reason="stop"} 1',
+  )
+})
