@@ -1,5 +1,6 @@
 import { SluiceError } from '../errors.ts'
 import type { Done, StreamError, StreamEvent } from './events.ts'
+import { isLongText, splitLongText } from './long-text.ts'
 import type { Sink } from './source.ts'
 import type { StreamLog } from './stream-log.ts'
 import { WholeCharacters } from './whole-characters.ts'
@@ -82,7 +83,8 @@ export class Generation implements Sink {
         if (event.type === 'done') done = event
         else {
           const delta = this.#characters.take(event)
-          if (delta) this.log.append(delta, at)
+          if (delta && isLongText(delta)) for (const part of splitLongText(delta)) this.log.append(part, at)
+          else if (delta) this.log.append(delta, at)
           count += 1
         }
     } catch (error) {

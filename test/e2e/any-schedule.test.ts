@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { splitLongText } from '../../src/stream/long-text.ts'
 import { startGateway } from '../support/gateway.ts'
 import { chat, resume, type Reader } from '../support/reader.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'
@@ -79,7 +80,9 @@ describe('any schedule of appends, joins, cuts, resumes and stalls', () => {
           switch (each.do) {
             case 'append': {
               const added = each.sizes.map((size, i) => `${texts.length + i}:`.padEnd(size, 'é☂x'))
-              texts.push(...added)
+              // A long text becomes several events.
+              for (const content of added)
+                texts.push(...splitLongText({ type: 'delta', content }).map((part) => part.content ?? ''))
               run.text(...added)
               break
             }

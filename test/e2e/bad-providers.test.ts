@@ -85,11 +85,11 @@ it('a full store drops finished streams, oldest first, and refuses a stream when
   const running = await chat(gateway.url, { model: 'scripted' })
   const run = await provider.nextRun()
   run.text('y'.repeat(300_000))
-  await running.until(({ ids }) => ids.length === 1)
+  await running.until(({ text }) => text.length === 300_000)
   expect((await resume(gateway.url, oldest.id)).status).toBe(410)
   expect((await resume(gateway.url, newer.id)).status).toBe(200)
   run.text('z'.repeat(550_000))
-  await running.until(({ ids }) => ids.length === 2)
+  await running.until(({ text }) => text.length === 850_000)
   expect((await resume(gateway.url, newer.id)).status).toBe(410)
 
   const refused = await (await chat(gateway.url, { model: 'scripted' })).end()

@@ -58,6 +58,14 @@ describe('a provider that cuts a surrogate pair in two', () => {
   })
 })
 
+it('a text that is too long for one line becomes several events', async () => {
+  const long = '漢'.repeat(10_000)
+  const generation = newGeneration(() => produced(text(long), STOP))
+  await generation.run()
+  expect(generation.log.last).toBe(4)
+  expect(eventsOf(generation.log)).toEqual([text(long), STOPPED])
+})
+
 describe('a provider that throws', () => {
   const error = new ProviderError({ code: 'upstream_rate_limited', message: 'Slow down.', retryAfter: 3 })
 
