@@ -38,7 +38,7 @@ async function ask(resource, init) {
     const response = await fetch(resource, init).catch(() => null)
     if (response?.ok) return response.json()
     if (response && response.status < 500 && response.status !== 429) throw new Error(await response.text())
-    await sleep(1000 * Number(response?.headers.get('retry-after') ?? 1))
+    await sleep(1000 * (Number(response?.headers.get('retry-after')) || 1))
   }
 }
 

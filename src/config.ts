@@ -135,10 +135,13 @@ const configSchema = z
     modelsOnly: z.boolean().default(false),
     breaker: breakerSchema.prefault({}),
   })
-  .refine(({ corsCredentials, corsOrigin }) => !corsCredentials || !corsOrigin.includes('*'), {
-    path: ['corsCredentials'],
-    message: 'needs origins by name in CORS_ORIGIN: browsers send no cookies to a server that takes any origin',
-  })
+  .refine(
+    ({ corsCredentials, corsOrigin }) => !corsCredentials || (corsOrigin.length > 0 && !corsOrigin.includes('*')),
+    {
+      path: ['corsCredentials'],
+      message: 'needs origins by name in CORS_ORIGIN: browsers send no cookies to a server that takes any origin',
+    },
+  )
 
 export type Config = Readonly<z.infer<typeof configSchema>>
 

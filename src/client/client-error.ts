@@ -49,7 +49,7 @@ export function invalidResponse(message: string): SluiceClientError {
 
 /** A failure of `fetch` that no other attempt mends: an API that the runtime lacks, a certificate that it rejects. */
 export function isPermanent(error: unknown): boolean {
-  return error instanceof ReferenceError || /CERT|VERIFY|_SSL_/.test(Object(Object(error).cause).code)
+  return error instanceof ReferenceError || /CERT|VERIFY|WRONG/.test(Object(Object(error).cause).code)
 }
 
 /** `cause` says why. */

@@ -83,7 +83,7 @@ function readerOf({ body }: Response): ReadableStreamDefaultReader<Uint8Array> |
   if (body === null) return undefined
   // React Native's has no body, node-fetch's another kind; a wrapper may have read it.
   if (!body?.getReader || body.locked)
-    throw invalidResponse('`fetch` cannot stream (no `body.getReader`): poll snapshots instead.')
+    throw invalidResponse('`fetch` cannot stream (no `body.getReader`): poll snapshots.')
   return body.getReader()
 }
 

@@ -4,9 +4,17 @@ import type { LastEventId } from '../sse/last-event-id.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { RequestContext } from './context.ts'
 
+/** As many digits as a number holds exactly. */
+const SEQ = /^\d{1,15}$/
+
 /** Whether a cursor is the beginning of the stream. */
 export function isBeginning(cursor: LastEventId | undefined): boolean {
-  return cursor === undefined || /^0+$/.test(cursor.value)
+  return cursor === undefined || (SEQ.test(cursor.value) && Number(cursor.value) === 0)
+}
+
+/** @throws SluiceError `invalid_cursor`, when no stream could have it */
+export function checkSyntax({ path, value }: LastEventId): void {
+  if (!SEQ.test(value)) throw invalidField('invalid_cursor', path, 'must be a whole number, the id of an event')
 }
 
 /**
@@ -18,7 +26,7 @@ export function isBeginning(cursor: LastEventId | undefined): boolean {
 export function readCursor(context: RequestContext, log: StreamLog, protocol: Protocol): number {
   const cursor = protocol.readCursor(context)
   if (!cursor) return 0
-  if (!/^\d{1,15}$/.test(cursor.value)) throw invalidCursor(cursor, log)
+  if (!SEQ.test(cursor.value)) throw invalidCursor(cursor, log)
   const seq = Number(cursor.value)
   if (log.done && seq > log.last) throw invalidCursor(cursor, log)
   return seq

@@ -8,8 +8,8 @@ import type { StreamLog } from '../stream/stream-log.ts'
 import type { Idempotency } from '../stream/stream-store.ts'
 import { observeGeneration } from '../telemetry/observe-generation.ts'
 import type { RequestContext } from './context.ts'
-import { isBeginning } from './cursor.ts'
-import { countMissing } from './resume-stream.ts'
+import { checkSyntax, isBeginning } from './cursor.ts'
+import { countInvalid, countMissing } from './resume-stream.ts'
 import type { Services } from './services.ts'
 
 export interface OpenedStream {
@@ -50,7 +50,7 @@ export async function openStream(
     model,
     provider: provider.name,
     labels,
-    idempotency: readIdempotency(context, protocol),
+    idempotency: readIdempotency(context, services, protocol),
   })
   const { log, joined } = await created.catch((error: unknown) => countMissing(services, error))
   context.request.rawBody = ''
@@ -82,7 +82,7 @@ export async function openStream(
 }
 
 /** https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ */
-function readIdempotency(context: RequestContext, protocol: Protocol): Idempotency | undefined {
+function readIdempotency(context: RequestContext, services: Services, protocol: Protocol): Idempotency | undefined {
   const key = context.get('Idempotency-Key')
   const cursor = protocol.readCursor(context)
   const resuming = !isBeginning(cursor)
@@ -94,6 +94,7 @@ function readIdempotency(context: RequestContext, protocol: Protocol): Idempoten
       `is required with ${cursor?.path}: without it this request would start, and pay for, a second answer`,
     )
   }
+  if (cursor) countInvalid(services, () => checkSyntax(cursor))
   if (!/^[\x20-\x7e]{1,255}$/.test(key))
     throw invalidField('invalid_request', 'Idempotency-Key', 'must be 1 to 255 printable ASCII characters')
   const fingerprint = createHash('sha256').update(`${context.path}\n`).update(context.request.rawBody).digest('base64')

@@ -1,5 +1,6 @@
 import { SluiceError } from '../errors.ts'
 import type { Protocol } from '../protocols/protocol.ts'
+import { EVENT_STREAM_HEADERS } from '../sse/event-stream.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { ResumeResult } from '../telemetry/metrics.ts'
 import type { RequestContext } from './context.ts'
@@ -16,12 +17,12 @@ export function resumeStream(context: RequestContext, services: Services, log: S
   const cursor = countInvalid(services, () => readCursor(context, log, protocol))
   // A reader that has it all and asks again is an `EventSource` after the end: 204 stops it for good.
   if (log.done && cursor === log.last) {
-    countResume(services, 'finished')
+    if (context.method !== 'HEAD') countResume(services, 'finished')
     context.status = 204
     return
   }
   if (context.method === 'HEAD') {
-    context.type = 'text/event-stream'
+    context.set(EVENT_STREAM_HEADERS)
     context.status = 200
     return
   }
@@ -41,7 +42,8 @@ export function countMissing(services: Services, error: unknown): never {
   throw error
 }
 
-function countInvalid(services: Services, read: () => number): number {
+/** Counts a cursor that makes no sense. */
+export function countInvalid<T>(services: Services, read: () => T): T {
   try {
     return read()
   } catch (error) {

@@ -88,7 +88,10 @@ export function sendStream(
       if (arrivedAt !== undefined && frames.payload.byteLength > 0)
         cells.latency.observe((performance.now() - arrivedAt) / 1000)
     }
-    if (subscription.ended) writer.end()
+    if (subscription.cursor > log.last && log.done) {
+      // Its cursor lies behind the end, so it has not been sent `done`: it must not take this for one.
+      writer.cut()
+    } else if (subscription.ended) writer.end()
     else if (subscription.cursor < log.last && !writer.blocked && !writer.closed) {
       goOn()
       return

@@ -24,7 +24,8 @@ export interface EventStreamOptions {
   onHeartbeat?: () => void
 }
 
-const HEADERS = {
+/** Of every event stream. */
+export const EVENT_STREAM_HEADERS = {
   'Content-Type': 'text/event-stream; charset=utf-8',
   'Cache-Control': 'no-cache, no-transform',
   'X-Accel-Buffering': 'no',
@@ -65,7 +66,7 @@ export class EventStreamWriter implements Beating {
     this.#heartbeat = options.heartbeat ?? sharedHeartbeat(heartbeatMs, slowReaderMs)
     this.#comment = options.comment ?? HEARTBEAT
     this.#onHeartbeat = options.onHeartbeat
-    for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value)
+    for (const [name, value] of Object.entries(EVENT_STREAM_HEADERS)) response.setHeader(name, value)
     response.on('close', () => this.#close('disconnected'))
     // A reader that resets the connection is no failure of ours: `close` follows and tells all there is to tell.
     response.on('error', () => {})

@@ -36,7 +36,8 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
   /** Displaced streams that are not dropped yet. */
   readonly #leaving = new Set<StreamLog>()
   readonly #tombstones: Tombstones
-  readonly #idempotency = new Map<string, { id: string; fingerprint: string }>()
+  /** `replaced`: an earlier stream had the key, so that a cursor may be of that one. */
+  readonly #idempotency = new Map<string, { id: string; fingerprint: string; replaced: boolean }>()
   readonly #idempotencyOf = new Map<string, string>()
   #expiry: NodeJS.Timeout | undefined
   #expiresAt = Infinity
@@ -74,7 +75,8 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     this.#budget.add('running', client, log.bytes)
     if (runningBytes > 0) this.#budget.add('streams', client, runningBytes)
     if (init.idempotency && key !== undefined) {
-      this.#idempotency.set(key, { id, fingerprint: init.idempotency.fingerprint })
+      const replaced = this.#idempotency.has(key)
+      this.#idempotency.set(key, { id, fingerprint: init.idempotency.fingerprint, replaced })
       this.#idempotencyOf.set(id, key)
       this.#budget.add('records', client, keyBytes)
     }
@@ -140,6 +142,7 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
       throw new SluiceError('idempotency_conflict', 'Idempotency-Key: it was used for a different request.', {
         faults: [{ path: 'Idempotency-Key', message: 'was used for a different request' }],
       })
+    if (resuming && known.replaced) return undefined
     const log = this.#logs.get(known.id)
     // What failed or was left is no answer to come back to: trying again is what the key is for.
     const lost = !resuming && log?.done && (log.done.finish_reason === 'cancelled' || log.done.error?.retryable)

@@ -132,6 +132,16 @@ export function describeStreamStore(name: string, create: (limits: StoreLimits) 
         expect(await newLog({ idempotency: resuming })).toBe(log)
       })
 
+      it('joins no stream that replaced another one: the cursor may be of that', async () => {
+        open()
+        const lost = await newLog({ idempotency })
+        lost.append({ type: 'done', finish_reason: 'cancelled' })
+        const second = await newLog({ idempotency })
+        expect(second).not.toBe(lost)
+        await expect(newLog({ idempotency: resuming })).rejects.toMatchObject({ code: 'stream_not_found' })
+        expect(await newLog({ idempotency })).toBe(second)
+      })
+
       it('begins no stream when there is none, or none any more', async () => {
         open()
         await expect(newLog({ idempotency: resuming })).rejects.toMatchObject({ code: 'stream_not_found' })

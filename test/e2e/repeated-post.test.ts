@@ -105,27 +105,52 @@ describe('a POST that is repeated with a cursor', () => {
     expect(await gateway.metric('sluice_resumes_total{result="invalid"}')).toBe(1)
   })
 
-  it.each(['2', '0002', 'abc'])('is refused without a key, which would pay twice: %s', async (cursor) => {
-    const { provider, gateway } = await setUp()
-    for (const [query, headers] of [
-      ['', { 'last-event-id': cursor }],
-      [`?lastEventId=${cursor}`, {}],
-      [`?last_event_id=${cursor}`, {}],
-    ] as [string, Record<string, string>][]) {
-      const options: ReaderOptions = {
-        method: 'POST',
-        headers,
-        body: { messages: [{ role: 'user', content: 'hi' }], ...scripted },
-      }
-      const refused = await (await open(`${gateway.url}/v1/chat${query}`, options)).end()
-      expect(refused.json).toMatchObject({
-        status: 400,
-        retryable: false,
-        errors: [{ path: 'Idempotency-Key', message: expect.stringContaining('is required with') }],
-      })
-    }
+  it('is refused with a cursor that makes no sense, also when its key is unknown', async () => {
+    const { provider, post } = await setUp()
+    expect((await (await post({ 'last-event-id': 'abc' })).end()).json).toMatchObject({ code: 'invalid_cursor' })
     expect(provider.runs).toEqual([])
   })
+
+  it('is 204 behind a failure that was told within the stream, also where a failure is a status', async () => {
+    const { provider, gateway } = await setUp({ heartbeatMs: 10, sdkResumeWindowMs: 60_000 })
+    const post = (headers: Record<string, string> = {}) => {
+      const body = { ...scripted, stream: true, messages: [{ role: 'user', content: 'hi' }] }
+      return open(`${gateway.url}/v1/chat/completions`, { method: 'POST', headers: { ...KEY, ...headers }, body })
+    }
+    // The stream begins before anything is known.
+    const first = await post()
+    const run = await provider.nextRun()
+    run.fail(new Error('broken'))
+    await first.end()
+    expect(first.ids).toEqual([1])
+    expect((await post({ 'last-event-id': '1' })).status).toBe(204)
+    expect((await post()).status).toBe(502)
+  })
+
+  it.each(['2', '0002', 'abc', '0'.repeat(16)])(
+    'is refused without a key, which would pay twice: %s',
+    async (cursor) => {
+      const { provider, gateway } = await setUp()
+      for (const [query, headers] of [
+        ['', { 'last-event-id': cursor }],
+        [`?lastEventId=${cursor}`, {}],
+        [`?last_event_id=${cursor}`, {}],
+      ] as [string, Record<string, string>][]) {
+        const options: ReaderOptions = {
+          method: 'POST',
+          headers,
+          body: { messages: [{ role: 'user', content: 'hi' }], ...scripted },
+        }
+        const refused = await (await open(`${gateway.url}/v1/chat${query}`, options)).end()
+        expect(refused.json).toMatchObject({
+          status: 400,
+          retryable: false,
+          errors: [{ path: 'Idempotency-Key', message: expect.stringContaining('is required with') }],
+        })
+      }
+      expect(provider.runs).toEqual([])
+    },
+  )
 })
 
 describe('a cursor ahead of the log', () => {
@@ -155,6 +180,8 @@ describe('a cursor ahead of the log', () => {
     run.done()
     await ahead.end()
     expect(ahead.messages).toEqual([])
+    // A clean end without `done` looks like a whole answer to some SDKs.
+    expect(ahead.complete).toBe(false)
     expect((await (await resume(gateway.url, first.id, 9)).end()).json).toMatchObject({ code: 'invalid_cursor' })
   })
 })

@@ -118,9 +118,10 @@ describe('a fault', () => {
     expect(pathsOf({ PUBLIC_URL: value })).toEqual(['PUBLIC_URL'])
   })
 
-  it('is CORS_CREDENTIALS for pages of any origin, which browsers do not allow', () => {
+  it('is CORS_CREDENTIALS without origins, or for any origin, which browsers do not allow', () => {
     expect(pathsOf({ CORS_ORIGIN: '*', CORS_CREDENTIALS: 'true' })).toEqual(['CORS_CREDENTIALS'])
     expect(pathsOf({}, 'corsOrigin: "*"', 'corsCredentials: true')).toEqual(['corsCredentials'])
+    expect(pathsOf({ CORS_CREDENTIALS: 'true' })).toEqual(['CORS_CREDENTIALS'])
   })
 
   it.each<[path: string, ...lines: string[]]>([

@@ -4,6 +4,7 @@ import { isOver } from '../../sse/http2.ts'
 import type { Done } from '../../stream/events.ts'
 import { setAnswerHeaders } from '../answer-headers.ts'
 import type { Handler, RequestContext } from '../context.ts'
+import { isBeginning } from '../cursor.ts'
 import { openStream, type OpenedStream } from '../open-stream.ts'
 import { renderAnswer } from '../render-answer.ts'
 import { resumeStream } from '../resume-stream.ts'
@@ -71,7 +72,8 @@ async function beginStream(
     await waitFor(context, log, 'first event', services.config.heartbeatMs)
     if (isOver(context.res)) return
     setAnswerHeaders(context, log)
-    if (log.last === 1) throwFailure(opened)
+    // A reader with a cursor was told of a failure within its stream.
+    if (log.last === 1 && isBeginning(protocol.readCursor(context))) throwFailure(opened)
   }
   if (generation) sendStream(context, services, log, 0, protocol)
   else resumeStream(context, services, log, protocol)
