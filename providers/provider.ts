@@ -1,5 +1,5 @@
 import type { ChatRequest } from '../src/chat-request.ts'
-import { SluiceError, type ErrorCode, type SluiceErrorOptions } from '../src/errors.ts'
+import { hasBrand, SluiceError, type ErrorCode, type SluiceErrorOptions } from '../src/errors.ts'
 import type { StreamEvent } from '../src/stream/events.ts'
 import type { Pushing } from '../src/stream/source.ts'
 
@@ -52,11 +52,21 @@ export function defineProvider(provider: Provider): Provider {
   return provider
 }
 
+const BRAND = Symbol.for('sluice.error.provider')
+
 /** How a provider says that it failed: a stable code, and whether and when trying again makes sense. */
 export class ProviderError extends SluiceError {
   override readonly name = 'ProviderError'
 
   constructor({ code, message, ...options }: { code: ErrorCode; message: string } & SluiceErrorOptions) {
     super(code, message, options)
+  }
+
+  get [BRAND](): true {
+    return true
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return hasBrand(value, BRAND)
   }
 }

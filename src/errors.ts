@@ -50,8 +50,8 @@ export type ErrorCode = keyof typeof ERRORS
 
 export const ERROR_CODES: readonly ErrorCode[] = Object.keys(ERRORS).filter(isErrorCode)
 
-export function isErrorCode(text: string): text is ErrorCode {
-  return Object.hasOwn(ERRORS, text)
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && Object.hasOwn(ERRORS, value)
 }
 
 /** The HTTP status of a failure before the stream starts; 500 for an unknown code. */
@@ -76,7 +76,18 @@ export interface SluiceErrorOptions {
   upstreamStatus?: number
 }
 
-/** A failure with a stable code. Its message is written for the caller: it never holds a secret or a prompt. */
+/**
+ * Marks the errors of every copy of this package. A plugin may bring a copy of its own, whose classes are not ours:
+ * `instanceof` asks for the mark, not for the class.
+ */
+const BRAND = Symbol.for('sluice.error')
+
+/**
+ * A failure with a stable code. Its message is written for the caller: it never holds a secret or a prompt.
+ *
+ * Plugins in JavaScript can pass anything: an unknown code becomes `provider_failed`, an option of the wrong type is
+ * ignored.
+ */
 export class SluiceError extends Error {
   override readonly name: string = 'SluiceError'
   readonly code: ErrorCode
@@ -88,13 +99,96 @@ export class SluiceError extends Error {
 
   constructor(code: ErrorCode, message: string, options: SluiceErrorOptions = {}) {
     super(message, { cause: options.cause })
-    this.code = code
-    this.status = ERRORS[code].status
-    this.retryable = options.retryable ?? ERRORS[code].retryable
-    this.retryAfter = options.retryAfter
-    this.faults = options.faults
-    this.upstreamStatus = options.upstreamStatus
+    const { retryable, retryAfter, faults, upstreamStatus } = validOptions(options)
+    this.code = isErrorCode(code) ? code : 'provider_failed'
+    this.status = ERRORS[this.code].status
+    this.retryable = retryable ?? ERRORS[this.code].retryable
+    this.retryAfter = retryAfter
+    this.faults = faults
+    this.upstreamStatus = upstreamStatus
   }
+
+  get [BRAND](): true {
+    return true
+  }
+
+  /** Subclasses inherit this method: those without a brand of their own go by their class. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return this === SluiceError ? hasBrand(value, BRAND) : isOfClass(value, this)
+  }
+}
+
+/**
+ * Anything thrown, as an error of this copy of the package. Errors of other copies keep what they say, as far as it
+ * makes sense here; anything else is a `provider_failed` whose message says nothing.
+ */
+export function toSluiceError(thrown: unknown): SluiceError {
+  if (hasBrand(thrown, BRAND)) {
+    if (isOfClass(thrown, SluiceError)) return thrown
+    try {
+      const { code, message } = thrown
+      return new SluiceError(
+        isErrorCode(code) ? code : 'provider_failed',
+        typeof message === 'string' ? message : PROVIDER_FAILED,
+        { ...validOptions(thrown), cause: thrown },
+      )
+    } catch {
+      // One of its getters throws.
+    }
+  }
+  return new SluiceError('provider_failed', PROVIDER_FAILED, { cause: thrown })
+}
+
+const PROVIDER_FAILED = 'The provider failed.'
+
+/** An error of this or of another copy: nothing is known of its fields. */
+type Branded = { readonly [name in 'code' | 'message' | keyof SluiceErrorOptions]?: unknown }
+
+/** Never throws, whatever it is given. */
+export function hasBrand(value: unknown, brand: symbol): value is Branded {
+  try {
+    return typeof value === 'object' && value !== null && Reflect.get(value, brand) === true
+  } catch {
+    return false
+  }
+}
+
+/** `instanceof` as it is without the methods above. */
+function isOfClass<T>(value: unknown, type: abstract new (...args: never[]) => T): value is T {
+  return Function.prototype[Symbol.hasInstance].call(type, value)
+}
+
+function validOptions({ retryable, retryAfter, faults, upstreamStatus }: Branded): SluiceErrorOptions {
+  return {
+    ...(typeof retryable === 'boolean' && { retryable }),
+    ...(isSeconds(retryAfter) && { retryAfter }),
+    ...(isFaults(faults) && { faults }),
+    ...(isStatus(upstreamStatus) && { upstreamStatus }),
+  }
+}
+
+function isSeconds(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0 && value < Infinity
+}
+
+/** One that can be passed on: Node refuses to write others. */
+function isStatus(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 100 && value < 600
+}
+
+function isFaults(value: unknown): value is Fault[] {
+  return Array.isArray(value) && value.every(isFault)
+}
+
+function isFault(value: unknown): value is Fault {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'path' in value &&
+    typeof value.path === 'string' &&
+    'message' in value &&
+    typeof value.message === 'string'
+  )
 }
 
 /** A `SluiceError` for one fault in one field. */
@@ -157,6 +251,8 @@ function shorten(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length)}…` : text
 }
 
+const CONFIG_BRAND = Symbol.for('sluice.error.config')
+
 /** The configuration cannot be used; `faults` says where and why. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
@@ -165,5 +261,13 @@ export class ConfigError extends Error {
   constructor(faults: Fault[]) {
     super(faults.map(({ path, message }) => `${path}: ${message}`).join('\n'))
     this.faults = faults
+  }
+
+  get [CONFIG_BRAND](): true {
+    return true
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return hasBrand(value, CONFIG_BRAND)
   }
 }

@@ -1,9 +1,9 @@
 import type { ChatInput } from '../chat-request.ts'
-import { SluiceError } from '../errors.ts'
+import { SluiceError, toSluiceError } from '../errors.ts'
 import type { Done, StreamEvent } from '../stream/events.ts'
 import { pour, type Sink } from '../stream/source.ts'
 import type { Permit } from './breaker.ts'
-import { errorOf, isTargetsFault, toError } from './failures.ts'
+import { errorOf, isTargetsFault } from './failures.ts'
 import type { AttemptObserver, RoutingObserver } from './observer.ts'
 import { Patience } from './patience.ts'
 import type { Target } from './target.ts'
@@ -131,7 +131,7 @@ export class Attempt implements Sink {
 
   #judge(failure: unknown): SluiceError | undefined {
     if (this.#done) return errorOf(this.#done)
-    if (failure !== undefined && !this.#context.signal.aborted) return toError(failure)
+    if (failure !== undefined && !this.#context.signal.aborted) return toSluiceError(failure)
     return new SluiceError('cancelled', 'The request is over.')
   }
 

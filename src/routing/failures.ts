@@ -2,12 +2,6 @@ import { isErrorCode, SluiceError } from '../errors.ts'
 import type { Done } from '../stream/events.ts'
 import { AnswerTooLongError } from './patience.ts'
 
-/** A failure by its code, whatever was thrown. */
-export function toError(thrown: unknown): SluiceError {
-  if (thrown instanceof SluiceError) return thrown
-  return new SluiceError('provider_failed', 'The provider failed.', { cause: thrown })
-}
-
 /** The failure that a provider's `done` tells of, if it does. */
 export function errorOf({ finish_reason, error }: Done): SluiceError | undefined {
   if (finish_reason !== 'error') return undefined

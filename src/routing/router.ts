@@ -1,8 +1,7 @@
 import type { RegisteredProvider } from '../../providers/registry.ts'
 import type { ChatInput } from '../chat-request.ts'
 import type { Config } from '../config.ts'
-import { ConfigError } from '../errors.ts'
-import { invalidField, SluiceError } from '../errors.ts'
+import { ConfigError, invalidField, SluiceError, toSluiceError } from '../errors.ts'
 import { Breaker } from './breaker.ts'
 import { Breakers } from './breakers.ts'
 import { ModelTable, type Entry } from './model-table.ts'
@@ -156,7 +155,7 @@ function refusalOf({ provider, model }: Target, request: ChatInput): SluiceError
   try {
     provider.check?.({ ...request, model })
   } catch (error) {
-    if (error instanceof SluiceError) return error
+    if (error instanceof SluiceError) return toSluiceError(error)
     throw error
   }
   return undefined

@@ -1,11 +1,11 @@
 import type { ChatInput } from '../chat-request.ts'
-import { SluiceError, type ErrorCode } from '../errors.ts'
+import { SluiceError, toSluiceError, type ErrorCode } from '../errors.ts'
 import type { Sink } from '../stream/source.ts'
 import type { Answer } from '../stream/stream-log.ts'
 import { Attempt } from './attempt.ts'
 import { pause as wait, retryDelay, type Pause } from './backoff.ts'
 import type { Breaker } from './breaker.ts'
-import { isKeysFault, isRateLimit, isRequestsFault, isTargetsFault, toError } from './failures.ts'
+import { isKeysFault, isRateLimit, isRequestsFault, isTargetsFault } from './failures.ts'
 import { KeyRing } from './keys.ts'
 import type { RoutingObserver } from './observer.ts'
 import type { Plan, Target } from './target.ts'
@@ -60,7 +60,7 @@ export async function runPlan({ targets }: Plan, input: ChatInput, sink: Sink, c
         signal.throwIfAborted()
         last = { target, failure }
       }
-      const error = toError(last.failure)
+      const error = toSluiceError(last.failure)
       if (isRequestsFault(error)) {
         tell(context, target, attempts)
         throw last.failure

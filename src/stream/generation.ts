@@ -1,4 +1,4 @@
-import { SluiceError } from '../errors.ts'
+import { SluiceError, toSluiceError } from '../errors.ts'
 import type { Done, StreamError, StreamEvent } from './events.ts'
 import { isLongText, splitLongText } from './long-text.ts'
 import type { Sink } from './source.ts'
@@ -173,6 +173,6 @@ function failed(error: unknown): Done {
 }
 
 function describe(error: unknown): StreamError {
-  if (error instanceof SluiceError) return { code: error.code, message: error.message, retryable: error.retryable }
-  return { code: 'provider_failed', message: 'The provider failed.', retryable: false }
+  const { code, message, retryable } = toSluiceError(error)
+  return { code, message, retryable }
 }

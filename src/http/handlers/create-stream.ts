@@ -1,4 +1,4 @@
-import { isErrorCode, SluiceError } from '../../errors.ts'
+import { isErrorCode, SluiceError, toSluiceError } from '../../errors.ts'
 import type { Protocol } from '../../protocols/protocol.ts'
 import { isOver } from '../../sse/http2.ts'
 import type { Done } from '../../stream/events.ts'
@@ -81,7 +81,7 @@ async function beginStream(
 
 function throwFailure({ log, generation }: OpenedStream): void {
   if (log.done?.finish_reason !== 'error' && log.done?.finish_reason !== 'cancelled') return
-  throw generation?.failure instanceof SluiceError ? generation.failure : asError(log.done)
+  throw generation?.failure instanceof SluiceError ? toSluiceError(generation.failure) : asError(log.done)
 }
 
 function asError({ error }: Done): SluiceError {
