@@ -1,3 +1,5 @@
+import type { Done, StreamError } from './stream/events.ts'
+
 /**
  * Every failure that Sluice names, in one place. A code is stable: clients may switch on it.
  *
@@ -140,6 +142,25 @@ export function toSluiceError(thrown: unknown): SluiceError {
 }
 
 const PROVIDER_FAILED = 'The provider failed.'
+
+/** A failure as a reader is told of it. The message of an error that is not branded may quote anything: it is withheld. */
+export function toStreamError(thrown: unknown): StreamError {
+  const { code, message, retryable } = toSluiceError(thrown)
+  return { code, message, retryable }
+}
+
+/** A failure that readers were told of, as an error. Providers write `done` themselves, with any code. */
+export function fromStreamError({ code, message, retryable }: StreamError): SluiceError {
+  return new SluiceError(isErrorCode(code) ? code : 'provider_failed', message, { retryable })
+}
+
+/** Why a stream that ended in `error` or `cancelled` did so, also where its `done` does not say. */
+export function failureOf({ finish_reason, error }: Done): StreamError {
+  if (error) return error
+  return finish_reason === 'cancelled'
+    ? { code: 'cancelled', message: 'The stream was cancelled.', retryable: false }
+    : { code: 'provider_failed', message: PROVIDER_FAILED, retryable: false }
+}
 
 /** An error of this or of another copy: nothing is known of its fields. */
 type Branded = { readonly [name in 'code' | 'message' | keyof SluiceErrorOptions]?: unknown }

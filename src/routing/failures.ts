@@ -1,13 +1,10 @@
-import { isErrorCode, SluiceError } from '../errors.ts'
+import { failureOf, fromStreamError, type SluiceError } from '../errors.ts'
 import type { Done } from '../stream/events.ts'
 import { AnswerTooLongError } from './patience.ts'
 
 /** The failure that a provider's `done` tells of, if it does. */
-export function errorOf({ finish_reason, error }: Done): SluiceError | undefined {
-  if (finish_reason !== 'error') return undefined
-  if (!error) return new SluiceError('provider_failed', 'The provider failed.')
-  const { code, message, retryable } = error
-  return new SluiceError(isErrorCode(code) ? code : 'provider_failed', message, { retryable })
+export function errorOf(done: Done): SluiceError | undefined {
+  return done.finish_reason === 'error' ? fromStreamError(failureOf(done)) : undefined
 }
 
 /** Nobody else would answer this request either. */

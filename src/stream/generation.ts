@@ -1,5 +1,5 @@
-import { SluiceError, toSluiceError } from '../errors.ts'
-import type { Done, StreamError, StreamEvent } from './events.ts'
+import { SluiceError, toStreamError } from '../errors.ts'
+import type { Done, StreamEvent } from './events.ts'
 import { isLongText, splitLongText } from './long-text.ts'
 import type { Sink } from './source.ts'
 import type { StreamLog } from './stream-log.ts'
@@ -167,12 +167,6 @@ export class Generation implements Sink {
 /** One for all streams: most end well, and a stack of calls that nobody will read is dear. */
 const ENDED = new SluiceError('stream_expired', 'The stream has ended.')
 
-/** What a reader is told of a failure. An error that nobody meant for a reader is named, not quoted. */
 function failed(error: unknown): Done {
-  return { type: 'done', finish_reason: 'error', error: describe(error) }
-}
-
-function describe(error: unknown): StreamError {
-  const { code, message, retryable } = toSluiceError(error)
-  return { code, message, retryable }
+  return { type: 'done', finish_reason: 'error', error: toStreamError(error) }
 }

@@ -1,7 +1,16 @@
 import * as fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
 import * as ours from '../../providers/provider.ts'
-import { ConfigError, ERROR_CODES, SluiceError, statusOfCode, toSluiceError } from '../../src/errors.ts'
+import {
+  ConfigError,
+  ERROR_CODES,
+  failureOf,
+  fromStreamError,
+  SluiceError,
+  statusOfCode,
+  toSluiceError,
+  toStreamError,
+} from '../../src/errors.ts'
 import { AnswerTooLongError } from '../../src/routing/patience.ts'
 
 /** The classes of a second copy of the package, as a plugin brings one. */
@@ -93,6 +102,43 @@ describe('a ProviderError', () => {
     const error = new ours.ProviderError({ code: 'upstream_on_fire', message: 'Help.', ...options })
     expectValid(error)
     expect(error).toMatchObject({ code: 'provider_failed', message: 'Help.', retryable: false, retryAfter: undefined })
+  })
+})
+
+describe('a StreamError', () => {
+  it('is the same after it was an error', () => {
+    const told = fc.record({ code: fc.constantFrom(...ERROR_CODES), message: fc.string(), retryable: fc.boolean() })
+    fc.assert(
+      fc.property(told, (error) => {
+        expect(toStreamError(fromStreamError(error))).toEqual(error)
+      }),
+    )
+  })
+
+  it('keeps its words and whether it is retryable where its code is not known', () => {
+    const error = { code: 'upstream_on_fire', message: 'Help.', retryable: true }
+    expect(fromStreamError(error)).toMatchObject({ code: 'provider_failed', message: 'Help.', retryable: true })
+  })
+
+  it('is made of anything that was thrown, without words that were not written for readers', () => {
+    expect(toStreamError(new ours.ProviderError(limited))).toEqual({
+      code: 'upstream_rate_limited',
+      message: 'Slow down.',
+      retryable: false,
+    })
+    for (const thrown of [new Error('the prompt'), 'the prompt', undefined])
+      expect(toStreamError(thrown)).toEqual({
+        code: 'provider_failed',
+        message: 'The provider failed.',
+        retryable: false,
+      })
+  })
+
+  it('is found in any done without a good end', () => {
+    const error = { code: 'upstream_timeout', message: 'Too slow.', retryable: true }
+    expect(failureOf({ type: 'done', finish_reason: 'error', error })).toBe(error)
+    expect(failureOf({ type: 'done', finish_reason: 'cancelled' }).code).toBe('cancelled')
+    expect(failureOf({ type: 'done', finish_reason: 'error' }).code).toBe('provider_failed')
   })
 })
 

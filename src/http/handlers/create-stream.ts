@@ -1,7 +1,6 @@
-import { isErrorCode, SluiceError, toSluiceError } from '../../errors.ts'
+import { failureOf, fromStreamError, toSluiceError } from '../../errors.ts'
 import type { Protocol } from '../../protocols/protocol.ts'
 import { isOver } from '../../sse/http2.ts'
-import type { Done } from '../../stream/events.ts'
 import { setAnswerHeaders } from '../answer-headers.ts'
 import type { Handler, RequestContext } from '../context.ts'
 import { isBeginning } from '../cursor.ts'
@@ -81,11 +80,5 @@ async function beginStream(
 
 function throwFailure({ log, generation }: OpenedStream): void {
   if (log.done?.finish_reason !== 'error' && log.done?.finish_reason !== 'cancelled') return
-  throw generation?.failure instanceof SluiceError ? toSluiceError(generation.failure) : asError(log.done)
-}
-
-function asError({ error }: Done): SluiceError {
-  if (!error) return new SluiceError('cancelled', 'The stream was cancelled.')
-  const code = isErrorCode(error.code) ? error.code : 'provider_failed'
-  return new SluiceError(code, error.message, { retryable: error.retryable })
+  throw generation?.failure === undefined ? fromStreamError(failureOf(log.done)) : toSluiceError(generation.failure)
 }

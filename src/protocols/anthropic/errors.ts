@@ -1,5 +1,5 @@
 import { statusOfCode, type SluiceError } from '../../errors.ts'
-import type { Done } from '../../stream/events.ts'
+import type { StreamError } from '../../stream/events.ts'
 import type { RenderedError } from '../protocol.ts'
 
 export interface ErrorObject {
@@ -20,13 +20,8 @@ export function renderError(error: SluiceError, requestId: string): RenderedErro
   }
 }
 
-/** What is told to a reader of a stream that has no good end. */
-export function failureOf({ finish_reason, error }: Done): ErrorObject {
-  if (!error) {
-    const message = finish_reason === 'cancelled' ? 'The stream was cancelled.' : 'The stream failed.'
-    return { type: 'api_error', message }
-  }
-  return { type: errorType(statusOfCode(error.code)), message: error.message }
+export function toErrorObject({ code, message }: StreamError): ErrorObject {
+  return { type: errorType(statusOfCode(code)), message }
 }
 
 const TYPES: Partial<Record<number, string>> = {

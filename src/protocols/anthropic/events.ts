@@ -1,7 +1,8 @@
+import { failureOf } from '../../errors.ts'
 import type { Delta, Done, StreamEvent, ToolCallDelta } from '../../stream/events.ts'
 import type { StreamInfo } from '../../stream/stream-log.ts'
 import { AppendMap } from '../append-map.ts'
-import { failureOf, type ErrorObject } from './errors.ts'
+import { toErrorObject, type ErrorObject } from './errors.ts'
 import { isFields, toFields, type Fields } from './fields.ts'
 import { NO_USAGE, toUsage } from './usage.ts'
 
@@ -182,6 +183,6 @@ function outcomeOf(done: Done): string | ErrorObject {
       return 'refusal'
     case 'cancelled':
     case 'error':
-      return failureOf(done)
+      return toErrorObject(failureOf(done))
   }
 }

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { chatRequestSchema, modelName } from '../../chat-request.ts'
-import { invalidRequest, toFaults } from '../../errors.ts'
+import { failureOf, invalidRequest, toFaults } from '../../errors.ts'
 import { encodeComment, encodeJson } from '../../sse/encode.ts'
 import { readLastEventId } from '../../sse/last-event-id.ts'
-import { isPlainText, type StreamError } from '../../stream/events.ts'
+import { isPlainText } from '../../stream/events.ts'
 import type { Batch, StreamInfo, StreamLog } from '../../stream/stream-log.ts'
 import { readInSlices } from '../../stream/time-slices.ts'
 import { initialState, isAnswer, toChunks, type ChunkState, type EventChunks } from './chunks.ts'
@@ -97,12 +97,8 @@ function aroundText(state: ChunkState): readonly [string, string] {
 function toData({ seq, chunks, done }: EventChunks): { seq?: number; data: string }[] {
   const data = chunks.map((chunk) => encodeJson(chunk))
   // No `[DONE]` after a failure: an SDK would take what it has for the whole answer.
-  if (done) data.push(isAnswer(done) ? '[DONE]' : encodeJson({ error: toErrorObject(failureOf(done.error)) }))
+  if (done) data.push(isAnswer(done) ? '[DONE]' : encodeJson({ error: toErrorObject(failureOf(done)) }))
   return data.map((each, i) => (i === data.length - 1 ? { seq, data: each } : { data: each }))
-}
-
-function failureOf(error: StreamError | undefined): StreamError {
-  return error ?? { code: 'cancelled', message: 'The stream was cancelled.', retryable: false }
 }
 
 async function renderWhole(log: StreamLog): Promise<unknown> {
