@@ -272,6 +272,16 @@ function shorten(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length)}…` : text
 }
 
+/**
+ * Why a provider's signal is aborted when its work is over, by whichever end. Not a failure, so it has no code; it is
+ * named as the errors of an aborted `fetch` or timer are, which plugins know to ignore.
+ *
+ * Make one and share it: a stack trace for every stream is expensive, and nobody reads it.
+ */
+export class Ended extends Error {
+  override readonly name = 'AbortError'
+}
+
 const CONFIG_BRAND = Symbol.for('sluice.error.config')
 
 /** The configuration cannot be used; `faults` says where and why. */

@@ -1,5 +1,5 @@
 import type { ChatInput } from '../chat-request.ts'
-import { SluiceError, toSluiceError } from '../errors.ts'
+import { Ended, SluiceError, toSluiceError } from '../errors.ts'
 import type { Done, StreamEvent } from '../stream/events.ts'
 import { pour, type Sink } from '../stream/source.ts'
 import type { Permit } from './breaker.ts'
@@ -103,7 +103,7 @@ export class Attempt implements Sink {
     this.#sink?.alive?.(performance.now(), 0)
     this.#context.signal.removeEventListener('abort', this.#onAbort)
     const error = this.#judge(failure)
-    this.#abort.abort(OVER)
+    this.#abort.abort(ENDED)
     // Not waited for: a provider that does not listen would never come to its end.
     this.#stop?.()
     this.#observer?.ended(error, this.#done)
@@ -152,8 +152,7 @@ export class Attempt implements Sink {
   }
 }
 
-/** One for all attempts: most end well, and a stack of calls that nobody will read is dear. */
-const OVER = new SluiceError('cancelled', 'The attempt is over.')
+const ENDED = new Ended('The attempt has ended.')
 
 /** What is known of an attempt until its first token. */
 interface Opening {

@@ -1,4 +1,4 @@
-import { SluiceError, toStreamError } from '../errors.ts'
+import { Ended, SluiceError, toStreamError } from '../errors.ts'
 import type { Done, StreamEvent } from './events.ts'
 import { isLongText, splitLongText } from './long-text.ts'
 import type { Sink } from './source.ts'
@@ -164,8 +164,7 @@ export class Generation implements Sink {
   }
 }
 
-/** One for all streams: most end well, and a stack of calls that nobody will read is dear. */
-const ENDED = new SluiceError('stream_expired', 'The stream has ended.')
+const ENDED = new Ended('The stream has ended.')
 
 function failed(error: unknown): Done {
   return { type: 'done', finish_reason: 'error', error: toStreamError(error) }

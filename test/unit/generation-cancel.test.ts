@@ -42,6 +42,19 @@ describe('cancel', () => {
     expect(eventsOf(generation.log)).toEqual([STOPPED])
   })
 
+  it('gives the provider a reason that is no failure', async () => {
+    const reason = new Promise((resolve) => {
+      const generation = newGeneration((signal) => {
+        signal.addEventListener('abort', () => resolve(signal.reason))
+        setImmediate(() => generation.cancel())
+        return silent()
+      })
+      void generation.run()
+    })
+    expect(await reason).toMatchObject({ name: 'AbortError', message: 'The stream has ended.' })
+    expect(await reason).not.toHaveProperty('code')
+  })
+
   it('comes once: the first reason stays', async () => {
     const generation = newGeneration(silent)
     void generation.run()

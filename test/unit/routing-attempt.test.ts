@@ -125,6 +125,15 @@ describe('a request that is over', () => {
   })
 })
 
+it('a provider whose answer has ended is told so by a reason that is no failure', async () => {
+  const provider = plays('a', [STOP])
+  await run(planOf(targetOf(provider)))
+  const { reason } = provider.contexts[0]!.signal
+  expect(reason).toMatchObject({ name: 'AbortError', message: 'The attempt has ended.' })
+  expect(reason).not.toHaveProperty('code')
+  expect(reason).not.toBeInstanceOf(SluiceError)
+})
+
 describe('time', () => {
   beforeEach(
     () =>
