@@ -15,6 +15,7 @@ import { defineProvider } from 'sluice'
 
 export default defineProvider({
   name: 'ticker',
+  models: ['ticker'],
 
   async *stream({ seed, max_tokens }, { signal, options }) {
     const symbols = Array.isArray(options.symbols) ? options.symbols.map(String) : ['SLCE', 'FLUX', 'LOCK']

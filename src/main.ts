@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { findThrower } from '../providers/registry.ts'
+import { findThrower } from '../providers/modules.ts'
 import { describeSettings, loadConfig, printConfig, type Config } from './config.ts'
 import { ConfigError } from './errors.ts'
 import { createGateway } from './gateway.ts'

@@ -93,7 +93,7 @@ export class Router {
     return this.#breakers.countOpen(provider)
   }
 
-  /** What the configuration says of a name; else the provider that lists it, the one it is prefixed with, or any. */
+  /** What the configuration says of a name; else the provider that lists it, that has this name or prefix, or any. */
   #find(name: string): Entry[] {
     const configured = this.#table
       .find(name)
@@ -101,6 +101,8 @@ export class Router {
     if (configured.length > 0 || this.#config.modelsOnly) return configured
     for (const [provider, registered] of this.#providers)
       if (registered.provider.models?.includes(name)) return [{ provider, model: name }]
+    const namesake = this.#providers.get(name)
+    if (namesake && !namesake.provider.models) return [{ provider: name, model: name }]
     const slash = name.indexOf('/')
     const [prefix, rest] = [name.slice(0, Math.max(0, slash)), name.slice(slash + 1)]
     // What is asked of one provider is never sent to another.

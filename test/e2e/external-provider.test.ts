@@ -1,3 +1,4 @@
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { makeFolder, ROOT, spawnSluice, startSluice } from '../support/process.ts'
@@ -51,6 +52,78 @@ describe('a provider from outside', () => {
     expect(await sluice.exited).toBe(0)
     expect(sluice.lines.entries.filter(({ level }) => level === 'error')).toStrictEqual([])
   })
+})
+
+describe('a package that is a provider', () => {
+  const provider = (text: string) => `{
+    async *stream() {
+      yield { type: 'delta', content: '${text}' }
+      yield { type: 'done', finish_reason: 'stop' }
+    },
+  }`
+
+  /** A folder with these packages, and a configuration of providers by their names. */
+  async function install(packages: Record<string, Record<string, string>>, modules: Record<string, string>) {
+    const providers = Object.fromEntries(Object.entries(modules).map(([name, module]) => [name, { module }]))
+    const folder = await makeFolder({ 'sluice.yaml': JSON.stringify({ providers }) })
+    for (const [name, files] of Object.entries(packages)) {
+      await mkdir(join(folder, 'node_modules', name), { recursive: true })
+      for (const [file, text] of Object.entries(files)) await writeFile(join(folder, 'node_modules', name, file), text)
+    }
+    return folder
+  }
+
+  it('is found by its name, from the working directory', async () => {
+    const packages = {
+      // `require` may not have the first, and would have another of the last.
+      'my-provider': {
+        'package.json': '{ "type": "module", "exports": { "import": "./index.js" } }',
+        'index.js': `export default ${provider('mine')}`,
+      },
+      '@scope/pkg': {
+        'package.json': '{ "exports": { "./sub": { "import": "./sub.mjs", "require": "./sub.cjs" } } }',
+        'sub.mjs': `export default ${provider('sub')}`,
+        'sub.cjs': `module.exports = ${provider('wrong')}`,
+      },
+      common: { 'package.json': '{ "main": "main.js" }', 'main.js': `module.exports = ${provider('common')}` },
+    }
+    const modules = { a: 'my-provider', b: '@scope/pkg/sub', c: 'common' }
+    const { url } = await startSluice({ cwd: await install(packages, modules) })
+    const texts = Object.keys(modules).map(async (model) => (await (await chat(url, { model })).end()).text)
+    expect(await Promise.all(texts)).toEqual(['mine', 'sub', 'common'])
+  })
+
+  it.each([
+    ['is not installed', 'my-provider', 'my-provider cannot be loaded: no such package is installed in '],
+    ['is a file, written without ./', 'sluice.yaml', 'the file is ./sluice.yaml'],
+    ['does not export that', 'other/sub', 'other/sub cannot be loaded: its package.json exports nothing as ./sub'],
+    ['lacks what it imports', 'lacking', 'lacking cannot be loaded: Error [ERR_MODULE_NOT_FOUND]'],
+  ])('is refused by its place in the configuration when it %s', async (_, module, words) => {
+    const packages = {
+      other: { 'package.json': '{ "exports": "./index.js" }' },
+      lacking: { 'package.json': '{ "main": "index.mjs" }', 'index.mjs': 'import "nothing-of-that-name"' },
+    }
+    const sluice = await spawnSluice({ cwd: await install(packages, { broken: module }) })
+    expect(await sluice.exited).toBe(1)
+    expect(sluice.output().stderr).toContain('providers.broken.module: ')
+    expect(sluice.output().stderr).toContain(words)
+    expect(sluice.output().stderr).not.toContain('\n    at ')
+  })
+})
+
+it('a provider from outside is asked for by its own name where it takes any model', async () => {
+  const files = { 'a.mjs': 'export default { async *stream({ model }) { yield { type: "delta", content: model } } }' }
+  const folder = await makeFolder({
+    ...files,
+    'sluice.yaml': 'providers: { first: { module: ./a.mjs }, second: { module: ./a.mjs } }',
+  })
+  const { url } = await startSluice({ cwd: folder })
+  for (const [model, provider] of [
+    ['second', 'second'],
+    ['second/any/model', 'second'],
+    ['any', 'first'],
+  ])
+    expect((await (await chat(url, { model })).end()).dones).toMatchObject([{ provider }])
 })
 
 describe('a module that is no provider', () => {

@@ -7,19 +7,20 @@ import { open } from '../support/reader.ts'
 
 /**
  * Throws what the request lists, one error an attempt, and then answers. It knows a request by its text, and tells how
- * many attempts there were.
+ * many attempts there were, with which keys.
  */
 const plugin = (sluice: string) => `
 import { defineProvider, ProviderError } from '${sluice}'
 const attempts = new Map()
 export default defineProvider({
   name: 'plugin',
-  async *stream({ messages: [{ content }] }) {
+  async *stream({ messages: [{ content }] }, { apiKey }) {
     const { errors } = JSON.parse(content)
-    const attempt = attempts.get(content) ?? 0
-    attempts.set(content, attempt + 1)
-    if (attempt < errors.length) throw new ProviderError(errors[attempt])
-    yield { type: 'delta', content: 'attempt ' + (attempt + 1) }
+    const keys = attempts.get(content) ?? []
+    attempts.set(content, keys)
+    const attempt = keys.push(apiKey)
+    if (attempt <= errors.length) throw new ProviderError(errors[attempt - 1])
+    yield { type: 'delta', content: 'attempt ' + attempt + ' with ' + keys.sort() }
     yield { type: 'done', finish_reason: 'stop' }
   },
 })`
@@ -47,6 +48,8 @@ const requests: Record<string, { model: string; errors: unknown[] }> = {
     model: 'patient',
     errors: [error('upstream_rejected', { upstreamStatus: 422, faults: [{ path: 'model', message: 'is old' }] })],
   },
+  'another key': { model: 'rich', errors: [error('upstream_auth', { retryable: true })] },
+  'a limited key': { model: 'rich', errors: [error('upstream_rate_limited', { retryAfter: 60 })] },
   'a fallback': { model: 'falling', errors: [error('upstream_not_found')] },
   'a failure of the target': { model: 'fragile', errors: [error('upstream_unavailable')] },
   'another failure of the target': { model: 'fragile', errors: [error('upstream_auth')] },
@@ -59,9 +62,15 @@ async function outcomes(cwd: string, sluice: string): Promise<unknown> {
   const module = { module: './plugin.mjs', models: ['m'] }
   const mock = { text: 'fallback', interval_ms: 0 }
   const settings = {
-    providers: { plugin: module, brittle: module, mock: { type: 'mock', models: ['m'] } },
+    providers: {
+      plugin: module,
+      keyed: { ...module, apiKey: ['one', 'two'] },
+      brittle: module,
+      mock: { type: 'mock', models: ['m'] },
+    },
     models: {
       patient: 'plugin/m',
+      rich: 'keyed/m',
       falling: [{ target: 'plugin/m', retries: 0 }, 'mock/m'],
       fragile: { target: 'brittle/m', retries: 0 },
     },
@@ -88,12 +97,14 @@ it("errors of a plugin's own copy of the package are treated as those of the gat
   expect(theirs).toEqual(ours)
   expect(ours).toMatchObject({
     seen: {
-      'a retry': { said: { content: 'attempt 2' } },
-      'a retry that is asked for': { said: { content: 'attempt 2' } },
-      'a retry after a while': { said: { content: 'attempt 2' } },
+      'a retry': { said: { content: 'attempt 2 with ,' } },
+      'a retry that is asked for': { said: { content: 'attempt 2 with ,' } },
+      'a retry after a while': { said: { content: 'attempt 2 with ,' } },
       'a wait that is too long': { status: 502, retryAfter: '60', failure: { message: 'It is upstream_error.' } },
       'no retry where none makes sense': { status: 502, retryable: 'false', attempts: '1' },
       "the request's own fault": { status: 422, failure: { code: 'upstream_rejected', param: 'model' } },
+      'another key': { said: { content: 'attempt 2 with one,two' } },
+      'a limited key': { said: { content: 'attempt 2 with one,two' } },
       'a fallback': { said: { content: 'fallback' }, attempts: '2' },
       'a failure of the target': { status: 503, failure: { code: 'upstream_unavailable' } },
       'its open breaker': { status: 503, failure: { message: expect.stringContaining('left alone') } },

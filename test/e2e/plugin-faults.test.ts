@@ -1,4 +1,4 @@
-import { symlink } from 'node:fs/promises'
+import { mkdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { logged, makeFolder, startSluice, type SluiceProcess } from '../support/process.ts'
@@ -57,6 +57,19 @@ describe('an unhandled rejection in a plugin', () => {
     sluice.kill('SIGTERM')
     expect(await sluice.exited).toBe(0)
     expect(JSON.stringify(sluice.output())).not.toContain('the prompt')
+  })
+
+  it.each([
+    ['ESM', '{ "type": "module", "exports": "./lib.js" }', plugin('void Promise.reject(new TypeError(content))')],
+    ['CommonJS', '{ "main": "lib.js" }', plugin('void Promise.reject(new TypeError(content))', 'module.exports =')],
+  ])('is logged with the provider that is a linked package: %s', async (_, manifest, text) => {
+    const there = await makeFolder({ 'package.json': manifest, 'lib.js': text })
+    const cwd = await makeFolder({ 'sluice.yaml': 'providers: { faulty: { module: my-plugin } }' })
+    await mkdir(join(cwd, 'node_modules'))
+    await symlink(there, join(cwd, 'node_modules/my-plugin'))
+    const sluice = await startSluice({ cwd })
+    expect(await ask(sluice)).toBe('answer')
+    expect(await logged(sluice, 'unhandled rejection')).toMatchObject({ provider: 'faulty' })
   })
 
   it.each(['content', 'undefined', '{ stack: content }', 'Object.assign(new Error(content), { stack: undefined })'])(

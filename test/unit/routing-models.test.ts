@@ -38,6 +38,7 @@ describe('a name without `models`', () => {
   it.each([
     ['of a model that a provider lists is that model', 'c-2', 'c/c-2'],
     ['that begins with a provider is the rest, of that provider', 'b/some/model', 'b/some/model'],
+    ['of a provider that takes any model leads to it', 'b', 'b/b'],
     ['that nobody lists is left to the first provider that takes any', 'whatever', 'a/whatever'],
     ['that begins with a slash begins with no provider', '/x', 'a//x'],
   ])('%s', (_, name, target) => {

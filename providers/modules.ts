@@ -1,0 +1,116 @@
+import { existsSync, realpathSync } from 'node:fs'
+import { isAbsolute, resolve, sep } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { z } from 'zod'
+import { ConfigError, toFaults } from '../src/errors.ts'
+import { findPackage, resolvePackage } from './packages.ts'
+import type { Provider } from './provider.ts'
+import type { ProviderConfig } from './registry.ts'
+
+export interface ModuleConfig {
+  /** A path or URL of a module, or the name of a package, whose default export is a provider. */
+  module: string
+  models?: string[] | undefined
+}
+
+const method = z.custom((value) => typeof value === 'function', 'expected a function')
+
+/** The fields of a provider that the gateway uses. */
+const providerFields = z.object({
+  stream: method,
+  check: method.optional(),
+  close: method.optional(),
+  models: z.array(z.string()).optional(),
+  breaks: z.boolean().optional(),
+})
+
+const exportsSchema = z.object({ default: providerFields }, 'expected an object')
+
+/**
+ * Loads a provider from outside this repository, as a module in the working directory would import it.
+ *
+ * @throws ConfigError that says why it could not be loaded
+ */
+export async function loadModule(name: string, { module, models }: ModuleConfig): Promise<Provider> {
+  const refused = (message: string) => new ConfigError([{ path: `providers.${name}.module`, message }])
+  const exports = await importModule(module).catch((error: unknown) => {
+    throw refused(`${module} cannot be loaded: ${String(error).replace(/^Error: /, '')}`)
+  })
+  if (isProviderModule(exports)) return rename(exports.default, { name, ...(models && { models }) })
+  const { error } = exportsSchema.safeParse(exports)
+  const faults = toFaults(error?.issues ?? []).map(({ path, message }) => `${path}: ${message}`)
+  throw refused(`${module} has no provider as its default export: ${faults.join('; ')}`)
+}
+
+async function importModule(module: string): Promise<unknown> {
+  return import(toUrl(module))
+}
+
+function isProviderModule(exports: unknown): exports is { default: Provider } {
+  return exportsSchema.safeParse(exports).success
+}
+
+/**
+ * The provider, but with these fields. All others are read from it, so that none is forgotten; its methods are called
+ * on itself, since they may need its private fields.
+ */
+function rename(provider: Provider, own: Pick<Provider, 'name' | 'models'>): Provider {
+  const fields: Provider = { ...own, stream: (request, context) => provider.stream(request, context) }
+  return new Proxy(fields, {
+    has: (_, key) => key in fields || key in provider,
+    get(_, key): unknown {
+      if (Object.hasOwn(fields, key)) return Reflect.get(fields, key)
+      const value: unknown = Reflect.get(provider, key)
+      return typeof value === 'function' ? value.bind(provider) : value
+    },
+  })
+}
+
+/** `./provider.js`, `/opt/provider.js` or a URL; everything else is the name of a package, as for `import`. */
+function isPath(module: string): boolean {
+  return /^\.{0,2}[/\\]/.test(module) || isAbsolute(module)
+}
+
+function isUrl(module: string): boolean {
+  return /^[a-z][a-z\d+.-]+:/i.test(module)
+}
+
+/** @throws Error that says why there is nothing to load */
+function toUrl(module: string): string {
+  if (isUrl(module)) return module
+  if (isPath(module)) return pathToFileURL(resolve(module)).href
+  const found = findPackage(module, '.')
+  if (found) return resolvePackage(found)
+  const hint = existsSync(module) ? `the file is ./${module}` : 'a path begins with ./ or /'
+  throw new Error(`no such package is installed in ${resolve('node_modules')} or above; ${hint}`)
+}
+
+/** The name of the module provider that appears first in a stack; undefined if none does. */
+export function findThrower(stack: string, providers: Readonly<Record<string, ProviderConfig>>): string | undefined {
+  const owners = Object.entries(providers).flatMap(([name, config]) =>
+    config.type === 'module' ? [{ name, owns: ownerOf(config.module) }] : [],
+  )
+  for (const line of stack.split('\n')) {
+    const [, place = ''] = /[ (]((?:[a-z]+:|[/\\]).*):\d+:\d+\)?$/i.exec(line) ?? []
+    const owner = owners.find(({ owns }) => owns(place))
+    if (owner) return owner.name
+  }
+  return undefined
+}
+
+/**
+ * Whether a place in a stack is in this module, or anywhere in its package. Stacks have URLs, and paths for CommonJS;
+ * both with symbolic links resolved.
+ */
+function ownerOf(module: string): (place: string) => boolean {
+  if (!isPath(module) && !isUrl(module)) {
+    const found = findPackage(module, '.')
+    const starts = found ? [found.folder + sep, pathToFileURL(found.folder + sep).href] : []
+    return (place) => starts.some((start) => place.startsWith(start))
+  }
+  const url = toUrl(module)
+  if (!url.startsWith('file:')) return (place) => place === url
+  const path = fileURLToPath(url)
+  const real = existsSync(path) ? realpathSync(path) : path
+  return (place) => place === real || place === pathToFileURL(real).href
+}
