@@ -2,6 +2,7 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { isRecord } from '../src/json.ts'
 
 /**
  * Finds packages from the working directory, as a module there would import them. Node offers that only to a module
@@ -40,12 +41,12 @@ export function resolvePackage({ folder, subpath }: Package): string {
 
 function readExports(file: string): unknown {
   const manifest: unknown = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined
-  return isObject(manifest) ? manifest.exports : undefined
+  return isRecord(manifest) ? manifest.exports : undefined
 }
 
 /** https://nodejs.org/api/esm.html#resolution-algorithm-specification, PACKAGE_EXPORTS_RESOLVE */
 function findExport(exports: unknown, subpath: string): string | null | undefined {
-  const isTable = isObject(exports) && Object.keys(exports).some((key) => key.startsWith('.'))
+  const isTable = isRecord(exports) && Object.keys(exports).some((key) => key.startsWith('.'))
   if (!isTable) return subpath === '.' ? findTarget(exports) : undefined
   if (subpath in exports && !subpath.includes('*')) return findTarget(exports[subpath])
   const patterns = Object.keys(exports)
@@ -74,14 +75,10 @@ function findTarget(target: unknown): string | null | undefined {
       found.find((each) => typeof each === 'string') ?? (found.length === 0 || found.includes(null) ? null : undefined)
     )
   }
-  if (!isObject(target)) return null
+  if (!isRecord(target)) return null
   for (const [condition, inner] of Object.entries(target)) {
     const found = CONDITIONS.has(condition) ? findTarget(inner) : undefined
     if (found !== undefined) return found
   }
   return undefined
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,25 +1,18 @@
-import { JSON_LIMITS, JsonLimitError, parseJson } from '../src/json.ts'
+import { isRecord, JSON_LIMITS, JsonLimitError, parseJson, type Fields } from '../src/json.ts'
 import { ProviderError } from './provider.ts'
 import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
 
 /** An event is parsed, kept, written and parsed again in one turn of the event loop. Honest ones have some hundred values. */
 const EVENT_LIMITS = { ...JSON_LIMITS, size: 20_000 }
 
-/** An unvalidated object from an upstream. */
-export type Fields = Partial<Record<string, unknown>>
-
-export function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 export function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null
 }
 
 /** @throws ProviderError `upstream_invalid_response`, as do those below */
-export function parseFields(json: string): Fields {
+export function parseRecord(json: string): Fields {
   try {
-    return toFields(parseJson(json, EVENT_LIMITS))
+    return requireRecord(parseJson(json, EVENT_LIMITS))
   } catch (error) {
     if (error instanceof ProviderError) throw error
     throw error instanceof JsonLimitError
@@ -28,8 +21,8 @@ export function parseFields(json: string): Fields {
   }
 }
 
-export function toFields(value: unknown): Fields {
-  if (isFields(value)) return value
+export function requireRecord(value: unknown): Fields {
+  if (isRecord(value)) return value
   throw sentInvalid('something that is no JSON object')
 }
 

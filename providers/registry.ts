@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isRecord } from '../src/json.ts'
 import { anthropic, anthropicOptions } from './anthropic/anthropic.ts'
 import { keySchema } from './endpoint.ts'
 import { mock } from './mock/mock.ts'
@@ -43,7 +44,7 @@ const builtIn = z.discriminatedUnion(
 
 /** One entry under `providers` in the configuration; `module` says its own type. */
 export const providerConfigSchema = z.preprocess(
-  (entry) => (typeof entry === 'object' && entry !== null && 'module' in entry ? { type: 'module', ...entry } : entry),
+  (entry) => (isRecord(entry) && 'module' in entry ? { type: 'module', ...entry } : entry),
   builtIn,
 )
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { MAX_FAULTS } from './errors.ts'
+import { isRecord } from './json.ts'
 
 /**
  * `z.array` and `z.record` report every wrong element: a megabyte of wrong elements takes seconds and makes a report of
@@ -22,7 +23,7 @@ export function boundedArray(element: z.ZodType, message?: string): z.ZodType<un
 export function boundedRecord<T extends z.ZodType>(value: T): z.ZodType<Record<string, z.output<T>>>
 export function boundedRecord(value: z.ZodType): z.ZodType<Record<string, unknown>> {
   return z.unknown().transform((input, context) => {
-    if (!z.core.util.isPlainObject(input)) return refuse('record', undefined, context)
+    if (!isRecord(input)) return refuse('record', undefined, context)
     const output: Record<string, unknown> = {}
     for (const name of Object.keys(input)) {
       if (context.issues.length > MAX_FAULTS) break

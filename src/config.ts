@@ -4,7 +4,8 @@ import { parse as parseYaml, stringify as toYaml, YAMLParseError } from 'yaml'
 import { z } from 'zod'
 import { providerConfigSchema } from '../providers/registry.ts'
 import { ConfigError, toFaults, type Fault } from './errors.ts'
-import { isRecord, maskConfig, maskUrl } from './mask-config.ts'
+import { isPlainRecord } from './json.ts'
+import { maskConfig, maskUrl } from './mask-config.ts'
 import { numeric } from './routing/numeric.ts'
 import { breakerSchema, checkTargets, modelsSchema } from './routing/target-spec.ts'
 
@@ -166,7 +167,7 @@ export function loadConfig({ environment = {}, file, providers: given = [] }: Co
     const value = environment[variableName(name)]
     if (value !== undefined && value !== '') fromEnvironment[name] = value
   }
-  const configured = withEnvironment(isRecord(fromFile.providers) ? fromFile.providers : {}, environment)
+  const configured = withEnvironment(isPlainRecord(fromFile.providers) ? fromFile.providers : {}, environment)
   const { data: wantsMock } = flag.safeParse(fromEnvironment.mock ?? fromFile.mock)
   const isAlone = given.length === 0 && Object.keys(configured).length === 0
   const providers = (wantsMock ?? isAlone) ? { mock: { type: 'mock' }, ...configured } : configured
@@ -174,7 +175,7 @@ export function loadConfig({ environment = {}, file, providers: given = [] }: Co
     ...('mock' in providers && { defaultModel: 'mock' }),
     ...fromFile,
     ...fromEnvironment,
-    ...(fromFile.providers === undefined || isRecord(fromFile.providers) ? { providers } : {}),
+    ...(fromFile.providers === undefined || isPlainRecord(fromFile.providers) ? { providers } : {}),
   }
   const result = configSchema.safeParse(input)
   const faults = result.success
@@ -226,11 +227,11 @@ function readFile(file: string | undefined, environment: Environment): Record<st
   } catch (error) {
     throw new ConfigError([{ path: file, message: describeUnreadable(error) }])
   }
-  if (!isRecord(content)) throw new ConfigError([{ path: file, message: 'expected settings, one to a line' }])
+  if (!isPlainRecord(content)) throw new ConfigError([{ path: file, message: 'expected settings, one to a line' }])
   const faults: Fault[] = []
   const filled = fillIn(content, environment, '', faults)
   if (faults.length > 0) throw new ConfigError(faults)
-  return isRecord(filled) ? filled : {}
+  return isPlainRecord(filled) ? filled : {}
 }
 
 /** Where a file is not YAML, and why. Not the parser's message: it quotes the line, which may hold a secret. */
@@ -253,7 +254,7 @@ function fillIn(value: unknown, environment: Environment, path: string, faults: 
     })
   }
   if (Array.isArray(value)) return value.map((item, index) => fillIn(item, environment, `${path}[${index}]`, faults))
-  if (!isRecord(value)) return value
+  if (!isPlainRecord(value)) return value
   return Object.fromEntries(
     Object.entries(value).map(([name, item]) => [
       name,
@@ -269,7 +270,7 @@ function withEnvironment(configured: Record<string, unknown>, environment: Envir
     for (const [option, variable] of Object.entries(variables))
       if (environment[variable]) given[option] = environment[variable]
     const entry = providers[name]
-    if (isRecord(entry)) providers[name] = { ...(entry.type === name ? given : {}), ...entry }
+    if (isPlainRecord(entry)) providers[name] = { ...(entry.type === name ? given : {}), ...entry }
     else if (entry === undefined && Object.keys(given).length > 0) providers[name] = { type: name, ...given }
   }
   return providers

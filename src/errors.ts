@@ -1,3 +1,4 @@
+import { isRecord } from './json.ts'
 import type { Done, StreamError } from './stream/events.ts'
 
 /**
@@ -202,14 +203,7 @@ function isFaults(value: unknown): value is Fault[] {
 }
 
 function isFault(value: unknown): value is Fault {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'path' in value &&
-    typeof value.path === 'string' &&
-    'message' in value &&
-    typeof value.message === 'string'
-  )
+  return isRecord(value) && typeof value.path === 'string' && typeof value.message === 'string'
 }
 
 /** A `SluiceError` for one fault in one field. */

@@ -79,6 +79,23 @@ export function countJson(text: string, { depth: maxDepth, size: maxSize }: Json
   return size
 }
 
+/** An object of which nothing is known but that it is one. */
+export type Fields = Record<string, unknown>
+
+export function isRecord(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Not the other objects that a YAML file can hold: bytes, times, sets. */
+export function isPlainRecord(value: unknown): value is Fields {
+  return Object.prototype.toString.call(value) === '[object Object]'
+}
+
+/** Where an object that is missing means the same as one without fields. */
+export function recordOrEmpty(value: unknown): Fields {
+  return isRecord(value) ? value : {}
+}
+
 /** Assigning to `__proto__` would set the prototype of `fields`; this defines an ordinary field. */
 export function setField(fields: Partial<Record<string, unknown>>, name: string, value: unknown): void {
   if (name === '__proto__')

@@ -1,3 +1,5 @@
+import { isPlainRecord } from './json.ts'
+
 /** What of a provider's entry holds no secret. */
 const HARMLESS_OF_PROVIDER: ReadonlySet<string> = new Set(['type', 'models', 'module', 'baseUrl'])
 
@@ -39,18 +41,13 @@ export function maskUrl(value: string): string {
 }
 
 function mapRecord(value: unknown, map: (item: unknown, name: string) => unknown): unknown {
-  if (!isRecord(value)) return maskLeaf(value, '')
+  if (!isPlainRecord(value)) return maskLeaf(value, '')
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, map(item, name)]))
 }
 
 /** @param name of the leaf, or of the list that contains it */
 function mapLeaves(value: unknown, map: (leaf: unknown, name: string) => unknown, name = ''): unknown {
   if (Array.isArray(value)) return value.map((item) => mapLeaves(item, map, name))
-  if (isRecord(value)) return mapRecord(value, (item, key) => mapLeaves(item, map, key))
+  if (isPlainRecord(value)) return mapRecord(value, (item, key) => mapLeaves(item, map, key))
   return map(value, name)
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  // Not the other objects of YAML: bytes, times, sets.
-  return Object.prototype.toString.call(value) === '[object Object]'
 }

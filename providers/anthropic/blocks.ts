@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ChatMessage, ContentPart } from '../../src/chat-request.ts'
 import { invalidField, type SluiceError } from '../../src/errors.ts'
-import type { Fields } from '../received-fields.ts'
+import type { Fields } from '../../src/json.ts'
 
 export function inexpressible(path: string): SluiceError {
   return invalidField('invalid_request', path, 'cannot be expressed in the Anthropic Messages API')

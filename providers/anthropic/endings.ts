@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../../src/errors.ts'
 import type { FinishReason } from '../../src/stream/events.ts'
 import { ProviderError } from '../provider.ts'
-import { isFields } from '../received-fields.ts'
+import { isRecord } from '../../src/json.ts'
 
 /** The stop reasons that finish reasons stand for, one for one. */
 const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
@@ -37,7 +37,7 @@ const ERROR_CODES: ReadonlyMap<unknown, ErrorCode> = new Map([
 
 /** What the `error` of an `error` event means. */
 export function upstreamError(error: unknown): ProviderError {
-  const { type, message } = isFields(error) ? error : {}
+  const { type, message } = isRecord(error) ? error : {}
   const code = ERROR_CODES.get(type) ?? 'upstream_error'
   // What an upstream says about the key can hold a part of it, and is the operator's business.
   const words = code !== 'upstream_auth' && typeof message === 'string' && message

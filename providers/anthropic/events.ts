@@ -3,7 +3,8 @@ import { CumulativeUsage } from './usage.ts'
 import { isModel } from '../done-fields.ts'
 import { MAX_TOOL_CALLS } from '../limits.ts'
 import { ProviderError, type Delta, type StreamEvent, type ToolCallDelta } from '../provider.ts'
-import { isFields, isGiven, parseFields, toFields, toText, type Fields } from '../received-fields.ts'
+import { isRecord, type Fields } from '../../src/json.ts'
+import { isGiven, parseRecord, requireRecord, toText } from '../received-fields.ts'
 import { sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 
 /** Totals for all `message_delta` events: their fields are kept until the end, where no budget counts them. */
@@ -50,16 +51,16 @@ export class MessageReader {
 
   /** @throws ProviderError `upstream_invalid_response`, or the error that the upstream sent in its stream. */
   read(data: string): Delta[] {
-    const event = parseFields(data)
+    const event = parseRecord(data)
     switch (event.type) {
       case 'content_block_delta':
-        return this.#readDelta(toFields(event.delta), event.index)
+        return this.#readDelta(requireRecord(event.delta), event.index)
       case 'content_block_start':
-        return [...this.#endBlock(), ...this.#startBlock(toFields(event.content_block), event.index)]
+        return [...this.#endBlock(), ...this.#startBlock(requireRecord(event.content_block), event.index)]
       case 'content_block_stop':
         return this.#endBlock()
       case 'message_start':
-        return this.#startMessage(toFields(event.message))
+        return this.#startMessage(requireRecord(event.message))
       case 'message_delta':
         this.#readEnd(event, data.length)
         return []
@@ -181,7 +182,7 @@ export class MessageReader {
     if (characters > MAX_SMALL_CHARACTERS) this.#endCharacters += characters
     if (this.#endCharacters > MAX_END_CHARACTERS)
       throw sentOverLimit(`more than ${MAX_END_CHARACTERS} characters of message_delta`)
-    if (isFields(delta)) for (const [name, value] of Object.entries(delta)) this.#end.set(name, value)
+    if (isRecord(delta)) for (const [name, value] of Object.entries(delta)) this.#end.set(name, value)
     for (const [name, value] of Object.entries(rest)) if (isGiven(value)) this.#besideEnd.set(name, value)
     if (this.#end.size + this.#besideEnd.size > MAX_END_FIELDS)
       throw sentOverLimit(`more than ${MAX_END_FIELDS} fields in message_delta`)

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import type { ChatRequest } from '../../src/chat-request.ts'
 import { inexpressible } from './blocks.ts'
-import type { Fields } from '../received-fields.ts'
+import type { Fields } from '../../src/json.ts'
 import { toTurns } from './turns.ts'
 
 /**

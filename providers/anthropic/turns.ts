@@ -3,7 +3,7 @@ import type { ChatMessage } from '../../src/chat-request.ts'
 import { invalidField } from '../../src/errors.ts'
 import { parseJson } from '../../src/json.ts'
 import { inexpressible, textBlocks, toBlocks } from './blocks.ts'
-import type { Fields } from '../received-fields.ts'
+import type { Fields } from '../../src/json.ts'
 
 export interface Turn extends Fields {
   role: 'user' | 'assistant' | 'system'

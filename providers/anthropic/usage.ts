@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { boundUsage, countsOf } from '../done-fields.ts'
 import type { Usage } from '../provider.ts'
-import { isFields, isGiven, type Fields } from '../received-fields.ts'
+import { isRecord, type Fields } from '../../src/json.ts'
+import { isGiven } from '../received-fields.ts'
 
 const count = z.number().int().nonnegative()
 
@@ -23,7 +24,7 @@ export class CumulativeUsage {
   readonly #fields = new Map<string, unknown>()
 
   add(usage: unknown): void {
-    if (!isFields(usage)) return
+    if (!isRecord(usage)) return
     for (const [name, value] of Object.entries(usage))
       if (isGiven(value) && (this.#fields.size < MAX_FIELDS || COUNTS.has(name))) this.#fields.set(name, value)
   }

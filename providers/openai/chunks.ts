@@ -7,7 +7,8 @@ import { boundUsage, isModel } from '../done-fields.ts'
 import { ToolCallReader } from './tool-calls.ts'
 import { MAX_CHOICES } from '../limits.ts'
 import { ProviderError, type Delta, type Done, type Usage } from '../provider.ts'
-import { isGiven, parseFields, toFields, type Fields } from '../received-fields.ts'
+import type { Fields } from '../../src/json.ts'
+import { isGiven, parseRecord, requireRecord } from '../received-fields.ts'
 import { codeForStatus, sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 
 /** Distinct names of unmodelled fields; honest servers use about a dozen. */
@@ -80,7 +81,7 @@ export class ChunkReader {
     if (text !== undefined) return text === '' ? [] : [{ type: 'delta', content: text }]
     // An empty `data:` is some servers' heartbeat.
     if (data.trim() === '') return []
-    const chunk = parseFields(data)
+    const chunk = parseRecord(data)
     if (isGiven(chunk.error)) throw upstreamError(chunk.error)
     if (isModel(chunk.model) && chunk.model !== this.#model) {
       this.#model = chunk.model
@@ -88,7 +89,8 @@ export class ChunkReader {
     }
     if (isGiven(chunk.usage)) this.#usage = readUsage(chunk.usage) ?? this.#usage
     const deltas: Delta[] = []
-    if (Array.isArray(chunk.choices)) for (const choice of chunk.choices) this.#readChoice(toFields(choice), deltas)
+    if (Array.isArray(chunk.choices))
+      for (const choice of chunk.choices) this.#readChoice(requireRecord(choice), deltas)
     const extra = this.#changed(chunk)
     if (extra) {
       const first = deltas[0]
@@ -119,7 +121,7 @@ export class ChunkReader {
 
   #readChoice(choice: Fields, deltas: Delta[]): void {
     const index = readIndex(choice.index)
-    const source = isGiven(choice.delta) ? toFields(choice.delta) : {}
+    const source = isGiven(choice.delta) ? requireRecord(choice.delta) : {}
     const delta: Delta = index === 0 ? { type: 'delta' } : { type: 'delta', index }
     if (source.role === 'assistant' && !this.#rolesTold.has(index)) {
       this.#rolesTold.add(index)
@@ -198,7 +200,7 @@ interface Content {
 function readContent({ content, reasoning_content, reasoning }: Fields): Content {
   const read: Content = { content: '', reasoning: '', others: [] }
   if (typeof content === 'string') read.content = content
-  else if (Array.isArray(content)) for (const part of content) readPart(toFields(part), read)
+  else if (Array.isArray(content)) for (const part of content) readPart(requireRecord(part), read)
   else if (isGiven(content)) throw sentInvalid('content that is no text')
   if (typeof reasoning_content === 'string' && reasoning_content) read.reasoning += reasoning_content
   else if (typeof reasoning === 'string') read.reasoning += reasoning
@@ -210,7 +212,7 @@ function readPart(part: Fields, into: Content): void {
   else if (typeof part.thinking === 'string') into.reasoning += part.thinking
   else if (Array.isArray(part.thinking)) {
     for (const thought of part.thinking) {
-      const { text } = toFields(thought)
+      const { text } = requireRecord(thought)
       if (typeof text === 'string') into.reasoning += text
     }
   } else into.others.push(part)

@@ -1,7 +1,7 @@
 import type { Delta, Done, StreamEvent } from '../stream/events.ts'
 import { invalidResponse } from './client-error.ts'
 import type { Frame } from './frame-decoder.ts'
-import { isRecord, parseJson } from './json.ts'
+import { isRecord, parseJson, type Fields } from './json.ts'
 
 /** An event with its place in the stream; for deltas that were merged on the way, the place of the last one. */
 export type ChatEvent = StreamEvent & { seq: number }
@@ -25,8 +25,6 @@ export function readEvent({ name, data, id }: Frame): ChatEvent | undefined {
   }
   throw invalidResponse(`A frame cannot be read: ${name} ${id} ${data.slice(0, 200)}`)
 }
-
-type Fields = Partial<Record<string, unknown>>
 
 function isDelta(fields: Fields): fields is Omit<Delta, 'type'> {
   const { index = 0, tool_calls: calls = [] } = fields

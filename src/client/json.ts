@@ -7,6 +7,9 @@ export function parseJson(text: string): unknown {
   }
 }
 
-export function isRecord(value: unknown): value is Partial<Record<string, unknown>> {
+/** An object of which nothing is known but that it is one. */
+export type Fields = Record<string, unknown>
+
+export function isRecord(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,5 +1,4 @@
-/** An unvalidated object. */
-export type Fields = Record<string, unknown>
+import { isRecord, type Fields } from '../json.ts'
 
 /**
  * Adds up fields that arrive in pieces: strings, lists and objects grow, other values replace. The first value is kept
@@ -46,8 +45,8 @@ function join(before: unknown, more: unknown): unknown {
     list.addAll(more)
     return list
   }
-  if (isFields(more)) {
-    const fields = isFields(before) ? new JoinedFields(before) : before
+  if (isForeign(more)) {
+    const fields = isForeign(before) ? new JoinedFields(before) : before
     if (!(fields instanceof JoinedFields)) return more
     fields.addAll(more)
     return fields
@@ -60,13 +59,7 @@ function finish(value: unknown): unknown {
   return value instanceof JoinedList ? value.items : value
 }
 
-/** A plain object, not yet a copy of ours. */
-function isFields(value: unknown): value is Fields {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    !Array.isArray(value) &&
-    !(value instanceof JoinedFields) &&
-    !(value instanceof JoinedList)
-  )
+/** A record that is not yet a copy of ours. */
+function isForeign(value: unknown): value is Fields {
+  return isRecord(value) && !(value instanceof JoinedFields) && !(value instanceof JoinedList)
 }

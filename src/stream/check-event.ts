@@ -1,4 +1,5 @@
 import { SluiceError } from '../errors.ts'
+import { isRecord } from '../json.ts'
 import { FINISH_REASONS, type StreamEvent } from './events.ts'
 
 const FINISH_REASON_SET: ReadonlySet<unknown> = new Set(FINISH_REASONS)
@@ -20,7 +21,7 @@ export function checkEvent(value: StreamEvent): StreamEvent {
     if (fields.index !== undefined && !isIndex(fields.index)) throw invalid('`index` is not a whole number')
     if (fields.role !== undefined && fields.role !== 'assistant') throw invalid('`role` is not "assistant"')
     if (fields.tool_calls !== undefined && !isToolCalls(fields.tool_calls)) throw invalid('`tool_calls` is malformed')
-    if (fields.extra !== undefined && !isObject(fields.extra)) throw invalid('`extra` is not an object')
+    if (fields.extra !== undefined && !isRecord(fields.extra)) throw invalid('`extra` is not an object')
   } else if (fields.type === 'done') {
     if (!FINISH_REASON_SET.has(fields.finish_reason)) throw invalid('`finish_reason` is unknown')
     if (fields.usage !== undefined && !isUsage(fields.usage)) throw invalid('`usage` is malformed')
@@ -45,13 +46,9 @@ function isIndex(value: unknown): boolean {
   return Number.isSafeInteger(value) && Number(value) >= 0
 }
 
-function isObject(value: unknown): value is Partial<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 function isUsage(value: unknown): boolean {
   return (
-    isObject(value) && isCount(value.prompt_tokens) && isCount(value.completion_tokens) && isCount(value.total_tokens)
+    isRecord(value) && isCount(value.prompt_tokens) && isCount(value.completion_tokens) && isCount(value.total_tokens)
   )
 }
 
@@ -61,7 +58,7 @@ function isCount(value: unknown): boolean {
 
 function isStreamError(value: unknown): boolean {
   return (
-    isObject(value) &&
+    isRecord(value) &&
     typeof value.code === 'string' &&
     typeof value.message === 'string' &&
     typeof value.retryable === 'boolean'
@@ -74,12 +71,12 @@ function isToolCalls(value: unknown): boolean {
     value.length > 0 &&
     value.every(
       (call: unknown) =>
-        isObject(call) &&
+        isRecord(call) &&
         isIndex(call.index) &&
         isText(call.id) &&
-        (call.extra === undefined || isObject(call.extra)) &&
+        (call.extra === undefined || isRecord(call.extra)) &&
         (call.function === undefined ||
-          (isObject(call.function) && isText(call.function.name) && isText(call.function.arguments))),
+          (isRecord(call.function) && isText(call.function.name) && isText(call.function.arguments))),
     )
   )
 }

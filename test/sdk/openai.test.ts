@@ -135,7 +135,7 @@ describe.each(cases)('%s', (_, completion, more) => {
       stream.on('content.done', (event) => told.push(event))
       stream.on('refusal.done', (event) => told.push(event))
       stream.on('tool_calls.function.arguments.done', (event) => told.push(event))
-      const { obfuscation: _padding, ...final } = await stream.finalChatCompletion().then(toFields)
+      const { obfuscation: _padding, ...final } = await stream.finalChatCompletion().then(copyOf)
       return { final, usage: await stream.totalUsage(), told: told.toSorted(byJson) }
     })
     expect(straight.error).toBeUndefined()
@@ -158,7 +158,7 @@ it('the options of a stream are passed on, and usage is told to whom it was prom
   expect(through.request.body.stream_options).toEqual({ include_usage: true, include_obfuscation: false })
 })
 
-function toFields(value: object): Record<string, unknown> {
+function copyOf(value: object): Record<string, unknown> {
   return { ...value }
 }
 
@@ -175,7 +175,7 @@ function fold(chunks: OpenAI.ChatCompletionChunk[]) {
   const choices: Record<number, [field: string, value: unknown][]> = {}
   const heads = new Set<string>()
   for (const { choices: parts, usage: _, ...head } of chunks) {
-    const { obfuscation: _padding, ...fields } = toFields(head)
+    const { obfuscation: _padding, ...fields } = copyOf(head)
     heads.add(JSON.stringify(Object.entries(fields).toSorted(byJson)))
     for (const { index, delta, finish_reason, logprobs } of parts) {
       const said = (choices[index] ??= [])

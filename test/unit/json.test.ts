@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { JsonError, parseJson, setField } from '../../src/json.ts'
+import { isPlainRecord, isRecord, JsonError, parseJson, recordOrEmpty, setField } from '../../src/json.ts'
 
 describe('parseJson', () => {
   it('equals JSON.parse, whatever the strings contain', () => {
@@ -41,5 +41,24 @@ describe('setField', () => {
     expect(Object.entries(fields)).toEqual([[name, { b: 2 }]])
     expect(Object.getPrototypeOf(fields)).toBe(Object.prototype)
     expect(fields.b).toBeUndefined()
+  })
+})
+
+describe('isRecord', () => {
+  it('is true of objects that are no lists, of any class', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        const expected = JSON.stringify(value).startsWith('{')
+        expect([isRecord(value), isPlainRecord(value)]).toEqual([expected, expected])
+        expect(recordOrEmpty(value)).toEqual(expected ? value : {})
+      }),
+    )
+    expect([new Error('no'), Object.create(null), new URL('a:b')].every(isRecord)).toBe(true)
+    expect([undefined, () => {}, Symbol('no')].some(isRecord)).toBe(false)
+  })
+
+  it('is true of objects of YAML that are not plain', () => {
+    for (const value of [Buffer.from('bytes'), new Date(0), new Set(), new Map()])
+      expect([isRecord(value), isPlainRecord(value)]).toEqual([true, false])
   })
 })

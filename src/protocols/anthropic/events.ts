@@ -1,9 +1,9 @@
 import { failureOf } from '../../errors.ts'
+import { isRecord, recordOrEmpty, type Fields } from '../../json.ts'
 import type { Delta, Done, StreamEvent, ToolCallDelta } from '../../stream/events.ts'
 import type { StreamInfo } from '../../stream/stream-log.ts'
 import { AppendMap } from '../append-map.ts'
 import { toErrorObject, type ErrorObject } from './errors.ts'
-import { isFields, toFields, type Fields } from './fields.ts'
 import { NO_USAGE, toUsage } from './usage.ts'
 
 /** An event of a Messages stream: https://platform.claude.com/docs/en/build-with-claude/streaming */
@@ -71,7 +71,7 @@ class EventWriter {
 
   writeDelta({ content, reasoning, refusal, tool_calls = [], extra = {} }: Delta): void {
     if (!this.state.started) this.#start(extra)
-    const block = isFields(extra.content_block) ? extra.content_block : undefined
+    const block = isRecord(extra.content_block) ? extra.content_block : undefined
     if (block && block.type !== 'tool_use') this.#open(block)
     if (typeof extra.redacted_thinking === 'string')
       this.#open({ type: 'redacted_thinking', data: extra.redacted_thinking })
@@ -80,9 +80,9 @@ class EventWriter {
       this.#write('thinking', { type: 'signature_delta', signature: extra.signature })
     if (content) this.#write('text', { type: 'text_delta', text: content })
     if (refusal) this.#write('text', { type: 'text_delta', text: refusal })
-    if (isFields(extra.citation)) this.#write('text', { type: 'citations_delta', citation: extra.citation })
+    if (isRecord(extra.citation)) this.#write('text', { type: 'citations_delta', citation: extra.citation })
     for (const call of tool_calls) this.#writeToolCall(call, block)
-    if (isFields(extra.content_block_delta) && this.state.open !== undefined)
+    if (isRecord(extra.content_block_delta) && this.state.open !== undefined)
       this.#push(this.state.blocks - 1, extra.content_block_delta)
     // Servers of another kind have stop reasons of their own.
     if (this.state.own && (extra.stop_reason !== undefined || extra.message_delta !== undefined))
@@ -99,7 +99,7 @@ class EventWriter {
     if (!this.state.started) this.#start({})
     this.#close()
     const { own, calls, end } = this.state
-    const { delta, ...beside } = toFields(end.message_delta)
+    const { delta, ...beside } = recordOrEmpty(end.message_delta)
     // OpenAI says `stop` when the call was the caller's choice.
     const stop_reason = !own && outcome === 'end_turn' && calls.size > 0 ? 'tool_use' : outcome
     this.events.push(
@@ -109,7 +109,7 @@ class EventWriter {
           stop_reason: end.stop_reason ?? stop_reason,
           stop_sequence: end.stop_sequence ?? null,
           ...(own?.stop_details === null && { stop_details: null }),
-          ...toFields(delta),
+          ...recordOrEmpty(delta),
         },
         ...beside,
         usage: toUsage(done.usage),
@@ -119,7 +119,7 @@ class EventWriter {
   }
 
   #start({ id, model, message_start }: Fields): void {
-    const own = isFields(message_start) ? message_start : undefined
+    const own = isRecord(message_start) ? message_start : undefined
     const message = {
       // Other providers have ids of their own kind.
       id: own && typeof id === 'string' ? id : `msg_${this.state.info.id}`,

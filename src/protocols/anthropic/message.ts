@@ -1,8 +1,7 @@
-import { parseJson } from '../../json.ts'
+import { parseJson, recordOrEmpty, type Fields } from '../../json.ts'
 import type { StreamLog } from '../../stream/stream-log.ts'
 import { readInSlices } from '../../stream/time-slices.ts'
 import { initialState, toMessageEvents, type MessageEvent } from './events.ts'
-import { toFields, type Fields } from './fields.ts'
 
 /**
  * The message that a log adds up to, as an SDK adds up a stream; an error body when it has no good end.
@@ -38,7 +37,7 @@ class Answer {
         return
       case 'message_delta': {
         const { type: _, delta, usage, ...rest } = event
-        this.message = { ...this.message, ...delta, ...rest, usage: { ...toFields(this.message.usage), ...usage } }
+        this.message = { ...this.message, ...delta, ...rest, usage: { ...recordOrEmpty(this.message.usage), ...usage } }
         return
       }
       case 'message_stop':

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { boundedArray, boundedRecord } from '../../bounded-schema.ts'
 import { modelName, chatRequestSchema, type ChatInput } from '../../chat-request.ts'
 import { invalidRequest, toFaults } from '../../errors.ts'
-import { isFields } from './fields.ts'
+import { isRecord } from '../../json.ts'
 import { messageSchema, systemSchema } from './turns.ts'
 import { toolChoiceSchema, toolSchema } from './tools.ts'
 import type { ParsedRequest } from '../protocol.ts'
@@ -44,7 +44,7 @@ const bodySchema = z.preprocess(
 
 /** For every parameter that may be null, null is what happens without it. */
 function withoutNulls(body: unknown): unknown {
-  if (!isFields(body) || !Object.keys(body).some((name) => body[name] === null)) return body
+  if (!isRecord(body) || !Object.keys(body).some((name) => body[name] === null)) return body
   return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
 }
 

@@ -1,5 +1,5 @@
+import { recordOrEmpty, type Fields } from '../../json.ts'
 import type { Usage } from '../../stream/events.ts'
-import { toFields, type Fields } from './fields.ts'
 
 /** The counts before anything is known of them. */
 export const NO_USAGE: Fields = { input_tokens: 0, output_tokens: 0 }
@@ -12,8 +12,8 @@ export function toUsage(usage: Usage | undefined): Fields {
   if (!usage) return NO_USAGE
   const { prompt_tokens, completion_tokens, total_tokens: _, ...details } = usage
   const { prompt_tokens_details, completion_tokens_details, ...own } = details
-  const cached = toCount(own.cache_read_input_tokens ?? toFields(prompt_tokens_details).cached_tokens)
-  const reasoning = toCount(toFields(completion_tokens_details).reasoning_tokens)
+  const cached = toCount(own.cache_read_input_tokens ?? recordOrEmpty(prompt_tokens_details).cached_tokens)
+  const reasoning = toCount(recordOrEmpty(completion_tokens_details).reasoning_tokens)
   return {
     input_tokens: Math.max(0, prompt_tokens - toCount(own.cache_creation_input_tokens) - cached),
     output_tokens: completion_tokens,

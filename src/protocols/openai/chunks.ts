@@ -1,4 +1,4 @@
-import { setField } from '../../json.ts'
+import { setField, type Fields } from '../../json.ts'
 import type { Delta, Done, SequencedEvent } from '../../stream/events.ts'
 import type { StreamInfo } from '../../stream/stream-log.ts'
 import { AppendMap } from '../append-map.ts'
@@ -135,8 +135,6 @@ class ChunkWriter {
     return this.state.includeUsage ? { ...this.state.head, usage: null } : this.state.head
   }
 }
-
-type Fields = Record<string, unknown>
 
 interface SortedExtra {
   head?: Fields

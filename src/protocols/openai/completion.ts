@@ -1,4 +1,5 @@
-import { JoinedFields, type Fields } from '../joined-fields.ts'
+import type { Fields } from '../../json.ts'
+import { JoinedFields } from '../joined-fields.ts'
 import type { Chunk, ChunkChoice } from './chunks.ts'
 
 /** `chat.completion`: https://platform.openai.com/docs/api-reference/chat/object */
