@@ -12,7 +12,7 @@ import { openaiChat } from '../src/protocols/openai/chat.ts'
 import type { Protocol } from '../src/protocols/protocol.ts'
 import { sharedFrames } from '../src/protocols/shared-frames.ts'
 import { Breaker } from '../src/routing/breaker.ts'
-import { runPlan } from '../src/routing/run-plan.ts'
+import { Run } from '../src/routing/run.ts'
 import type { Target } from '../src/routing/target.ts'
 import { Generations } from '../src/stream/generations.ts'
 import { StreamLog } from '../src/stream/stream-log.ts'
@@ -74,7 +74,7 @@ async function open(protocol: Protocol): Promise<{ frames: () => number }> {
     generations.start({
       log,
       resumeWindowMs: 1e6,
-      produce: (signal, sink) => runPlan(plan, { messages: [] }, sink, { signal, streamId: id }),
+      produce: (signal, sink) => new Run(plan, sink, { signal, streamId: id }).open({ messages: [] }),
     })
     const subscription = new Subscription(log, 0, sharedFrames(log, protocol).reader(), () => {
       const batch = subscription.next()

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { invalidField, SluiceError } from '../errors.ts'
 import type { Mode, Protocol } from '../protocols/protocol.ts'
-import { runPlan } from '../routing/run-plan.ts'
+import { Run } from '../routing/run.ts'
 import { traceAttempts } from '../routing/trace-attempts.ts'
 import type { Generation } from '../stream/generation.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
@@ -66,15 +66,14 @@ export async function openStream(
   const generation = generations.start({
     log,
     produce: (signal, sink) =>
-      runPlan(plan, input, sink, {
+      new Run(plan, sink, {
         signal,
         streamId: log.info.id,
         headers: forward,
         observer: traceAttempts(services.routing, { trace, streamId: log.info.id, input }),
-        onAnswer: (answer) => {
-          log.answer = answer
-        },
-      }).finally(() => prompt?.release()),
+      })
+        .open(input)
+        .finally(() => prompt?.release()),
     resumeWindowMs: protocol.reconnects ? config.resumeWindowMs : config.sdkResumeWindowMs,
     observer: observeGeneration(metrics, logger, { protocol: protocol.name, provider: provider.name }),
   })

@@ -1,19 +1,12 @@
 import type { ChatInput } from '../chat-request.ts'
 import { Ended, SluiceError, toSluiceError } from '../errors.ts'
 import type { Done, StreamEvent } from '../stream/events.ts'
-import { pour, type Sink } from '../stream/source.ts'
+import { pipeToSink, type Sink } from '../stream/source.ts'
+import { AttemptTimeouts } from './attempt-timeouts.ts'
 import type { Permit } from './breaker.ts'
 import { errorOf, isTargetsFault } from './failures.ts'
 import type { AttemptObserver, RoutingObserver } from './observer.ts'
-import { Patience } from './patience.ts'
 import type { Target } from './target.ts'
-
-/**
- * An upstream that sends this many deltas, or this much in them, without a token answers in a form of its own. It is no
- * longer held back: from here on the limits of the log apply.
- */
-const MAX_HELD = 16
-const MAX_HELD_CHARACTERS = 64 * 1024
 
 export interface AttemptContext {
   /** Of the whole request; the provider is given a signal of its own for each attempt. */
@@ -24,167 +17,121 @@ export interface AttemptContext {
   observer: RoutingObserver | undefined
 }
 
+/** What an attempt reports: signs of life and events, then once its end, and nothing after that. */
+export interface AttemptReports {
+  onEvents(events: readonly StreamEvent[], at: number): void
+  /** @param held bytes since the last event, which may be held in memory */
+  onAlive(at: number, held: number): void
+  onEnd(end: AttemptEnd): void
+}
+
+/** `done` has been reported among the events; or the attempt failed. */
+export type AttemptEnd = { done: Done } | { error: unknown }
+
 /**
- * One run of one target's provider. Whatever the provider does or fails to do, its sink hears of an end: the
- * provider's own, its error, `upstream_timeout`, or the signal's reason.
+ * One try of one target. Whatever its provider does or fails to do, its end is reported: the provider's own, its
+ * error, `upstream_timeout`, or the signal's reason.
  */
 export class Attempt implements Sink {
-  readonly target: Target
+  readonly #target: Target
   readonly #permit: Permit
   readonly #context: AttemptContext
-  readonly #patience: Patience
+  readonly #reports: AttemptReports
+  readonly #timeouts: AttemptTimeouts
   readonly #observer: AttemptObserver | undefined
   readonly #abort = new AbortController()
-  /** What came before the first token is held back, so that an attempt that fails leaves no trace. */
-  #opening: Opening | undefined
-  #sink: Sink | undefined
+  /** Known before it is reported: whoever hears of it may abort the signal at once. */
   #done: Done | undefined
-  #finished = false
+  #ended = false
   #stop: (() => void) | undefined
 
-  constructor(target: Target, permit: Permit, context: AttemptContext) {
-    this.target = target
+  constructor(target: Target, permit: Permit, context: AttemptContext, reports: AttemptReports) {
+    this.#target = target
     this.#permit = permit
     this.#context = context
-    this.#patience = new Patience(target.timeouts, (error) => this.#interrupt(error))
+    this.#reports = reports
+    this.#timeouts = new AttemptTimeouts(target.timeouts, (error) => this.#interrupt(error))
     this.#observer = context.observer?.started(target, context.streamId)
     context.signal.addEventListener('abort', this.#onAbort)
   }
 
-  /**
-   * Starts the provider. Resolves when its first token, or `done`, has come: `onAnswer` has been called by then, and
-   * `sink` has had all that came and hears of the rest. Rejects when it fails before that, with nothing pushed.
-   */
-  open(input: ChatInput, sink: Sink, onAnswer: () => void): Promise<void> {
-    const { model, provider, options, timeouts } = this.target
+  start(input: ChatInput): void {
+    const { model, provider, options, timeouts } = this.#target
     const { streamId, apiKey, headers } = this.#context
     const { connectTimeoutMs } = timeouts
     const { traceHeaders } = this.#observer ?? {}
     const context = { signal: this.#abort.signal, streamId, options, apiKey, headers, traceHeaders, connectTimeoutMs }
-    this.#sink = sink
-    return new Promise((resolve, reject) => {
-      this.#opening = { held: [], characters: 0, onAnswer, resolve, reject }
-      try {
-        this.#stop = pour(provider.stream({ ...input, model }, context), this)
-      } catch (error) {
-        this.#fail(error)
-      }
-      if (this.#finished) this.#stop?.()
-    })
+    try {
+      this.#stop = pipeToSink(provider.stream({ ...input, model }, context), this)
+    } catch (error) {
+      this.#end({ error })
+    }
+    if (this.#ended) this.#stop?.()
+  }
+
+  /**
+   * Its first token has come, or its end: from now on silence is timed.
+   *
+   * @param hasToken whether what has come holds a token
+   * @returns false when its time was over before that, which has been reported
+   */
+  answered({ hasToken, done }: { hasToken: boolean; done: Done | undefined }): boolean {
+    // After `done` no timeout applies.
+    if (!done) this.#timeouts.answered()
+    if (this.#ended) return false
+    this.#permit.answered()
+    if (hasToken) this.#observer?.answered()
+    return true
   }
 
   push(events: readonly StreamEvent[], at: number): void {
-    if (this.#finished) return
-    this.#patience.heard(at)
+    this.#timeouts.heard(at)
     const last = events.at(-1)
     if (last?.type === 'done') this.#done = last
-    if (this.#opening) this.#hold(this.#opening, events, at)
-    else this.#sink?.push(events, at)
-    if (this.#done && !this.#opening) this.#finish()
+    this.#reports.onEvents(events, at)
+    if (this.#done) this.#end({ done: this.#done })
   }
 
   alive(at: number, held: number): void {
-    if (this.#finished) return
-    this.#patience.heard(at)
-    this.#sink?.alive?.(at, held)
+    this.#timeouts.heard(at)
+    this.#reports.onAlive(at, held)
   }
 
   end(failure?: { error: unknown }): void {
-    if (this.#finished) return
-    if (failure) this.#fail(failure.error)
-    else this.#fail(new SluiceError('upstream_truncated', 'The provider ended without saying how.'))
-  }
-
-  /** Ends it, on whichever side it has not ended, and says what came of it. Does nothing when it has. */
-  #finish(failure?: unknown): void {
-    if (this.#finished) return
-    this.#finished = true
-    this.#patience.stop()
-    this.#sink?.alive?.(performance.now(), 0)
-    this.#context.signal.removeEventListener('abort', this.#onAbort)
-    const error = this.#judge(failure)
-    this.#abort.abort(ENDED)
-    // Not waited for: a provider that does not listen would never come to its end.
-    this.#stop?.()
-    this.#observer?.ended(error, this.#done)
-    if (!error) this.#permit.succeeded()
-    else if (isTargetsFault(error)) this.#permit.failed()
-    else this.#permit.released()
-  }
-
-  #hold(opening: Opening, events: readonly StreamEvent[], at: number): void {
-    const { held, onAnswer, resolve } = opening
-    for (const event of events) held.push(event)
-    if (!isAnswer(held) && !isTooMuch(opening, events)) return
-    const failure = this.#done && errorOf(this.#done)
-    if (failure && !held.some(isToken)) return this.#fail(failure)
-    // After `done` no timeout applies.
-    if (!this.#done) this.#patience.answered()
-    if (this.#finished) return
-    this.#opening = undefined
-    this.#permit.answered()
-    if (held.some(isToken)) this.#observer?.answered()
-    onAnswer()
-    this.#sink?.push(held, at)
-    resolve()
-  }
-
-  #judge(failure: unknown): SluiceError | undefined {
-    if (this.#done) return errorOf(this.#done)
-    if (failure !== undefined && !this.#context.signal.aborted) return toSluiceError(failure)
-    return new SluiceError('cancelled', 'The request is over.')
+    this.#end(failure ?? { error: new SluiceError('upstream_truncated', 'The provider ended without saying how.') })
   }
 
   readonly #onAbort = (): void => this.#interrupt(this.#context.signal.reason)
 
   #interrupt(reason: unknown): void {
     this.#abort.abort(reason)
-    this.#fail(reason)
+    this.#end(this.#done ? { done: this.#done } : { error: reason })
   }
 
-  /** Before the first token whoever opened it decides what comes next; after that its end is the stream's. */
-  #fail(error: unknown): void {
-    if (this.#finished) return
-    const opening = this.#opening
-    this.#finish(error)
-    if (opening) opening.reject(error)
-    else this.#sink?.end({ error })
+  /** The one way to the end; the first to ask decides. */
+  #end(end: AttemptEnd): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#timeouts.stop()
+    this.#reports.onAlive(performance.now(), 0)
+    this.#context.signal.removeEventListener('abort', this.#onAbort)
+    const error = this.#judge(end)
+    this.#abort.abort(ENDED)
+    // Not waited for: a provider that does not listen would never come to its end.
+    this.#stop?.()
+    this.#observer?.ended(error, 'done' in end ? end.done : undefined)
+    if (!error) this.#permit.succeeded()
+    else if (isTargetsFault(error)) this.#permit.failed()
+    else this.#permit.released()
+    this.#reports.onEnd(end)
+  }
+
+  #judge(end: AttemptEnd): SluiceError | undefined {
+    if ('done' in end) return errorOf(end.done)
+    if (!this.#context.signal.aborted) return toSluiceError(end.error)
+    return new SluiceError('cancelled', 'The request is over.')
   }
 }
 
+/** Shared by all attempts: most end well, and a stack trace for each is expensive and read by nobody. */
 const ENDED = new Ended('The attempt has ended.')
-
-/** What is known of an attempt until its first token. */
-interface Opening {
-  readonly held: StreamEvent[]
-  /** Size of the held events. */
-  characters: number
-  readonly onAnswer: () => void
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
-}
-
-function isAnswer(held: readonly StreamEvent[]): boolean {
-  return held.length >= MAX_HELD || held.some((event) => event.type === 'done' || isToken(event))
-}
-
-/** Adds the size of `events`; true once too much is held. */
-function isTooMuch(opening: Opening, events: readonly StreamEvent[]): boolean {
-  for (const event of events) opening.characters += sizeOf(event)
-  return opening.characters > MAX_HELD_CHARACTERS
-}
-
-/** In characters of JSON. An event without a JSON form counts as infinitely large: the log refuses it. */
-function sizeOf(event: StreamEvent): number {
-  try {
-    return JSON.stringify(event).length
-  } catch {
-    return Infinity
-  }
-}
-
-function isToken(event: StreamEvent): boolean {
-  if (event.type === 'done') return false
-  const { content, reasoning, refusal, tool_calls } = event
-  return Boolean(content) || Boolean(reasoning) || Boolean(refusal) || Boolean(tool_calls?.length)
-}

@@ -1,6 +1,6 @@
 import { failureOf, fromStreamError, type SluiceError } from '../errors.ts'
 import type { Done } from '../stream/events.ts'
-import { AnswerTooLongError } from './patience.ts'
+import { AnswerTooLongError } from './attempt-timeouts.ts'
 
 /** The failure that a provider's `done` tells of, if it does. */
 export function errorOf(done: Done): SluiceError | undefined {

@@ -2,13 +2,13 @@ import { Ended, SluiceError, toStreamError } from '../errors.ts'
 import type { Done, StreamEvent } from './events.ts'
 import { isLongText, splitLongText } from './long-text.ts'
 import type { Sink } from './source.ts'
-import type { StreamLog } from './stream-log.ts'
+import type { Answer, StreamLog } from './stream-log.ts'
 import { WholeCharacters } from './whole-characters.ts'
 
 export interface GenerationOptions {
   log: StreamLog
-  /** Runs the provider into `sink`; it must stop when `signal` is aborted. What it throws is a failure as well. */
-  produce: (signal: AbortSignal, sink: Sink) => void | Promise<void>
+  /** Runs the provider into the generation, until `signal` is aborted. What it throws is a failure as well. */
+  produce: (signal: AbortSignal, generation: Generation) => void | Promise<void>
   /** How long to go on without a reader, in milliseconds. */
   resumeWindowMs: number
   /** Told of what happens, for metrics and logs. */
@@ -70,6 +70,10 @@ export class Generation implements Sink {
   /** Ends the stream at once, for every reader, and stops the provider. Does nothing when it has ended. */
   cancel(done: Done = { type: 'done', finish_reason: 'cancelled' }): void {
     this.#end(done)
+  }
+
+  answeredBy(answer: Answer): void {
+    if (!this.log.done) this.log.answer = answer
   }
 
   push(events: readonly StreamEvent[], at: number): void {

@@ -28,13 +28,19 @@ export interface Pushing {
 }
 
 /**
- * Reads all that a provider produces into a sink, until the returned function is called. Whatever it is that it
- * produces, events are what the sink gets, `done` as the last of them.
+ * Pipes what a provider produces into a sink, until the returned function is called. Whatever it is that the provider
+ * produces: the sink gets events, `done` as the last of them, or one end, and nothing after that or after the stop.
  */
-export function pour(source: AsyncIterable<Produced> & Partial<Pushing>, into: Sink): () => void {
-  const sink = new CheckingSink(into)
-  if (source.pushTo) return source.pushTo(sink)
-  const iterator = source[Symbol.asyncIterator]()
+export function pipeToSink(source: AsyncIterable<Produced> & Partial<Pushing>, into: Sink): () => void {
+  const sink = new GuardedSink(into)
+  const stop = source.pushTo ? source.pushTo(sink) : iterate(source[Symbol.asyncIterator](), sink)
+  return () => {
+    sink.close()
+    stop()
+  }
+}
+
+function iterate(iterator: AsyncIterator<Produced>, sink: GuardedSink): () => void {
   let stopped = false
 
   function read(): void {
@@ -58,7 +64,7 @@ export function pour(source: AsyncIterable<Produced> & Partial<Pushing>, into: S
   }
 
   function fail(error: unknown): void {
-    if (!stopped) sink.end({ error })
+    sink.end({ error })
   }
 
   async function stop(): Promise<void> {
@@ -75,8 +81,11 @@ export function pour(source: AsyncIterable<Produced> & Partial<Pushing>, into: S
   return () => void stop()
 }
 
-/** Passes on what is an event, up to `done` or the first that is none, which is a failure. */
-class CheckingSink implements Sink {
+/**
+ * The one guard of `Sink`'s promise: it passes on events up to `done`, an end, the first thing that is no event, which is
+ * a failure, or `close`.
+ */
+class GuardedSink implements Sink {
   readonly #sink: Sink
   #over = false
 
@@ -84,20 +93,28 @@ class CheckingSink implements Sink {
     this.#sink = sink
   }
 
+  close(): void {
+    this.#over = true
+  }
+
   push(events: readonly StreamEvent[], at: number): void {
     if (this.#over) return
     let valid = 0
     let failure: { error: unknown } | undefined
+    let done = false
     try {
       for (const event of events) {
-        this.#over = checkEvent(event).type === 'done'
+        done = checkEvent(event).type === 'done'
         valid += 1
-        if (this.#over) break
+        if (done) break
       }
     } catch (error) {
       failure = { error }
     }
-    if (valid > 0) this.#sink.push(valid === events.length ? events : events.slice(0, valid), at)
+    if (valid > 0) {
+      this.#over = done
+      this.#sink.push(valid === events.length ? events : events.slice(0, valid), at)
+    }
     if (failure) this.end(failure)
   }
 

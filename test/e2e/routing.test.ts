@@ -95,7 +95,7 @@ describe('an upstream that compresses its answer', () => {
         void first.then(() => compressed.end(WHOLE.slice(TOKENS.length)))
       })
       const router = routerOf({ upstream: upstream.url }, {})
-      const ran = await run(router.plan('upstream/m', request), { onAnswer: () => heard() })
+      const ran = await run(router.plan('upstream/m', request), { answeredBy: () => heard() })
       expect(ran).toMatchObject({ text: 'one two ', error: undefined })
       expect((await upstream.request(0)).headers['accept-encoding']).toBe('identity')
     },
@@ -191,7 +191,7 @@ it('a request that is given up closes the upstream’s socket', async () => {
   const gone = new AbortController()
   const ran = await run(routerOf({ upstream: upstream.url }, {}).plan('upstream/m', request), {
     signal: gone.signal,
-    onAnswer: () => setImmediate(() => gone.abort(new Error('gone'))),
+    answeredBy: () => setImmediate(() => gone.abort(new Error('gone'))),
   })
   expect(ran).toMatchObject({ text: 'one two ', error: new Error('gone') })
   await (

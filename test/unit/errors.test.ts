@@ -11,7 +11,7 @@ import {
   toSluiceError,
   toStreamError,
 } from '../../src/errors.ts'
-import { AnswerTooLongError } from '../../src/routing/patience.ts'
+import { AnswerTooLongError } from '../../src/routing/attempt-timeouts.ts'
 
 /** The classes of a second copy of the package, as a plugin brings one. */
 async function importCopy() {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Provider } from '../../providers/provider.ts'
 import { SluiceError } from '../../src/errors.ts'
 import { pause } from '../../src/routing/backoff.ts'
-import { runPlan } from '../../src/routing/run-plan.ts'
+import { Run } from '../../src/routing/run.ts'
 import type { Target } from '../../src/routing/target.ts'
 import type { StreamEvent } from '../../src/stream/events.ts'
 import { planOf, plays, ROLE, run, silence, STOP, targetOf, text, type Step } from './routing-plans.ts'
@@ -200,8 +200,8 @@ describe('a reader that leaves', () => {
     const provider = plays('a', [text('a'), text('b'), text('c'), STOP])
     const input = { messages: [{ role: 'user' as const, content: 'hi' }] }
     const gone = new AbortController()
-    const sink = { push: () => gone.abort(), end: () => {} }
-    await runPlan(planOf(targetOf(provider)), input, sink, { signal: gone.signal, streamId: 'str_1' })
+    const sink = { answeredBy: () => {}, push: () => gone.abort(), end: () => {} }
+    await new Run(planOf(targetOf(provider)), sink, { signal: gone.signal, streamId: 'str_1' }).open(input)
     await new Promise((resolve) => setImmediate(resolve))
     expect(provider.left).toBe(1)
     expect(provider.contexts[0]!.signal.aborted).toBe(true)

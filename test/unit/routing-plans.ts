@@ -2,10 +2,10 @@ import type { Provider, ProviderContext } from '../../providers/provider.ts'
 import type { ChatRequest } from '../../src/chat-request.ts'
 import type { SluiceError } from '../../src/errors.ts'
 import { Breaker } from '../../src/routing/breaker.ts'
-import { runPlan, type RunContext } from '../../src/routing/run-plan.ts'
+import { Run, type RunContext, type RunSink } from '../../src/routing/run.ts'
 import type { Plan, Target } from '../../src/routing/target.ts'
 import type { Done, StreamEvent } from '../../src/stream/events.ts'
-import type { Produced, Sink } from '../../src/stream/source.ts'
+import type { Produced } from '../../src/stream/source.ts'
 import type { Answer } from '../../src/stream/stream-log.ts'
 
 export const STOP: Done = { type: 'done', finish_reason: 'stop' }
@@ -92,12 +92,19 @@ export interface Ran {
 }
 
 /** Runs a plan to its end. Waits are noted and not waited for; randomness is a half. */
-export async function run(plan: Plan, context: Partial<RunContext> = {}): Promise<Ran> {
+export async function run(
+  plan: Plan,
+  { answeredBy, ...context }: Partial<RunContext & Pick<RunSink, 'answeredBy'>> = {},
+): Promise<Ran> {
   const ran: Ran = { events: [], text: '', error: undefined, answers: [], pauses: [], ended: [], retried: [] }
   const code = (error: SluiceError | undefined) => error?.code ?? 'ok'
   let ended = () => {}
   const end = new Promise<void>((resolve) => (ended = resolve))
-  const sink: Sink = {
+  const sink: RunSink = {
+    answeredBy(answer) {
+      ran.answers.push(answer)
+      answeredBy?.(answer)
+    },
     push(events) {
       ran.events.push(...events)
       if (events.at(-1)?.type === 'done') ended()
@@ -107,10 +114,9 @@ export async function run(plan: Plan, context: Partial<RunContext> = {}): Promis
       ended()
     },
   }
-  const running = runPlan(plan, { messages: [{ role: 'user', content: 'hi' }] }, sink, {
+  const running = new Run(plan, sink, {
     signal: new AbortController().signal,
     streamId: 'str_1',
-    onAnswer: (answer) => void ran.answers.push(answer),
     observer: {
       started: ({ provider }) => ({
         answered() {},
@@ -122,12 +128,8 @@ export async function run(plan: Plan, context: Partial<RunContext> = {}): Promis
     random: () => 0.5,
     ...context,
   })
-  try {
-    await running
-    await end
-  } catch (error) {
-    ran.error = error
-  }
+  await running.open({ messages: [{ role: 'user', content: 'hi' }] })
+  await end
   ran.text = ran.events.map((event) => (event.type === 'delta' ? (event.content ?? '') : '')).join('')
   return ran
 }

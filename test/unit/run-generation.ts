@@ -1,6 +1,6 @@
 import type { Delta, Done, StreamEvent } from '../../src/stream/events.ts'
 import { Generation, type GenerationOptions } from '../../src/stream/generation.ts'
-import { pour, type Produced } from '../../src/stream/source.ts'
+import { pipeToSink, type Produced } from '../../src/stream/source.ts'
 import { StreamLog, type LogKeeper } from '../../src/stream/stream-log.ts'
 
 /** A generation whose timers are too long to matter, unless the test sets them. */
@@ -12,7 +12,7 @@ export function newGeneration(
   return new Generation({
     log,
     produce: (signal, sink) => {
-      const stop = pour(produce(signal), sink)
+      const stop = pipeToSink(produce(signal), sink)
       signal.addEventListener('abort', stop)
     },
     resumeWindowMs: 1_000_000,

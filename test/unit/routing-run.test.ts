@@ -53,7 +53,7 @@ describe('a target that answers', () => {
   it('is told of before its first event is passed on', async () => {
     const order: string[] = []
     const provider = plays('a', [[text('x'), STOP]])
-    const events = run(planOf(targetOf(provider)), { onAnswer: () => void order.push('answer') })
+    const events = run(planOf(targetOf(provider)), { answeredBy: () => void order.push('answer') })
     order.push(...(await events).events.map(({ type }) => type))
     expect(order).toEqual(['answer', 'delta', 'done'])
   })
@@ -397,7 +397,7 @@ describe('breakers', () => {
     const gone = new AbortController()
     const ran = await run(planOf(targetOf(plays('a', [text('x'), silence]), { breaker })), {
       signal: gone.signal,
-      onAnswer: () => setImmediate(() => gone.abort(new Error('gone'))),
+      answeredBy: () => setImmediate(() => gone.abort(new Error('gone'))),
     })
     expect(ran).toMatchObject({ text: 'x', error: new Error('gone'), ended: ['a:cancelled'] })
     expect(breaker.closed).toBe(true)

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { StreamEvent } from '../../src/stream/events.ts'
-import { pour, type Sink } from '../../src/stream/source.ts'
+import { pipeToSink, type Sink } from '../../src/stream/source.ts'
 import { produced, STOP, text } from './run-generation.ts'
 
 function recorder() {
@@ -13,24 +13,24 @@ function recorder() {
   return { heard, sink }
 }
 
-describe('pour', () => {
+describe('pipeToSink', () => {
   it('pushes what an iterable yields, one by one or in lists, and then its end', async () => {
     const { heard, sink } = recorder()
-    pour(produced(text('a'), [], [text('b'), text('c')]), sink)
+    pipeToSink(produced(text('a'), [], [text('b'), text('c')]), sink)
     await nextTurn()
     expect(heard).toEqual([[text('a')], [text('b'), text('c')], 'end'])
   })
 
   it('pushes nothing after `done`, not even an end', async () => {
     const { heard, sink } = recorder()
-    pour(produced(text('a'), [text('b'), STOP, text('c')], text('d')), sink)
+    pipeToSink(produced(text('a'), [text('b'), STOP, text('c')], text('d')), sink)
     await nextTurn()
     expect(heard).toEqual([[text('a')], [text('b'), STOP]])
   })
 
   it('ends with a failure at the first thing that is no event, after what came before it', async () => {
     const { heard, sink } = recorder()
-    pour(produced(text('a'), [text('b'), null as never, STOP], STOP), sink)
+    pipeToSink(produced(text('a'), [text('b'), null as never, STOP], STOP), sink)
     await nextTurn()
     expect(heard).toEqual([
       [text('a')],
@@ -50,7 +50,7 @@ describe('pour', () => {
         return () => {}
       },
     }
-    pour(source, sink)
+    pipeToSink(source, sink)
     expect(heard).toEqual([[text('a')], { error: expect.objectContaining({ code: 'provider_invalid_event' }) }])
   })
 
@@ -64,7 +64,7 @@ describe('pour', () => {
         return () => void (stopped += 1)
       },
     }
-    pour(source, sink)()
+    pipeToSink(source, sink)()
     expect(heard).toEqual([[STOP]])
     expect(stopped).toBe(1)
   })
@@ -79,7 +79,7 @@ describe('pour', () => {
         cleanedUp = true
       }
     }
-    const stop = pour(endless(), { ...sink, push: (events) => (heard.push(events), stop()) })
+    const stop = pipeToSink(endless(), { ...sink, push: (events) => (heard.push(events), stop()) })
     await nextTurn()
     expect(heard).toEqual([[text('a')]])
     expect(cleanedUp).toBe(true)

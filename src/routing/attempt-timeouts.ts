@@ -7,7 +7,7 @@ import type { Timeouts } from './target.ts'
  * One timer, that looks when it fires how long the silence has really been and sleeps on: a token costs it an
  * assignment.
  */
-export class Patience {
+export class AttemptTimeouts {
   readonly #timeouts: Timeouts
   readonly #onTimeout: (error: SluiceError) => void
   readonly #startedAt = performance.now()

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { SluiceError } from '../../src/errors.ts'
-import { Patience } from '../../src/routing/patience.ts'
+import { AttemptTimeouts } from '../../src/routing/attempt-timeouts.ts'
 
 let errors: SluiceError[]
-let patience: Patience
+let patience: AttemptTimeouts
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
@@ -18,7 +18,7 @@ afterEach(() => {
 })
 
 function begin(timeouts: { firstTokenTimeoutMs?: number; idleTimeoutMs?: number; totalTimeoutMs?: number }): void {
-  patience = new Patience(
+  patience = new AttemptTimeouts(
     {
       connectTimeoutMs: 1,
       firstTokenTimeoutMs: 1_000_000,

@@ -1,0 +1,182 @@
+import type { ChatInput } from '../chat-request.ts'
+import { SluiceError, toSluiceError, type ErrorCode } from '../errors.ts'
+import type { StreamEvent } from '../stream/events.ts'
+import type { Sink } from '../stream/source.ts'
+import type { Answer } from '../stream/stream-log.ts'
+import { Attempt, type AttemptEnd, type AttemptReports } from './attempt.ts'
+import { pause as wait, type Pause } from './backoff.ts'
+import type { Breaker, Permit } from './breaker.ts'
+import { errorOf, isKeysFault, isRateLimit, isTargetsFault } from './failures.ts'
+import { KeyRing } from './keys.ts'
+import { nextStep } from './next-step.ts'
+import type { RoutingObserver } from './observer.ts'
+import { Opening } from './opening.ts'
+import type { Plan, Target } from './target.ts'
+import type { Random } from './weights.ts'
+
+/** What a run feeds. */
+export interface RunSink extends Sink {
+  /**
+   * Called once, before the first event: who answers, and how many attempts over all targets it took. When all have
+   * failed: the last that was tried, before the error is reported; the first of the plan when none may be tried. Not
+   * called when the run's signal is aborted before that.
+   */
+  answeredBy(answer: Answer): void
+}
+
+export interface RunContext {
+  /** Ends everything at once, waits included. */
+  signal: AbortSignal
+  streamId: string
+  /** Of the client's request, for providers of the same protocol. */
+  headers?: Readonly<Record<string, string>> | undefined
+  observer?: RoutingObserver | undefined
+  /** For tests. */
+  pause?: Pause
+  random?: Random
+}
+
+/**
+ * The answer to one request, from the first attempt to its end. It is all that its sink hears of: attempts report to the
+ * run, and only the run feeds the sink.
+ *
+ * - *opening*: targets are tried, one after another and each again; what an attempt brings before its first token is held.
+ * - *answering*: a target has begun to answer. Nothing is started again.
+ * - *ended*: the sink has been pushed `done`, or been told of a failure.
+ */
+export class Run implements AttemptReports {
+  readonly #plan: Plan
+  readonly #sink: RunSink
+  readonly #context: RunContext
+  readonly #random: Random
+  readonly #keys: KeyRing
+  /** Breakers that have counted a failure of this run: retries of one request count once. */
+  readonly #counted = new Set<Breaker>()
+  #attempts = 0
+  /** The attempt that is opening; undefined while none is, and once one answers. */
+  #opening:
+    | { target: Target; attempt: Attempt; brought: Opening; settle: (failed?: { error: unknown }) => void }
+    | undefined
+
+  constructor(plan: Plan, sink: RunSink, context: RunContext) {
+    this.#plan = plan
+    this.#sink = sink
+    this.#context = context
+    this.#random = context.random ?? Math.random
+    this.#keys = new KeyRing(this.#random)
+  }
+
+  /**
+   * Resolves when a target answers, or when none does, which the sink has been told then. The request is needed until
+   * then, and not kept.
+   */
+  async open(input: ChatInput): Promise<void> {
+    try {
+      const failure = await this.#tryTargets(input)
+      if (failure) this.#sink.end(failure)
+    } catch (error) {
+      // The signal's reason, thrown by a wait.
+      this.#sink.end({ error })
+    }
+  }
+
+  onEvents(events: readonly StreamEvent[], at: number): void {
+    const opening = this.#opening
+    if (!opening) return this.#sink.push(events, at)
+    const { target, attempt, brought, settle } = opening
+    brought.add(events)
+    if (!brought.complete) return
+    const { done, hasToken } = brought
+    // The end of the attempt follows, which tells of the failure.
+    if (done && !hasToken && errorOf(done)) return
+    if (!attempt.answered({ hasToken, done })) return
+    this.#opening = undefined
+    this.#reportAnswer(target)
+    this.#sink.push(brought.events, at)
+    settle()
+  }
+
+  onAlive(at: number, held: number): void {
+    this.#sink.alive?.(at, held)
+  }
+
+  onEnd(end: AttemptEnd): void {
+    const opening = this.#opening
+    this.#opening = undefined
+    if (opening) opening.settle({ error: 'done' in end ? errorOf(end.done) : end.error })
+    // What has been sent cannot be taken back, so nothing is started again.
+    else if ('error' in end) this.#sink.end(end)
+  }
+
+  /** @returns the failure to report when no target answers */
+  async #tryTargets(input: ChatInput): Promise<{ error: unknown } | undefined> {
+    const { signal, observer, pause = wait } = this.#context
+    const { targets } = this.#plan
+    let last: { target: Target; error: unknown } | undefined
+    for (const target of withoutLimited(targets)) {
+      let reason: ErrorCode | undefined
+      for (let retry = 0; ; retry++) {
+        signal.throwIfAborted()
+        const permit = target.breaker.enter(this.#counted.has(target.breaker))
+        if (!permit) break
+        if (reason) observer?.retried(target, reason)
+        const failed = await this.#try(target, permit, input)
+        if (!failed) return undefined
+        signal.throwIfAborted()
+        last = { target, error: failed.error }
+        const error = toSluiceError(failed.error)
+        reason = error.code
+        const { retries, breaker, keys } = target
+        const freshKey = this.#keys.hasFresh(keys)
+        const next = nextStep({ error, retry, retries, closed: breaker.closed, freshKey }, this.#random)
+        if (next.step === 'fail') return this.#giveUp(target, failed)
+        if (next.step === 'next-target') break
+        await pause(next.afterMs, signal)
+      }
+    }
+    return this.#giveUp(last?.target ?? targets[0], last ?? { error: allOpen(targets) })
+  }
+
+  /** One attempt; resolves when its target answers, or with its failure before that. */
+  async #try(target: Target, permit: Permit, input: ChatInput): Promise<{ error: unknown } | undefined> {
+    const { signal, streamId, headers, observer } = this.#context
+    this.#attempts += 1
+    const key = this.#keys.draw(target.keys)
+    const failed = await new Promise<{ error: unknown } | undefined>((settle) => {
+      const attempt = new Attempt(target, permit, { signal, streamId, apiKey: key?.key, headers, observer }, this)
+      this.#opening = { target, attempt, brought: new Opening(), settle }
+      attempt.start(input)
+    })
+    if (!failed || signal.aborted) return failed
+    const error = toSluiceError(failed.error)
+    if (isTargetsFault(error)) this.#counted.add(target.breaker)
+    if (key && isKeysFault(error)) this.#keys.refuse(key)
+    // While another key is left, only the key is limited, not the target.
+    if (isRateLimit(error) && !this.#keys.hasFresh(target.keys)) target.breaker.limit(error.retryAfter)
+    return failed
+  }
+
+  #giveUp(target: Target, { error }: { error: unknown }): { error: unknown } {
+    this.#reportAnswer(target)
+    return { error }
+  }
+
+  #reportAnswer({ provider, model }: Target): void {
+    this.#sink.answeredBy({ provider: provider.name, model, attempts: this.#attempts })
+  }
+}
+
+/**
+ * Drops rate-limited targets while another can be tried. Checked once per run: retries already wait for `Retry-After`.
+ */
+function withoutLimited(targets: Plan['targets']): readonly Target[] {
+  if (targets.length === 1) return targets
+  const free = targets.filter(({ breaker }) => !breaker.limited)
+  return free.some(({ breaker }) => breaker.ready) ? free : targets
+}
+
+function allOpen(targets: readonly Target[]): SluiceError {
+  return new SluiceError('upstream_unavailable', 'The upstream has failed too often, and is left alone for a while.', {
+    retryAfter: Math.min(...targets.map(({ breaker }) => breaker.retryAfter)),
+  })
+}
