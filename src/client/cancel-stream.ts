@@ -25,7 +25,7 @@ export async function cancelStream(
   over: AbortSignal,
   { send, policy, silenceMs }: CancelOptions,
 ): Promise<boolean> {
-  const state = { failures: 0, retryMs: 1000, created: true, cancelling: true, rereading: false }
+  const state = { failures: 0, retryMs: 1000, created: true, cancelling: true }
   for (;;) {
     const failure = await attempt(send, id, silenceMs)
     const ended = log.ending?.as

@@ -1,10 +1,20 @@
-import type { Delta, Done, StreamEvent } from '../stream/events.ts'
+import type { Delta, Done, FinishReason, StreamEvent } from '../stream/events.ts'
 import { invalidResponse } from './client-error.ts'
 import type { Frame } from './frame-decoder.ts'
 import { isRecord, parseJson, type Fields } from './json.ts'
 
 /** An event with its place in the stream; for deltas that were merged on the way, the place of the last one. */
 export type ChatEvent = StreamEvent & { seq: number }
+
+/** Repeated here: the gateway's own list would bring its code along. A test compares them. */
+const FINISH_REASONS: readonly unknown[] = [
+  'content_filter',
+  'cancelled',
+  'error',
+  'length',
+  'stop',
+  'tool_calls',
+] satisfies FinishReason[]
 
 /** The fields of a delta that are text, and add up by concatenation. */
 export const TEXT_FIELDS = ['content', 'reasoning', 'refusal'] as const
@@ -23,7 +33,7 @@ export function readEvent({ name, data, id }: Frame): ChatEvent | undefined {
     if (name === 'delta' && isDelta(fields)) return { ...fields, type: 'delta', seq }
     if (name === 'done' && isDone(fields)) return { ...fields, type: 'done', seq }
   }
-  throw invalidResponse(`A frame cannot be read: ${name} ${id} ${data.slice(0, 200)}`)
+  throw invalidResponse(`Invalid frame: ${data.slice(0, 200)}`)
 }
 
 function isDelta(fields: Fields): fields is Omit<Delta, 'type'> {
@@ -42,5 +52,5 @@ function isIndex(value: unknown): boolean {
 
 function isDone(fields: Fields): fields is Omit<Done, 'type'> {
   const { finish_reason, error = {} } = fields
-  return typeof finish_reason === 'string' && isRecord(error)
+  return FINISH_REASONS.includes(finish_reason) && isRecord(error)
 }

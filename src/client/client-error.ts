@@ -54,7 +54,7 @@ export function isPermanent(error: unknown): boolean {
 
 /** `cause` says why. */
 export function unreachable(cause: unknown, retryable: boolean): SluiceClientError {
-  return new SluiceClientError({ code: 'unreachable', message: 'The gateway could not be reached.', retryable, cause })
+  return new SluiceClientError({ code: 'unreachable', message: 'The gateway is unreachable.', retryable, cause })
 }
 
 /** Reads RFC 9457 problem details, and makes do with the status when something else has answered. */

@@ -67,7 +67,7 @@ async function receive(
       // Not before: headers that were cut short are to Chromium the whole of a response that is empty.
       if (!opened) open(response, handlers)
       opened = true
-      handlers.onBytes(value.byteLength)
+      handlers.onBytes(value.length)
       decoder.push(text.decode(value, { stream: true }))
     }
   } catch (error) {

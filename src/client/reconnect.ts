@@ -27,9 +27,9 @@ export interface ReconnectState {
   /** The stream's id is known: it is resumed, not created. */
   created: boolean
   /** `cancel` has been called. */
-  cancelling: boolean
+  cancelling?: boolean
   /** A 204 has been answered with a request for the last event. */
-  rereading: boolean
+  rereading?: boolean
 }
 
 export interface ReconnectPolicy {
@@ -52,9 +52,7 @@ export function decide(state: ReconnectState, outcome: Outcome, policy: Reconnec
       return { end: endingOf(outcome.done) }
     case 'caught-up':
       // How the stream ended is not said by a 204, and no end may be taken for a success.
-      return state.rereading
-        ? failed(invalidResponse('The gateway does not say how it ended.'))
-        : { resumeAfterMs: 0, reread: true }
+      return state.rereading ? failed(invalidResponse('Its end is unknown.')) : { resumeAfterMs: 0, reread: true }
     case 'network-changed':
       return { resumeAfterMs: 0 }
     case 'lost':

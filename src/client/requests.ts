@@ -29,7 +29,7 @@ export function deleteRequest(id: string): Request {
 export function readStreamId({ headers }: Response): string {
   const id = headers.get('sluice-stream-id')
   if (id) return id
-  throw invalidResponse('The answer has no Sluice-Stream-Id; other origins need it in Access-Control-Expose-Headers.')
+  throw invalidResponse('No Sluice-Stream-Id came; other origins need it in Access-Control-Expose-Headers.')
 }
 
 function pathOf(id: string): string {

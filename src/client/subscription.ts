@@ -34,7 +34,7 @@ export interface SubscriptionOptions {
 /** After a `DELETE`: how long `done` may take to arrive on a connection that may be dead, in milliseconds. */
 const FAREWELL_MS = 1000
 
-const UNNAMED = { code: 'cancelled', message: 'The stream was cancelled before it had an id.', retryable: false }
+const UNNAMED = { code: 'cancelled', message: 'Cancelled before it had an id.', retryable: false }
 
 /** One reader: a cursor that follows a stream over one connection after another, and fills a log of its own. */
 export class Subscription {
@@ -58,7 +58,7 @@ export class Subscription {
     this.#target = target
     const created = 'id' in target
     this.#cursor = created ? target.after : 0
-    this.#state = { failures: 0, retryMs: 1000, created, cancelling: false, rereading: false }
+    this.#state = { failures: 0, retryMs: 1000, created }
     void quiet(this.#id.promise)
     if (created) this.#id.resolve(target.id)
     this.#watch(options.signal)

@@ -2,8 +2,10 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { readEvent } from '../../src/client/chat-event.ts'
 import { createClient, SluiceClientError } from '../../src/client/index.ts'
 import type { Snapshot } from '../../src/protocols/native/native.ts'
+import { FINISH_REASONS } from '../../src/stream/events.ts'
 import { FaultyNetwork } from '../support/faulty-network.ts'
 import { startGateway } from '../support/gateway.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'
@@ -294,6 +296,22 @@ describe('a failure', () => {
       }
     expect('id' in Array.prototype || 'id' in Array).toBe(false)
   })
+
+  it.each(FINISH_REASONS)('knows every finish reason of the gateway: %s', (finish_reason) => {
+    const frame = { name: 'done', id: '1', data: JSON.stringify({ finish_reason }) }
+    expect(readEvent(frame)).toEqual({ type: 'done', seq: 1, finish_reason })
+  })
+
+  it.each(['"finished"', '"toString"', '1', 'null', '["stop"]'])(
+    'rejects a finish reason that it does not know as invalid_response: %s',
+    async (reason) => {
+      const { network } = await startScripted()
+      const headers = { 'content-type': 'text/event-stream', 'sluice-stream-id': 'x' }
+      const body = `id: 1\nevent: done\ndata: {"finish_reason":${reason}}\n\n`
+      network.plan({ answer: { status: 200, headers, body } })
+      await expect(clientOf(network).chat(HI).final()).rejects.toMatchObject({ code: 'invalid_response' })
+    },
+  )
 
   it('of what answers is no reason to go on listening to it', async () => {
     const server = createServer((request, response) => {
