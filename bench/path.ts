@@ -37,7 +37,10 @@ const connections = {
 const provider: Provider = {
   name: 'openai',
   stream: (request, { signal }) =>
-    new UpstreamStream({ connections, headers: {}, body: request, signal }, new ChunkReader()),
+    new UpstreamStream(
+      { connections, headers: {}, body: request, signal, connectTimeoutMs: 10_000 },
+      new ChunkReader(),
+    ),
 }
 
 const target: Target = {

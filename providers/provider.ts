@@ -19,7 +19,7 @@ export interface ProviderContext {
   /** Headers for the upstream request, that make it part of the trace it belongs to (`traceparent`, `tracestate`). */
   readonly traceHeaders?: Readonly<Record<string, string>> | undefined
   /** How long connecting may take, in milliseconds. */
-  readonly connectTimeoutMs?: number | undefined
+  readonly connectTimeoutMs: number
 }
 
 /**

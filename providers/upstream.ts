@@ -20,8 +20,6 @@ const MAX_ERROR_BYTES = 64 * 1024
 /** How long an upstream that has said all it has to say may take to end its response. */
 const LINGER_MS = 1000
 
-const CONNECT_TIMEOUT_MS = 10_000
-
 export interface UpstreamRequest {
   connections: Pick<Connections, 'post'>
   headers: Record<string, string>
@@ -30,7 +28,7 @@ export interface UpstreamRequest {
   secrets?: readonly string[] | undefined
   signal: AbortSignal
   /** How long connecting may take, TLS included, in milliseconds. */
-  connectTimeoutMs?: number | undefined
+  connectTimeoutMs: number
 }
 
 /** Understands the messages of one stream. Both methods throw a `ProviderError` when there is nothing to understand. */
@@ -101,7 +99,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
           ...headers,
         },
         body: json,
-        connectTimeoutMs: connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+        connectTimeoutMs,
       },
       this,
     )

@@ -6,16 +6,12 @@ import { providerConfigSchema } from '../providers/registry.ts'
 import { ConfigError, toFaults, type Fault } from './errors.ts'
 import { isPlainRecord } from './json.ts'
 import { maskConfig, maskUrl } from './mask-config.ts'
-import { numeric } from './routing/numeric.ts'
+import { milliseconds, numeric, positiveMilliseconds } from './numeric.ts'
 import { breakerSchema, checkTargets, modelsSchema } from './routing/target-spec.ts'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
 const UNITS = { b: 1, kb: 1024, kib: 1024, mb: 1024 ** 2, mib: 1024 ** 2, gb: 1024 ** 3, gib: 1024 ** 3 } as const
-
-const MAX_MS = 2 ** 31 - 1
-const milliseconds = numeric(z.number().int().nonnegative().max(MAX_MS))
-const positiveMilliseconds = numeric(z.number().int().min(1).max(MAX_MS))
 
 /** The rest of the heap is for short-lived objects: under load at least a third is garbage. */
 const HEAP_SHARE = 0.4

@@ -1,14 +1,6 @@
 import { z } from 'zod'
 import { toFaults, type Fault } from '../errors.ts'
-import { numeric } from './numeric.ts'
-
-const milliseconds = numeric(
-  z
-    .number()
-    .int()
-    .min(1)
-    .max(2 ** 31 - 1),
-)
+import { numeric, positiveMilliseconds } from '../numeric.ts'
 
 /** `provider/model`, as in the configuration; the model may hold slashes of its own. */
 const targetName = z.string().regex(/^[\w.-]+\/.+$/, 'expected "provider/model"')
@@ -19,10 +11,10 @@ const targetOptions = z.strictObject({
   weight: numeric(z.number().positive()).optional(),
   /** How often one request may be tried again with this target; 2 when absent. */
   retries: numeric(z.number().int().min(0).max(100)).optional(),
-  connectTimeoutMs: milliseconds.optional(),
-  firstTokenTimeoutMs: milliseconds.optional(),
-  idleTimeoutMs: milliseconds.optional(),
-  totalTimeoutMs: milliseconds.optional(),
+  connectTimeoutMs: positiveMilliseconds.optional(),
+  firstTokenTimeoutMs: positiveMilliseconds.optional(),
+  idleTimeoutMs: positiveMilliseconds.optional(),
+  totalTimeoutMs: positiveMilliseconds.optional(),
 })
 
 const targetSpec = z.union([targetName, targetOptions], 'expected "provider/model", or an object with a target')
@@ -42,7 +34,7 @@ export const breakerSchema = z.strictObject({
   /** Failures in a row after which a target is left alone … */
   failures: numeric(z.number().int().min(1)).default(5),
   /** … for this long at first, and up to five minutes when it does not recover. */
-  cooldownMs: milliseconds.default(30_000),
+  cooldownMs: positiveMilliseconds.default(30_000),
 })
 
 export type ModelsConfig = z.infer<typeof modelsSchema>

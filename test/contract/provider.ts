@@ -30,7 +30,12 @@ export function describeProvider(name: string, create: () => ProviderSubject | P
     function start({ provider }: ProviderSubject, request: ChatRequest): Running {
       const abort = new AbortController()
       provider.check?.(request)
-      const yielded = provider.stream(request, { signal: abort.signal, streamId: 'str_1', options: {} })
+      const yielded = provider.stream(request, {
+        signal: abort.signal,
+        streamId: 'str_1',
+        options: {},
+        connectTimeoutMs: 10_000,
+      })
       onTestFinished(() => abort.abort())
       return { events: flatten(yielded), abort }
     }

@@ -19,7 +19,10 @@ async function run(provider: Provider, context: Partial<ProviderContext> = {}, f
   const events: StreamEvent[] = []
   try {
     const signal = new AbortController().signal
-    const stream = provider.stream({ ...request, ...fields }, { signal, streamId: 'str_1', options: {}, ...context })
+    const stream = provider.stream(
+      { ...request, ...fields },
+      { signal, streamId: 'str_1', options: {}, connectTimeoutMs: 10_000, ...context },
+    )
     for await (const yielded of stream) {
       if ('type' in yielded) events.push(yielded)
       else events.push(...yielded)
@@ -172,7 +175,12 @@ it('closes the upstream socket at once when it is aborted', async () => {
     response.write(new TextDecoder().decode(recordings.text).slice(0, 900))
   })
   const abort = new AbortController()
-  const stream = start(upstream.url).stream(request, { signal: abort.signal, streamId: 'str_1', options: {} })
+  const stream = start(upstream.url).stream(request, {
+    signal: abort.signal,
+    streamId: 'str_1',
+    options: {},
+    connectTimeoutMs: 10_000,
+  })
   for await (const _ of stream) break
   await (
     await upstream.request(0)

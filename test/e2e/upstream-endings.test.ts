@@ -12,7 +12,7 @@ it('an upstream that has said all, and does not end, is left by whoever reads to
     response.writeHead(200, { 'content-type': 'text/event-stream' }).write(whole)
   })
   const provider = openai({ name: 'openai', baseUrl: upstream.url, headers: {}, includeUsage: true })
-  const context = { signal: new AbortController().signal, streamId: 'str_1', options: {} }
+  const context = { signal: new AbortController().signal, streamId: 'str_1', options: {}, connectTimeoutMs: 10_000 }
   const events: unknown[] = []
   for await (const some of provider.stream({ model: 'm', messages: [] }, context)) events.push(...[some].flat())
   expect(events.at(-1)).toMatchObject({ type: 'done', finish_reason: 'stop' })

@@ -24,7 +24,13 @@ async function failureOf(type: Type, answer: Answer): Promise<Error> {
     ...(type === 'openai' ? { type, includeUsage: true } : { type, maxTokens: 10 }),
   }
   const { provider } = await loadProvider(type, config)
-  const context = { signal: new AbortController().signal, streamId: 'str_1', options: {}, apiKey: KEY }
+  const context = {
+    signal: new AbortController().signal,
+    streamId: 'str_1',
+    options: {},
+    connectTimeoutMs: 10_000,
+    apiKey: KEY,
+  }
   try {
     for await (const _ of provider.stream({ model: 'm', messages: [] }, context));
   } catch (error) {

@@ -18,7 +18,7 @@ export interface Heard {
 /** What the mock says at full speed, unless the knobs say otherwise. */
 export async function listen(knobs: Record<string, unknown>, fields: Fields = {}): Promise<Heard> {
   const events: StreamEvent[] = []
-  const context = { signal: new AbortController().signal, streamId: 'str_1', options: {} }
+  const context = { signal: new AbortController().signal, streamId: 'str_1', options: {}, connectTimeoutMs: 10_000 }
   let thrown: unknown
   try {
     for await (const yielded of mock().stream(ask({ interval_ms: 0, ...knobs }, fields), context))

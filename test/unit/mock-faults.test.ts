@@ -32,7 +32,7 @@ describe('what the mock can do to you', () => {
 
   it.each([{}, { stall_ms: 3_600_000 }])('stall_at with %j brings what came before it, then nothing', async (knobs) => {
     const abort = new AbortController()
-    const context = { signal: abort.signal, streamId: 'str_1', options: {} }
+    const context = { signal: abort.signal, streamId: 'str_1', options: {}, connectTimeoutMs: 10_000 }
     const stream = mock().stream(ask({ tokens: 9, interval_ms: 0, stall_at: 5, ...knobs }), context)
     const heard: StreamEvent[] = []
     const listening = (async () => {

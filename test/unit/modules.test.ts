@@ -8,7 +8,7 @@ const moduleOf = (text: string) => `data:text/javascript,${encodeURIComponent(te
 const load = (provider: string, models?: string[]) =>
   loadModule('mine', { module: moduleOf(`export default ${provider}`), models })
 
-const context = { signal: new AbortController().signal, streamId: 'str_1', options: {} }
+const context = { signal: new AbortController().signal, streamId: 'str_1', options: {}, connectTimeoutMs: 10_000 }
 const request = { model: 'm', messages: [] }
 
 async function all(provider: Provider): Promise<unknown[]> {

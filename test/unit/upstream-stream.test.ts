@@ -18,7 +18,10 @@ function open(headers: Record<string, string> = {}, status = 200) {
   const handlers: ExchangeHandler[] = []
   const connections = { post: (_: unknown, handler: ExchangeHandler) => (handlers.push(handler), posted) }
   const signal = new AbortController().signal
-  const stream = new UpstreamStream({ connections, headers: {}, body: {}, signal }, new ChunkReader())
+  const stream = new UpstreamStream(
+    { connections, headers: {}, body: {}, signal, connectTimeoutMs: 10_000 },
+    new ChunkReader(),
+  )
   const [handler] = handlers as [ExchangeHandler]
   const pushed: StreamEvent[] = []
   const alive = vi.fn()
