@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { findThrower } from '../providers/modules.ts'
 import { describeSettings, loadConfig, printConfig, type Config } from './config.ts'
-import { ConfigError } from './errors.ts'
+import { describeFatal } from './describe-fatal.ts'
 import { createGateway } from './gateway.ts'
 import { withoutMessage, type ErrorPlace } from './telemetry/without-message.ts'
 
@@ -100,8 +100,6 @@ for (const output of [process.stdout, process.stderr]) output.on('error', () => 
 try {
   process.exit(await main())
 } catch (error) {
-  // What an operator got wrong needs no stack: settings, options, a port that is taken, a module that is not there.
-  const known = error instanceof ConfigError || (error instanceof Error && ('code' in error || 'cause' in error))
-  process.stderr.write(`sluice: ${known || !(error instanceof Error) ? String(error) : error.stack}\n`)
+  process.stderr.write(`sluice: ${describeFatal(error)}\n`)
   process.exit(1)
 }
