@@ -1,5 +1,6 @@
 import { SluiceError } from '../errors.ts'
 import { countJson, VALUE_BYTES } from '../json.ts'
+import { afterThisTurn, throwLater } from './after-this-turn.ts'
 import { EventList } from './event-list.ts'
 import { plainField, type Done, type SequencedEvent, type StreamEvent } from './events.ts'
 import { mergeDeltas } from './merge.ts'
@@ -198,7 +199,12 @@ export class StreamLog {
 
   readonly #wake = (): void => {
     this.#waking = false
-    for (const reader of this.#readers) reader(this.#since)
+    for (const reader of this.#readers)
+      try {
+        reader(this.#since)
+      } catch (error) {
+        throwLater(error)
+      }
   }
 }
 
@@ -212,21 +218,4 @@ function measure(event: StreamEvent): { bytes: number; json?: string } {
   if (event.type === 'done') return { bytes }
   if (json.length >= WRITTEN_FROM) return { bytes, json }
   return { bytes: bytes + VALUE_BYTES * Math.max(0, countJson(json) - EVENT_VALUES) }
-}
-
-/**
- * One `setImmediate` for all logs that grew in this turn of the event loop: whatever one turn brought, from however
- * many upstreams and in however many pieces, each reader gets in one write.
- */
-let pending: (() => void)[] = []
-
-function afterThisTurn(wake: () => void): void {
-  if (pending.length === 0) {
-    setImmediate(() => {
-      const wakes = pending
-      pending = []
-      for (const wakeReaders of wakes) wakeReaders()
-    })
-  }
-  pending.push(wake)
 }

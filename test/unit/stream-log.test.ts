@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { SluiceError } from '../../src/errors.ts'
 import type { Delta, StreamEvent } from '../../src/stream/events.ts'
 import { StreamLog, type Batch, type LogKeeper } from '../../src/stream/stream-log.ts'
@@ -266,6 +266,26 @@ describe('waking', () => {
     expect(woken).toEqual([1, 2, 3])
   })
 
+  it('wakes all readers of all logs, though one of them throws', async () => {
+    const uncaught = catchUncaught()
+    const [log, other] = [newLog(), newLog()]
+    const woken: string[] = []
+    log.subscribe(() => {
+      throw new Error('This reader is broken.')
+    })
+    log.subscribe(() => woken.push(`second of the same log at ${log.last}`))
+    other.subscribe(() => woken.push(`other log at ${other.last}`))
+    for (const each of [log, other]) each.append(text('a'))
+    await nextTurn()
+    await nextTurn()
+    expect(woken).toEqual(['second of the same log at 1', 'other log at 1'])
+    expect(uncaught).toEqual([new Error('This reader is broken.')])
+    log.append(text('b'))
+    await nextTurn()
+    expect(woken.slice(2)).toEqual(['second of the same log at 2'])
+    await nextTurn()
+  })
+
   it('counts its readers, and tells whenever their number changes', () => {
     const log = newLog()
     const counts: number[] = []
@@ -281,3 +301,16 @@ describe('waking', () => {
     expect(counts).toEqual([1, 2, 1, 0])
   })
 })
+
+/** Uncaught exceptions until the end of the test, which vitest would take for failures. */
+function catchUncaught(): unknown[] {
+  const errors: unknown[] = []
+  const before = process.listeners('uncaughtException')
+  process.removeAllListeners('uncaughtException')
+  process.on('uncaughtException', (error) => errors.push(error))
+  onTestFinished(() => {
+    process.removeAllListeners('uncaughtException')
+    for (const listener of before) process.on('uncaughtException', listener)
+  })
+  return errors
+}
