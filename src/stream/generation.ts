@@ -1,6 +1,7 @@
 import { Ended, SluiceError, toStreamError } from '../errors.ts'
 import type { Done, StreamEvent } from './events.ts'
 import { isLongText, splitLongText } from './long-text.ts'
+import type { ReaderListener } from './reader-count.ts'
 import type { Sink } from './source.ts'
 import type { Answer, StreamLog } from './stream-log.ts'
 import { WholeCharacters } from './whole-characters.ts'
@@ -28,7 +29,7 @@ export interface GenerationObserver {
  * One run of one provider: the only writer of its log. However the provider behaves, the log ends in exactly one
  * `done`, and once it has ended nothing more is read from the provider.
  */
-export class Generation implements Sink {
+export class Generation implements Sink, ReaderListener {
   readonly log: StreamLog
   readonly startedAt = performance.now()
   /** When the first delta arrived; undefined until then. */
@@ -60,9 +61,9 @@ export class Generation implements Sink {
   /** Runs the provider to its end. Never rejects: a failure is a `done` in the log. */
   async run(): Promise<void> {
     if (this.log.done) return
-    this.log.onReaders = () => this.#watchReaders()
+    this.log.readerCount.listen(this)
     this.log.onDisplaced = (error) => this.#end(failed(error), error)
-    this.#watchReaders()
+    this.readersChanged()
     await this.#start()
     await this.ended
   }
@@ -139,7 +140,7 @@ export class Generation implements Sink {
   #end(done: Done, cause?: unknown): void {
     const { log } = this
     if (log.done) return
-    log.onReaders = undefined
+    log.readerCount.unlisten(this)
     log.onDisplaced = undefined
     log.hold(0)
     clearTimeout(this.#resumeWindow)
@@ -161,10 +162,10 @@ export class Generation implements Sink {
     this.#observer?.finished(this, signed, this.failure)
   }
 
-  /** Leaving is not stopping: without readers the provider goes on for the resume window. */
-  #watchReaders(): void {
+  /** Leaving is not stopping: without readers, here or elsewhere, the provider goes on for the resume window. */
+  readersChanged(): void {
     clearTimeout(this.#resumeWindow)
-    if (this.log.readers === 0) this.#resumeWindow = setTimeout(() => this.cancel(), this.#resumeWindowMs)
+    if (this.log.readerCount.total === 0) this.#resumeWindow = setTimeout(() => this.cancel(), this.#resumeWindowMs)
   }
 }
 

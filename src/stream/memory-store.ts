@@ -215,13 +215,16 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
     }
     // Its readers keep it in memory.
     if (log.readers === 0 || this.#closed) free()
-    else
-      log.onReaders = (readers) => {
-        if (readers > 0) return
-        // A reader that reads after waiting leaves twice.
-        log.onReaders = undefined
-        free()
+    else {
+      const listener = {
+        readersChanged() {
+          if (log.readers > 0) return
+          log.readerCount.unlisten(listener)
+          free()
+        },
       }
+      log.readerCount.listen(listener)
+    }
     this.#dropKey(id, client)
   }
 

@@ -1,6 +1,8 @@
-type Listener = () => void
+export interface ReaderListener {
+  readersChanged(): void
+}
 
-const NOBODY: readonly Listener[] = []
+const NOBODY: readonly ReaderListener[] = []
 
 /**
  * How many readers a stream has: the sum over all sources, such as the subscriptions of this process, the request that
@@ -18,7 +20,7 @@ export class ReaderCount {
   /** `by` readers more. With 0, a reader was here that does not stay, such as one that polls. */
   change(by: number): void {
     this.#total += by
-    for (const listener of this.#listeners) listener()
+    for (const listener of this.#listeners) listener.readersChanged()
   }
 
   /** Adds one reader. The returned function removes it; a second call of it does nothing. */
@@ -38,12 +40,12 @@ export class ReaderCount {
     }
   }
 
-  /** Calls `listener` after every change. */
-  listen(listener: Listener): void {
-    this.#listeners = [...this.#listeners, listener]
+  /** Calls `listener.readersChanged` after every change. */
+  listen(listener: ReaderListener): void {
+    this.#listeners = this.#listeners.concat(listener)
   }
 
-  unlisten(listener: Listener): void {
+  unlisten(listener: ReaderListener): void {
     const rest = this.#listeners.filter((each) => each !== listener)
     this.#listeners = rest.length > 0 ? rest : NOBODY
   }

@@ -4,6 +4,7 @@ import { afterThisTurn, throwLater } from './after-this-turn.ts'
 import { EventList } from './event-list.ts'
 import { plainField, type Done, type SequencedEvent, type StreamEvent } from './events.ts'
 import { mergeDeltas } from './merge.ts'
+import { ReaderCount } from './reader-count.ts'
 
 /** Who and what a stream is; fixed from its creation. */
 export interface StreamInfo {
@@ -80,6 +81,8 @@ export class StreamLog {
   readonly #keeper: LogKeeper | undefined
   readonly #events = new EventList()
   readonly #readers = new Set<Wake>()
+  /** Readers everywhere; those of this log alone are `readers`. */
+  readonly readerCount = new ReaderCount()
   #bytes = EMPTY_LOG_BYTES
   #held = 0
   #done: Done | undefined
@@ -88,8 +91,6 @@ export class StreamLog {
 
   /** Who answers, once that is known. */
   answer: Answer | undefined
-  /** Called with the number of readers whenever it changes, and when one has been here. */
-  onReaders: ((count: number) => void) | undefined
   /** The stream was ended to make room: readers who do not read are not waited for. */
   displaced = false
   /** Called to end the stream when the store has no room for it. */
@@ -126,6 +127,7 @@ export class StreamLog {
     return this.#done
   }
 
+  /** How many subscriptions this log has. */
   get readers(): number {
     return this.#readers.size
   }
@@ -176,7 +178,7 @@ export class StreamLog {
 
   /** A reader was here that does not stay, such as one that polls. */
   touch(): void {
-    this.onReaders?.(this.#readers.size)
+    this.readerCount.change(0)
   }
 
   /** Calls `wake` after every turn in which something was appended, until the returned function is called. */
@@ -184,9 +186,9 @@ export class StreamLog {
     // A function of its own per reader: the same callback may read twice.
     const reader: Wake = (since) => wake(since)
     this.#readers.add(reader)
-    this.onReaders?.(this.#readers.size)
+    this.readerCount.change(1)
     return () => {
-      if (this.#readers.delete(reader)) this.onReaders?.(this.#readers.size)
+      if (this.#readers.delete(reader)) this.readerCount.change(-1)
     }
   }
 

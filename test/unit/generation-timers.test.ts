@@ -88,6 +88,18 @@ describe('the resume window', () => {
     expect(generation.log.done).toEqual(CANCELLED)
   })
 
+  it('does not begin while there is a reader elsewhere, whether or not one is here', async () => {
+    const generation = start(endless())
+    const setElsewhere = generation.log.readerCount.addSource()
+    setElsewhere(2)
+    enter(generation)()
+    await pass(10_000)
+    expect([generation.log.done, generation.log.readers]).toEqual([undefined, 0])
+    setElsewhere(0)
+    await pass(100)
+    expect(generation.log.done).toEqual(CANCELLED)
+  })
+
   it('lets a provider go on and finish without a reader', async () => {
     const { log } = start(newGeneration(paced([40, text('a')], [40, STOP]), { resumeWindowMs }))
     await pass(80)

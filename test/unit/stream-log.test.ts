@@ -289,7 +289,7 @@ describe('waking', () => {
   it('counts its readers, and tells whenever their number changes', () => {
     const log = newLog()
     const counts: number[] = []
-    log.onReaders = (count) => counts.push(count)
+    log.readerCount.listen({ readersChanged: () => void counts.push(log.readers) })
     const wake = () => {}
     const first = log.subscribe(wake)
     const second = log.subscribe(wake)
