@@ -49,6 +49,7 @@ export async function openStream(
     runningBytes: RUNNING_BYTES,
     model,
     provider: provider.name,
+    protocol: protocol.name,
     labels,
     idempotency: readIdempotency(context, services, protocol),
   })

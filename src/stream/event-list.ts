@@ -1,4 +1,5 @@
-import { plainField, type PlainField, type StreamEvent } from './events.ts'
+import { plainField, toDelta, type PlainField, type StreamEvent } from './events.ts'
+import type { Piece } from './piece.ts'
 
 /** Deltas that are nothing but text of one field: all of it, and how long each is, in one UTF-16 unit each. */
 interface Packed {
@@ -38,9 +39,8 @@ export interface Stretch {
  */
 export class EventList {
   readonly #pieces: (StreamEvent | Packed | Written)[] = []
-  /** Index of the first event of each piece, and the size of each piece. */
-  readonly #starts: number[] = []
-  readonly #sizes: number[] = []
+  /** Of each piece, the index of its first event and its size. In one list: most logs are short, and a list is dear. */
+  readonly #places: number[] = []
   /** The last texts, all of `#field`, until they are enough to be packed. */
   #open: string[] = []
   #field: PlainField = 'content'
@@ -87,10 +87,10 @@ export class EventList {
     if (piece === undefined) throw new RangeError('read beyond the end of the log')
     if (piece.type !== 'packed') {
       const event: StreamEvent = piece.type === 'written' ? JSON.parse(piece.json) : piece
-      return { event, count: 1, size: this.#sizes[position] ?? 0 }
+      return { event, count: 1, size: this.#places[2 * position + 1] ?? 0 }
     }
     const { field, text, lengths } = piece
-    const skipped = index - (this.#starts[position] ?? 0)
+    const skipped = index - (this.#places[2 * position] ?? 0)
     const most = Math.min(end - index, lengths.length - skipped)
     let from = 0
     for (let i = 0; i < skipped; i++) from += lengths.charCodeAt(i)
@@ -98,6 +98,32 @@ export class EventList {
     let count = 1
     for (; count < most && to - from < length; count++) to += lengths.charCodeAt(skipped + count)
     return { event: toDelta(field, text.slice(from, to)), count, size: to - from }
+  }
+
+  /**
+   * The pieces that hold the events from `index` on, up to the present end. A piece that `index` cuts in two is yielded
+   * from there.
+   */
+  *pieces(index: number): Generator<Piece, void, void> {
+    const end = this.#length
+    const openAt = end - this.#open.length
+    // Taken before the first `yield`: they are packed as the list grows.
+    const open = this.#open.slice(Math.max(0, index - openAt))
+    const field = this.#field
+    for (let position = this.#find(index); index < openAt; position++) {
+      const start = this.#places[2 * position] ?? 0
+      const piece = this.#pieces[position]
+      if (piece === undefined) throw new RangeError('read beyond the end of the log')
+      yield toPiece(piece, start, index - start)
+      index = this.#places[2 * position + 2] ?? openAt
+    }
+    if (open.length === 0) return
+    yield { first: index + 1, field, text: open.join(''), lengths: open.map((text) => text.length) }
+  }
+
+  /** Ends the piece that texts are being added to: what follows starts another. */
+  split(): void {
+    this.#pack()
   }
 
   #pack(): void {
@@ -111,23 +137,36 @@ export class EventList {
 
   #add(piece: StreamEvent | Packed | Written, start: number, size: number): void {
     this.#pieces.push(piece)
-    this.#starts.push(start)
-    this.#sizes.push(size)
+    this.#places.push(start, size)
   }
 
   /** The piece that holds the event at `index`. */
   #find(index: number): number {
     let low = 0
-    let high = this.#starts.length - 1
+    let high = this.#pieces.length - 1
     while (low < high) {
       const middle = (low + high + 1) >> 1
-      if ((this.#starts[middle] ?? 0) <= index) low = middle
+      if ((this.#places[2 * middle] ?? 0) <= index) low = middle
       else high = middle - 1
     }
     return low
   }
 }
 
-function toDelta(field: PlainField, text: string): StreamEvent {
-  return field === 'content' ? { type: 'delta', content: text } : { type: 'delta', reasoning: text }
+/** A stored piece without its first `skipped` events. */
+function toPiece(piece: StreamEvent | Packed | Written, start: number, skipped: number): Piece {
+  const first = start + skipped + 1
+  switch (piece.type) {
+    case 'written':
+      return { first, event: JSON.parse(piece.json) }
+    case 'packed': {
+      const { field, text } = piece
+      const lengths = Array.from({ length: piece.lengths.length }, (_, i) => piece.lengths.charCodeAt(i))
+      const from = lengths.splice(0, skipped).reduce((sum, length) => sum + length, 0)
+      return { first, field, text: text.slice(from), lengths }
+    }
+    case 'delta':
+    case 'done':
+      return { first, event: piece }
+  }
 }

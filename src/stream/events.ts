@@ -81,3 +81,8 @@ export function plainField(event: StreamEvent): PlainField | undefined {
 export function isPlainText(event: StreamEvent): event is Delta & { content: string } {
   return plainField(event) === 'content'
 }
+
+/** The reverse of `plainField`. */
+export function toDelta(field: PlainField, text: string): Delta {
+  return field === 'content' ? { type: 'delta', content: text } : { type: 'delta', reasoning: text }
+}

@@ -74,7 +74,7 @@ export class Generation implements Sink, ReaderListener {
   }
 
   answeredBy(answer: Answer): void {
-    if (!this.log.done) this.log.answer = answer
+    if (!this.log.done) this.log.appendAnswer(answer)
   }
 
   push(events: readonly StreamEvent[], at: number): void {

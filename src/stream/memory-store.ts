@@ -63,13 +63,13 @@ export class MemoryStore implements StreamStore, LogKeeper, Reclaimer {
         'stream_not_found',
         'The stream of this Idempotency-Key is no longer kept; without Last-Event-ID the request starts another one.',
       )
-    const { owner, client = NOBODY, model, provider, labels, runningBytes = 0 } = init
+    const { owner, client = NOBODY, model, provider, protocol, labels, runningBytes = 0 } = init
     const key = init.idempotency && scopedKey(owner, init.idempotency.key)
     const keyBytes = key === undefined ? 0 : keyCost(key)
     if (!this.#budget.admits(client, EMPTY_LOG_BYTES + runningBytes + keyBytes)) throw storeFull()
     // Not to be guessed: 122 bits, of which Node draws those of many ids at a time.
     const id = `str_${randomUUID().replaceAll('-', '')}`
-    const info = { id, owner, client, model, provider, labels, runningBytes, created: Date.now() }
+    const info = { id, owner, client, model, provider, protocol, labels, runningBytes, created: Date.now() }
     const log = new StreamLog(info, this)
     this.#logs.set(id, log)
     this.#budget.add('running', client, log.bytes)

@@ -1,9 +1,10 @@
 import { SluiceError } from '../errors.ts'
-import { countJson, VALUE_BYTES } from '../json.ts'
 import { afterThisTurn, throwLater } from './after-this-turn.ts'
 import { EventList } from './event-list.ts'
-import { plainField, type Done, type SequencedEvent, type StreamEvent } from './events.ts'
+import { measureEvent, type EventSize } from './event-size.ts'
+import type { Done, SequencedEvent, StreamEvent } from './events.ts'
 import { mergeDeltas } from './merge.ts'
+import { eventsOf, type HeadRecord, type Piece } from './piece.ts'
 import { ReaderCount } from './reader-count.ts'
 
 /** Who and what a stream is; fixed from its creation. */
@@ -19,15 +20,25 @@ export interface StreamInfo {
   readonly runningBytes?: number | undefined
   /** Milliseconds since the epoch. */
   readonly created: number
+  /** Name of the protocol that created it. */
+  readonly protocol?: string | undefined
   /** What the protocol that created it has to remember of the request. */
   readonly labels?: Readonly<Record<string, string>> | undefined
 }
 
 /** Which target answered, and how many attempts were made, over all targets, until it did. */
 export interface Answer {
-  provider: string
-  model: string
-  attempts: number
+  readonly provider: string
+  readonly model: string
+  readonly attempts: number
+}
+
+/** An appended answer; a list, as most logs have one. */
+interface Answered {
+  readonly answer: Answer
+  /** The seq of the event after it. */
+  readonly first: number
+  readonly before: Answered | undefined
 }
 
 /** What a log tells the store that keeps it. */
@@ -61,36 +72,31 @@ const BATCH_SIZE = 16_384
 /** Texts of different fields do not merge, and may be empty. */
 const BATCH_EVENTS = 256
 
-/** What an event costs beside its text, and beside its JSON when it is more than a text. */
-const TEXT_BYTES = 4
-const EVENT_BYTES = 96
-/** `EVENT_BYTES` covers this many values and names: those of a piece of a tool call. */
-const EVENT_VALUES = 12
-/** In characters of JSON: longer events are kept as JSON, whose size is known exactly. */
-const WRITTEN_FROM = 256
-
-/** A `done` is kept even when the store is full, so it must be small. */
-const MAX_DONE_BYTES = 64 * 1024
-
 /** What a log costs before its first event. */
 export const EMPTY_LOG_BYTES = 1024
 
-/** The append-only log of one generation. Event `seq` is at `seq - 1` of the list; nothing ever changes or leaves. */
+/**
+ * The append-only log of one generation. Event `seq` is at `seq - 1` of the list; nothing ever changes or leaves.
+ *
+ * Its head is `info`, fixed from the creation, and `answer`, which is appended. A log is written by its generation
+ * (`append`), or it follows another with `appendPiece`: then it reads the same, from every cursor.
+ */
 export class StreamLog {
   readonly info: StreamInfo
   readonly #keeper: LogKeeper | undefined
   readonly #events = new EventList()
-  readonly #readers = new Set<Wake>()
+  /** Of readers, and of watchers that are none. */
+  readonly #wakes = new Set<Wake>()
+  #readers = 0
   /** Readers everywhere; those of this log alone are `readers`. */
   readonly readerCount = new ReaderCount()
+  #answered: Answered | undefined
   #bytes = EMPTY_LOG_BYTES
   #held = 0
   #done: Done | undefined
   #waking = false
   #since = 0
 
-  /** Who answers, once that is known. */
-  answer: Answer | undefined
   /** The stream was ended to make room: readers who do not read are not waited for. */
   displaced = false
   /** Called to end the stream when the store has no room for it. */
@@ -129,22 +135,65 @@ export class StreamLog {
 
   /** How many subscriptions this log has. */
   get readers(): number {
-    return this.#readers.size
+    return this.#readers
+  }
+
+  /** Who answers, once that is known; `info` says who was asked. */
+  get answer(): Answer | undefined {
+    return this.#answered?.answer
+  }
+
+  /** Appends who answers, before the first event of the answer. It is copied with that event. */
+  appendAnswer(answer: Answer): void {
+    this.#checkOpen()
+    this.#events.split()
+    this.#answered = { answer, first: this.last + 1, before: this.#answered }
   }
 
   /** Appends one event, which came at `at`, and wakes the readers once this turn of the event loop is over. */
   append(event: StreamEvent, at = performance.now()): void {
-    if (this.#done) throw new SluiceError('internal_error', 'The stream has ended; nothing follows `done`.')
-    const { bytes, json } = measure(event)
-    if (event.type === 'done' && bytes > MAX_DONE_BYTES)
-      throw new SluiceError('provider_invalid_event', `The end of the stream is larger than ${MAX_DONE_BYTES} bytes.`)
-    this.#keeper?.admit(this, bytes, event.type === 'done')
-    this.#bytes += bytes
-    this.#events.push(event, bytes, json)
+    this.#checkOpen()
+    const size = measureEvent(event)
+    this.#keeper?.admit(this, size.bytes, event.type === 'done')
+    this.#push(event, size)
     this.#wakeReaders(at)
-    if (event.type === 'done') {
-      this.#done = event
-      this.#keeper?.ended(this)
+    if (event.type === 'done') this.#keeper?.ended(this)
+  }
+
+  /**
+   * Appends a piece of the log that this one follows. A piece is appended whole or not at all.
+   *
+   * @throws SluiceError when it is not the piece that comes next, or not of this stream, or there is no room for it
+   */
+  appendPiece(piece: Piece, at = performance.now()): void {
+    this.#checkOpen()
+    const { first, records = [] } = piece
+    if (first !== this.last + 1)
+      throw new SluiceError('internal_error', `Event ${first} cannot follow event ${this.last} of a stream.`)
+    for (const record of records)
+      if (record.type === 'created' && record.info.id !== this.info.id)
+        throw new SluiceError('internal_error', 'The piece is of another stream.')
+    const events = eventsOf(piece)
+    const sizes = events.map(measureEvent)
+    this.#keeper?.admit(
+      this,
+      sizes.reduce((sum, { bytes }) => sum + bytes, 0),
+      events.at(-1)?.type === 'done',
+    )
+    for (const record of records) if (record.type === 'answered') this.appendAnswer(record.answer)
+    for (const [i, size] of sizes.entries()) {
+      const event = events[i]
+      if (event) this.#push(event, size)
+    }
+    this.#wakeReaders(at)
+    if (this.#done) this.#keeper?.ended(this)
+  }
+
+  /** The stored pieces of the events after `from`, up to the end that the log has when the first is asked for. */
+  *pieces(from = 0): Generator<Piece, void, void> {
+    for (const piece of this.#events.pieces(from)) {
+      const records = this.#recordsBefore(piece.first)
+      yield records.length === 0 ? piece : { ...piece, records }
     }
   }
 
@@ -185,15 +234,43 @@ export class StreamLog {
   subscribe(wake: Wake): () => void {
     // A function of its own per reader: the same callback may read twice.
     const reader: Wake = (since) => wake(since)
-    this.#readers.add(reader)
+    this.#wakes.add(reader)
+    this.#readers += 1
     this.readerCount.change(1)
     return () => {
-      if (this.#readers.delete(reader)) this.readerCount.change(-1)
+      if (!this.#wakes.delete(reader)) return
+      this.#readers -= 1
+      this.readerCount.change(-1)
     }
   }
 
+  /** Like `subscribe`, but not as a reader: nothing goes on for a watcher. */
+  watch(wake: Wake): () => void {
+    const watcher: Wake = (since) => wake(since)
+    this.#wakes.add(watcher)
+    return () => void this.#wakes.delete(watcher)
+  }
+
+  #checkOpen(): void {
+    if (this.#done) throw new SluiceError('internal_error', 'The stream has ended; nothing follows `done`.')
+  }
+
+  #push(event: StreamEvent, { bytes, json }: EventSize): void {
+    this.#bytes += bytes
+    this.#events.push(event, bytes, json)
+    if (event.type === 'done') this.#done = event
+  }
+
+  #recordsBefore(first: number): HeadRecord[] {
+    const records: HeadRecord[] = []
+    for (let each = this.#answered; each; each = each.before)
+      if (each.first === first) records.unshift({ type: 'answered', answer: each.answer })
+    if (first === 1) records.unshift({ type: 'created', info: this.info })
+    return records
+  }
+
   #wakeReaders(since: number): void {
-    if (this.#waking || this.#readers.size === 0) return
+    if (this.#waking || this.#wakes.size === 0) return
     this.#waking = true
     this.#since = since
     afterThisTurn(this.#wake)
@@ -201,23 +278,11 @@ export class StreamLog {
 
   readonly #wake = (): void => {
     this.#waking = false
-    for (const reader of this.#readers)
+    for (const wake of this.#wakes)
       try {
-        reader(this.#since)
+        wake(this.#since)
       } catch (error) {
         throwLater(error)
       }
   }
-}
-
-/** What an event takes, and its JSON if it is to be kept as that. */
-function measure(event: StreamEvent): { bytes: number; json?: string } {
-  const field = plainField(event)
-  const text = field && event.type === 'delta' ? event[field] : undefined
-  if (text !== undefined) return { bytes: TEXT_BYTES + Buffer.byteLength(text) }
-  const json = JSON.stringify(event)
-  const bytes = EVENT_BYTES + Buffer.byteLength(json)
-  if (event.type === 'done') return { bytes }
-  if (json.length >= WRITTEN_FROM) return { bytes, json }
-  return { bytes: bytes + VALUE_BYTES * Math.max(0, countJson(json) - EVENT_VALUES) }
 }

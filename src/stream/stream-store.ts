@@ -8,6 +8,8 @@ export interface StreamInit {
   client?: string | undefined
   /** Memory of the running stream, apart from its log. */
   runningBytes?: number | undefined
+  /** Name of the protocol of the request. */
+  protocol?: string | undefined
   labels?: Readonly<Record<string, string>> | undefined
   /** Makes the creation idempotent for its owner, as long as the stream can be read. */
   idempotency?: Idempotency | undefined
