@@ -29,6 +29,7 @@ const ERRORS = {
   internal_error: { status: 500, retryable: false },
   stream_too_large: { status: 500, retryable: false },
   store_full: { status: 503, retryable: true },
+  store_unavailable: { status: 503, retryable: true },
   gateway_shutdown: { status: 503, retryable: true },
 
   // A provider that breaks its contract.
