@@ -14,10 +14,13 @@ import { observeRouting } from './routing/observer.ts'
 import { Router } from './routing/router.ts'
 import { tickFor } from './sse/event-stream.ts'
 import { Heartbeat } from './sse/heartbeat.ts'
-import { Budget, MEMORY_KINDS } from './stream/budget.ts'
+import { Budget, MEMORY_KINDS } from './store/budget.ts'
+import { noBus, type Bus } from './store/bus.ts'
+import type { Directory } from './store/directory.ts'
+import { MemoryDirectory } from './store/memory-directory.ts'
+import { StreamStore } from './store/stream-store.ts'
 import { Gathering } from './stream/gathering.ts'
 import { Generations } from './stream/generations.ts'
-import { MemoryStore } from './stream/memory-store.ts'
 import { watchEventLoop } from './telemetry/event-loop-delay.ts'
 import { startAtZero } from './telemetry/known-labels.ts'
 import { createLogger, type Logger } from './telemetry/logger.ts'
@@ -32,6 +35,10 @@ export interface GatewayOptions {
   providers?: readonly Provider[]
   /** The wire formats that it speaks. */
   protocols?: ProtocolTable
+  /** What knows the streams; by default the memory of this process. */
+  directory?: (budget: Budget) => Directory
+  /** Connects this gateway with others that have the same directory. */
+  bus?: Bus
 }
 
 /** After the last `done`, how long readers may take to fetch it before their connections are cut. */
@@ -74,7 +81,9 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const metrics = new Metrics(known)
   startAtZero(metrics, known, protocols.names)
   const budget = new Budget(config.storeMaxBytes, { timesFree: TIMES_FREE })
-  const store = new MemoryStore(config, budget)
+  const directory = options.directory?.(budget) ?? new MemoryDirectory(config, budget)
+  const bus = options.bus ?? noBus
+  const store = new StreamStore({ limits: config, budget, directory, bus })
   const services: Services = {
     config,
     protocols,
@@ -90,6 +99,10 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     gathering: config.flushIntervalMs > 0 ? new Gathering(config.flushIntervalMs) : undefined,
     draining: false,
   }
+  bus.serve({
+    cancel: (id) => void services.generations.cancel(id),
+    readers: (id, count) => store.setReadersElsewhere(id, count),
+  })
   metrics.watch('log_bytes', {}, () => store.bytes)
   metrics.cell('log_bytes_limit', {}).add(config.storeMaxBytes)
   for (const kind of MEMORY_KINDS) metrics.watch('memory_bytes', { kind }, () => budget.held(kind))

@@ -1,6 +1,6 @@
 import { SluiceError } from '../errors.ts'
 import type { Beating } from '../sse/heartbeat.ts'
-import type { Hold } from '../stream/budget.ts'
+import type { Hold } from '../store/budget.ts'
 
 /** Reserved for a body before its first bytes arrive. */
 export const FIRST_BYTES = 16 * 1024

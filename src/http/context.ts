@@ -1,6 +1,6 @@
 import type { DefaultState, Middleware, ParameterizedContext } from 'koa'
 import type { Protocol } from '../protocols/protocol.ts'
-import type { Hold } from '../stream/budget.ts'
+import type { Hold } from '../store/budget.ts'
 import type { Trace } from '../telemetry/tracing.ts'
 
 /** What middleware and handlers tell each other about a request. */

@@ -1,4 +1,4 @@
-import { Hold, storeFull, type Budget } from '../stream/budget.ts'
+import { Hold, storeFull, type Budget } from '../store/budget.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { RequestContext } from './context.ts'
 

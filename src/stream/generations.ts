@@ -18,9 +18,11 @@ export class Generations {
     return generation
   }
 
-  /** Stops a generation for everybody; does nothing when it has ended. */
-  cancel(id: string): void {
-    this.#running.get(id)?.cancel()
+  /** Stops a generation for everybody; false when it does not run here. */
+  cancel(id: string): boolean {
+    const generation = this.#running.get(id)
+    generation?.cancel()
+    return generation !== undefined
   }
 
   /** Ends all that run in the same way. */

@@ -14,10 +14,6 @@ export interface StreamInfo {
   readonly owner: string
   readonly model: string
   readonly provider: string
-  /** The address that created it: memory limits are per address. */
-  readonly client?: string | undefined
-  /** Memory of the running stream, apart from its log. */
-  readonly runningBytes?: number | undefined
   /** Milliseconds since the epoch. */
   readonly created: number
   /** Name of the protocol that created it. */

@@ -1,7 +1,6 @@
 import { onTestFinished } from 'vitest'
-import type { Provider } from '../../providers/provider.ts'
 import { loadConfig, type Config } from '../../src/config.ts'
-import { createGateway, type Gateway } from '../../src/gateway.ts'
+import { createGateway, type Gateway, type GatewayOptions } from '../../src/gateway.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
 
 export interface TestGateway extends Gateway {
@@ -15,12 +14,12 @@ export interface TestGateway extends Gateway {
 /** A gateway on a free port, drained when the test is over. */
 export async function startGateway(
   settings: Partial<Config> = {},
-  { providers = [], logLevel = 'info' }: { providers?: Provider[]; logLevel?: string } = {},
+  { logLevel = 'info', ...options }: Omit<GatewayOptions, 'logger'> & { logLevel?: string } = {},
 ): Promise<TestGateway> {
   const logs: Record<string, unknown>[] = []
   const logger = createLogger(logLevel, { write: (line) => void logs.push(JSON.parse(line)) })
   const config = { ...loadConfig(), port: 0, drainMs: 0, ...settings }
-  const gateway = await createGateway(config, { logger, providers })
+  const gateway = await createGateway(config, { logger, ...options })
   onTestFinished(() => gateway.drain())
   const url = await gateway.start()
   return {

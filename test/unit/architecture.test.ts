@@ -82,8 +82,12 @@ describe('arrows point inward', () => {
           expect(modules.map(({ path }) => path)).toContain(target)
   })
 
-  it('stream/ knows neither HTTP nor any protocol nor any provider', () => {
-    expect(strays('src/stream/', { values: [ERRORS, 'src/json.ts', 'node:crypto'] })).toEqual([])
+  it('stream/ knows neither HTTP nor any protocol nor any provider, nor who keeps its logs', () => {
+    expect(strays('src/stream/', { values: [ERRORS, 'src/json.ts'] })).toEqual([])
+  })
+
+  it('store/ keeps logs, and knows neither HTTP nor any protocol nor any provider', () => {
+    expect(strays('src/store/', { values: ['src/stream/', ERRORS, 'node:crypto'] })).toEqual([])
   })
 
   it('sse/ is bytes and frames and nothing else, of Koa and Node no more than the types', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Budget, Hold, MEMORY_KINDS } from '../../src/stream/budget.ts'
+import { Budget, Hold, MEMORY_KINDS } from '../../src/store/budget.ts'
 
 const MB = 1024 * 1024
 

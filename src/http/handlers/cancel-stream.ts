@@ -6,7 +6,8 @@ import type { Services } from '../services.ts'
 export function cancelStream(services: Services): Handler {
   return async (context) => {
     const log = await findStream(context, services)
-    services.generations.cancel(log.info.id)
+    const here = services.generations.cancel(log.info.id)
+    if (!here && !log.done) await services.store.cancelElsewhere(log)
     context.status = 204
   }
 }

@@ -1,4 +1,4 @@
-import { Hold, type Budget } from '../../stream/budget.ts'
+import { Hold, type Budget } from '../../store/budget.ts'
 import type { RequestMiddleware } from '../context.ts'
 
 export interface CountAnswersOptions {

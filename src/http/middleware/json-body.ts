@@ -3,7 +3,7 @@ import { invalidField, SluiceError } from '../../errors.ts'
 import { countJson, JsonError, VALUE_BYTES } from '../../json.ts'
 import type { Heartbeat } from '../../sse/heartbeat.ts'
 import { http2Stream, whenOver } from '../../sse/http2.ts'
-import { storeFull, type Budget, type Hold } from '../../stream/budget.ts'
+import { storeFull, type Budget, type Hold } from '../../store/budget.ts'
 import { BodyPace, FIRST_BYTES } from '../body-pace.ts'
 import type { RequestContext, RequestMiddleware } from '../context.ts'
 

@@ -105,6 +105,11 @@ export class Budget {
     return held - finished + bytes <= this.#timesFree * free
   }
 
+  /** Like `admits`, but reclaims nothing. */
+  hasRoom(client: string, bytes: number): boolean {
+    return this.allows(client, bytes) && this.#bytes + bytes <= this.limit
+  }
+
   /** Like `allows`, and reclaims finished streams if needed. */
   admits(client: string, bytes: number): boolean {
     return this.allows(client, bytes) && this.makeRoom(client, bytes)

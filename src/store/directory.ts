@@ -1,0 +1,64 @@
+import type { Done } from '../stream/events.ts'
+import type { StreamInfo } from '../stream/stream-log.ts'
+
+export interface Idempotency {
+  key: string
+  /** Stands for everything else in the request: the same key with another fingerprint is a conflict. */
+  fingerprint: string
+  /** The reader has seen a part of the stream: it joins it however it ended, and never creates another. */
+  resuming?: boolean
+}
+
+export interface Names {
+  /** Makes the creation idempotent for its owner, as long as the stream can be read. */
+  idempotency?: Idempotency | undefined
+  /** A second name of the stream, among those of its owner. The newest stream of a name has it. */
+  alias?: string | undefined
+  /** The client to which the memory of the names is charged. */
+  client?: string | undefined
+}
+
+export interface Registered {
+  info: StreamInfo
+  /** The stream was there already, by its idempotency key: it has a writer, and needs no second one. */
+  joined: boolean
+}
+
+/** `expired`: the stream was here, its retention is over, and that is still remembered. */
+export type Located = { status: 'found'; info: StreamInfo } | { status: 'expired' } | { status: 'unknown' }
+
+/**
+ * Knows which streams there are, under all their names, and whose they are. It may be shared by several nodes.
+ *
+ * A method that cannot reach what the directory is kept in rejects: callers are told `store_unavailable`, never that
+ * there is no such stream.
+ */
+export interface Directory {
+  /**
+   * Registers a stream, or finds the one of the same idempotency key. Concurrent calls with one key register one.
+   *
+   * A stream that was cancelled, or failed with an error that is `retryable`, is not joined: its key is free for another
+   * attempt. A reader that resumes joins it all the same.
+   *
+   * @throws SluiceError `idempotency_conflict` when the key was used for another request; `stream_not_found` when there
+   * is nothing to resume.
+   */
+  create(info: StreamInfo, names: Names): Promise<Registered>
+  /** Like `create`, but never registers: `undefined` where `create` would. */
+  join(owner: string, idempotency: Idempotency): Promise<StreamInfo | undefined>
+  /** Someone else's stream is `unknown`. */
+  find(id: string, owner: string): Promise<Located>
+  /** The newest stream of this alias; `unknown` once that has expired. */
+  findByAlias(alias: string, owner: string): Promise<Located>
+  /** A stream that was created here has ended: its retention begins. Must not throw. */
+  ended(id: string, done: Done): void
+  /**
+   * The log of a stream that was created here has left the memory. For directories whose streams are kept nowhere else:
+   * the stream is `expired` from now on. Must not throw.
+   */
+  dropped?(id: string): void
+  /** Frees memory that nobody misses much, such as the oldest tombstone; false when there is none. */
+  reclaim?(): boolean
+  /** Stops every timer and connection. */
+  close(): Promise<void>
+}

@@ -1,0 +1,185 @@
+import { randomUUID } from 'node:crypto'
+import { SluiceError } from '../errors.ts'
+import { lastOf } from '../stream/piece.ts'
+import type { StreamInfo, StreamLog } from '../stream/stream-log.ts'
+import type { Budget, Reclaimer } from './budget.ts'
+import { noBus, type Bus } from './bus.ts'
+import type { Directory, Located, Names } from './directory.ts'
+import { LocalLogs, type LogCharge, type LogLimits } from './local-logs.ts'
+
+export interface StreamInit extends Omit<StreamInfo, 'id' | 'created'>, LogCharge, Names {}
+
+export interface Created {
+  log: StreamLog
+  /** The log was there already, by its idempotency key: it has a writer, and needs no second one. */
+  joined: boolean
+}
+
+export type Found = { status: 'found'; log: StreamLog } | Exclude<Located, { status: 'found' }>
+
+export interface StoreParts {
+  limits: LogLimits
+  budget: Budget
+  directory: Directory
+  bus: Bus
+}
+
+/**
+ * Streams by their names, each as a log in the memory of this process: that of its generation, or a copy that follows
+ * it over the bus. Readers never see the difference.
+ */
+export class StreamStore implements Reclaimer {
+  readonly #directory: Directory
+  readonly #bus: Bus
+  readonly #logs: LocalLogs
+  /** Copies of streams that run elsewhere. */
+  readonly #copies = new WeakSet<StreamLog>()
+  /** Set the readers that other nodes have of a stream that runs here. */
+  readonly #readersElsewhere = new WeakMap<StreamLog, (count: number) => void>()
+
+  constructor({ limits, budget, directory, bus }: StoreParts) {
+    this.#directory = directory
+    this.#bus = bus
+    this.#logs = new LocalLogs(limits, budget, {
+      ended: (log) => this.#isOwn(log) && log.done && directory.ended(log.info.id, log.done),
+      dropped: (log) => this.#isOwn(log) && directory.dropped?.(log.info.id),
+    })
+    budget.reclaimer = this
+  }
+
+  /** Bytes of all logs that are kept. */
+  get bytes(): number {
+    return this.#logs.bytes
+  }
+
+  /**
+   * @throws SluiceError `store_full` when there is no room and no finished stream to drop; `idempotency_conflict`
+   * when the key was used for another request; `stream_not_found` when there is nothing to resume; `store_unavailable`
+   */
+  async create(init: StreamInit): Promise<Created> {
+    const { owner, model, provider, protocol, labels, idempotency, alias, client, runningBytes } = init
+    const charge = { client, runningBytes }
+    // Making room may drop the very stream that is to be joined.
+    if (idempotency && !this.#logs.hasRoom(charge)) {
+      const known = await this.#directory.join(owner, idempotency).catch(unreached)
+      if (known) return { log: this.#logOf(known), joined: true }
+    }
+    // Not to be guessed: 122 bits, of which Node draws those of many ids at a time.
+    const id = `str_${randomUUID().replaceAll('-', '')}`
+    const info: StreamInfo = { id, owner, model, provider, protocol, labels, created: Date.now() }
+    // Before the directory knows it: a stream that can be found has a log.
+    const log = this.#logs.open(info, charge)
+    try {
+      const registered = await this.#directory.create(info, { idempotency, alias, client }).catch(unreached)
+      if (registered.joined) {
+        this.#logs.discard(log)
+        return { log: this.#logOf(registered.info), joined: true }
+      }
+    } catch (error) {
+      this.#logs.discard(log)
+      throw error
+    }
+    // Without other nodes, a wake a turn would be for nothing.
+    if (this.#bus !== noBus) this.#publish(log)
+    return { log, joined: false }
+  }
+
+  /** Someone else's stream is `unknown`. @throws SluiceError `store_full` or `store_unavailable` */
+  async find(id: string, owner: string): Promise<Found> {
+    return this.#toFound(await this.#directory.find(id, owner).catch(unreached))
+  }
+
+  /** The newest stream of this alias. @throws SluiceError `store_full` or `store_unavailable` */
+  async findByAlias(alias: string, owner: string): Promise<Found> {
+    return this.#toFound(await this.#directory.findByAlias(alias, owner).catch(unreached))
+  }
+
+  /** Cancels a stream that runs on another node. @throws SluiceError `store_unavailable` */
+  async cancelElsewhere({ info }: StreamLog): Promise<void> {
+    await this.#bus.cancel(info.id).catch(unreached)
+  }
+
+  /** Other nodes together have `count` readers of a stream that runs here. */
+  setReadersElsewhere(id: string, count: number): void {
+    const log = this.#logs.get(id)
+    if (!log || log.done) return
+    let set = this.#readersElsewhere.get(log)
+    if (!set) this.#readersElsewhere.set(log, (set = log.readerCount.addSource()))
+    set(count)
+  }
+
+  reclaim(client?: string): boolean {
+    return this.#logs.reclaim(client) || (client === undefined && (this.#directory.reclaim?.() ?? false))
+  }
+
+  /** Forgets everything and stops every timer. */
+  async close(): Promise<void> {
+    this.#logs.close()
+    await this.#bus.close()
+    await this.#directory.close()
+  }
+
+  #isOwn(log: StreamLog): boolean {
+    return !this.#copies.has(log)
+  }
+
+  #toFound(located: Located): Found {
+    return located.status === 'found' ? { status: 'found', log: this.#logOf(located.info) } : located
+  }
+
+  #logOf(info: StreamInfo): StreamLog {
+    return this.#logs.get(info.id) ?? this.#copy(info)
+  }
+
+  #publish(log: StreamLog): void {
+    let sent = 0
+    const leave = log.watch(() => {
+      for (const piece of log.pieces(sent)) {
+        this.#bus.publish(log.info.id, piece)
+        sent = lastOf(piece)
+      }
+      if (log.done) leave()
+    })
+  }
+
+  /** A copy follows its stream to the end, whether or not it is being read. */
+  #copy(info: StreamInfo): StreamLog {
+    const log = this.#logs.open(info)
+    this.#copies.add(log)
+    log.onDisplaced = (error) => this.#abandon(log, error)
+    log.readerCount.listen({ readersChanged: () => this.#bus.readers(info.id, log.readers) })
+    void this.#feed(log)
+    return log
+  }
+
+  async #feed(log: StreamLog): Promise<void> {
+    try {
+      for await (const piece of this.#bus.follow(log.info.id, log.last)) {
+        if (log.done) return
+        log.appendPiece(piece)
+      }
+      this.#abandon(log, unavailable())
+    } catch (error) {
+      this.#abandon(log, error instanceof SluiceError ? error : unavailable(error))
+    }
+  }
+
+  /** Ends a copy that cannot go on, so that no reader waits for ever. The next that looks for it gets another copy. */
+  #abandon(log: StreamLog, { code, message, retryable }: SluiceError): void {
+    if (log.done) return
+    log.append({ type: 'done', finish_reason: 'error', error: { code, message, retryable } })
+    this.#logs.discard(log)
+  }
+}
+
+/** A failure that does not say what it is: the other side was not reached. */
+function unreached(error: unknown): never {
+  throw error instanceof SluiceError ? error : unavailable(error)
+}
+
+function unavailable(cause?: unknown): SluiceError {
+  return new SluiceError('store_unavailable', 'The gateway cannot reach its streams; try again later.', {
+    cause,
+    retryAfter: 5,
+  })
+}
