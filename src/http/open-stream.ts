@@ -17,6 +17,11 @@ export interface OpenedStream {
   /** Absent when the request joined a stream that was there already. */
   generation?: Generation
   mode: Mode
+  /**
+   * The request counts as a reader from before the start, so that the stream is not cancelled before it is read.
+   * To be called once a subscription has taken over, or when there is none to come.
+   */
+  leave: () => void
 }
 
 /**
@@ -37,8 +42,7 @@ export async function openStream(
   protocol: Protocol,
 ): Promise<OpenedStream> {
   const { input, forward, labels, mode } = protocol.parse(context.request.body, context.headers)
-  if (services.draining)
-    throw new SluiceError('gateway_shutdown', 'The gateway is shutting down; try another one.', { retryAfter: 5 })
+  if (services.draining) throw shuttingDown()
   const { config, router, store, generations, metrics, logger } = services
   const { owner, client, trace } = context.state
   const plan = router.plan(input.model, input)
@@ -54,15 +58,18 @@ export async function openStream(
     idempotency: readIdempotency(context, services, protocol),
   })
   const { log, joined } = await created.catch((error: unknown) => countMissing(services, error))
+  // The drain may have begun meanwhile; it would not hear of this stream.
+  if (services.draining && !joined) throw endedBy(shuttingDown(), log)
   context.request.rawBody = ''
   context.request.body = undefined
   context.state.streamId = log.info.id
   context.set('Sluice-Stream-Id', log.info.id)
   const { prompt } = context.state
   context.state.prompt = undefined
+  const leave = log.readerCount.enter()
   if (joined) {
     prompt?.release()
-    return { log, mode }
+    return { log, mode, leave }
   }
   const generation = generations.start({
     log,
@@ -78,7 +85,19 @@ export async function openStream(
     resumeWindowMs: protocol.reconnects ? config.resumeWindowMs : config.sdkResumeWindowMs,
     observer: observeGeneration(metrics, logger, { protocol: protocol.name, provider: provider.name }),
   })
-  return { log, generation, mode }
+  return { log, generation, mode, leave }
+}
+
+function shuttingDown(): SluiceError {
+  return new SluiceError('gateway_shutdown', 'The gateway is shutting down; try another one.', { retryAfter: 5 })
+}
+
+/** Ends a stream that no generation runs, for those who have found it. */
+function endedBy(failure: SluiceError, log: StreamLog): SluiceError {
+  const { code, message, retryable } = failure
+  const { model, provider } = log.info
+  log.append({ type: 'done', finish_reason: 'error', error: { code, message, retryable }, model, provider })
+  return failure
 }
 
 /** https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ */

@@ -35,7 +35,6 @@ export interface Bus {
 export const noBus: Bus = {
   serve() {},
   publish() {},
-  // eslint-disable-next-line require-yield
   async *follow() {},
   async cancel() {},
   readers() {},

@@ -16,16 +16,29 @@ import { waitFor } from '../wait-for.ts'
 export function createStream(services: Services, protocol: Protocol): Handler {
   return async (context) => {
     const opened = await openStream(context, services, protocol)
-    const url = streamUrl(context, services.config, opened.log.info.id)
-    if (opened.mode !== 'background') context.set('Content-Location', url + services.protocols.readQuery(protocol))
-    switch (opened.mode) {
-      case 'background':
-        return announceStream(context, protocol, opened, url)
-      case 'whole':
-        return sendWhole(context, services, protocol, opened)
-      case 'stream':
-        return beginStream(context, services, protocol, opened)
+    try {
+      await respond(context, services, protocol, opened)
+    } finally {
+      opened.leave()
     }
+  }
+}
+
+async function respond(
+  context: RequestContext,
+  services: Services,
+  protocol: Protocol,
+  opened: OpenedStream,
+): Promise<void> {
+  const url = streamUrl(context, services.config, opened.log.info.id)
+  if (opened.mode !== 'background') context.set('Content-Location', url + services.protocols.readQuery(protocol))
+  switch (opened.mode) {
+    case 'background':
+      return announceStream(context, protocol, opened, url)
+    case 'whole':
+      return sendWhole(context, services, protocol, opened)
+    case 'stream':
+      return beginStream(context, services, protocol, opened)
   }
 }
 
