@@ -1,0 +1,140 @@
+import { describe, expect, it } from 'vitest'
+import { BusHub } from '../support/bus-hub.ts'
+import { RemoteDirectory } from '../support/directories.ts'
+import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { chat, open, resume } from '../support/reader.ts'
+import { ScriptedProvider } from '../support/scripted-provider.ts'
+
+type Settings = Parameters<typeof startGateway>[0]
+
+/** Two gateways with one directory and a bus between them; streams are created on the first. */
+async function setUp(settings: Settings = {}) {
+  const directory = new RemoteDirectory()
+  const hub = new BusHub()
+  const provider = new ScriptedProvider()
+  const start = () => startGateway(settings, { directory: () => directory, bus: hub.connect(), providers: [provider] })
+  const [owner, other] = [await start(), await start()]
+  return { hub, provider, owner, other }
+}
+
+const snapshot = async ({ url }: TestGateway, id: string) =>
+  (await (await resume(url, id, 0, { headers: { accept: 'application/json' } })).end()).json
+
+const readersOf = async ({ services }: TestGateway, id: string) => {
+  const found = await services.store.find(id, 'anonymous')
+  return found.status === 'found' ? found.log.readerCount.total : undefined
+}
+
+describe('a stream that runs on another node', () => {
+  it('is read like one that runs here: from any cursor, while it grows, to its end', async () => {
+    const { provider, owner, other } = await setUp()
+    const created = await chat(owner.url, { model: 'scripted' })
+    const run = await provider.nextRun()
+    run.text('one ', 'two ')
+    await created.until(({ text }) => text === 'one two ')
+    const readers = [await resume(other.url, created.id), await resume(other.url, created.id, 1)]
+    await readers[0]!.until(({ text }) => text === 'one two ')
+    run.text('three')
+    run.done()
+    for (const reader of readers) await reader.end()
+    await created.end()
+    expect(readers.map(({ text }) => text)).toEqual(['one two three', 'two three'])
+    expect(readers.map(({ dones }) => dones)).toEqual([created.dones, created.dones])
+    expect(await snapshot(other, created.id)).toEqual(await snapshot(owner, created.id))
+    expect((await resume(other.url, created.id, 4)).status).toBe(204)
+  })
+
+  it('is joined with the same Idempotency-Key', async () => {
+    const { provider, owner, other } = await setUp()
+    const headers = { 'idempotency-key': 'k' }
+    const created = await chat(owner.url, { model: 'scripted' }, { headers })
+    const run = await provider.nextRun()
+    run.text('a')
+    const joined = await chat(other.url, { model: 'scripted' }, { headers })
+    await joined.until(({ text }) => text === 'a')
+    run.done()
+    expect((await joined.end()).id).toBe(created.id)
+    expect(provider.runs).toHaveLength(1)
+  })
+
+  it('says which target answered', async () => {
+    const { provider, owner, other } = await setUp()
+    const body = { model: 'scripted', messages: [{ role: 'user', content: 'hi' }] }
+    const headers = { 'idempotency-key': 'k' }
+    const post = (gateway: TestGateway) => open(`${gateway.url}/v1/chat/completions`, { method: 'POST', body, headers })
+    const answers = [post(owner)]
+    const run = await provider.nextRun()
+    answers.push(post(other))
+    run.text('a')
+    run.done()
+    for (const answer of answers) expect((await answer).headers['sluice-target']).toBe('scripted/scripted')
+  })
+
+  it('goes on while it is read there alone, and is cancelled when those readers have left', async () => {
+    const { provider, owner, other } = await setUp({ resumeWindowMs: 0 })
+    const created = await chat(owner.url, { model: 'scripted' })
+    const run = await provider.nextRun()
+    const reader = await resume(other.url, created.id)
+    await expect.poll(() => readersOf(owner, created.id)).toBe(2)
+    created.cut()
+    await expect.poll(() => readersOf(owner, created.id)).toBe(1)
+    run.text('still here')
+    await reader.until(({ text }) => text === 'still here')
+    expect(run.signal.aborted).toBe(false)
+    reader.cut()
+    await run.aborted
+  })
+
+  it('is cancelled by DELETE, for all readers everywhere', async () => {
+    const { provider, owner, other } = await setUp()
+    const created = await chat(owner.url, { model: 'scripted' })
+    const run = await provider.nextRun()
+    const reader = await resume(other.url, created.id)
+    const remove = () => open(`${other.url}/v1/streams/${created.id}`, { method: 'DELETE' })
+    expect((await remove()).status).toBe(204)
+    await run.aborted
+    for (const each of [created, reader])
+      expect((await each.end()).dones).toMatchObject([{ finish_reason: 'cancelled' }])
+    expect((await remove()).status).toBe(204)
+  })
+
+  it('is not said to be cancelled when its node cannot be asked', async () => {
+    const { hub, provider, owner, other } = await setUp()
+    const created = await chat(owner.url, { model: 'scripted' })
+    const run = await provider.nextRun()
+    const reader = await resume(other.url, created.id)
+    hub.broken = true
+    const answer = await (await open(`${other.url}/v1/streams/${created.id}`, { method: 'DELETE' })).end()
+    expect(answer.json).toMatchObject({ status: 503, code: 'store_unavailable', retryable: true })
+    expect([run.signal.aborted, reader.dones]).toEqual([false, []])
+  })
+
+  it('leaves no reader waiting when it can be followed no longer, and is found again later', async () => {
+    const { hub, provider, owner, other } = await setUp()
+    const created = await chat(owner.url, { model: 'scripted' })
+    const run = await provider.nextRun()
+    run.text('a')
+    const reader = await resume(other.url, created.id)
+    await reader.until(({ text }) => text === 'a')
+    hub.break()
+    await reader.end()
+    expect(reader.dones).toMatchObject([{ error: { code: 'store_unavailable', retryable: true } }])
+    hub.broken = false
+    run.text('b')
+    run.done()
+    expect((await (await resume(other.url, created.id)).end()).text).toBe('ab')
+    expect((await created.end()).text).toBe('ab')
+  })
+
+  it('may be dropped there: it is still found', async () => {
+    const { owner, other } = await setUp({ storeMaxBytes: 1024 ** 2 })
+    const fields = { mock: { text: 'x'.repeat(400 * 1024), interval_ms: 0 } }
+    const { id } = await (await chat(owner.url, fields)).end()
+    for (let round = 0; round < 2; round++) {
+      expect((await (await resume(other.url, id)).end()).text.length).toBe(400 * 1024)
+      // Makes room for it.
+      other.services.budget.hold('prompts', '', 700 * 1024).release()
+      expect(other.services.store.bytes).toBe(0)
+    }
+  })
+})
