@@ -36,7 +36,7 @@ export interface GatewayOptions {
   /** The wire formats that it speaks. */
   protocols?: ProtocolTable
   /** What knows the streams; by default the memory of this process. */
-  directory?: (budget: Budget) => Directory
+  directory?: (config: Config, budget: Budget) => Directory
   /** Connects this gateway with others that have the same directory. */
   bus?: Bus
 }
@@ -81,7 +81,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const metrics = new Metrics(known)
   startAtZero(metrics, known, protocols.names)
   const budget = new Budget(config.storeMaxBytes, { timesFree: TIMES_FREE })
-  const directory = options.directory?.(budget) ?? new MemoryDirectory(config, budget)
+  const directory = options.directory?.(config, budget) ?? new MemoryDirectory(config, budget)
   const bus = options.bus ?? noBus
   const store = new StreamStore({ limits: config, budget, directory, bus })
   const services: Services = {

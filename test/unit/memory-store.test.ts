@@ -254,6 +254,31 @@ describe('a store in memory', () => {
       expect(store.bytes).toBeLessThanOrEqual(10 * KB)
     })
 
+    it('joins the stream of a key when it is full, instead of dropping it for another', async () => {
+      open({ storeMaxBytes: 5 * KB })
+      const idempotency = { key: 'k', fingerprint: 'f' }
+      const log = await newLog({ idempotency })
+      log.append(DONE)
+      ;(await newLog()).append({ type: 'delta', content: 'x'.repeat(2 * KB) })
+      expect(await store.create({ owner: 'ada', model: 'm', provider: 'p', idempotency })).toEqual({
+        log,
+        joined: true,
+      })
+      await newLog()
+      expect(await statuses(log)).toEqual(['expired'])
+    })
+
+    it('drops finished streams before it forgets that others were dropped', async () => {
+      open({ storeMaxBytes: 5 * KB })
+      const [first, second] = [await newLog(), await newLog()]
+      first.append(DONE)
+      vi.advanceTimersByTime(1000)
+      second.append(DONE)
+      const third = await newLog()
+      third.append({ type: 'delta', content: 'x'.repeat(3.5 * KB) })
+      expect(await statuses(first, second, third)).toEqual(['expired', 'expired', 'found'])
+    })
+
     it('refuses a new stream when it is full of running ones, and takes one again when there is room', async () => {
       open({ storeMaxBytes: 10 * KB })
       const log = await newLog()

@@ -1,0 +1,3 @@
+import { describeStreamStore } from './stream-store.ts'
+
+describeStreamStore('the memory of the process', () => ({}))
