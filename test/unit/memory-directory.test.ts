@@ -36,6 +36,20 @@ describe('a directory in memory', () => {
     expect(await directory.join('ada', names.idempotency)).toEqual(infoOf('2'))
   })
 
+  it('joins no reader that resumes to a stream that replaced another one: its cursor may be of that', async () => {
+    const { directory } = newDirectory()
+    const idempotency = { key: 'k', fingerprint: 'f' }
+    const resuming = { ...idempotency, resuming: true }
+    await directory.create(infoOf('1'), { idempotency })
+    directory.ended('1', { ...ANSWERED, finish_reason: 'cancelled' })
+    expect(await directory.join('ada', resuming)).toEqual(infoOf('1'))
+    await directory.create(infoOf('2'), { idempotency })
+    await expect(directory.create(infoOf('3'), { idempotency: resuming })).rejects.toMatchObject({
+      code: 'stream_not_found',
+    })
+    expect(await directory.join('ada', idempotency)).toEqual(infoOf('2'))
+  })
+
   it('does not register what it joins', async () => {
     const { directory } = newDirectory()
     const idempotency = { key: 'k', fingerprint: 'f' }
