@@ -3,9 +3,9 @@
  * a socket brings to the bytes that another is given, without either. Some 15 % of a relayed token, and the part that a change to it can move:
  * a machine too noisy to tell two relays apart still tells two of these.
  */
-import type { ExchangeHandler } from '../providers/transport/http1/connection.ts'
 import { ChunkReader } from '../providers/openai/chunks.ts'
 import type { Provider } from '../providers/provider.ts'
+import type { ExchangeHandler } from '../providers/transport/transport.ts'
 import { UpstreamStream } from '../providers/upstream.ts'
 import { native } from '../src/protocols/native/native.ts'
 import { openaiChat } from '../src/protocols/openai/chat.ts'
@@ -26,11 +26,11 @@ const ROUND_MS = 500
 
 /** What a connection is to an upstream's stream: it is given each read of a socket. */
 const upstreams: ExchangeHandler[] = []
-const connections = {
-  post(_: unknown, handler: ExchangeHandler) {
+const transport = {
+  request(_: unknown, handler: ExchangeHandler) {
     handler.onHead({ status: 200, headers: new Map([['content-type', 'text/event-stream']]) })
     upstreams.push(handler)
-    return { breakOff: () => {}, pause: () => {}, resume: () => {} }
+    return { abort: () => {}, pause: () => {}, resume: () => {} }
   },
 }
 
@@ -38,7 +38,7 @@ const provider: Provider = {
   name: 'openai',
   stream: (request, { signal }) =>
     new UpstreamStream(
-      { connections, headers: {}, body: request, signal, connectTimeoutMs: 10_000 },
+      { transport, path: '/', headers: {}, body: request, signal, connectTimeoutMs: 10_000 },
       new ChunkReader(),
     ),
 }

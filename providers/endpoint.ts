@@ -1,6 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { z } from 'zod'
-import { Connections } from './transport/http1/connections.ts'
+import { Http1Transport } from './transport/http1/http1-transport.ts'
+import type { Transport } from './transport/transport.ts'
 import { querySecrets } from './secrets.ts'
 
 /** Where a provider is. */
@@ -9,7 +10,9 @@ export const baseUrlSchema = z
   .refine((url) => !hasCredentials(new URL(url)), 'holds credentials, which belong into apiKey or headers')
 
 export interface Endpoint {
-  connections: Connections
+  transport: Transport
+  /** The path of a route below the base URL, with the base URL's query. */
+  pathOf: (route: string) => string
   /** What errors must not show: all keys, and the values of the query. */
   secrets: readonly string[]
 }
@@ -20,9 +23,16 @@ export interface EndpointOptions {
   maxConnections?: number | undefined
 }
 
-export function connectTo(path: string, { baseUrl, keys = [], maxConnections }: EndpointOptions): Endpoint {
-  const url = endpointAt(baseUrl, path)
-  return { connections: new Connections(url, { maxConnections }), secrets: [...keys, ...querySecrets(url)] }
+export function connectTo({ baseUrl, keys = [], maxConnections }: EndpointOptions): Endpoint {
+  const url = new URL(baseUrl)
+  return {
+    transport: new Http1Transport(url, { maxConnections }),
+    pathOf(route) {
+      const { pathname, search } = endpointAt(baseUrl, route)
+      return `${pathname}${search}`
+    },
+    secrets: [...keys, ...querySecrets(url)],
+  }
 }
 
 /** A place below it; a query, as Azure wants one (`?api-version=…`), stays behind the path. */

@@ -2,8 +2,7 @@ import { z } from 'zod'
 import type { ErrorCode } from '../src/errors.ts'
 import { parseJson } from '../src/json.ts'
 import { EventTooLargeError } from '../src/sse/decode.ts'
-import { ConnectTimeoutError } from './transport/http1/connection.ts'
-import { MalformedResponseError, type ResponseHead } from './transport/http1/response-parser.ts'
+import { ConnectTimeoutError, MalformedResponseError, type ResponseHead } from './transport/transport.ts'
 import { ProviderError } from './provider.ts'
 
 /** The error of an answer that is no event stream, from its head and the start of its body. */

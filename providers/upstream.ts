@@ -1,9 +1,13 @@
 import { EventDecoder } from '../src/sse/decode.ts'
 import type { Pushing, Sink } from '../src/stream/source.ts'
 import { createDecompressor, type Decompressor } from './transport/decompress.ts'
-import type { ExchangeHandler, Posted } from './transport/http1/connection.ts'
-import type { Connections } from './transport/http1/connections.ts'
-import type { ResponseHead } from './transport/http1/response-parser.ts'
+import type {
+  ExchangeControl,
+  ExchangeHandler,
+  ResponseHead,
+  Transport,
+  TransportRequest,
+} from './transport/transport.ts'
 import { ProviderError, type StreamEvent } from './provider.ts'
 import { headerSecrets, withoutSecrets } from './secrets.ts'
 import { answerError, connectionError, messageError, readError, responseOverLimit } from './upstream-errors.ts'
@@ -20,10 +24,38 @@ const MAX_ERROR_BYTES = 64 * 1024
 /** How long an upstream that has said all it has to say may take to end its response. */
 const LINGER_MS = 1000
 
+const JSON_CONTENT = { 'content-type': 'application/json' }
+
+/** Cuts the bytes of a response into messages. Keeps a bounded part of them, and throws for a message beyond that. */
+export interface MessageDecoder {
+  push(bytes: Uint8Array): readonly { readonly data: string }[]
+  end(): readonly { readonly data: string }[]
+}
+
+/** The form that a streamed response has. */
+export interface StreamFormat {
+  /** Sent as `accept`. */
+  mediaType: string
+  /** Whether a response with this content type has this form. */
+  matches(contentType: string): boolean
+  createDecoder(): MessageDecoder
+}
+
+/** https://html.spec.whatwg.org/multipage/server-sent-events.html */
+export const SSE: StreamFormat = {
+  mediaType: 'text/event-stream',
+  matches: (contentType) => contentType.includes('event-stream'),
+  createDecoder: () => new EventDecoder({ maxEventBytes: MAX_EVENT_BYTES }),
+}
+
 export interface UpstreamRequest {
-  connections: Pick<Connections, 'post'>
+  transport: Pick<Transport, 'request'>
+  method?: TransportRequest['method']
+  path: string
   headers: Record<string, string>
-  body: unknown
+  /** Sent as JSON, unless undefined. */
+  body?: unknown
+  format?: StreamFormat
   /** Redacted from errors, beside secret headers. */
   secrets?: readonly string[] | undefined
   signal: AbortSignal
@@ -49,7 +81,7 @@ interface Refusal extends ResponseHead {
 }
 
 /**
- * Posts JSON and reads the answer, an event stream, into events: one array for all that came since the last was
+ * Sends a request and reads the response, a stream of messages, into events: one array for all that came since the last was
  * taken. Ends after `done`, or throws a `ProviderError` (the signal's reason when that is aborted) – after what had
  * been read before it. The connection is closed at once when `signal` is aborted or the iteration is left, and kept
  * for the next request when the stream came to its end.
@@ -60,12 +92,13 @@ interface Refusal extends ResponseHead {
 export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pushing, ExchangeHandler {
   readonly #signal: AbortSignal
   readonly #reader: MessageReader
-  readonly #decoder = new EventDecoder({ maxEventBytes: MAX_EVENT_BYTES })
+  readonly #format: StreamFormat
+  readonly #decoder: MessageDecoder
   readonly #headers: Readonly<Record<string, string>>
   readonly #secrets: readonly string[]
-  #posted: Posted | undefined
+  #exchange: ExchangeControl | undefined
   #decompressor: Decompressor | undefined
-  /** The answer as it is, when it is no event stream. */
+  /** The answer as it is, when it is no stream of messages. */
   #refusal: Refusal | undefined
   #answered = false
   #sink: Sink | undefined
@@ -77,24 +110,38 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
   #waiting: { resolve: (result: IteratorResult<StreamEvent[]>) => void; reject: (error: unknown) => void } | undefined
 
   constructor(
-    { connections, headers, body, secrets = [], signal, connectTimeoutMs }: UpstreamRequest,
+    {
+      transport,
+      method = 'POST',
+      path,
+      headers,
+      body,
+      format = SSE,
+      secrets = [],
+      signal,
+      connectTimeoutMs,
+    }: UpstreamRequest,
     reader: MessageReader,
   ) {
     this.#signal = signal
     this.#reader = reader
+    this.#format = format
+    this.#decoder = format.createDecoder()
     this.#headers = headers
     this.#secrets = secrets
-    const json = toJson(body)
+    const json = body === undefined ? undefined : toJson(body)
     if (signal.aborted) {
       this.#finish({ error: signal.reason })
       return
     }
     signal.addEventListener('abort', this.#onAbort)
-    this.#posted = connections.post(
+    this.#exchange = transport.request(
       {
+        method,
+        path,
         headers: {
-          'content-type': 'application/json',
-          accept: 'text/event-stream',
+          ...(json === undefined ? undefined : JSON_CONTENT),
+          accept: format.mediaType,
           'accept-encoding': 'identity',
           ...headers,
         },
@@ -129,13 +176,13 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
   onHead({ status, headers }: ResponseHead): void {
     this.#answered = true
     const type = headers.get('content-type') ?? ''
-    if (status !== 200 || (type !== '' && !type.includes('event-stream')))
+    if (status !== 200 || (type !== '' && !this.#format.matches(type)))
       this.#refuseSoon({ status, headers, chunks: [], size: 0 })
     try {
       this.#decompressor = createDecompressor(headers.get('content-encoding'), {
         onData: (bytes) => this.#read(bytes),
         onIntermediateBytes: (bytes) => this.#countSilentBytes(bytes),
-        onDrain: () => this.#posted?.resume(),
+        onDrain: () => this.#exchange?.resume(),
         onEnd: () => this.#readEnd(),
         onError: (error) => this.#giveUp(error),
       })
@@ -160,7 +207,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
 
   #decompress(decompressor: Decompressor, bytes: Buffer): void {
     this.#countSilentBytes(bytes.length)
-    if (!this.#end && !decompressor.write(Buffer.from(bytes))) this.#posted?.pause()
+    if (!this.#end && !decompressor.write(Buffer.from(bytes))) this.#exchange?.pause()
   }
 
   #read(bytes: Buffer): void {
@@ -287,7 +334,7 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
 
   /** Does nothing when the response has ended. */
   #close(): void {
-    this.#posted?.breakOff()
+    this.#exchange?.abort()
     this.#decompressor?.destroy()
   }
 }

@@ -37,7 +37,8 @@ export function anthropic({
   maxTokens,
   maxConnections,
 }: AnthropicOptions): Provider {
-  const { connections, secrets } = connectTo('/v1/messages', { baseUrl, keys, maxConnections })
+  const { transport, pathOf, secrets } = connectTo({ baseUrl, keys, maxConnections })
+  const path = pathOf('/v1/messages')
   const configured = Object.fromEntries(Object.entries(headers).map(([header, value]) => [header.toLowerCase(), value]))
   return {
     name,
@@ -47,7 +48,8 @@ export function anthropic({
     },
     stream(request, { signal, connectTimeoutMs, traceHeaders, apiKey: key = apiKey, headers: forwarded = {} }) {
       const upstream = {
-        connections,
+        transport,
+        path,
         headers: { ...traceHeaders, ...toHeaders(key, configured, forwarded) },
         body: toBody(request, maxTokens),
         secrets,
@@ -56,7 +58,7 @@ export function anthropic({
       }
       return new UpstreamStream(upstream, new MessageReader())
     },
-    close: async () => connections.close(),
+    close: async () => transport.close(),
   }
 }
 

@@ -39,13 +39,15 @@ export function openai({
   includeUsage,
   maxConnections,
 }: OpenAIOptions): Provider {
-  const { connections, secrets } = connectTo('/chat/completions', { baseUrl, keys, maxConnections })
+  const { transport, pathOf, secrets } = connectTo({ baseUrl, keys, maxConnections })
+  const path = pathOf('/chat/completions')
   return {
     name,
     models,
     stream(request, { signal, connectTimeoutMs, traceHeaders, apiKey: key = apiKey }) {
       const upstream = {
-        connections,
+        transport,
+        path,
         headers: { ...traceHeaders, ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...headers },
         body: toBody(toChatRequest(request), includeUsage),
         secrets,
@@ -54,7 +56,7 @@ export function openai({
       }
       return new UpstreamStream(upstream, new ChunkReader())
     },
-    close: async () => connections.close(),
+    close: async () => transport.close(),
   }
 }
 

@@ -3,13 +3,16 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import tls from 'node:tls'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { ConnectTimeoutError, type ExchangeHandler, type Posted } from '../../providers/transport/http1/connection.ts'
-import { Connections, type PostRequest } from '../../providers/transport/http1/connections.ts'
+import { Http1Transport } from '../../providers/transport/http1/http1-transport.ts'
 import {
+  ConnectTimeoutError,
   MalformedResponseError,
   TruncatedResponseError,
+  type ExchangeControl,
+  type ExchangeHandler,
   type ResponseHead,
-} from '../../providers/transport/http1/response-parser.ts'
+  type TransportRequest,
+} from '../../providers/transport/transport.ts'
 import { startByteServer, type ByteConnection } from '../support/byte-server.ts'
 import { CA } from '../support/tls.ts'
 
@@ -21,14 +24,17 @@ class Exchange implements ExchangeHandler {
   /** Resolves with what it was told last. */
   readonly over: Promise<string>
   readonly head: Promise<ResponseHead>
-  readonly posted: Posted
+  readonly control: ExchangeControl
   #onHead: (head: ResponseHead) => void = () => {}
   #onOver: (how: string) => void = () => {}
 
-  constructor(connections: Connections, request: Partial<PostRequest> = {}) {
+  constructor(connections: Http1Transport, request: Partial<TransportRequest> = {}) {
     this.head = new Promise((resolve) => (this.#onHead = resolve))
     this.over = new Promise((resolve) => (this.#onOver = resolve))
-    this.posted = connections.post({ headers: {}, body: '{}', connectTimeoutMs: 20_000, ...request }, this)
+    this.control = connections.request(
+      { method: 'POST', path: '/', headers: {}, body: '{}', connectTimeoutMs: 20_000, ...request },
+      this,
+    )
   }
 
   onHead(head: ResponseHead): void {
@@ -53,8 +59,8 @@ class Exchange implements ExchangeHandler {
   }
 }
 
-function connect(url: string): Connections {
-  const connections = new Connections(new URL(url))
+function connect(url: string): Http1Transport {
+  const connections = new Http1Transport(new URL(url))
   onTestFinished(() => connections.close())
   return connections
 }
@@ -66,7 +72,7 @@ const says = (bytes: string) => (connection: ByteConnection) => void connection.
 /** A server that answers each request with this, and its connections. */
 async function serve(answer: string | ((connection: ByteConnection, position: number) => void)) {
   const server = await startByteServer(typeof answer === 'string' ? says(answer) : answer)
-  return { server, connections: connect(`http://127.0.0.1:${server.port}/v1/chat?a=b`) }
+  return { server, connections: connect(`http://127.0.0.1:${server.port}`) }
 }
 
 afterEach(() => {
@@ -78,7 +84,7 @@ describe('a request', () => {
   it('is sent as it was given, framed by us', async () => {
     const { server, connections } = await serve(WHOLE)
     const headers = { 'X-Team': 'blåb', accept: '*/*', Accept: 'text/event-stream' }
-    await new Exchange(connections, { headers, body: '{"a":"ä"}' }).over
+    await new Exchange(connections, { path: '/v1/chat?a=b', headers, body: '{"a":"ä"}' }).over
     expect(server.requests.entries).toEqual([
       {
         head: [
@@ -101,6 +107,25 @@ describe('a request', () => {
     expect(() => new Exchange(connections, { headers })).toThrow(TypeError)
     await new Exchange(connections).over
     expect(server.connections.entries).toHaveLength(1)
+  })
+
+  it.each(['a/b', '/a b', '/a\r\nhost: evil', '/ä', ''])('is not sent with a path that cannot be: %j', async (path) => {
+    const { server, connections } = await serve(WHOLE)
+    expect(() => new Exchange(connections, { path })).toThrow(TypeError)
+    await new Exchange(connections).over
+    expect(server.connections.entries).toHaveLength(1)
+  })
+
+  it.each(['GET', 'HEAD', 'DELETE'] as const)('has no length without a body: %s', async (method) => {
+    const { server, connections } = await serve(`${OK}content-length: 0\r\n\r\n`)
+    await new Exchange(connections, { method, body: undefined }).over
+    expect(server.requests.entries[0]!.head).toBe(`${method} / HTTP/1.1\r\nhost: 127.0.0.1:${server.port}`)
+  })
+
+  it('says that it has no body when it is a POST', async () => {
+    const { server, connections } = await serve(WHOLE)
+    await new Exchange(connections, { body: undefined }).over
+    expect(server.requests.entries[0]!.head).toContain('\r\ncontent-length: 0')
   })
 
   it('may be of several megabytes', async () => {
@@ -177,6 +202,7 @@ describe('a connection', () => {
     ['a body of a length', WHOLE],
     ['chunks', `${OK}transfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n`],
     ['no body', 'HTTP/1.1 204 No Content\r\n\r\n'],
+    ['a body that is not modified', 'HTTP/1.1 304 Not Modified\r\ncontent-length: 2\r\n\r\n'],
     ['an interim response', `HTTP/1.1 100 Continue\r\n\r\n${WHOLE}`],
     ['HTTP/1.0 that keeps it', 'HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 0\r\n\r\n'],
     ['as long a wait as anyone has', `${OK}keep-alive: timeout=999999999\r\ncontent-length: 0\r\n\r\n`],
@@ -341,7 +367,7 @@ describe('a reused connection', () => {
 
   it('is not replaced when the request is cancelled', async () => {
     const { server, connections } = await serve((connection, position) => {
-      if (position === 1) next.posted.breakOff()
+      if (position === 1) next.control.abort()
       else connection.socket.write(WHOLE)
     })
     await new Exchange(connections).over
@@ -356,7 +382,7 @@ describe('a reused connection', () => {
     const { server, connections } = await serve(WHOLE)
     await new Exchange(connections).over
     const next = new Exchange(connections)
-    next.posted.breakOff()
+    next.control.abort()
     await server.connections.entries[0]!.closed
     expect(next.told).toEqual([])
     expect(server.requests.entries).toHaveLength(1)
@@ -384,7 +410,7 @@ describe('the connection limit', () => {
   /** A server whose answers the test sends, and a client with `maxConnections`. */
   async function hold(maxConnections: number) {
     const server = await startByteServer(() => {})
-    const connections = new Connections(new URL(`http://127.0.0.1:${server.port}/`), { maxConnections })
+    const connections = new Http1Transport(new URL(`http://127.0.0.1:${server.port}/`), { maxConnections })
     onTestFinished(() => connections.close())
     const ask = (body: string, connectTimeoutMs = 20_000) => new Exchange(connections, { body, connectTimeoutMs })
     const asked = async (count: number) => {
@@ -462,7 +488,7 @@ describe('the connection limit', () => {
     const timers = vi.getTimerCount()
     const left = ask('b')
     const next = ask('c')
-    left.posted.breakOff()
+    left.control.abort()
     expect(vi.getTimerCount()).toBe(timers + 1)
     connection(0).socket.write(WHOLE)
     await first.over
@@ -487,7 +513,7 @@ describe('a paused response', () => {
     const connections = connect(`${scheme}://localhost:${server.port}/`)
     const paused = new Exchange(connections)
     const told = vi.spyOn(paused, 'onBody')
-    told.mockImplementationOnce(() => paused.posted.pause())
+    told.mockImplementationOnce(() => paused.control.pause())
     await paused.head
     // Several turns of the event loop, with other responses.
     for (let i = 0; i < 20; i++) expect(await new Exchange(connections).over).toBe('end')
@@ -495,7 +521,7 @@ describe('a paused response', () => {
     for (let i = 0; i < 20; i++) expect(await new Exchange(connections).over).toBe('end')
     expect(paused.body.length).toBe(before)
     expect(before).toBeLessThan(size / 4)
-    paused.posted.resume()
+    paused.control.resume()
     expect(await paused.over).toBe('end')
     expect(paused.body.length + told.mock.calls[0]![0].length).toBe(size)
   })
@@ -505,9 +531,9 @@ describe('a paused response', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const { server, connections } = await serve(WHOLE)
     const exchange = new Exchange(connections)
-    vi.spyOn(exchange, 'onBody').mockImplementation(() => exchange.posted.pause())
+    vi.spyOn(exchange, 'onBody').mockImplementation(() => exchange.control.pause())
     expect(await exchange.over).toBe('end')
-    exchange.posted.pause()
+    exchange.control.pause()
     const [connection] = server.connections.entries
     connection!.socket.end()
     await connection!.closed
@@ -520,14 +546,14 @@ describe('an exchange that is broken off', () => {
   it('before it is connected is told of nothing', async () => {
     const { server, connections } = await serve(WHOLE)
     const exchange = new Exchange(connections)
-    exchange.posted.breakOff()
+    exchange.control.abort()
     await new Exchange(connections).over
     expect(exchange.told).toEqual([])
     expect(server.requests.entries).toHaveLength(1)
   })
 
   it('before it is answered closes the connection, and is told of nothing', async () => {
-    const { server, connections } = await serve(() => exchange.posted.breakOff())
+    const { server, connections } = await serve(() => exchange.control.abort())
     const exchange = new Exchange(connections)
     const [request] = await server.connections.until(({ length }) => length === 1)
     await request!.closed
@@ -537,7 +563,7 @@ describe('an exchange that is broken off', () => {
   it('within the head is told of no body, although it has come', async () => {
     const { server, connections } = await serve(WHOLE)
     const exchange = new Exchange(connections)
-    const told = vi.spyOn(exchange, 'onHead').mockImplementation(() => exchange.posted.breakOff())
+    const told = vi.spyOn(exchange, 'onHead').mockImplementation(() => exchange.control.abort())
     const [connection] = await server.connections.until(({ length }) => length === 1)
     await connection!.closed
     expect(told).toHaveBeenCalledOnce()
@@ -547,7 +573,7 @@ describe('an exchange that is broken off', () => {
   it('within the body is told of no end', async () => {
     const { server, connections } = await serve(WHOLE)
     const exchange = new Exchange(connections)
-    vi.spyOn(exchange, 'onBody').mockImplementation(() => exchange.posted.breakOff())
+    vi.spyOn(exchange, 'onBody').mockImplementation(() => exchange.control.abort())
     const [connection] = await server.connections.until(({ length }) => length === 1)
     await connection!.closed
     expect(exchange.told).toEqual(['head'])
@@ -558,9 +584,9 @@ describe('an exchange that is broken off', () => {
     const first = new Exchange(connections)
     await first.over
     const second = new Exchange(connections)
-    first.posted.breakOff()
+    first.control.abort()
     expect(await second.over).toBe('end')
-    second.posted.breakOff()
+    second.control.abort()
     expect(await new Exchange(connections).over).toBe('end')
     expect(server.connections.entries).toHaveLength(1)
   })

@@ -1,6 +1,6 @@
 import dns, { type LookupAddress } from 'node:dns'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { AddressCache } from '../../providers/transport/http1/address-cache.ts'
+import { AddressCache } from '../../providers/transport/address-cache.ts'
 
 const BOTH: LookupAddress[] = [
   { address: '::1', family: 6 },

@@ -1,10 +1,7 @@
 import * as fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
-import {
-  MalformedResponseError,
-  ResponseParser,
-  TruncatedResponseError,
-} from '../../providers/transport/http1/response-parser.ts'
+import { describe, expect, it, vi } from 'vitest'
+import { ResponseParser } from '../../providers/transport/http1/response-parser.ts'
+import { MalformedResponseError, TruncatedResponseError } from '../../providers/transport/transport.ts'
 import { anyMangledResponse, anyResponse } from '../support/any-response.ts'
 import { startNodeClient, type Reading } from '../support/node-client.ts'
 import { anyCuts, recut } from './recut.ts'
@@ -288,5 +285,32 @@ describe('another request can follow', () => {
 
   it('for as long as the server says', () => {
     expect(parse(`${OK}keep-alive: timeout=5\r\ncontent-length: 0\r\n\r\n`).keepAlive).toBe('timeout=5')
+  })
+})
+
+describe('a response to HEAD', () => {
+  const parseHead = (text: string) => {
+    const onHead = vi.fn()
+    const onBody = vi.fn()
+    const parser = new ResponseParser({ onHead, onBody }, { bodiless: true })
+    for (const byte of Buffer.from(text, 'latin1')) parser.push(Buffer.of(byte))
+    return { parser, onHead, onBody }
+  }
+
+  it.each([
+    ['a length', 'content-length: 5\r\n'],
+    ['chunks', 'transfer-encoding: chunked\r\n'],
+    ['neither', ''],
+  ])('is over with its head, and leaves the connection usable: %s', (_, field) => {
+    const { parser, onHead, onBody } = parseHead(`${OK}${field}\r\n`)
+    expect(parser).toMatchObject({ over: true, persistent: true })
+    expect(onHead).toHaveBeenCalledOnce()
+    expect(onBody).not.toHaveBeenCalled()
+  })
+
+  it('that brings a body all the same leaves the connection unusable', () => {
+    const { parser, onBody } = parseHead(`${OK}content-length: 2\r\n\r\nok`)
+    expect(parser).toMatchObject({ over: true, persistent: false })
+    expect(onBody).not.toHaveBeenCalled()
   })
 })

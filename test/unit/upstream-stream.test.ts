@@ -3,10 +3,10 @@ import { PassThrough } from 'node:stream'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Decompressor } from '../../providers/transport/decompress.ts'
-import type { ExchangeHandler } from '../../providers/transport/http1/connection.ts'
+import type { ExchangeHandler, TransportRequest } from '../../providers/transport/transport.ts'
 import { ChunkReader } from '../../providers/openai/chunks.ts'
 import type { StreamEvent } from '../../providers/provider.ts'
-import { UpstreamStream } from '../../providers/upstream.ts'
+import { UpstreamStream, type StreamFormat } from '../../providers/upstream.ts'
 import { EventDecoder } from '../../src/sse/decode.ts'
 import { chatChunks, chunk } from '../support/upstream.ts'
 
@@ -14,12 +14,12 @@ afterEach(() => vi.restoreAllMocks())
 
 /** A stream whose connection is played by the test, with a record of its sink. */
 function open(headers: Record<string, string> = {}, status = 200) {
-  const posted = { breakOff: vi.fn(), pause: vi.fn(), resume: vi.fn() }
+  const control = { abort: vi.fn(), pause: vi.fn(), resume: vi.fn() }
   const handlers: ExchangeHandler[] = []
-  const connections = { post: (_: unknown, handler: ExchangeHandler) => (handlers.push(handler), posted) }
+  const transport = { request: (_: unknown, handler: ExchangeHandler) => (handlers.push(handler), control) }
   const signal = new AbortController().signal
   const stream = new UpstreamStream(
-    { connections, headers: {}, body: {}, signal, connectTimeoutMs: 10_000 },
+    { transport, path: '/', headers: {}, body: {}, signal, connectTimeoutMs: 10_000 },
     new ChunkReader(),
   )
   const [handler] = handlers as [ExchangeHandler]
@@ -35,7 +35,7 @@ function open(headers: Record<string, string> = {}, status = 200) {
   )
   handler.onHead({ status, headers: new Map(Object.entries({ 'content-type': 'text/event-stream', ...headers })) })
   const send = (bytes: string | Buffer) => handler.onBody(Buffer.from(bytes))
-  return { handler, send, posted, pushed, alive, end, failure: () => failed }
+  return { handler, send, control, pushed, alive, end, failure: () => failed }
 }
 
 const TOO_SILENT = {
@@ -58,7 +58,7 @@ const silent: [what: string, unit: string][] = [
 
 describe('bytes without an event', () => {
   it.each(silent)('are at most 9 MiB: %s', (_, unit) => {
-    const { send, posted, pushed, failure } = open()
+    const { send, control, pushed, failure } = open()
     send(token)
     const bytes = fill(unit)
     let sent = 0
@@ -69,7 +69,7 @@ describe('bytes without an event', () => {
     expect(failure()).toMatchObject(TOO_SILENT)
     expect(sent).toBeLessThan(9 * 1024 * 1024 + 2 * bytes.length)
     expect(pushed).toHaveLength(1)
-    expect(posted.breakOff).toHaveBeenCalled()
+    expect(control.abort).toHaveBeenCalled()
   })
 
   it.each(silent)('are unlimited when events come between them: %s', (_, unit) => {
@@ -129,14 +129,14 @@ describe('a compressed answer', () => {
   })
 
   it('is read no faster than it is decompressed', async () => {
-    const { send, posted, pushed, alive } = open({ 'content-encoding': 'gzip' })
+    const { send, control, pushed, alive } = open({ 'content-encoding': 'gzip' })
     send(gzipSync(token))
-    expect(posted.pause).not.toHaveBeenCalled()
+    expect(control.pause).not.toHaveBeenCalled()
     // Random bytes do not compress, so this is more than a decompressor takes at once.
     send(gzipSync(`: ${randomBytes(KILOBYTES).toString('hex')}\n\n`))
-    expect(posted.pause).toHaveBeenCalledOnce()
-    expect(posted.resume).not.toHaveBeenCalled()
-    await vi.waitFor(() => expect(posted.resume).toHaveBeenCalled())
+    expect(control.pause).toHaveBeenCalledOnce()
+    expect(control.resume).not.toHaveBeenCalled()
+    await vi.waitFor(() => expect(control.resume).toHaveBeenCalled())
     expect(pushed).toHaveLength(1)
     expect(alive).toHaveBeenCalled()
   })
@@ -147,12 +147,12 @@ describe('a compressed answer', () => {
     ['gzip, br', (text: string) => brotliCompressSync(gzipSync(text))],
   ])('is decompressed no further than 9 MiB without an event: %s', async (coding, compress) => {
     const push = vi.spyOn(EventDecoder.prototype, 'push')
-    const { send, end, posted } = open({ 'content-encoding': coding })
+    const { send, end, control } = open({ 'content-encoding': coding })
     const bomb = compress(':\n\n'.repeat(5_000_000))
     expect(bomb.length).toBeLessThan(100_000)
     send(bomb)
     expect(await end).toMatchObject(TOO_SILENT)
-    expect(posted.breakOff).toHaveBeenCalled()
+    expect(control.abort).toHaveBeenCalled()
     const inflated = push.mock.calls.reduce((sum, [bytes]) => sum + bytes.length, 0)
     expect(inflated).toBeLessThan(9 * 1024 * 1024 + KILOBYTES)
   })
@@ -193,5 +193,77 @@ describe('a compressed answer', () => {
     const told = { onData: none, onIntermediateBytes: none, onDrain: none, onEnd: none, onError: none }
     new Decompressor(stages, told).destroy()
     expect(stages.map(({ destroyed }) => destroyed)).toEqual([true, true])
+  })
+})
+
+describe('the format of a stream', () => {
+  /** One JSON value a line, as Ollama's own API sends it. */
+  const NDJSON: StreamFormat = {
+    mediaType: 'application/x-ndjson',
+    matches: (type) => type.startsWith('application/x-ndjson'),
+    createDecoder() {
+      const text = new TextDecoder()
+      let rest = ''
+      const messages = (lines: string[]) => lines.filter((line) => line !== '').map((data) => ({ data }))
+      return {
+        push(bytes) {
+          const lines = (rest + text.decode(bytes, { stream: true })).split('\n')
+          rest = lines.pop() ?? ''
+          return messages(lines)
+        },
+        end: () => messages([rest]),
+      }
+    },
+  }
+
+  /** A GET whose answer is in that format. */
+  function follow(contentType: string) {
+    const request = vi.fn((_: TransportRequest, __: ExchangeHandler) => ({
+      abort: () => {},
+      pause: () => {},
+      resume: () => {},
+    }))
+    const stream = new UpstreamStream(
+      {
+        transport: { request },
+        method: 'GET',
+        path: '/responses/1?starting_after=2',
+        headers: { 'x-team': 'blue' },
+        format: NDJSON,
+        connectTimeoutMs: 10_000,
+        signal: new AbortController().signal,
+      },
+      new ChunkReader(),
+    )
+    const [sent, handler] = request.mock.calls[0]!
+    const pushed: StreamEvent[] = []
+    const end = new Promise<unknown>((resolve) =>
+      stream.pushTo({ push: (events) => void pushed.push(...events), end: (failure) => resolve(failure?.error) }),
+    )
+    handler.onHead({ status: 200, headers: new Map([['content-type', contentType]]) })
+    return { sent, handler, pushed, end }
+  }
+
+  it('is asked for, and read by its decoder, on any route', async () => {
+    const { sent, handler, pushed, end } = follow('application/x-ndjson; charset=utf-8')
+    const lines = [chunk({ content: 'a' }), chunk({}, { finish_reason: 'stop' })].map((each) => JSON.stringify(each))
+    const bytes = Buffer.from(lines.join('\n'))
+    for (let at = 0; at < bytes.length; at += 7) handler.onBody(bytes.subarray(at, at + 7))
+    handler.onEnd()
+    expect(await end).toBeUndefined()
+    expect(pushed.map(({ type }) => type)).toEqual(['delta', 'done'])
+    expect(sent).toEqual({
+      method: 'GET',
+      path: '/responses/1?starting_after=2',
+      headers: { accept: 'application/x-ndjson', 'accept-encoding': 'identity', 'x-team': 'blue' },
+      body: undefined,
+      connectTimeoutMs: 10_000,
+    })
+  })
+
+  it('is refused when it is another', async () => {
+    const { handler, end } = follow('text/event-stream')
+    handler.onEnd()
+    expect(await end).toMatchObject({ code: 'upstream_invalid_response' })
   })
 })

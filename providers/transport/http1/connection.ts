@@ -1,46 +1,31 @@
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { ResponseParser, TruncatedResponseError, type ResponseHandler } from './response-parser.ts'
-
-/** Connecting took longer than it may. */
-export class ConnectTimeoutError extends Error {
-  override readonly name = 'ConnectTimeoutError'
-}
-
-/** Is told of one exchange. None of these throws, and nothing is called after `onEnd` or `onError`. */
-export interface ExchangeHandler extends ResponseHandler {
-  onEnd(): void
-  /** There is no response, or no more of it. */
-  onError(error: unknown): void
-}
-
-/** A posted request. Its methods do nothing once it is over. */
-export interface Posted {
-  breakOff(): void
-  /** Stops reading the response until `resume`; bytes that were read already may still be delivered. */
-  pause(): void
-  resume(): void
-}
+import type { ConnectionEvents, PooledConnection } from '../connection-pool.ts'
+import {
+  ConnectTimeoutError,
+  TruncatedResponseError,
+  type ExchangeControl,
+  type ExchangeHandler,
+} from '../transport.ts'
+import { ResponseParser } from './response-parser.ts'
 
 export interface RequestBytes {
   head: string
-  body: string
+  body: string | undefined
+  /** Whether the response has no body, whatever its head says: a response to HEAD. */
+  bodiless: boolean
 }
 
-export interface ConnectionOptions {
-  /** Where to; its path is of no interest here. */
-  url: URL
+export interface ConnectionOptions extends ConnectionEvents {
+  origin: URL
   lookup: LookupFunction
   /** How long connecting may take, TLS included, in milliseconds. */
   connectTimeoutMs: number
   /** Of an earlier connection to the same server: makes the handshake shorter. */
   tlsSession?: Buffer | undefined
   onTlsSession: (session: Buffer) => void
-  /** It can carry another request, for so many milliseconds. */
-  onIdle: (milliseconds: number) => void
   /** It was closed before it was connected. */
   onConnectFailed: () => void
-  onClose: () => void
 }
 
 /**
@@ -52,12 +37,6 @@ const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024)
 /** Silence after which the kernel asks whether the other side is still there. */
 const PROBE_MS = 60_000
 
-/** How long an idle connection is kept when the server does not say: Node's own closes its after five seconds. */
-const IDLE_MS = 4000
-const MAX_IDLE_MS = 600_000
-/** What the server says is over for us a little sooner, so that no request crosses its close on the way. */
-const IDLE_MARGIN_MS = 1000
-
 interface Exchange {
   readonly handler: ExchangeHandler
   readonly response: ResponseParser
@@ -68,7 +47,7 @@ interface Exchange {
 }
 
 /** A connection to a server, TCP or TLS, that carries one request after the other. */
-export class Connection {
+export class Connection implements PooledConnection<RequestBytes> {
   readonly #socket: Socket
   readonly #onIdle: ConnectionOptions['onIdle']
   readonly #onConnectFailed: ConnectionOptions['onConnectFailed']
@@ -100,25 +79,20 @@ export class Connection {
     this.#socket = socket
   }
 
-  /** It has not been closed, by neither side as far as is known. */
   get open(): boolean {
     return !this.#socket.destroyed
   }
 
-  /** Posts the first request, once connected. */
-  begin(request: RequestBytes, handler: ExchangeHandler): Posted {
-    const exchange = this.#start(handler)
+  begin(request: RequestBytes, handler: ExchangeHandler): ExchangeControl {
+    const exchange = this.#start(request, handler)
     this.#begin = () => this.#write(exchange, request)
     return this.#control(exchange)
   }
 
-  /**
-   * Posts on an idle connection. If the server closes it without a byte of a response, `onLost` is called instead of
-   * `onError`. Writes after pending input has been read, so a close is noticed first.
-   */
-  reuse(request: RequestBytes, handler: ExchangeHandler, onLost: () => void): Posted {
-    const exchange = this.#start(handler, onLost)
+  reuse(request: RequestBytes, handler: ExchangeHandler, onLost: () => void): ExchangeControl {
+    const exchange = this.#start(request, handler, onLost)
     this.#socket.ref()
+    // Immediates run after the poll phase, which reads a close or unsolicited bytes (GHSA-35p6-xmwp-9g52).
     setImmediate(() => {
       if (this.#exchange === exchange && this.open) this.#write(exchange, request)
     })
@@ -129,22 +103,22 @@ export class Connection {
     this.#socket.destroy()
   }
 
-  #start(handler: ExchangeHandler, onLost?: () => void): Exchange {
-    return (this.#exchange = { handler, response: new ResponseParser(handler), sent: false, onLost })
+  #start({ bodiless }: RequestBytes, handler: ExchangeHandler, onLost?: () => void): Exchange {
+    return (this.#exchange = { handler, response: new ResponseParser(handler, { bodiless }), sent: false, onLost })
   }
 
   #write(exchange: Exchange, { head, body }: RequestBytes): void {
     exchange.sent = true
     this.#socket.cork()
     this.#socket.write(head, 'latin1')
-    this.#socket.write(body)
+    if (body !== undefined) this.#socket.write(body)
     this.#socket.uncork()
   }
 
   /** Created apart from the request: closures in its scope would keep it in memory until the response has ended. */
-  #control(exchange: Exchange): Posted {
+  #control(exchange: Exchange): ExchangeControl {
     return {
-      breakOff: () => {
+      abort: () => {
         if (this.#exchange !== exchange) return
         this.#exchange = undefined
         // A connection that was given up has not failed to connect.
@@ -163,7 +137,7 @@ export class Connection {
 
   #read(bytes: Buffer): void {
     const exchange = this.#exchange
-    // Unsolicited bytes.
+    // Unsolicited bytes (GHSA-35p6-xmwp-9g52).
     if (!exchange?.sent) return this.destroy()
     exchange.onLost = undefined
     try {
@@ -195,7 +169,7 @@ export class Connection {
       // Idle input does not keep the process alive, but it is read.
       this.#socket.unref()
       if (this.#socket.isPaused()) this.#socket.resume()
-      this.#onIdle(idleTime(response.keepAlive))
+      this.#onIdle(response.keepAlive)
     } else {
       this.destroy()
     }
@@ -214,11 +188,11 @@ export class Connection {
 
 /** Reads by `onread`, past Node's streams: what they cost a read is as much as all that is done with it. */
 function dial(
-  { url, lookup, tlsSession, onTlsSession }: ConnectionOptions,
+  { origin, lookup, tlsSession, onTlsSession }: ConnectionOptions,
   onRead: (bytes: Buffer) => void,
 ): { socket: Socket; connected: 'connect' | 'secureConnect' } {
   // Brackets stand around an IPv6 address in a URL only.
-  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  const host = origin.hostname.replace(/^\[(.*)\]$/, '$1')
   const options = {
     host,
     lookup,
@@ -233,11 +207,11 @@ function dial(
       },
     },
   }
-  if (url.protocol === 'http:')
-    return { socket: connectTcp({ ...options, port: Number(url.port || 80) }), connected: 'connect' }
+  if (origin.protocol === 'http:')
+    return { socket: connectTcp({ ...options, port: Number(origin.port || 80) }), connected: 'connect' }
   const socket = connectTls({
     ...options,
-    port: Number(url.port || 443),
+    port: Number(origin.port || 443),
     ALPNProtocols: ['http/1.1'],
     // An address is no name that a certificate is chosen by.
     ...(isIP(host) === 0 && { servername: host }),
@@ -245,11 +219,4 @@ function dial(
   })
   socket.on('session', onTlsSession)
   return { socket, connected: 'secureConnect' }
-}
-
-/** https://www.rfc-editor.org/rfc/rfc2068.html#section-19.7.1.1 */
-function idleTime(keepAlive: string | undefined): number {
-  const [, seconds] = /\btimeout=(\d{1,9})/i.exec(keepAlive ?? '') ?? []
-  if (seconds === undefined) return IDLE_MS
-  return Math.min(MAX_IDLE_MS, Number(seconds) * 1000 - IDLE_MARGIN_MS)
 }

@@ -1,30 +1,7 @@
-/** What an upstream sent is not HTTP/1.1, or not as much of it as it announced. */
-export class MalformedResponseError extends Error {
-  override readonly name = 'MalformedResponseError'
-}
+import { MalformedResponseError, MAX_HEAD_BYTES, TruncatedResponseError, type ResponseHandler } from '../transport.ts'
 
-/** The connection was closed within a response. */
-export class TruncatedResponseError extends Error {
-  override readonly name = 'TruncatedResponseError'
-}
-
-export interface ResponseHead {
-  status: number
-  /** Names in lower case; what came several times is joined with commas. */
-  headers: ReadonlyMap<string, string>
-}
-
-/** Is told of one response. Neither method throws. */
-export interface ResponseHandler {
-  onHead(head: ResponseHead): void
-  /** All of the body that one read brought. The bytes are overwritten as soon as this returns. */
-  onBody(bytes: Buffer): void
-}
-
-/** More than any server sends; what is longer is kept from filling the memory. */
-const MAX_HEAD_BYTES = 64 * 1024
 const MAX_CHUNK_LINE_BYTES = 4096
-/** Total for a response, as in Node's parser; else each body byte could carry kilobytes of extensions. */
+/** Total for a response, as in Node's parser: else each body byte could carry kilobytes of extensions (CVE-2024-22019). */
 const MAX_EXTENSION_BYTES = 16 * 1024
 /** 2^52, more than a body ever has: sizes stay exact. */
 const MAX_HEX_DIGITS = 13
@@ -35,7 +12,7 @@ const SEMICOLON = 59
 
 /** https://www.rfc-editor.org/rfc/rfc9112.html#name-status-line */
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: .*)?$/
-/** https://www.rfc-editor.org/rfc/rfc9110.html#name-fields. Written so that no line takes more than linear time. */
+/** https://www.rfc-editor.org/rfc/rfc9110.html#name-fields. Takes linear time for any line (no ReDoS, CWE-1333). */
 const FIELD_LINE = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(?:([!-~\x80-\xff]+(?:[ \t]+[!-~\x80-\xff]+)*)[ \t]*)?$/
 
 type State = 'head' | 'size' | 'extension' | 'data' | 'data-end' | 'trailer' | 'length' | 'until-close' | 'over'
@@ -49,6 +26,7 @@ type State = 'head' | 'size' | 'extension' | 'data' | 'data-end' | 'trailer' | '
  */
 export class ResponseParser {
   readonly #handler: ResponseHandler
+  readonly #bodiless: boolean
   #state: State = 'head'
   /** What has come of the head: interim responses too, so that they end as well. */
   #head = ''
@@ -65,8 +43,10 @@ export class ResponseParser {
   #persistent = false
   #keepAlive: string | undefined
 
-  constructor(handler: ResponseHandler) {
+  /** @param bodiless the response has no body, whatever its head says: it answers HEAD */
+  constructor(handler: ResponseHandler, { bodiless = false }: { bodiless?: boolean } = {}) {
     this.#handler = handler
+    this.#bodiless = bodiless
   }
 
   /** All of the response has come. */
@@ -186,8 +166,10 @@ export class ResponseParser {
   #frameBody(minor: string, status: number, headers: ReadonlyMap<string, string>): void {
     const codings = headers.get('transfer-encoding')
     const lengths = headers.get('content-length')
+    // Both lengths at once, or chunks from HTTP/1.0, are attempts at response splitting: use the connection no further.
+    // https://www.rfc-editor.org/rfc/rfc9112.html#section-6.3-2.3 and section-6.1-16
     this.#persistent = codings === undefined || (lengths === undefined && minor === '1')
-    if (status === 204 || status === 304) {
+    if (this.#bodiless || status === 204 || status === 304) {
       this.#state = 'over'
     } else if (codings !== undefined) {
       if (codings.toLowerCase() !== 'chunked')
@@ -230,6 +212,7 @@ export class ResponseParser {
         this.#lineLength = 0
         return at + 1
       }
+      // A bare CR or LF is read as a line break by some and not by others (RFC 9112, section 2.2; CVE-2022-32214).
       if (this.#afterCr || byte === LF) throw new MalformedResponseError('A line does not end in CR and LF')
       this.#afterCr = byte === CR
       const most = this.#state === 'trailer' ? MAX_HEAD_BYTES - this.#trailerLength : MAX_CHUNK_LINE_BYTES
@@ -267,7 +250,10 @@ function readFields(lines: readonly string[]): Map<string, string> {
   return headers
 }
 
-/** The same length may be given more than once. */
+/**
+ * The same length may be given more than once, different ones may not:
+ * https://www.rfc-editor.org/rfc/rfc9110.html#section-8.6-13
+ */
 function readLength(value: string): number {
   const [first = '', ...others] = value.split(',').map((each) => each.trim())
   if (!/^\d{1,15}$/.test(first) || others.some((other) => other !== first))

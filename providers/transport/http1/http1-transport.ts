@@ -1,0 +1,51 @@
+import { AddressCache } from '../address-cache.ts'
+import { ConnectionPool, type PoolOptions } from '../connection-pool.ts'
+import { requestFields } from '../request-fields.ts'
+import type { ExchangeControl, ExchangeHandler, Transport, TransportRequest } from '../transport.ts'
+import { Connection, type RequestBytes } from './connection.ts'
+
+/** Our HTTP/1.1 client: the path of every token, unless a provider needs a proxy or certificates of its own. */
+export class Http1Transport implements Transport {
+  readonly #origin: URL
+  readonly #addresses = new AddressCache()
+  readonly #pool: ConnectionPool<RequestBytes>
+  #tlsSession: Buffer | undefined
+
+  /** @param origin of which the path is ignored */
+  constructor(origin: URL, options: PoolOptions = {}) {
+    this.#origin = origin
+    this.#pool = new ConnectionPool(
+      (connectTimeoutMs, events) =>
+        new Connection({
+          ...events,
+          origin,
+          lookup: this.#addresses.lookup,
+          connectTimeoutMs,
+          tlsSession: this.#tlsSession,
+          onTlsSession: (session) => (this.#tlsSession = session),
+          onConnectFailed: () => {
+            this.#addresses.forget()
+            // The session may be the cause: some servers that cannot resume it fail instead of starting a new one.
+            this.#tlsSession = undefined
+          },
+        }),
+      options,
+    )
+  }
+
+  request(request: TransportRequest, handler: ExchangeHandler): ExchangeControl {
+    const { method, body, connectTimeoutMs } = request
+    const bytes = { head: this.#toHead(request), body, bodiless: method === 'HEAD' }
+    return this.#pool.send(bytes, connectTimeoutMs, handler)
+  }
+
+  close(): void {
+    this.#pool.close()
+  }
+
+  #toHead(request: TransportRequest): string {
+    let head = `${request.method} ${request.path} HTTP/1.1\r\n`
+    for (const [name, value] of requestFields(request, this.#origin.host)) head += `${name}: ${value}\r\n`
+    return `${head}\r\n`
+  }
+}

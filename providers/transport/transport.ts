@@ -1,0 +1,71 @@
+/**
+ * One transport per upstream origin. Both implementations pass `test/contract/transport.ts`: our HTTP/1.1 client
+ * (`http1/`), and undici's (`undici/`) for proxies and certificates.
+ */
+export interface Transport {
+  /**
+   * Sends a request and reports the response to `handler`. Follows no redirect: the key would go along.
+   *
+   * @throws TypeError for a path or a header that cannot be sent
+   */
+  request(request: TransportRequest, handler: ExchangeHandler): ExchangeControl
+  /** Closes idle connections now, and the others once they are idle. */
+  close(): void
+}
+
+export interface TransportRequest {
+  method: 'GET' | 'HEAD' | 'POST' | 'DELETE'
+  /** From the root of the origin, percent-encoded, with the query. */
+  path: string
+  headers: Readonly<Record<string, string>>
+  body?: string | undefined
+  /** How long connecting may take, including TLS, a proxy and the wait for a free connection, in milliseconds. */
+  connectTimeoutMs: number
+}
+
+export interface ResponseHead {
+  status: number
+  /** Names in lower case; repeated fields are joined with commas. */
+  headers: ReadonlyMap<string, string>
+}
+
+/** Receives the response, without interim responses (1xx). No method throws. */
+export interface ResponseHandler {
+  onHead(head: ResponseHead): void
+  /** All of the body that one read of the socket brought. The bytes are overwritten as soon as this returns. */
+  onBody(bytes: Buffer): void
+}
+
+/** Receives one exchange. Nothing is called after `onEnd`, `onError` or an abort. */
+export interface ExchangeHandler extends ResponseHandler {
+  onEnd(): void
+  /** The response failed, before its head or within it. */
+  onError(error: unknown): void
+}
+
+/** Controls a running exchange. The methods do nothing once it is over. */
+export interface ExchangeControl {
+  /** Closes the connection at once. */
+  abort(): void
+  /** Stops reading the response until `resume`; bytes that were read already may still be delivered. */
+  pause(): void
+  resume(): void
+}
+
+/** Connecting took longer than allowed. */
+export class ConnectTimeoutError extends Error {
+  override readonly name = 'ConnectTimeoutError'
+}
+
+/** The response violates HTTP/1.1 or one of our limits. */
+export class MalformedResponseError extends Error {
+  override readonly name = 'MalformedResponseError'
+}
+
+/** The connection was closed within a response. */
+export class TruncatedResponseError extends Error {
+  override readonly name = 'TruncatedResponseError'
+}
+
+/** Maximum bytes of a response's head, interim responses included. */
+export const MAX_HEAD_BYTES = 64 * 1024
