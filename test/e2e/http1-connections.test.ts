@@ -8,56 +8,10 @@ import {
   ConnectTimeoutError,
   MalformedResponseError,
   TruncatedResponseError,
-  type ExchangeControl,
-  type ExchangeHandler,
-  type ResponseHead,
-  type TransportRequest,
 } from '../../providers/transport/transport.ts'
+import { Exchange } from '../support/exchange.ts'
 import { startByteServer, type ByteConnection } from '../support/byte-server.ts'
 import { CA } from '../support/tls.ts'
-
-/** One exchange, and what it is told. */
-class Exchange implements ExchangeHandler {
-  readonly told: string[] = []
-  body = ''
-  error: unknown
-  /** Resolves with what it was told last. */
-  readonly over: Promise<string>
-  readonly head: Promise<ResponseHead>
-  readonly control: ExchangeControl
-  #onHead: (head: ResponseHead) => void = () => {}
-  #onOver: (how: string) => void = () => {}
-
-  constructor(connections: Http1Transport, request: Partial<TransportRequest> = {}) {
-    this.head = new Promise((resolve) => (this.#onHead = resolve))
-    this.over = new Promise((resolve) => (this.#onOver = resolve))
-    this.control = connections.request(
-      { method: 'POST', path: '/', headers: {}, body: '{}', connectTimeoutMs: 20_000, ...request },
-      this,
-    )
-  }
-
-  onHead(head: ResponseHead): void {
-    this.told.push('head')
-    this.#onHead(head)
-  }
-
-  onBody(bytes: Buffer): void {
-    this.told.push('body')
-    this.body += bytes.toString('latin1')
-  }
-
-  onEnd(): void {
-    this.told.push('end')
-    this.#onOver('end')
-  }
-
-  onError(error: unknown): void {
-    this.told.push('error')
-    this.error = error
-    this.#onOver('error')
-  }
-}
 
 function connect(url: string): Http1Transport {
   const connections = new Http1Transport(new URL(url))
