@@ -1,6 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { z } from 'zod'
-import { Http1Transport } from './transport/http1/http1-transport.ts'
+import { createTransport, type TransportOptions } from './transport/create-transport.ts'
+import { toProxy } from './transport/proxy.ts'
 import type { Transport } from './transport/transport.ts'
 import { querySecrets } from './secrets.ts'
 
@@ -13,25 +14,28 @@ export interface Endpoint {
   transport: Transport
   /** The path of a route below the base URL, with the base URL's query. */
   pathOf: (route: string) => string
-  /** What errors must not show: all keys, and the values of the query. */
+  /** What errors must not show: all keys, the values of the query, and the proxy's password. */
   secrets: readonly string[]
 }
 
-export interface EndpointOptions {
+export interface EndpointOptions extends TransportOptions {
+  /** Of the provider, in the configuration. */
+  name: string
   baseUrl: string
   keys?: readonly string[] | undefined
-  maxConnections?: number | undefined
 }
 
-export function connectTo({ baseUrl, keys = [], maxConnections }: EndpointOptions): Endpoint {
+/** @throws ConfigError for a certificate or a proxy that cannot be used */
+export function connectTo({ name, baseUrl, keys = [], ...options }: EndpointOptions): Endpoint {
   const url = new URL(baseUrl)
+  const { transport, secrets } = createTransport(`providers.${name}`, url, options)
   return {
-    transport: new Http1Transport(url, { maxConnections }),
+    transport,
     pathOf(route) {
       const { pathname, search } = endpointAt(baseUrl, route)
       return `${pathname}${search}`
     },
-    secrets: [...keys, ...querySecrets(url)],
+    secrets: [...keys, ...querySecrets(url), ...secrets],
   }
 }
 
@@ -60,6 +64,24 @@ export const headersSchema = z
     error: ({ code }) => (code === 'invalid_key' ? 'is no name of a header that can be set' : undefined),
   })
   .default({})
+
+/** How the provider's servers are reached. */
+export const transportOptions = {
+  /** Connections at a time; further requests wait for one, up to the connect timeout. */
+  maxConnections: z.number().int().positive().optional(),
+  /** Path of a PEM file: certificates that are trusted in place of Node's. */
+  ca: z.string().min(1).optional(),
+  /** Paths of PEM files: the client certificate and its key. */
+  cert: z.string().min(1).optional(),
+  key: z.string().min(1).optional(),
+  /** A URL, or false for none; by default HTTPS_PROXY, HTTP_PROXY and NO_PROXY decide. */
+  proxy: z
+    .union(
+      [z.literal(false), z.string().refine((url) => toProxy(url) !== undefined)],
+      'expected false or the URL of an HTTP proxy, such as http://proxy.example:3128',
+    )
+    .optional(),
+}
 
 /** What a provider knows its customers by, sent in a header as well. */
 export const keySchema = z.string().min(1).refine(isHeaderValue, 'cannot be sent in a header')

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { ErrorCode } from '../src/errors.ts'
 import { parseJson } from '../src/json.ts'
 import { EventTooLargeError } from '../src/sse/decode.ts'
-import { ConnectTimeoutError, MalformedResponseError, type ResponseHead } from './transport/transport.ts'
+import { ConnectTimeoutError, MalformedResponseError, ProxyError, type ResponseHead } from './transport/transport.ts'
 import { ProviderError } from './provider.ts'
 
 /** The error of an answer that is no event stream, from its head and the start of its body. */
@@ -92,6 +92,8 @@ export function connectionError(cause: unknown): ProviderError {
   if (cause instanceof ConnectTimeoutError)
     return new ProviderError({ code: 'upstream_timeout', message: 'The upstream took too long to connect to.', cause })
   if (cause instanceof MalformedResponseError) return readError(cause)
+  if (cause instanceof ProxyError)
+    return new ProviderError({ code: 'upstream_unreachable', message: cause.message, cause })
   return new ProviderError({ code: 'upstream_unreachable', message: 'The upstream cannot be reached.', cause })
 }
 

@@ -1,7 +1,15 @@
 import { isPlainRecord } from './json.ts'
 
 /** What of a provider's entry holds no secret. */
-const HARMLESS_OF_PROVIDER: ReadonlySet<string> = new Set(['type', 'models', 'module', 'baseUrl'])
+const HARMLESS_OF_PROVIDER: ReadonlySet<string> = new Set([
+  'type',
+  'models',
+  'module',
+  'baseUrl',
+  'ca',
+  'cert',
+  'proxy',
+])
 
 /** Other numbers are shown unless their name suggests a secret. */
 const SECRET_NUMBER = /key|secret|pass|pwd|credential/i

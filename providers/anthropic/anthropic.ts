@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { baseUrlSchema, connectTo, headersSchema, keySchema } from '../endpoint.ts'
+import { baseUrlSchema, connectTo, headersSchema, keySchema, transportOptions } from '../endpoint.ts'
 import { MessageReader } from './events.ts'
 import { toBody } from './request.ts'
 import type { Provider } from '../provider.ts'
@@ -11,8 +11,7 @@ export const anthropicOptions = z.object({
   /** Sent as `x-api-key` when an attempt brings no key of its own. */
   apiKey: keySchema.optional(),
   headers: headersSchema,
-  /** Connections at a time; further requests wait for one, up to the connect timeout. */
-  maxConnections: z.number().int().positive().optional(),
+  ...transportOptions,
   /** Tokens that an answer may have when the request sets no limit: Anthropic wants one. */
   maxTokens: z.number().int().positive().default(8192),
 })
@@ -35,9 +34,9 @@ export function anthropic({
   keys,
   headers,
   maxTokens,
-  maxConnections,
+  ...options
 }: AnthropicOptions): Provider {
-  const { transport, pathOf, secrets } = connectTo({ baseUrl, keys, maxConnections })
+  const { transport, pathOf, secrets } = connectTo({ name, baseUrl, keys, ...options })
   const path = pathOf('/v1/messages')
   const configured = Object.fromEntries(Object.entries(headers).map(([header, value]) => [header.toLowerCase(), value]))
   return {

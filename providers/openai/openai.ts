@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ChatRequest } from '../../src/chat-request.ts'
-import { baseUrlSchema, connectTo, headersSchema, keySchema } from '../endpoint.ts'
+import { baseUrlSchema, connectTo, headersSchema, keySchema, transportOptions } from '../endpoint.ts'
 import { ChunkReader } from './chunks.ts'
 import { toChatRequest } from './request.ts'
 import type { Provider } from '../provider.ts'
@@ -12,8 +12,7 @@ export const openaiOptions = z.object({
   /** Sent as a bearer token when an attempt brings no key of its own; none for local servers that want none. */
   apiKey: keySchema.optional(),
   headers: headersSchema,
-  /** Connections at a time; further requests wait for one, up to the connect timeout. */
-  maxConnections: z.number().int().positive().optional(),
+  ...transportOptions,
   /** Asks for token counts with `stream_options`; off for a server that refuses the field. */
   includeUsage: z.boolean().default(true),
 })
@@ -37,9 +36,9 @@ export function openai({
   keys,
   headers,
   includeUsage,
-  maxConnections,
+  ...options
 }: OpenAIOptions): Provider {
-  const { transport, pathOf, secrets } = connectTo({ baseUrl, keys, maxConnections })
+  const { transport, pathOf, secrets } = connectTo({ name, baseUrl, keys, ...options })
   const path = pathOf('/chat/completions')
   return {
     name,

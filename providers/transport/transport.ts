@@ -57,6 +57,11 @@ export class ConnectTimeoutError extends Error {
   override readonly name = 'ConnectTimeoutError'
 }
 
+/** The proxy in front of the upstream cannot be reached, or refuses to connect. The message holds no credentials. */
+export class ProxyError extends Error {
+  override readonly name = 'ProxyError'
+}
+
 /** The response violates HTTP/1.1 or one of our limits. */
 export class MalformedResponseError extends Error {
   override readonly name = 'MalformedResponseError'

@@ -73,7 +73,8 @@ export async function startByteServer(
     connections.add(connection)
   }
   const encrypted = createTlsServer({ cert: readFileSync(TLS.tlsCert), key: readFileSync(TLS.tlsKey) }, accept)
-  const server = createServer((socket) => {
+  // What it writes leaves at once: else Nagle's algorithm may keep it until the client has written.
+  const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket)
     onSocket(socket, sockets.size - 1)
     if (socket.destroyed) return

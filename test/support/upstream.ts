@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 
@@ -19,11 +20,11 @@ export interface Upstream {
 
 export type Answer = (response: ServerResponse, request: UpstreamRequest) => void | Promise<void>
 
-/** A local server that stands for a provider: it really speaks HTTP, and answers what the test says. */
-export async function startUpstream(answer: Answer): Promise<Upstream> {
+/** A local server that stands for a provider: it really speaks HTTP, or HTTPS, and answers what the test says. */
+export async function startUpstream(answer: Answer, tls?: ServerOptions): Promise<Upstream> {
   const requests: UpstreamRequest[] = []
   const waiting = new Set<() => void>()
-  const server = createServer((incoming, response) => {
+  const listener: RequestListener = (incoming, response) => {
     const chunks: Buffer[] = []
     incoming.on('data', (piece: Buffer) => chunks.push(piece))
     incoming.on('end', () => {
@@ -40,7 +41,8 @@ export async function startUpstream(answer: Answer): Promise<Upstream> {
       response.on('error', () => {})
       void answer(response, request)
     })
-  })
+  }
+  const server = tls ? createTlsServer(tls, listener) : createServer(listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   onTestFinished(async () => {
     server.closeAllConnections()
@@ -48,7 +50,7 @@ export async function startUpstream(answer: Answer): Promise<Upstream> {
   })
   const { port } = server.address() as AddressInfo
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: tls ? `https://localhost:${port}` : `http://127.0.0.1:${port}`,
     requests,
     async request(position) {
       while (requests.length <= position) await new Promise<void>((resolve) => waiting.add(resolve))

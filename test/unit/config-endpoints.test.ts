@@ -34,6 +34,10 @@ describe('what goes into each request to a provider', () => {
     ['baseUrl', 'a protocol that is not spoken', { baseUrl: 'ftp://llm.example' }],
     ['baseUrl', 'a user in the URL', { baseUrl: 'http://sk-secret@llm.example/v1' }],
     ['baseUrl', 'a password without a user in the URL', { baseUrl: 'http://:sk-secret@llm.example/v1' }],
+    ['proxy', 'a proxy that is none of HTTP', { proxy: 'socks5://gate:sk-secret@proxy.example' }],
+    ['proxy', 'a proxy without a scheme', { proxy: 'gate:sk-secret@proxy.example:3128' }],
+    ['proxy', 'a switch that is on', { proxy: true }],
+    ['ca', 'a path that is empty', { ca: '' }],
   ])('is refused by its name, and without its secret: %s, %s', (path, _, fields) => {
     const faults = faultsOf(fields)
     expect(faults.map((fault) => fault.path)).toEqual([`providers.x.${path}`])

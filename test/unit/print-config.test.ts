@@ -23,6 +23,7 @@ describe('printConfig', () => {
     ['a password with an @ in a URL', { baseUrl: 'https://user:p@hunter2@example.org/v1' }],
     ['a user without a password in a URL', { baseUrl: 'https://hunter2@example.org/v1' }],
     ['a URL within a text', { options: { use: 'redis at redis://:hunter2@example.org' } }],
+    ['a password in the URL of a proxy', { proxy: 'http://user:hunter2@proxy.example:3128' }],
     ['a key in the query of a URL', { baseUrl: 'https://example.org/v1?api-version=hunter2&key=hunter2' }],
     ['a query that is only a key', { baseUrl: 'https://example.org/v1?hunter2' }],
     ['a query with an @', { baseUrl: 'https://example.org?a=b@hunter2' }],

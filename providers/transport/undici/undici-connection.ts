@@ -1,0 +1,206 @@
+import type { Socket } from 'node:net'
+import type { Client, Dispatcher } from 'undici'
+import type { ConnectionEvents, PooledConnection } from '../connection-pool.ts'
+import {
+  ConnectTimeoutError,
+  MalformedResponseError,
+  MAX_HEAD_BYTES,
+  TruncatedResponseError,
+  type ExchangeControl,
+  type ExchangeHandler,
+} from '../transport.ts'
+import { handOver, type Undici } from './dial.ts'
+import { toTransportError } from './errors.ts'
+
+export interface UndiciConnectionOptions extends ConnectionEvents {
+  origin: URL
+  undici: Promise<Undici>
+  dial: (undici: Undici, signal: AbortSignal) => Promise<Socket>
+  connectTimeoutMs: number
+  onConnectFailed: () => void
+  /** Turns a response's status into a failure. */
+  refuse: (status: number) => Error | undefined
+}
+
+interface Exchange {
+  readonly handler: ExchangeHandler
+  /** Pausing works from here on. Undefined until undici sends the request. */
+  controller: Dispatcher.DispatchController | undefined
+  /** Bytes that had been read from the connection when the request was sent. */
+  readBefore: number
+  answered: boolean
+  keepAlive: string | undefined
+  /** On a reused connection. */
+  readonly onLost: (() => void) | undefined
+}
+
+interface Link {
+  readonly client: Client
+  readonly socket: Socket
+}
+
+const CLIENT = {
+  maxHeaderSize: MAX_HEAD_BYTES,
+  // Timeouts are the attempt's, and the pool closes idle connections.
+  headersTimeout: 0,
+  bodyTimeout: 0,
+  keepAliveTimeout: 600_000,
+  keepAliveMaxTimeout: 600_000,
+}
+
+/** One undici client on one socket: dialled once, never reconnected. */
+export class UndiciConnection implements PooledConnection<Dispatcher.DispatchOptions> {
+  readonly #options: UndiciConnectionOptions
+  /** Its abort destroys the socket, or ends dialling. */
+  readonly #life = new AbortController()
+  #link: Link | undefined
+  #destroyed = false
+  /** Sends the first request; undefined once connected. */
+  #begin: (() => void) | undefined
+  #exchange: Exchange | undefined
+
+  constructor(options: UndiciConnectionOptions) {
+    this.#options = options
+    const timer = setTimeout(
+      () => this.#life.abort(new ConnectTimeoutError('Connecting took too long')),
+      options.connectTimeoutMs,
+    )
+    void this.#connect().finally(() => clearTimeout(timer))
+  }
+
+  get open(): boolean {
+    return !this.#destroyed && this.#link?.socket.destroyed === false
+  }
+
+  begin(request: Dispatcher.DispatchOptions, handler: ExchangeHandler): ExchangeControl {
+    const exchange = this.#start(handler)
+    this.#begin = () => this.#dispatch(exchange, request)
+    return this.#control(exchange)
+  }
+
+  /** undici itself lets pending input be read before it sends (GHSA-35p6-xmwp-9g52). */
+  reuse(request: Dispatcher.DispatchOptions, handler: ExchangeHandler, onLost: () => void): ExchangeControl {
+    const exchange = this.#start(handler, onLost)
+    this.#dispatch(exchange, request)
+    return this.#control(exchange)
+  }
+
+  destroy(): void {
+    this.#destroyed = true
+    // Not at once: Node crashes when a socket with TLS in TLS is destroyed while it hands over what it has read.
+    setImmediate(() => this.#life.abort())
+  }
+
+  async #connect(): Promise<void> {
+    const { undici: loading, dial, origin, onClose, onConnectFailed } = this.#options
+    try {
+      const undici = await loading
+      const socket = await dial(undici, this.#life.signal)
+      const client = new undici.Client(origin.origin, { ...CLIENT, connect: handOver(socket) })
+      // undici, which listens after us, says more of why.
+      socket.on('close', () => queueMicrotask(() => this.#closed()))
+      this.#link = { socket, client }
+      this.#begin?.()
+      this.#begin = undefined
+    } catch (error) {
+      if (this.#exchange) onConnectFailed()
+      this.#fail(this.#life.signal.aborted ? this.#life.signal.reason : error)
+      onClose()
+    }
+  }
+
+  #closed(): void {
+    this.#fail(new TruncatedResponseError('The connection was closed'))
+    this.#options.onClose()
+  }
+
+  #start(handler: ExchangeHandler, onLost?: () => void): Exchange {
+    return (this.#exchange = {
+      handler,
+      controller: undefined,
+      readBefore: 0,
+      answered: false,
+      keepAlive: undefined,
+      onLost,
+    })
+  }
+
+  #control(exchange: Exchange): ExchangeControl {
+    return {
+      abort: () => {
+        if (this.#exchange !== exchange) return
+        this.#exchange = undefined
+        this.#begin = undefined
+        this.destroy()
+      },
+      pause: () => exchange.controller?.pause(),
+      resume: () => exchange.controller?.resume(),
+    }
+  }
+
+  #dispatch(exchange: Exchange, request: Dispatcher.DispatchOptions): void {
+    const { handler } = exchange
+    const current = () => this.#exchange === exchange
+    this.#link?.client.dispatch(request, {
+      onRequestStart: (controller) => {
+        exchange.controller = controller
+        exchange.readBefore = this.#bytesRead
+      },
+      onResponseStart: (_, status, headers) => {
+        if (!current()) return
+        const failure = status < 200 ? this.#checkInterim(exchange) : this.#options.refuse(status)
+        if (failure) return this.#fail(failure)
+        if (status < 200) return
+        const head = { status, headers: toHeaders(headers) }
+        exchange.answered = true
+        exchange.keepAlive = head.headers.get('keep-alive')
+        handler.onHead(head)
+      },
+      onResponseData: (_, bytes) => {
+        if (current()) handler.onBody(bytes)
+      },
+      // undici closes a connection that cannot be reused right after this call.
+      onResponseEnd: () => queueMicrotask(() => this.#settle(exchange)),
+      onResponseError: (_, error) => {
+        if (current()) this.#fail(error)
+      },
+    })
+  }
+
+  /** undici limits each interim response, not their number. */
+  #checkInterim({ readBefore }: Exchange): Error | undefined {
+    if (this.#bytesRead - readBefore <= MAX_HEAD_BYTES) return undefined
+    return new MalformedResponseError('The head of the response is too long')
+  }
+
+  get #bytesRead(): number {
+    return this.#link?.socket.bytesRead ?? 0
+  }
+
+  #settle(exchange: Exchange): void {
+    if (this.#exchange !== exchange) return
+    this.#exchange = undefined
+    // A response that comes before the whole request has been sent leaves the rest of it on its way.
+    if (this.open && this.#link?.socket.writableLength === 0) this.#options.onIdle(exchange.keepAlive)
+    else this.destroy()
+    exchange.handler.onEnd()
+  }
+
+  #fail(error: unknown): void {
+    const exchange = this.#exchange
+    this.#exchange = undefined
+    this.destroy()
+    if (!exchange) return
+    const { onLost, controller, readBefore, answered, handler } = exchange
+    const unanswered = !controller || this.#bytesRead === readBefore
+    if (onLost && unanswered) onLost()
+    else handler.onError(toTransportError(error, answered))
+  }
+}
+
+function toHeaders(fields: Readonly<Record<string, string | string[] | undefined>>): Map<string, string> {
+  const headers = new Map<string, string>()
+  for (const [name, value] of Object.entries(fields))
+    if (value !== undefined) headers.set(name, typeof value === 'string' ? value : value.join(', '))
+  return headers
+}

@@ -1,0 +1,64 @@
+import type { Dispatcher } from 'undici'
+import { AddressCache } from '../address-cache.ts'
+import { ConnectionPool, type PoolOptions } from '../connection-pool.ts'
+import { requestFields } from '../request-fields.ts'
+import type { ExchangeControl, ExchangeHandler, Transport, TransportRequest } from '../transport.ts'
+import { dial, refusal, type Route, type Undici } from './dial.ts'
+import { UndiciConnection } from './undici-connection.ts'
+
+/**
+ * A proxy, an authority or a client certificate: undici's parser on sockets that `dial` opens. Slower than our own
+ * client, which knows none of these.
+ */
+export class UndiciTransport implements Transport {
+  readonly #route: Route
+  readonly #addresses = new AddressCache()
+  readonly #pool: ConnectionPool<Dispatcher.DispatchOptions>
+  #undici: Promise<Undici> | undefined
+  #tlsSession: Buffer | undefined
+
+  constructor(route: Route, options: PoolOptions = {}) {
+    this.#route = route
+    this.#pool = new ConnectionPool(
+      (connectTimeoutMs, events) =>
+        new UndiciConnection({
+          ...events,
+          origin: route.origin,
+          undici: (this.#undici ??= import('undici')),
+          dial: (undici, signal) => this.#dial(undici, signal),
+          connectTimeoutMs,
+          onConnectFailed: () => {
+            this.#addresses.forget()
+            this.#tlsSession = undefined
+          },
+          refuse: (status) => (status === 407 && route.proxy ? refusal(route.proxy, status) : undefined),
+        }),
+      options,
+    )
+  }
+
+  request(request: TransportRequest, handler: ExchangeHandler): ExchangeControl {
+    const { method, path, body, connectTimeoutMs } = request
+    const { origin, proxy } = this.#route
+    const headers = Object.fromEntries(requestFields(request, origin.host))
+    // An `http:` proxy takes the whole URL, and what it must know: https://www.rfc-editor.org/rfc/rfc9112.html#name-absolute-form
+    const forwarded = proxy && origin.protocol === 'http:'
+    const sent = forwarded
+      ? { method, path: `${origin.origin}${path}`, headers: { ...headers, ...proxy.headers }, body: body ?? null }
+      : { method, path, headers, body: body ?? null }
+    return this.#pool.send(sent, connectTimeoutMs, handler)
+  }
+
+  close(): void {
+    this.#pool.close()
+  }
+
+  async #dial(undici: Undici, signal: AbortSignal) {
+    const socket = await dial(undici, this.#route, {
+      signal,
+      lookup: this.#addresses.lookup,
+      ...(this.#tlsSession && { session: this.#tlsSession }),
+    })
+    return socket.on('session', (session: Buffer) => (this.#tlsSession = session))
+  }
+}
