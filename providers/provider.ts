@@ -38,11 +38,8 @@ export interface Provider {
   readonly breaks?: false
   /** Looks at a request before its stream exists; throws a `SluiceError` that names the field that is wrong. */
   check?(request: ChatRequest): void
-  /** Where it matters that a token costs no promise, what is returned can be `Pushing` as well. */
-  stream(
-    request: ChatRequest,
-    context: ProviderContext,
-  ): AsyncIterable<StreamEvent | readonly StreamEvent[]> & Partial<Pushing>
+  /** Returns an iterable, or, where a promise per token is too expensive, a source that pushes. */
+  stream(request: ChatRequest, context: ProviderContext): AsyncIterable<StreamEvent | readonly StreamEvent[]> | Pushing
   /** Releases what outlives a stream (connection pools). */
   close?(): Promise<void>
 }

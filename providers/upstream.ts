@@ -81,15 +81,12 @@ interface Refusal extends ResponseHead {
 }
 
 /**
- * Sends a request and reads the response, a stream of messages, into events: one array for all that came since the last was
- * taken. Ends after `done`, or throws a `ProviderError` (the signal's reason when that is aborted) – after what had
- * been read before it. The connection is closed at once when `signal` is aborted or the iteration is left, and kept
- * for the next request when the stream came to its end.
- *
- * Bytes are read as they are pushed, all that one read of the socket brought at once, and whoever takes the events by
- * `pushTo` costs them no promise either.
+ * Sends a request and pushes the events of its response, a stream of messages: all that one read of the socket brought
+ * at once. Ends after `done`, or with a `ProviderError` (the signal's reason when that is aborted) behind the events
+ * that came before it. The connection is closed at once when `signal` is aborted or the sink is stopped, and kept for
+ * the next request when the stream came to its end.
  */
-export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pushing, ExchangeHandler {
+export class UpstreamStream implements Pushing, ExchangeHandler {
   readonly #signal: AbortSignal
   readonly #reader: MessageReader
   readonly #format: StreamFormat
@@ -107,7 +104,6 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
   #silentBytes = 0
   /** Nothing will be added to `#events`: all was read, or `error` came. */
   #end: { error?: unknown } | undefined
-  #waiting: { resolve: (result: IteratorResult<StreamEvent[]>) => void; reject: (error: unknown) => void } | undefined
 
   constructor(
     {
@@ -152,25 +148,10 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
     )
   }
 
-  [Symbol.asyncIterator](): this {
-    return this
-  }
-
-  next(): Promise<IteratorResult<StreamEvent[]>> {
-    if (this.#events.length > 0) return Promise.resolve({ value: this.#take(), done: false })
-    if (!this.#end) return new Promise((resolve, reject) => (this.#waiting = { resolve, reject }))
-    return 'error' in this.#end ? Promise.reject(this.#end.error) : Promise.resolve({ value: undefined, done: true })
-  }
-
   pushTo(sink: Sink): () => void {
     this.#sink = sink
     this.#deliver()
     return () => this.#leave()
-  }
-
-  return(): Promise<IteratorResult<StreamEvent[]>> {
-    this.#leave()
-    return Promise.resolve({ value: undefined, done: true })
   }
 
   onHead({ status, headers }: ResponseHead): void {
@@ -297,19 +278,14 @@ export class UpstreamStream implements AsyncIterableIterator<StreamEvent[]>, Pus
     this.#deliver()
   }
 
-  /** Hands over what there is, if anybody is there to take it. */
+  /** Pushes the events so far, and the end. Does nothing until there is a sink. */
   #deliver(): void {
     const sink = this.#sink
-    if (sink) {
-      if (this.#events.length > 0) sink.push(this.#take(), performance.now())
-      if (!this.#end) return
-      this.#sink = undefined
-      sink.end('error' in this.#end ? { error: this.#end.error } : undefined)
-    } else if (this.#waiting && (this.#events.length > 0 || this.#end)) {
-      const { resolve, reject } = this.#waiting
-      this.#waiting = undefined
-      this.next().then(resolve, reject)
-    }
+    if (!sink) return
+    if (this.#events.length > 0) sink.push(this.#take(), performance.now())
+    if (!this.#end) return
+    this.#sink = undefined
+    sink.end('error' in this.#end ? { error: this.#end.error } : undefined)
   }
 
   /**

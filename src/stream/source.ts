@@ -19,7 +19,7 @@ export interface Sink {
 }
 
 /**
- * An iterable that can also hand its events over as they come. Reading one by `next` costs a promise and several
+ * A source that hands its events over as they come. Reading an iterable by `next` costs a promise and several
  * microtasks a time, which for a token is a good part of the whole.
  */
 export interface Pushing {
@@ -31,9 +31,9 @@ export interface Pushing {
  * Pipes what a provider produces into a sink, until the returned function is called. Whatever it is that the provider
  * produces: the sink gets events, `done` as the last of them, or one end, and nothing after that or after the stop.
  */
-export function pipeToSink(source: AsyncIterable<Produced> & Partial<Pushing>, into: Sink): () => void {
+export function pipeToSink(source: AsyncIterable<Produced> | Pushing, into: Sink): () => void {
   const sink = new GuardedSink(into)
-  const stop = source.pushTo ? source.pushTo(sink) : iterate(source[Symbol.asyncIterator](), sink)
+  const stop = 'pushTo' in source ? source.pushTo(sink) : iterate(source[Symbol.asyncIterator](), sink)
   return () => {
     sink.close()
     stop()

@@ -1,6 +1,7 @@
 import { onTestFinished, describe, expect, it } from 'vitest'
 import type { ChatRequest, Provider, StreamEvent } from '../../providers/provider.ts'
 import { checkEvent } from '../../src/stream/check-event.ts'
+import { iterate } from '../support/iterate.ts'
 
 /** A provider, and how to ask it for what every provider can do. */
 export interface ProviderSubject {
@@ -107,8 +108,8 @@ export function describeProvider(name: string, create: () => ProviderSubject | P
   })
 }
 
-async function* flatten(yielded: AsyncIterable<StreamEvent | readonly StreamEvent[]>) {
-  for await (const one of yielded) yield* Array.isArray(one) ? (one as StreamEvent[]) : [one as StreamEvent]
+async function* flatten(yielded: ReturnType<Provider['stream']>) {
+  for await (const one of iterate(yielded)) yield* Array.isArray(one) ? (one as StreamEvent[]) : [one as StreamEvent]
 }
 
 async function collect(events: AsyncIterable<StreamEvent>): Promise<StreamEvent[]> {

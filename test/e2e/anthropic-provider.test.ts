@@ -5,6 +5,7 @@ import type { ChatRequest, Provider, ProviderContext, StreamEvent } from '../../
 import { SluiceError } from '../../src/errors.ts'
 import { sendCut, startUpstream, type Answer } from '../support/upstream.ts'
 import { answers, eventsOf, recordings } from '../unit/anthropic-recordings.ts'
+import { iterate } from '../support/iterate.ts'
 
 const request: ChatRequest = { model: 'claude-opus-4-8', messages: [{ role: 'user', content: 'hi' }] }
 
@@ -23,7 +24,7 @@ async function run(provider: Provider, context: Partial<ProviderContext> = {}, f
       { ...request, ...fields },
       { signal, streamId: 'str_1', options: {}, connectTimeoutMs: 10_000, ...context },
     )
-    for await (const yielded of stream) {
+    for await (const yielded of iterate(stream)) {
       if ('type' in yielded) events.push(yielded)
       else events.push(...yielded)
     }
@@ -181,7 +182,7 @@ it('closes the upstream socket at once when it is aborted', async () => {
     options: {},
     connectTimeoutMs: 10_000,
   })
-  for await (const _ of stream) break
+  for await (const _ of iterate(stream)) break
   await (
     await upstream.request(0)
   ).closed

@@ -5,6 +5,7 @@ import { WHOLE } from '../support/faults.ts'
 import { startGateway } from '../support/gateway.ts'
 import { chat } from '../support/reader.ts'
 import { chatChunks, chunk, startUpstream } from '../support/upstream.ts'
+import { iterate } from '../support/iterate.ts'
 
 it('an upstream that has said all, and does not end, is left by whoever reads to the end', async () => {
   const upstream = await startUpstream((response) => {
@@ -14,7 +15,8 @@ it('an upstream that has said all, and does not end, is left by whoever reads to
   const provider = openai({ name: 'openai', baseUrl: upstream.url, headers: {}, includeUsage: true })
   const context = { signal: new AbortController().signal, streamId: 'str_1', options: {}, connectTimeoutMs: 10_000 }
   const events: unknown[] = []
-  for await (const some of provider.stream({ model: 'm', messages: [] }, context)) events.push(...[some].flat())
+  for await (const some of iterate(provider.stream({ model: 'm', messages: [] }, context)))
+    events.push(...[some].flat())
   expect(events.at(-1)).toMatchObject({ type: 'done', finish_reason: 'stop' })
   await (
     await upstream.request(0)

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 
 import { openai, openaiOptions } from '../../providers/openai/openai.ts'
 import type { Provider } from '../../providers/provider.ts'
 import { ConfigError } from '../../src/errors.ts'
-import { pour } from '../../src/stream/source.ts'
+import { pipeToSink } from '../../src/stream/source.ts'
 import { startForwardProxy, type ForwardProxyOptions } from '../support/forward-proxy.ts'
 import { CA, TLS } from '../support/tls.ts'
 import { chatChunks, chunk, startUpstream, type Answer } from '../support/upstream.ts'
@@ -38,10 +38,10 @@ function create(options: Record<string, unknown>): Provider {
 
 /** The text of a provider's answer, or its error. */
 function ask(options: Record<string, unknown>, provider = create(options)): Promise<unknown> {
-  const context = { signal: new AbortController().signal, streamId: 'str_1', options: {} }
+  const context = { signal: new AbortController().signal, streamId: 'str_1', options: {}, connectTimeoutMs: 10_000 }
   return new Promise((resolve) => {
     let text = ''
-    pour(provider.stream({ model: 'm', messages: [] }, context), {
+    pipeToSink(provider.stream({ model: 'm', messages: [] }, context), {
       push(events) {
         for (const event of events)
           if (event.type === 'delta') text += event.content ?? ''

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { loadProvider, type ProviderConfig } from '../../providers/registry.ts'
 import { stream, status } from '../support/faults.ts'
 import { chatChunks, chunk, startUpstream, type Answer } from '../support/upstream.ts'
+import { iterate } from '../support/iterate.ts'
 
 const KEY = 'sk-first-1234'
 const OTHER_KEY = 'sk-other/5678'
@@ -32,7 +33,7 @@ async function failureOf(type: Type, answer: Answer): Promise<Error> {
     apiKey: KEY,
   }
   try {
-    for await (const _ of provider.stream({ model: 'm', messages: [] }, context));
+    for await (const _ of iterate(provider.stream({ model: 'm', messages: [] }, context)));
   } catch (error) {
     if (error instanceof Error) return error
   } finally {

@@ -1,5 +1,6 @@
 import { mock } from '../../providers/mock/mock.ts'
 import type { ChatRequest, Delta, Done, StreamEvent } from '../../providers/provider.ts'
+import { iterate } from '../support/iterate.ts'
 
 type Fields = Partial<ChatRequest> & Record<string, unknown>
 
@@ -21,7 +22,7 @@ export async function listen(knobs: Record<string, unknown>, fields: Fields = {}
   const context = { signal: new AbortController().signal, streamId: 'str_1', options: {}, connectTimeoutMs: 10_000 }
   let thrown: unknown
   try {
-    for await (const yielded of mock().stream(ask({ interval_ms: 0, ...knobs }, fields), context))
+    for await (const yielded of iterate(mock().stream(ask({ interval_ms: 0, ...knobs }, fields), context)))
       events.push(...[yielded].flat())
   } catch (error) {
     thrown = error

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { mock } from '../../providers/mock/mock.ts'
 import type { StreamEvent } from '../../providers/provider.ts'
 import { ask, listen } from './listen-to-mock.ts'
+import { iterate } from '../support/iterate.ts'
 
 describe('what the mock can do to you', () => {
   it.each([0, 1, 64, 100])('fail_at %i comes after exactly so many tokens', async (fail_at) => {
@@ -36,7 +37,7 @@ describe('what the mock can do to you', () => {
     const stream = mock().stream(ask({ tokens: 9, interval_ms: 0, stall_at: 5, ...knobs }), context)
     const heard: StreamEvent[] = []
     const listening = (async () => {
-      for await (const yielded of stream) {
+      for await (const yielded of iterate(stream)) {
         heard.push(...[yielded].flat())
         if (heard.length === 5) queueMicrotask(() => abort.abort(new Error('enough')))
       }

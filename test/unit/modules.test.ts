@@ -3,6 +3,7 @@ import { findThrower, loadModule } from '../../providers/modules.ts'
 import type { Provider } from '../../providers/provider.ts'
 import { loadProvider } from '../../providers/registry.ts'
 import { ConfigError } from '../../src/errors.ts'
+import { iterate } from '../support/iterate.ts'
 
 const moduleOf = (text: string) => `data:text/javascript,${encodeURIComponent(text)}`
 const load = (provider: string, models?: string[]) =>
@@ -13,7 +14,7 @@ const request = { model: 'm', messages: [] }
 
 async function all(provider: Provider): Promise<unknown[]> {
   const events = []
-  for await (const event of provider.stream(request, context)) events.push(event)
+  for await (const event of iterate(provider.stream(request, context))) events.push(event)
   return events
 }
 

@@ -96,6 +96,7 @@ export class UndiciConnection implements PooledConnection<Dispatcher.DispatchOpt
     try {
       const undici = await loading
       const socket = await dial(undici, this.#life.signal)
+      if (socket.destroyed) throw new TruncatedResponseError('The connection was closed')
       const client = new undici.Client(origin.origin, { ...CLIENT, connect: handOver(socket) })
       // undici, which listens after us, says more of why.
       socket.on('close', () => queueMicrotask(() => this.#closed()))
