@@ -4,6 +4,7 @@ import type { Mode, Protocol } from '../protocols/protocol.ts'
 import { Run } from '../routing/run.ts'
 import { traceAttempts } from '../routing/trace-attempts.ts'
 import type { Idempotency } from '../store/directory.ts'
+import type { Created } from '../store/stream-store.ts'
 import type { Generation } from '../stream/generation.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import { observeGeneration } from '../telemetry/observe-generation.ts'
@@ -47,7 +48,7 @@ export async function openStream(
   const { owner, client, trace } = context.state
   const plan = router.plan(input.model, input)
   const [{ provider, model }] = plan.targets
-  const created = store.create({
+  const init = {
     owner,
     client,
     runningBytes: RUNNING_BYTES,
@@ -56,8 +57,15 @@ export async function openStream(
     protocol: protocol.name,
     labels,
     idempotency: readIdempotency(context, services, protocol),
-  })
-  const { log, joined } = await created.catch((error: unknown) => countMissing(services, error))
+  }
+  // Not `catch` of the promise: that is a promise more for every stream.
+  let created: Created
+  try {
+    created = await store.create(init)
+  } catch (error) {
+    return countMissing(services, error)
+  }
+  const { log, joined } = created
   // The drain may have begun meanwhile; it would not hear of this stream.
   if (services.draining && !joined) throw endedBy(shuttingDown(), log)
   context.request.rawBody = ''

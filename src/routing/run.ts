@@ -50,8 +50,8 @@ export class Run implements AttemptReports {
   readonly #context: RunContext
   readonly #random: Random
   readonly #keys: KeyRing
-  /** Breakers that have counted a failure of this run: retries of one request count once. */
-  readonly #counted = new Set<Breaker>()
+  /** Breakers that have counted a failure of this run: retries of one request count once. Most runs have none. */
+  #counted: Set<Breaker> | undefined
   #attempts = 0
   /** The attempt that is opening; undefined while none is, and once one answers. */
   #opening:
@@ -117,7 +117,7 @@ export class Run implements AttemptReports {
       let reason: ErrorCode | undefined
       for (let retry = 0; ; retry++) {
         signal.throwIfAborted()
-        const permit = target.breaker.enter(this.#counted.has(target.breaker))
+        const permit = target.breaker.enter(this.#counted?.has(target.breaker))
         if (!permit) break
         if (reason) observer?.retried(target, reason)
         const failed = await this.#try(target, permit, input)
@@ -149,7 +149,7 @@ export class Run implements AttemptReports {
     })
     if (!failed || signal.aborted) return failed
     const error = toSluiceError(failed.error)
-    if (isTargetsFault(error)) this.#counted.add(target.breaker)
+    if (isTargetsFault(error)) (this.#counted ??= new Set()).add(target.breaker)
     if (key && isKeysFault(error)) this.#keys.refuse(key)
     // While another key is left, only the key is limited, not the target.
     if (isRateLimit(error) && !this.#keys.hasFresh(target.keys)) target.breaker.limit(error.retryAfter)

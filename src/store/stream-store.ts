@@ -70,14 +70,14 @@ export class StreamStore implements Reclaimer {
     // Before the directory knows it: a stream that can be found has a log.
     const log = this.#logs.open(info, charge)
     try {
-      const registered = await this.#directory.create(info, { idempotency, alias, client }).catch(unreached)
+      const registered = await this.#directory.create(info, { idempotency, alias, client })
       if (registered.joined) {
         this.#logs.discard(log)
         return { log: this.#logOf(registered.info), joined: true }
       }
     } catch (error) {
       this.#logs.discard(log)
-      throw error
+      unreached(error)
     }
     // Without other nodes, a wake a turn would be for nothing.
     if (this.#bus !== noBus) this.#publish(log)

@@ -4,7 +4,7 @@ import { isLongText, splitLongText } from './long-text.ts'
 import type { ReaderListener } from './reader-count.ts'
 import type { Sink } from './source.ts'
 import type { Answer, StreamLog } from './stream-log.ts'
-import { WholeCharacters } from './whole-characters.ts'
+import { endsInHalf, WholeCharacters } from './whole-characters.ts'
 
 export interface GenerationOptions {
   log: StreamLog
@@ -44,7 +44,8 @@ export class Generation implements Sink, ReaderListener {
   readonly #resumeWindowMs: number
   readonly #observer: GenerationObserver | undefined
   readonly #abort = new AbortController()
-  readonly #characters = new WholeCharacters()
+  /** Made for the first delta that needs it. */
+  #characters: WholeCharacters | undefined
   #lastTokenAt = 0
   #resumeWindow: NodeJS.Timeout | undefined
 
@@ -87,7 +88,8 @@ export class Generation implements Sink, ReaderListener {
       for (const event of events)
         if (event.type === 'done') done = event
         else {
-          const delta = this.#characters.take(event)
+          if (endsInHalf(event)) this.#characters ??= new WholeCharacters()
+          const delta = this.#characters ? this.#characters.take(event) : event
           if (delta && isLongText(delta)) for (const part of splitLongText(delta)) this.log.append(part, at)
           else if (delta) this.log.append(delta, at)
           count += 1
@@ -149,7 +151,7 @@ export class Generation implements Sink, ReaderListener {
     // A literal that begins with a spread has a hidden class of its own, for as long as the log lives.
     let signed: Done = Object.assign({}, done, { model: done.model ?? model, provider: done.provider ?? provider })
     try {
-      for (const delta of this.#characters.rest()) log.append(delta)
+      for (const delta of this.#characters?.rest() ?? []) log.append(delta)
       log.append(signed)
     } catch (error) {
       // It carries something that has no JSON, or is nested too deeply for it; or there is no room for a half.

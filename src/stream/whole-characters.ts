@@ -59,7 +59,8 @@ export class WholeCharacters {
   }
 }
 
-function endsInHalf({ content, reasoning, refusal, tool_calls }: Delta): boolean {
+/** Whether a delta needs this class: most streams have none that does. */
+export function endsInHalf({ content, reasoning, refusal, tool_calls }: Delta): boolean {
   return (
     isFirstHalf(content) ||
     isFirstHalf(reasoning) ||

@@ -24,12 +24,13 @@ export function createStream(services: Services, protocol: Protocol): Handler {
   }
 }
 
-async function respond(
+/** Not async, nor is what begins a stream: a promise less for each. */
+function respond(
   context: RequestContext,
   services: Services,
   protocol: Protocol,
   opened: OpenedStream,
-): Promise<void> {
+): Promise<void> | void {
   const url = streamUrl(context, services.config, opened.log.info.id)
   if (opened.mode !== 'background') context.set('Content-Location', url + services.protocols.readQuery(protocol))
   switch (opened.mode) {
@@ -69,24 +70,41 @@ async function sendWhole(
   context.body = await renderAnswer(context, budget, log, protocol.renderWhole, { paid: generation !== undefined })
 }
 
+function beginStream(
+  context: RequestContext,
+  services: Services,
+  protocol: Protocol,
+  opened: OpenedStream,
+): Promise<void> | void {
+  if (!protocol.reconnects) return beginWithStatus(context, services, protocol, opened)
+  return sendOpened(context, services, protocol, opened)
+}
+
 /**
  * Callers that do not come back by themselves look at the status to see whether to try again. So the first event is
  * waited for, but no longer than a proxy bears silence; after that the stream is begun, and an error has to come within it.
  */
-async function beginStream(
+async function beginWithStatus(
   context: RequestContext,
   services: Services,
   protocol: Protocol,
   opened: OpenedStream,
 ): Promise<void> {
-  const { log, generation } = opened
-  if (!protocol.reconnects) {
-    await waitFor(context, log, 'first event', services.config.heartbeatMs)
-    if (isOver(context.res)) return
-    setAnswerHeaders(context, log)
-    // A reader with a cursor was told of a failure within its stream.
-    if (log.last === 1 && isBeginning(protocol.readCursor(context))) throwFailure(opened)
-  }
+  const { log } = opened
+  await waitFor(context, log, 'first event', services.config.heartbeatMs)
+  if (isOver(context.res)) return
+  setAnswerHeaders(context, log)
+  // A reader with a cursor was told of a failure within its stream.
+  if (log.last === 1 && isBeginning(protocol.readCursor(context))) throwFailure(opened)
+  sendOpened(context, services, protocol, opened)
+}
+
+function sendOpened(
+  context: RequestContext,
+  services: Services,
+  protocol: Protocol,
+  { log, generation }: OpenedStream,
+): void {
   if (generation) sendStream(context, services, log, 0, protocol)
   else resumeStream(context, services, log, protocol)
 }
