@@ -21,7 +21,7 @@ const providerFields = z.object({
   check: method.optional(),
   close: method.optional(),
   models: z.array(z.string()).optional(),
-  breaks: z.boolean().optional(),
+  exemptFromBreaker: z.boolean().optional(),
 })
 
 const exportsSchema = z.object({ default: providerFields }, 'expected an object')

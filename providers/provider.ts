@@ -34,8 +34,8 @@ export interface Provider {
   readonly name: string
   /** The models it offers; any model whatsoever when absent. */
   readonly models?: readonly string[] | undefined
-  /** False when its failures are what the request asked for, and speak against nobody: no breaker counts them. */
-  readonly breaks?: false
+  /** Its failures are what the request asked for, and speak against nobody: no breaker counts them. */
+  readonly exemptFromBreaker?: boolean | undefined
   /** Looks at a request before its stream exists; throws a `SluiceError` that names the field that is wrong. */
   check?(request: ChatRequest): void
   /** Returns an iterable, or, where a promise per token is too expensive, a source that pushes. */

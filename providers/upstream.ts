@@ -64,7 +64,7 @@ export interface UpstreamRequest {
 }
 
 /** Understands the messages of one stream. Both methods throw a `ProviderError` when there is nothing to understand. */
-export interface MessageReader {
+export interface MessageParser {
   read(data: string): readonly StreamEvent[]
   /** The upstream has said that there is no more. */
   readonly finished: boolean
@@ -88,7 +88,7 @@ interface Refusal extends ResponseHead {
  */
 export class UpstreamStream implements Pushing, ExchangeHandler {
   readonly #signal: AbortSignal
-  readonly #reader: MessageReader
+  readonly #reader: MessageParser
   readonly #format: StreamFormat
   readonly #decoder: MessageDecoder
   readonly #headers: Readonly<Record<string, string>>
@@ -117,7 +117,7 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
       signal,
       connectTimeoutMs,
     }: UpstreamRequest,
-    reader: MessageReader,
+    reader: MessageParser,
   ) {
     this.#signal = signal
     this.#reader = reader

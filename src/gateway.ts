@@ -19,7 +19,7 @@ import { noBus, type Bus } from './store/bus.ts'
 import type { Directory } from './store/directory.ts'
 import { MemoryDirectory } from './store/memory-directory.ts'
 import { StreamStore } from './store/stream-store.ts'
-import { Gathering } from './stream/gathering.ts'
+import { FlushTimer } from './stream/flush-timer.ts'
 import { Generations } from './stream/generations.ts'
 import { watchEventLoop } from './telemetry/event-loop-delay.ts'
 import { startAtZero } from './telemetry/known-labels.ts'
@@ -96,7 +96,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     routing: observeRouting(metrics, logger),
     generations: new Generations(),
     heartbeat: new Heartbeat(tickFor(config.heartbeatMs, config.slowReaderMs)),
-    gathering: config.flushIntervalMs > 0 ? new Gathering(config.flushIntervalMs) : undefined,
+    flushTimer: config.flushIntervalMs > 0 ? new FlushTimer(config.flushIntervalMs) : undefined,
     draining: false,
   }
   bus.serve({

@@ -72,7 +72,7 @@ export function mock({ name = 'mock', models = ['mock'] as readonly string[] } =
     name,
     models,
     // Its failures are asked for by one caller, and are no reason to refuse the others.
-    breaks: false,
+    exemptFromBreaker: true,
     check(request) {
       readKnobs(request)
     },

@@ -4,11 +4,11 @@ import { closeAfterAnswer } from './close-connection.ts'
 import { clientAddress } from './client-address.ts'
 import { allowedHosts, listensOnLoopback } from './middleware/allowed-hosts.ts'
 import { allowOrigins } from './middleware/cors.ts'
-import { countAnswers } from './middleware/count-answers.ts'
+import { countResponses } from './middleware/count-responses.ts'
 import { renderErrors } from './middleware/errors.ts'
 import { requestId } from './middleware/request-id.ts'
 import { requestLog } from './middleware/request-log.ts'
-import { sendAnswers } from './middleware/send-answers.ts'
+import { sendResponses } from './middleware/send-responses.ts'
 import { traceRequests } from './middleware/trace.ts'
 import { useProtocol } from './middleware/use-protocol.ts'
 import { isOver } from '../sse/http2.ts'
@@ -27,7 +27,7 @@ export function createApp(services: Services): Koa<RequestState> {
 
   app.use(traceRequests({ quiet: PROBES }))
   app.use(requestId())
-  app.use(sendAnswers({ heartbeat, slowReaderMs: config.slowReaderMs }))
+  app.use(sendResponses({ heartbeat, slowReaderMs: config.slowReaderMs }))
   app.use(useProtocol(services.protocols))
   app.use(requestLog(services.logger, { quiet: PROBES }))
   app.use(renderErrors(services.logger))
@@ -42,7 +42,7 @@ export function createApp(services: Services): Koa<RequestState> {
     if (services.draining) closeAfterAnswer(context.res)
     return next()
   })
-  app.use(countAnswers(budget, { always: PROBES }))
+  app.use(countResponses(budget, { always: PROBES }))
   app.use(routes.routes())
   app.use(routes.allowedMethods())
 

@@ -1,5 +1,5 @@
 import { SluiceError } from '../errors.ts'
-import type { Beating } from '../sse/heartbeat.ts'
+import type { HeartbeatListener } from '../sse/heartbeat.ts'
 import type { Hold } from '../store/budget.ts'
 
 /** Reserved for a body before its first bytes arrive. */
@@ -20,7 +20,7 @@ export interface BodyPaceOptions {
 }
 
 /** Checks that a body keeps coming, and counts its memory. */
-export class BodyPace implements Beating {
+export class BodyPace implements HeartbeatListener {
   /** Rejects when the body is too slow, or when there is no memory for it. */
   readonly failed: Promise<never>
   #fail: (error: SluiceError) => void = () => {}

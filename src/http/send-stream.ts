@@ -29,7 +29,7 @@ export function admitReader({ state }: RequestContext, { budget }: Services): vo
  */
 export function sendStream(
   context: RequestContext,
-  { config, budget, heartbeat, gathering, readers, logger }: Services,
+  { config, budget, heartbeat, flushTimer, readers, logger }: Services,
   log: StreamLog,
   cursor: number,
   protocol: Protocol,
@@ -58,7 +58,7 @@ export function sendStream(
   function grown(since: number): void {
     if (catchingUp) return
     if (!writer.blocked) arrivedAt ??= since
-    if (gathering && subscription.cursor > cursor && !log.done) gathering.wait(pump)
+    if (flushTimer && subscription.cursor > cursor && !log.done) flushTimer.wait(pump)
     else pump()
   }
 
@@ -109,7 +109,7 @@ export function sendStream(
     writer.onClose = (end) => {
       subscription.close()
       held.release()
-      gathering?.leave(pump)
+      flushTimer?.leave(pump)
       catchUp.leave(pump)
       cells.connections.add(-1)
       if (end === 'stalled') cells.stalled.add()

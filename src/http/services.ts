@@ -5,7 +5,7 @@ import type { Router } from '../routing/router.ts'
 import type { Heartbeat } from '../sse/heartbeat.ts'
 import type { Budget } from '../store/budget.ts'
 import type { StreamStore } from '../store/stream-store.ts'
-import type { Gathering } from '../stream/gathering.ts'
+import type { FlushTimer } from '../stream/flush-timer.ts'
 import type { Generations } from '../stream/generations.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -22,7 +22,7 @@ export interface Services {
   readonly generations: Generations
   readonly heartbeat: Heartbeat
   /** Where deltas wait for more, when they are to. */
-  readonly gathering: Gathering | undefined
+  readonly flushTimer: FlushTimer | undefined
   readonly metrics: Metrics
   /** What the readers of a protocol are counted in. */
   readonly readers: (protocol: string) => ReaderCells

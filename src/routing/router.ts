@@ -142,7 +142,7 @@ export class Router {
         totalTimeoutMs: limits.totalTimeoutMs,
       },
       retries: limits.retries ?? RETRIES,
-      breaker: provider.breaks === false ? unbreakable() : this.#breakers.of(name, model),
+      breaker: provider.exemptFromBreaker ? unbreakable() : this.#breakers.of(name, model),
     }
   }
 }

@@ -2,7 +2,7 @@ import type { ChatInput } from '../chat-request.ts'
 import { SluiceError, toSluiceError, type ErrorCode } from '../errors.ts'
 import type { StreamEvent } from '../stream/events.ts'
 import type { Sink } from '../stream/source.ts'
-import type { Answer } from '../stream/stream-log.ts'
+import type { AnsweredBy } from '../stream/stream-log.ts'
 import { Attempt, type AttemptEnd, type AttemptReports } from './attempt.ts'
 import { pause as wait, type Pause } from './backoff.ts'
 import type { Breaker, Permit } from './breaker.ts'
@@ -21,7 +21,7 @@ export interface RunSink extends Sink {
    * failed: the last that was tried, before the error is reported; the first of the plan when none may be tried. Not
    * called when the run's signal is aborted before that.
    */
-  answeredBy(answer: Answer): void
+  answeredBy(answer: AnsweredBy): void
 }
 
 export interface RunContext {

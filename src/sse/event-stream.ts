@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Context } from 'koa'
 import { encodeComment, encodeEvent, type EventFields } from './encode.ts'
-import { Heartbeat, type Beating } from './heartbeat.ts'
+import { Heartbeat, type HeartbeatListener } from './heartbeat.ts'
 import { cutOffAfterWrites, dropReader, isOver } from './http2.ts'
 import { Payload } from './payload.ts'
 import { readLastEventId } from './last-event-id.ts'
@@ -38,7 +38,7 @@ const HEARTBEAT = encodeComment('heartbeat')
  * Writes an SSE response: headers at once, whole frames, heartbeats when it is silent, and no more than one write
  * beyond what the socket takes. Whoever feeds it waits for `onDrain` while `blocked`, and stops at `onClose`.
  */
-export class EventStreamWriter implements Beating {
+export class EventStreamWriter implements HeartbeatListener {
   readonly #response: ServerResponse
   #write: WriteBody = () => false
   readonly #heartbeat: Heartbeat

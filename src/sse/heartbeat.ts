@@ -1,5 +1,5 @@
 /** One who wants to be asked, about once a tick, whether it is time to do something. */
-export interface Beating {
+export interface HeartbeatListener {
   /** `now` is `performance.now()`, taken once for all. */
   beat(now: number): void
 }
@@ -10,7 +10,7 @@ export interface Beating {
  */
 export class Heartbeat {
   readonly #tickMs: number
-  readonly #members = new Set<Beating>()
+  readonly #members = new Set<HeartbeatListener>()
   #timer: NodeJS.Timeout | undefined
 
   /** `tickMs` is how far off a beat may be: take a fraction of the shortest period that members measure. */
@@ -22,7 +22,7 @@ export class Heartbeat {
     return this.#members.size
   }
 
-  join(member: Beating): void {
+  join(member: HeartbeatListener): void {
     this.#members.add(member)
     this.#timer ??= setInterval(() => {
       const now = performance.now()
@@ -30,7 +30,7 @@ export class Heartbeat {
     }, this.#tickMs)
   }
 
-  leave(member: Beating): void {
+  leave(member: HeartbeatListener): void {
     this.#members.delete(member)
     if (this.#members.size > 0) return
     clearInterval(this.#timer)

@@ -22,7 +22,7 @@ const PACK = 64
 const MAX_LENGTH = 0xffff
 
 /** Adjacent events read as one. */
-export interface Stretch {
+export interface MergedRun {
   readonly event: StreamEvent
   /** How many events it stands for. */
   readonly count: number
@@ -72,9 +72,9 @@ export class EventList {
 
   /**
    * The event at `index`, and with it those texts after it that belong to it, up to `end` and until there are
-   * `length` characters. There may be more, in the next stretch.
+   * `length` characters. There may be more, in the next run.
    */
-  read(index: number, end: number, length: number): Stretch {
+  read(index: number, end: number, length: number): MergedRun {
     const openAt = this.#length - this.#open.length
     if (index >= openAt) {
       let text = this.#open[index - openAt] ?? ''

@@ -3,7 +3,7 @@ import type { Done, StreamEvent } from './events.ts'
 import { isLongText, splitLongText } from './long-text.ts'
 import type { ReaderListener } from './reader-count.ts'
 import type { Sink } from './source.ts'
-import type { Answer, StreamLog } from './stream-log.ts'
+import type { AnsweredBy, StreamLog } from './stream-log.ts'
 import { endsInHalf, WholeCharacters } from './whole-characters.ts'
 
 export interface GenerationOptions {
@@ -74,7 +74,7 @@ export class Generation implements Sink, ReaderListener {
     this.#end(done)
   }
 
-  answeredBy(answer: Answer): void {
+  answeredBy(answer: AnsweredBy): void {
     if (!this.log.done) this.log.appendAnswer(answer)
   }
 

@@ -1,6 +1,6 @@
 import { SluiceError } from '../errors.ts'
 import { toDelta, type PlainField, type StreamEvent } from './events.ts'
-import type { Answer, StreamInfo } from './stream-log.ts'
+import type { AnsweredBy, StreamInfo } from './stream-log.ts'
 
 /** What a log says of its stream beside the events, in the order in which it became known. */
 export type HeadRecord = { readonly type: 'created'; readonly info: StreamInfo } | AnswerRecord
@@ -8,7 +8,7 @@ export type HeadRecord = { readonly type: 'created'; readonly info: StreamInfo }
 /** The target that answers was chosen; its events follow. */
 export interface AnswerRecord {
   readonly type: 'answered'
-  readonly answer: Answer
+  readonly answer: AnsweredBy
 }
 
 interface PieceStart {

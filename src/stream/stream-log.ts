@@ -23,7 +23,7 @@ export interface StreamInfo {
 }
 
 /** Which target answered, and how many attempts were made, over all targets, until it did. */
-export interface Answer {
+export interface AnsweredBy {
   readonly provider: string
   readonly model: string
   readonly attempts: number
@@ -31,7 +31,7 @@ export interface Answer {
 
 /** An appended answer; a list, as most logs have one. */
 interface Answered {
-  readonly answer: Answer
+  readonly answer: AnsweredBy
   /** The seq of the event after it. */
   readonly first: number
   readonly before: Answered | undefined
@@ -135,12 +135,12 @@ export class StreamLog {
   }
 
   /** Who answers, once that is known; `info` says who was asked. */
-  get answer(): Answer | undefined {
+  get answer(): AnsweredBy | undefined {
     return this.#answered?.answer
   }
 
   /** Appends who answers, before the first event of the answer. It is copied with that event. */
-  appendAnswer(answer: Answer): void {
+  appendAnswer(answer: AnsweredBy): void {
     this.#checkOpen()
     this.#events.split()
     this.#answered = { answer, first: this.last + 1, before: this.#answered }

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { SluiceError } from '../../src/errors.ts'
 import type { Delta, StreamEvent } from '../../src/stream/events.ts'
 import { lastOf, type Piece } from '../../src/stream/piece.ts'
-import { StreamLog, type Answer, type Batch, type LogKeeper } from '../../src/stream/stream-log.ts'
+import { StreamLog, type AnsweredBy, type Batch, type LogKeeper } from '../../src/stream/stream-log.ts'
 import { anyDelta } from './any-delta.ts'
 
 const INFO = {
@@ -17,18 +17,18 @@ const INFO = {
   labels: { a: 'b' },
 }
 const DONE = { type: 'done', finish_reason: 'stop' } as const
-const ANSWER: Answer = { provider: 'p', model: 'm-1', attempts: 2 }
+const ANSWER: AnsweredBy = { provider: 'p', model: 'm-1', attempts: 2 }
 
 const newLog = (keeper?: LogKeeper) => new StreamLog(INFO, keeper)
 const text = (content: string): Delta => ({ type: 'delta', content })
 
-function logOf(...steps: (string | StreamEvent | { answer: Answer })[]): StreamLog {
+function logOf(...steps: (string | StreamEvent | { answer: AnsweredBy })[]): StreamLog {
   const log = newLog()
   for (const step of steps) apply(log, step)
   return log
 }
 
-function apply(log: StreamLog, step: string | StreamEvent | { answer: Answer }): void {
+function apply(log: StreamLog, step: string | StreamEvent | { answer: AnsweredBy }): void {
   if (typeof step === 'string') log.append(text(step))
   else if ('answer' in step) log.appendAnswer(step.answer)
   else log.append(step)

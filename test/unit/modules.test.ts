@@ -20,8 +20,10 @@ async function all(provider: Provider): Promise<unknown[]> {
 
 describe('a provider of a module', () => {
   it('has the name of its entry, and all else of its own', async () => {
-    const provider = await load("{ name: 'theirs', models: ['a'], breaks: false, later: 1, async *stream() {} }")
-    expect([provider.name, provider.models, provider.breaks]).toEqual(['mine', ['a'], false])
+    const provider = await load(
+      "{ name: 'theirs', models: ['a'], exemptFromBreaker: true, later: 1, async *stream() {} }",
+    )
+    expect([provider.name, provider.models, provider.exemptFromBreaker]).toEqual(['mine', ['a'], true])
     expect(Reflect.get(provider, 'later')).toBe(1)
     expect(['models', 'later', 'close'].map((key) => key in provider)).toEqual([true, true, false])
     expect(Reflect.get(provider, 'close')).toBeUndefined()
@@ -58,7 +60,7 @@ describe('a provider of a module', () => {
     ['a `close` that is none', '{ stream() {}, close: {} }', 'default.close'],
     ['models that are no list', '{ stream() {}, models: "gpt" }', 'default.models'],
     ['models without names', '{ stream() {}, models: [{ id: "gpt" }] }', 'default.models[0]'],
-    ['a `breaks` that is neither', '{ stream() {}, breaks: "no" }', 'default.breaks'],
+    ['an `exemptFromBreaker` that is neither', '{ stream() {}, exemptFromBreaker: "no" }', 'default.exemptFromBreaker'],
   ])('is refused by the name of the field when it has %s', async (_, provider, fault) => {
     const error = await load(provider).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(ConfigError)

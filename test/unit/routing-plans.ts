@@ -6,7 +6,7 @@ import { Run, type RunContext, type RunSink } from '../../src/routing/run.ts'
 import type { Plan, Target } from '../../src/routing/target.ts'
 import type { Done, StreamEvent } from '../../src/stream/events.ts'
 import type { Produced } from '../../src/stream/source.ts'
-import type { Answer } from '../../src/stream/stream-log.ts'
+import type { AnsweredBy } from '../../src/stream/stream-log.ts'
 
 export const STOP: Done = { type: 'done', finish_reason: 'stop' }
 export const ROLE: StreamEvent = { type: 'delta', role: 'assistant' }
@@ -82,7 +82,7 @@ export interface Ran {
   text: string
   /** What was thrown, if anything was. */
   error: unknown
-  answers: Answer[]
+  answers: AnsweredBy[]
   /** How long it was to wait before each retry, in milliseconds. */
   pauses: number[]
   /** `provider:code` of each attempt. */

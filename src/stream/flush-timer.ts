@@ -1,18 +1,18 @@
 /**
- * Lets what is behind readers' cursors gather, so that it leaves in fewer and larger frames: one timer for all that
- * wait, and none when nobody does.
+ * Delays flushes, so that deltas coalesce into fewer and larger frames: one timer for all readers, and none while no
+ * reader waits.
  */
-export class Gathering {
+export class FlushTimer {
   readonly #intervalMs: number
   #waiting = new Set<() => void>()
   #timer: NodeJS.Timeout | undefined
 
-  /** @param intervalMs the longest that anybody waits */
+  /** @param intervalMs the longest delay */
   constructor(intervalMs: number) {
     this.#intervalMs = intervalMs
   }
 
-  /** Calls `flush` when the time of those who wait is over; once, however often it is asked for until then. */
+  /** Calls `flush` when the timer fires; once, however often it is asked for until then. */
   wait(flush: () => void): void {
     this.#waiting.add(flush)
     this.#timer ??= setTimeout(this.#flush, this.#intervalMs)

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { Gathering } from '../../src/stream/gathering.ts'
+import { FlushTimer } from '../../src/stream/flush-timer.ts'
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }))
 afterEach(() => {
@@ -8,28 +8,28 @@ afterEach(() => {
   expect(left, 'timers without anybody who waits').toBe(0)
 })
 
-describe('gathering', () => {
+describe('flushTimer', () => {
   it('flushes all that wait at once, each once, within the interval of the first', () => {
-    const gathering = new Gathering(50)
+    const flushTimer = new FlushTimer(50)
     const flushed: string[] = []
     const [a, b] = ['a', 'b'].map((name) => () => void flushed.push(name)) as [() => void, () => void]
-    gathering.wait(a)
+    flushTimer.wait(a)
     vi.advanceTimersByTime(49)
-    gathering.wait(b)
-    gathering.wait(a)
+    flushTimer.wait(b)
+    flushTimer.wait(a)
     expect(flushed).toEqual([])
     vi.advanceTimersByTime(1)
     expect(flushed).toEqual(['a', 'b'])
   })
 
   it('begins anew for who waits again, also from within the flush', () => {
-    const gathering = new Gathering(50)
+    const flushTimer = new FlushTimer(50)
     let times = 0
     const again = () => {
       times += 1
-      if (times < 3) gathering.wait(again)
+      if (times < 3) flushTimer.wait(again)
     }
-    gathering.wait(again)
+    flushTimer.wait(again)
     vi.advanceTimersByTime(100)
     expect(times).toBe(2)
     vi.advanceTimersByTime(50)
@@ -37,11 +37,11 @@ describe('gathering', () => {
   })
 
   it('forgets who leaves, and has no timer when nobody is left', () => {
-    const gathering = new Gathering(50)
+    const flushTimer = new FlushTimer(50)
     const flush = vi.fn<() => void>()
-    gathering.wait(flush)
-    gathering.leave(flush)
-    gathering.leave(flush)
+    flushTimer.wait(flush)
+    flushTimer.leave(flush)
+    flushTimer.leave(flush)
     expect(vi.getTimerCount()).toBe(0)
     vi.advanceTimersByTime(100)
     expect(flush).not.toHaveBeenCalled()

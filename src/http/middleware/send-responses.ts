@@ -1,19 +1,19 @@
 import { Readable } from 'node:stream'
-import type { Beating, Heartbeat } from '../../sse/heartbeat.ts'
+import type { HeartbeatListener, Heartbeat } from '../../sse/heartbeat.ts'
 import { dropReader, isOver, type AnyResponse } from '../../sse/http2.ts'
 import type { RequestMiddleware } from '../context.ts'
 
 /** Bytes that a reader must take within `slowReaderMs`. */
 const SLICE_BYTES = 16 * 1024
 
-export interface SendAnswersOptions {
+export interface SendResponsesOptions {
   heartbeat: Heartbeat
   /** How long a full socket may take to drain, in milliseconds. */
   slowReaderMs: number
 }
 
 /** Sends whole answers, not for caches to keep, a slice at a time, and cuts off callers who do not read them. */
-export function sendAnswers({ heartbeat, slowReaderMs }: SendAnswersOptions): RequestMiddleware {
+export function sendResponses({ heartbeat, slowReaderMs }: SendResponsesOptions): RequestMiddleware {
   return async (context, next) => {
     await next()
     const { body, res, length } = context
@@ -37,7 +37,7 @@ export function sendAnswers({ heartbeat, slowReaderMs }: SendAnswersOptions): Re
 }
 
 /** An answer that is being sent. */
-class Sending implements Beating {
+class Sending implements HeartbeatListener {
   readonly #response: AnyResponse
   readonly #slowReaderMs: number
   /** When the socket last took a slice. */

@@ -1,13 +1,13 @@
 import { Hold, type Budget } from '../../store/budget.ts'
 import type { RequestMiddleware } from '../context.ts'
 
-export interface CountAnswersOptions {
+export interface CountResponsesOptions {
   /** Paths that are answered even when the memory is full. */
   always?: readonly string[]
 }
 
 /** Renders JSON inside the error boundary, and counts a whole answer until it has been sent. */
-export function countAnswers(budget: Budget, { always = [] }: CountAnswersOptions = {}): RequestMiddleware {
+export function countResponses(budget: Budget, { always = [] }: CountResponsesOptions = {}): RequestMiddleware {
   return async (context, next) => {
     await next()
     const { body, state } = context
