@@ -8,7 +8,7 @@ import { querySecrets } from './secrets.ts'
 /** Where a provider is. */
 export const baseUrlSchema = z
   .url({ protocol: /^https?$/, abort: true })
-  .refine((url) => !hasCredentials(new URL(url)), 'holds credentials, which belong into apiKey or headers')
+  .refine((url) => !hasCredentials(new URL(url)), 'must not contain credentials; use apiKey or headers')
 
 export interface Endpoint {
   transport: Transport
@@ -61,7 +61,7 @@ const FRAMING = new Set([
 /** What is sent with every request to a provider. */
 export const headersSchema = z
   .record(z.string().refine(isHeaderName), z.string().refine(isHeaderValue, 'cannot be sent in a header'), {
-    error: ({ code }) => (code === 'invalid_key' ? 'is no name of a header that can be set' : undefined),
+    error: ({ code }) => (code === 'invalid_key' ? 'is not a header that can be set' : undefined),
   })
   .default({})
 

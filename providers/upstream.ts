@@ -72,7 +72,7 @@ export interface MessageParser {
   end(): readonly StreamEvent[]
 }
 
-/** One for all streams: a stack of calls that nobody will read is dear. */
+/** Shared by all streams: a stack trace for each is expensive and read by nobody. */
 const LEFT = new Error('The stream was left.')
 
 interface Refusal extends ResponseHead {

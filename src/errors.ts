@@ -223,7 +223,7 @@ const MAX_TEXT = 500
 export function invalidRequest(faults: Fault[]): SluiceError {
   const reported = firstOf(faults)
   const words = reported.map(({ path, message }) => `${path}: ${message}`).join('; ')
-  return new SluiceError('invalid_request', `The request is wrong: ${words}`, { faults: reported })
+  return new SluiceError('invalid_request', `Invalid request: ${words}`, { faults: reported })
 }
 
 /** Zod's first issues as faults, with paths in JavaScript notation: `messages[0].content`. */

@@ -39,7 +39,7 @@ export interface ReconnectPolicy {
   maxAttempts: number
 }
 
-/** `reread`: not what follows the last event is asked for, but that event itself. */
+/** `reread`: request the last event again instead of the one after it. */
 export type Next = { resumeAfterMs: number; reread?: boolean } | { end: Ending }
 
 /** A gateway that asks for more patience than this is told to the caller, who may want to do something else. */

@@ -15,8 +15,8 @@ export function readCertificate({ tlsCert, tlsKey }: Pick<Config, 'tlsCert' | 't
   if (!tlsKey) throw fault('TLS_KEY', 'is missing, where TLS_CERT is set')
   const cert = read('TLS_CERT', tlsCert)
   const key = read('TLS_KEY', tlsKey)
-  check('TLS_CERT', `${tlsCert} is no PEM certificate`, { cert })
-  check('TLS_KEY', `${tlsKey} is no PEM key without a passphrase that belongs to the certificate`, { cert, key })
+  check('TLS_CERT', `${tlsCert} is not a PEM certificate`, { cert })
+  check('TLS_KEY', `${tlsKey} is not a PEM key without a passphrase that belongs to the certificate`, { cert, key })
   return { cert, key }
 }
 

@@ -1,6 +1,6 @@
 import { type AnyResponse, http2Stream } from '../sse/http2.ts'
 
-/** No request is taken on this connection after this one; what runs on it goes on. */
+/** Closes the connection gracefully: no further requests; those in flight complete. */
 export function closeAfterAnswer(response: AnyResponse): void {
   const stream = http2Stream(response)
   if (stream) stream.session?.close()

@@ -2,10 +2,7 @@ import type { RegisteredProvider } from '../../providers/registry.ts'
 import { OTHER } from '../telemetry/metrics.ts'
 import { listTargets, splitTarget, type ModelsConfig } from './target-spec.ts'
 
-/**
- * By provider, the models that the configuration names: those that it offers, and those that `models` leads to. One
- * that takes any model has an `other`.
- */
+/** Models named in the configuration, by provider. A provider that accepts any model gets the label `other`. */
 export function knownModels(
   providers: ReadonlyMap<string, RegisteredProvider>,
   models: ModelsConfig,

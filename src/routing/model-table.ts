@@ -22,7 +22,7 @@ export class ModelTable {
     this.#wildcards.sort((a, b) => b.prefix.length - a.prefix.length)
   }
 
-  /** Those that stand for one model. */
+  /** Public names without a wildcard. */
   get names(): string[] {
     return [...this.#exact.keys()]
   }

@@ -126,9 +126,9 @@ describe('a certificate', () => {
     await fault({ TLS_KEY }, 'TLS_CERT', 'is missing')
     await fault({ TLS_CERT: file('none.pem'), TLS_KEY }, 'TLS_CERT', 'cannot be read: ENOENT')
     await fault({ TLS_CERT, TLS_KEY: folder }, 'TLS_KEY', 'cannot be read: EISDIR')
-    await fault({ TLS_CERT: file('text.pem'), TLS_KEY }, 'TLS_CERT', 'is no PEM certificate')
-    await fault({ TLS_CERT: TLS_KEY, TLS_KEY }, 'TLS_CERT', 'is no PEM certificate')
-    await fault({ TLS_CERT, TLS_KEY: file('text.pem') }, 'TLS_KEY', 'is no PEM key')
+    await fault({ TLS_CERT: file('text.pem'), TLS_KEY }, 'TLS_CERT', 'is not a PEM certificate')
+    await fault({ TLS_CERT: TLS_KEY, TLS_KEY }, 'TLS_CERT', 'is not a PEM certificate')
+    await fault({ TLS_CERT, TLS_KEY: file('text.pem') }, 'TLS_KEY', 'is not a PEM key')
     await fault({ TLS_CERT, TLS_KEY: file('other.pem') }, 'TLS_KEY', 'belongs to the certificate')
   })
 

@@ -47,7 +47,7 @@ describe('what goes into each request to a provider', () => {
 
   it('is refused with what is wrong with it', () => {
     const messages = (fields: Record<string, unknown>) => faultsOf(fields).map(({ message }) => message)
-    expect(messages({ headers: { te: 'trailers' } })).toEqual(['is no name of a header that can be set'])
+    expect(messages({ headers: { te: 'trailers' } })).toEqual(['is not a header that can be set'])
     expect(messages({ headers: { 'x-team': '€' } })).toEqual(['cannot be sent in a header'])
     expect(messages({ apiKey: ['sk-secret\n'] })).toEqual(['cannot be sent in a header'])
     expect(messages({ headers: [] })).toEqual([expect.stringContaining('expected record')])

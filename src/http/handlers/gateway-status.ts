@@ -6,7 +6,7 @@ import type { Handler, RequestContext } from '../context.ts'
 import { READER_BYTES } from '../send-stream.ts'
 import type { Services } from '../services.ts'
 
-/** What the gateway is doing now; of nobody's streams in particular. */
+/** Aggregate status. Contains nothing about individual streams. */
 export interface GatewayStatus {
   status: 'ready' | 'draining'
   version: string
