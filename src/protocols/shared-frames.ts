@@ -62,6 +62,8 @@ export class SharedFrames {
   readonly #log: StreamLog
   readonly #protocol: Protocol
   #latest: Encoding | undefined
+  /** Up to the same end as the latest: most readers are at one cursor, and those that lag at another. */
+  #second: Encoding | undefined
   /** Full batches by their first cursor; they never change. */
   #recent: Map<number, Encoding> | undefined
 
@@ -101,6 +103,7 @@ export class SharedFrames {
   #encode(from: number, encoder: Encoder): Encoding | undefined {
     const end = this.#log.last
     if (this.#latest?.from === from && this.#latest.end === end) return this.#latest
+    if (this.#second?.from === from && this.#second.end === end) return this.#second
     const kept = this.#recent && recent.find(from, this.#recent)
     if (kept) return kept
     const batch = this.#log.read(from)
@@ -108,7 +111,10 @@ export class SharedFrames {
     const encoded = encoder.encode(batch)
     const encoding = new Encoding(from, end, new Frames(batch, encoded), encoded.next)
     if (batch.last < end) recent.keep(encoding, (this.#recent ??= new Map()))
-    else this.#latest = encoding
+    else {
+      this.#second = this.#latest?.end === end ? this.#latest : undefined
+      this.#latest = encoding
+    }
     // Live readers have been woken by then; later readers encode it again.
     if (encoding.frames.dones > 0) setImmediate(() => this.#forget())
     return encoding
@@ -116,6 +122,7 @@ export class SharedFrames {
 
   #forget(): void {
     this.#latest = undefined
+    this.#second = undefined
     if (this.#recent && this.#recent.size > 0) return
     const protocols = shared.get(this.#log)
     if (protocols?.get(this.#protocol) === this) protocols.delete(this.#protocol)

@@ -25,6 +25,15 @@ describe('the frames of a log in a protocol', () => {
     }
   })
 
+  it('are encoded once for each of two cursors, in whatever order their readers come', () => {
+    const log = newLog()
+    log.append({ type: 'delta', content: 'a' })
+    log.append({ type: 'delta', content: 'b' })
+    const readers = Array.from({ length: 6 }, () => sharedFrames(log, native).reader())
+    const payloads = readers.map((read, i) => read(i % 2)?.payload)
+    expect(new Set(payloads).size).toBe(2)
+  })
+
   it.each([native, openaiChat])(
     'are not kept when the stream has ended, and come again as they were ($name)',
     async (protocol) => {
