@@ -1,5 +1,13 @@
 /** The package export `sluice`: a gateway to embed, and what it takes to write a provider for it. */
-export { createGateway, type Gateway, type GatewayOptions } from './gateway.ts'
+import type { Config } from './config.ts'
+import { createGateway as create, type Gateway as WholeGateway, type GatewayOptions as AllOptions } from './gateway.ts'
+
+/** A gateway in this process; its parts are not API. */
+export type Gateway = Pick<WholeGateway, 'app' | 'start' | 'drain'>
+export type GatewayOptions = Pick<AllOptions, 'logger' | 'providers'>
+
+/** @throws Error when a provider or a certificate cannot be loaded */
+export const createGateway: (config: Config, options?: GatewayOptions) => Promise<Gateway> = create
 export { loadConfig, type Config } from './config.ts'
 export { ConfigError, SluiceError, type ErrorCode, type Fault } from './errors.ts'
 export type { Delta, Done, FinishReason, StreamError, StreamEvent, ToolCallDelta, Usage } from './stream/events.ts'

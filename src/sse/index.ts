@@ -3,11 +3,8 @@ export { encodeComment, encodeEvent, encodeJson, type EventFields } from './enco
 export { EventDecoder, EventTooLargeError, type DecodedEvent, type DecoderOptions } from './decode.ts'
 export {
   eventStream,
-  EventStreamWriter,
   type EventStreamEnd,
   type EventStreamOptions,
   type Source,
   type SourceEvent,
 } from './event-stream.ts'
-export { Heartbeat } from './heartbeat.ts'
-export { Payload } from './payload.ts'

@@ -3,13 +3,8 @@ import type { AddressInfo } from 'node:net'
 import Koa from 'koa'
 import { Client } from 'undici'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import {
-  eventStream,
-  Heartbeat,
-  type EventFields,
-  type EventStreamEnd,
-  type EventStreamOptions,
-} from '../../src/sse/index.ts'
+import { eventStream, type EventFields, type EventStreamEnd, type EventStreamOptions } from '../../src/sse/index.ts'
+import { Heartbeat } from '../../src/sse/heartbeat.ts'
 import { open } from '../support/reader.ts'
 
 type Source = Parameters<typeof eventStream>[1]
