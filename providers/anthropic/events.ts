@@ -4,6 +4,7 @@ import { isModel } from '../done-fields.ts'
 import { MAX_TOOL_CALLS } from '../limits.ts'
 import { ProviderError, type Delta, type StreamEvent, type ToolCallDelta } from '../provider.ts'
 import { isRecord, type Fields } from '../../src/json.ts'
+import type { AnthropicCarried } from '../../src/wires/anthropic.ts'
 import { isGiven, parseRecord, requireRecord, toText } from '../received-fields.ts'
 import { sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 
@@ -15,19 +16,7 @@ const MAX_SMALL_CHARACTERS = 4096
 
 /**
  * Reads the `data` of one Messages stream into deltas, so that it can be told again from them without a loss. What
- * has no field of its own is carried in `extra`:
- *
- * | from Anthropic                           | in `extra`                                                            |
- * |------------------------------------------|-----------------------------------------------------------------------|
- * | `message_start`                          | `id`, `model`, and `message_start`: the rest of the message           |
- * | `signature_delta`, `citations_delta`     | `signature`, `citation`                                               |
- * | a block of redacted thoughts             | `redacted_thinking`: its data                                         |
- * | the start of a block                     | `content_block`: the block as it starts, unless the deltas imply it   |
- * | a delta of a block that is not modelled  | `content_block_delta`                                                 |
- * | `message_delta`                          | `stop_reason` and `stop_sequence`, when `finish_reason` cannot say it |
- * |                                          | `message_delta`: the rest of it, less `usage`                         |
- *
- * A text, thought or tool call implies an empty block of its kind, when the block before it is of another.
+ * has no field of its own is carried, as `wires/anthropic.ts` says.
  *
  * https://platform.claude.com/docs/en/build-with-claude/streaming
  */
@@ -83,8 +72,8 @@ export class MessageReader {
     if (typeof stop_reason !== 'string' && !this.#stopped)
       throw new ProviderError({ code: 'upstream_truncated', message: 'The upstream ended in mid-stream.' })
     const events: StreamEvent[] = this.#endBlock()
-    const extra = this.#endExtra()
-    if (Object.keys(extra).length > 0) events.push({ type: 'delta', extra })
+    const ending = this.#ending()
+    if (Object.keys(ending).length > 0) events.push(carry(ending))
     const usage = this.#usage.read()
     const { model } = this.#message
     events.push({
@@ -100,8 +89,8 @@ export class MessageReader {
     this.#message = message
     this.#usage.add(message.usage)
     const { id, model, stop_reason: _reason, stop_sequence: _sequence, ...rest } = message
-    const identity = { ...(isGiven(id) && { id }), ...(isGiven(model) && { model }) }
-    return [{ type: 'delta', role: 'assistant', extra: { ...identity, message_start: rest } }]
+    const identity = { ...(typeof id === 'string' && { id }), ...(typeof model === 'string' && { model }) }
+    return [{ ...carry({ ...identity, message_start: rest }), role: 'assistant' }]
   }
 
   #startBlock(block: Fields, index: unknown): Delta[] {
@@ -123,9 +112,9 @@ export class MessageReader {
         return [this.#startToolCall(open)]
       case 'redacted_thinking':
         if (typeof block.data === 'string' && Object.keys(block).length === 2)
-          return [{ type: 'delta', extra: { redacted_thinking: block.data } }]
+          return [carry({ redacted_thinking: block.data })]
     }
-    return [{ type: 'delta', extra: { content_block: block } }]
+    return [carry({ content_block: block })]
   }
 
   #startToolCall(open: OpenBlock): Delta {
@@ -135,11 +124,10 @@ export class MessageReader {
     this.#toolCalls += 1
     if (this.#toolCalls > MAX_TOOL_CALLS) throw sentOverLimit(`more than ${MAX_TOOL_CALLS} tool calls`)
     const call: ToolCallDelta = { index: open.call, id, type: 'function', function: { name, arguments: '' } }
-    const carried = Object.keys(rest).length > 0
+    const isMore = Object.keys(rest).length > 0
     return {
-      type: 'delta',
+      ...(isMore ? carry({ content_block: { ...open.start, input: {} } }) : { type: 'delta' }),
       tool_calls: [call],
-      ...(carried && { extra: { content_block: { ...open.start, input: {} } } }),
     }
   }
 
@@ -152,18 +140,19 @@ export class MessageReader {
         if (text) return imply(block, { content: toText(text) })
         break
       case 'text citations_delta':
-        return imply(block, { extra: { citation } })
+        if (isRecord(citation)) return imply(block, carry({ citation }))
+        break
       case 'thinking thinking_delta':
         if (thinking) return imply(block, { reasoning: toText(thinking) })
         break
       case 'thinking signature_delta':
-        if (signature) return imply(block, { extra: { signature } })
+        if (typeof signature === 'string' && signature) return imply(block, carry({ signature }))
         break
       case 'tool_use input_json_delta':
         if (partial_json) return toArguments(block, toText(partial_json))
     }
     if (saysNothing(delta)) return []
-    return [...tell(block), { type: 'delta', extra: { content_block_delta: delta } }]
+    return [...tell(block), carry({ content_block_delta: delta })]
   }
 
   #endBlock(): Delta[] {
@@ -189,7 +178,7 @@ export class MessageReader {
     this.#usage.add(usage)
   }
 
-  #endExtra(): Record<string, unknown> {
+  #ending(): AnthropicCarried {
     const { stop_reason, stop_sequence, ...rest }: Fields = Object.fromEntries(this.#end)
     const isSaid = typeof stop_reason !== 'string' || isFinishReason(stop_reason)
     // What is null already at the start of the message need not be said again.
@@ -237,7 +226,11 @@ function imply(block: OpenBlock, fields: Omit<Delta, 'type'>): Delta[] {
 function tell(block: OpenBlock): Delta[] {
   if (block.told) return []
   block.told = true
-  return [{ type: 'delta', extra: { content_block: block.start } }]
+  return [carry({ content_block: block.start })]
+}
+
+function carry(anthropic: AnthropicCarried): Delta {
+  return { type: 'delta', carried: { anthropic } }
 }
 
 function toArguments(block: OpenBlock, json: string): Delta[] {

@@ -9,6 +9,7 @@ import { MAX_CHOICES } from '../limits.ts'
 import { ProviderError, type Delta, type Done, type Usage } from '../provider.ts'
 import type { Fields } from '../../src/json.ts'
 import { isGiven, parseRecord, requireRecord } from '../received-fields.ts'
+import type { OpenAICarried } from '../../src/wires/openai.ts'
 import { codeForStatus, sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 
 /** Distinct names of unmodelled fields; honest servers use about a dozen. */
@@ -91,11 +92,11 @@ export class ChunkReader {
     const deltas: Delta[] = []
     if (Array.isArray(chunk.choices))
       for (const choice of chunk.choices) this.#readChoice(requireRecord(choice), deltas)
-    const extra = this.#changed(chunk)
-    if (extra) {
+    const changed = this.#changed(chunk)
+    if (changed) {
       const first = deltas[0]
-      if (first) first.extra = { ...extra, ...first.extra }
-      else deltas.push({ type: 'delta', extra })
+      if (first) first.carried = { openai: { chunk: changed, ...first.carried?.openai } }
+      else deltas.push({ type: 'delta', carried: { openai: { chunk: changed } } })
       this.#template.forget()
     }
     const [only] = deltas
@@ -133,15 +134,19 @@ export class ChunkReader {
     if (typeof source.refusal === 'string' && source.refusal) delta.refusal = source.refusal
     const calls = this.#toolCalls.read(index, source.tool_calls)
     if (calls.length > 0) delta.tool_calls = calls
-    const extra = { ...otherFields(choice, CHOICE_FIELDS), ...otherFields(source, DELTA_FIELDS) }
-    if (others.length > 0) extra.content_parts = others
+    let ofChoice = otherFields(choice, CHOICE_FIELDS)
+    let ofDelta = otherFields(source, DELTA_FIELDS)
+    if (others.length > 0) ofDelta = { ...ofDelta, content_parts: others }
     if (typeof choice.finish_reason === 'string' && choice.finish_reason) {
       const known = FINISH_REASONS.get(choice.finish_reason)
       // `done` speaks for the first choice; what it cannot say is carried beside it.
       if (index === 0) this.#finishReason = known ?? 'stop'
-      if (index !== 0 || !known) extra.finish_reason = choice.finish_reason
+      if (index !== 0 || !known) ofChoice = { ...ofChoice, finish_reason: choice.finish_reason }
     }
-    if (Object.keys(extra).length > 0) delta.extra = this.#checkNames(extra)
+    const openai: OpenAICarried = {}
+    if (ofChoice) openai.choice = this.#checkNames(ofChoice)
+    if (ofDelta) openai.delta = this.#checkNames(ofDelta)
+    if (ofChoice || ofDelta) delta.carried = { openai }
     if (Object.keys(delta).length > (index === 0 ? 1 : 2)) deltas.push(delta)
   }
 
@@ -160,7 +165,7 @@ export class ChunkReader {
     return changed
   }
 
-  /** Collectors keep one field per name. */
+  /** Collectors keep one field per name and level. */
   #checkNames(fields: Record<string, unknown>): Record<string, unknown> {
     for (const name of Object.keys(fields)) this.#names.add(name)
     if (this.#names.size > MAX_NAMES) throw sentOverLimit(`more than ${MAX_NAMES} different fields`)

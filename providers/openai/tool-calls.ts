@@ -43,7 +43,7 @@ export class ToolCallReader {
     return deltas
   }
 
-  #readCall(calls: ChoiceCalls, { index: theirs, id, type: _, function: called, ...extra }: RawCall): ToolCallDelta {
+  #readCall(calls: ChoiceCalls, { index: theirs, id, type: _, function: called, ...call }: RawCall): ToolCallDelta {
     const name = called?.name
     const latest = theirs === undefined ? calls.count - 1 : calls.aliases.get(theirs)
     const known = id && name ? calls.byId.get(id) : latest
@@ -55,7 +55,7 @@ export class ToolCallReader {
       ...(begins && id ? { id } : {}),
       ...(begins ? { type: 'function' as const } : {}),
       function: { ...(begins && name ? { name } : {}), arguments: called?.arguments ?? '' },
-      ...(Object.keys(extra).length > 0 ? { extra } : {}),
+      ...(Object.keys(call).length > 0 ? { carried: { openai: { call } } } : {}),
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Delta, Done, FinishReason, StreamEvent } from '../stream/events.ts'
+import { TEXT_FIELDS } from '../wires/message-collector.ts'
 import { invalidResponse } from './client-error.ts'
 import type { Frame } from './frame-decoder.ts'
 import { isRecord, parseJson, type Fields } from './json.ts'
@@ -15,9 +16,6 @@ const FINISH_REASONS: readonly unknown[] = [
   'stop',
   'tool_calls',
 ] satisfies FinishReason[]
-
-/** The fields of a delta that are text, and add up by concatenation. */
-export const TEXT_FIELDS = ['content', 'reasoning', 'refusal'] as const
 
 /**
  * The event in a frame, or `undefined` for a name that is not known here. Types of the fields that are read again are

@@ -24,6 +24,6 @@ export function createRoutes(services: Services): Router<RequestState> {
     .get('/readyz', readiness(services))
     .get('/metrics', metrics(services))
   for (const protocol of protocols.rows) router.post(protocol.createPath, body, createStream(services, protocol))
-  if (config.playground) router.get(['/', '/playground/:file', '/client/:file'], playground())
+  if (config.playground) router.get(['/', '/playground/:file', '/client/:file', '/wires/:file'], playground())
   return router
 }

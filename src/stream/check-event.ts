@@ -21,7 +21,7 @@ export function checkEvent(value: StreamEvent): StreamEvent {
     if (fields.index !== undefined && !isIndex(fields.index)) throw invalid('`index` is not a whole number')
     if (fields.role !== undefined && fields.role !== 'assistant') throw invalid('`role` is not "assistant"')
     if (fields.tool_calls !== undefined && !isToolCalls(fields.tool_calls)) throw invalid('`tool_calls` is malformed')
-    if (fields.extra !== undefined && !isRecord(fields.extra)) throw invalid('`extra` is not an object')
+    if (fields.carried !== undefined && !isCarried(fields.carried)) throw invalid('`carried` is malformed')
   } else if (fields.type === 'done') {
     if (!FINISH_REASON_SET.has(fields.finish_reason)) throw invalid('`finish_reason` is unknown')
     if (fields.usage !== undefined && !isUsage(fields.usage)) throw invalid('`usage` is malformed')
@@ -40,6 +40,11 @@ function invalid(why: string): SluiceError {
 
 function isText(value: unknown): boolean {
   return value === undefined || typeof value === 'string'
+}
+
+/** The fields of each wire are an object; its own module guards what is in there. */
+function isCarried(value: unknown): boolean {
+  return isRecord(value) && Object.values(value).every((fields) => fields === undefined || isRecord(fields))
 }
 
 function isIndex(value: unknown): boolean {
@@ -74,7 +79,7 @@ function isToolCalls(value: unknown): boolean {
         isRecord(call) &&
         isIndex(call.index) &&
         isText(call.id) &&
-        (call.extra === undefined || isRecord(call.extra)) &&
+        (call.carried === undefined || isCarried(call.carried)) &&
         (call.function === undefined ||
           (isRecord(call.function) && isText(call.function.name) && isText(call.function.arguments))),
     )

@@ -1,3 +1,5 @@
+import type { CallCarried, Carried } from '../wires/carried.ts'
+
 /**
  * What a log stores. Names are those of OpenAI's Chat Completions where it has them.
  * The union is small on purpose: every protocol maps it with an exhaustive `switch`.
@@ -14,8 +16,8 @@ export interface Delta {
   reasoning?: string
   refusal?: string
   tool_calls?: ToolCallDelta[]
-  /** Fields that are carried but not modelled (`logprobs`, `service_tier`, …). */
-  extra?: Record<string, unknown>
+  /** Fields that are kept but not modelled (`logprobs`, `service_tier`, …), by their wire. */
+  carried?: Carried
 }
 
 /** The start of a tool call has an `id` and a name; what follows has only more `arguments`. */
@@ -24,8 +26,8 @@ export interface ToolCallDelta {
   id?: string
   type?: 'function'
   function?: { name?: string; arguments?: string }
-  /** Fields that are carried but not modelled; some providers want them back. */
-  extra?: Record<string, unknown>
+  /** Fields that are kept but not modelled; some providers want them back. */
+  carried?: CallCarried
 }
 
 /** The end of a stream: exactly one, and always the last event. */
@@ -71,7 +73,7 @@ export function plainField(event: StreamEvent): PlainField | undefined {
     event.role !== undefined ||
     event.refusal !== undefined ||
     event.tool_calls !== undefined ||
-    event.extra !== undefined
+    event.carried !== undefined
   )
     return undefined
   if (event.content === undefined) return event.reasoning === undefined ? undefined : 'reasoning'

@@ -2,7 +2,7 @@ import type { Delta, ToolCallDelta } from './events.ts'
 
 /**
  * One delta that says what `a` and then `b` say, or `undefined` when they must stay apart: of different kinds or
- * choices, or either one holds a role, extra fields, or the start of a tool call.
+ * choices, or either one holds a role, carried fields, or the start of a tool call.
  */
 export function mergeDeltas(a: Delta, b: Delta): Delta | undefined {
   if (a.index !== b.index || isSolitary(a) || isSolitary(b)) return undefined
@@ -15,7 +15,7 @@ export function mergeDeltas(a: Delta, b: Delta): Delta | undefined {
 
 /** Whether a delta is of more than one kind, or of a kind that cannot be concatenated. */
 function isSolitary(delta: Delta): boolean {
-  if (delta.role !== undefined || delta.extra !== undefined) return true
+  if (delta.role !== undefined || delta.carried !== undefined) return true
   const calls = delta.tool_calls
   if (calls !== undefined && (calls.length !== 1 || startsCall(calls[0]))) return true
   const kinds =
@@ -32,7 +32,7 @@ function startsCall(call: ToolCallDelta | undefined): boolean {
     call.id !== undefined ||
     call.type !== undefined ||
     call.function?.name !== undefined ||
-    call.extra !== undefined
+    call.carried !== undefined
   )
 }
 

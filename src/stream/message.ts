@@ -1,3 +1,5 @@
+import type { CallCarried, Carried } from '../wires/carried.ts'
+
 /** What a choice's deltas add up to. */
 export interface Message {
   role: 'assistant'
@@ -6,12 +8,12 @@ export interface Message {
   refusal?: string
   /** In the order of their indexes. */
   tool_calls?: ToolCall[]
-  extra?: Record<string, unknown>
+  carried?: Carried
 }
 
 export interface ToolCall {
   id: string
   type: 'function'
   function: { name: string; arguments: string }
-  extra?: Record<string, unknown>
+  carried?: CallCarried
 }

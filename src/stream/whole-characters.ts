@@ -88,8 +88,8 @@ function isEmpty({ type: _type, index: _index, content, reasoning, refusal, tool
     !refusal &&
     Object.keys(rest).length === 0 &&
     (tool_calls ?? []).every(
-      ({ id, type, function: called, extra }) =>
-        id === undefined && type === undefined && extra === undefined && !called?.name && !called?.arguments,
+      ({ id, type, function: called, carried }) =>
+        id === undefined && type === undefined && carried === undefined && !called?.name && !called?.arguments,
     )
   )
 }

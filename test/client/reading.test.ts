@@ -186,7 +186,7 @@ describe('final', () => {
       { type: 'delta', refusal: 'I ' },
       { type: 'delta', refusal: 'will not' },
       { type: 'delta', index: 1, content: 'I will' },
-      { type: 'delta', extra: { service_tier: 'flex' } },
+      { type: 'delta', carried: { openai: { chunk: { service_tier: 'flex' } } } },
       {
         type: 'delta',
         tool_calls: [
@@ -205,7 +205,7 @@ describe('final', () => {
         role: 'assistant',
         content: null,
         refusal: 'I will not',
-        extra: { service_tier: 'flex' },
+        carried: { openai: { chunk: { service_tier: 'flex' } } },
         tool_calls: [
           { id: 'a', type: 'function', function: { name: 'first', arguments: '{}' } },
           { id: 'b', type: 'function', function: { name: 'second', arguments: '[]' } },

@@ -7,7 +7,7 @@ import { ScriptedProvider } from '../support/scripted-provider.ts'
 
 const EMPTY: Delta = { type: 'delta', content: '' }
 /** What no protocol but our own has a place for, or has told already. */
-const UNKNOWN: Delta = { type: 'delta', extra: { stop_reason: 128_009 } }
+const UNKNOWN: Delta = { type: 'delta', carried: { elsewhere: { stop_reason: 128_009 } } }
 
 describe.each([
   ['/v1/chat', 'event: done'],

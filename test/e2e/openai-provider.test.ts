@@ -24,7 +24,10 @@ const usage = { prompt_tokens: 9, completion_tokens: 5, total_tokens: 14 }
 /** What each recorded stream says, however its bytes are cut. */
 const recordings: Record<string, Record<string, unknown>> = {
   'openai-text': {
-    message: { content: 'Grüße 👋🏽,\nline two.', extra: { service_tier: 'default', system_fingerprint: 'fp_1a2b' } },
+    message: {
+      content: 'Grüße 👋🏽,\nline two.',
+      carried: { openai: { chunk: { service_tier: 'default', system_fingerprint: 'fp_1a2b' } } },
+    },
     finish_reason: 'stop',
     model: 'gpt-4.1-2025-04-14',
     usage,
@@ -41,7 +44,12 @@ const recordings: Record<string, Record<string, unknown>> = {
     usage,
   },
   'openai-refusal': { message: { refusal: "I can't help." }, finish_reason: 'stop', usage: null },
-  'openai-logprobs': { message: { content: 'Hi!', extra: { logprobs: { content: [{ token: '!' }] } } } },
+  'openai-logprobs': {
+    message: {
+      content: 'Hi!',
+      carried: { openai: { choice: { logprobs: { content: [{ token: 'Hi' }, { token: '!' }] } } } },
+    },
+  },
   'deepseek-reasoning': {
     message: { content: '42.', reasoning: 'Let me think.' },
     usage: { completion_tokens: 7, prompt_cache_hit_tokens: 0 },
@@ -50,15 +58,18 @@ const recordings: Record<string, Record<string, unknown>> = {
     message: {
       content: 'Yes.',
       reasoning: 'Thinking',
-      extra: { provider: 'SomeCloud', native_finish_reason: 'end_turn' },
+      carried: { openai: { chunk: { provider: 'SomeCloud' }, choice: { native_finish_reason: 'end_turn' } } },
     },
     finish_reason: 'stop',
     usage: { total_tokens: 7, cost: 0.01 },
   },
   'mistral-thinking': { message: { content: 'Bonjour', reasoning: 'Hmm ok.' }, usage: { total_tokens: 6 } },
-  'groq-no-space': { message: { content: 'Faster', extra: { x_groq: { id: 'req_1' } } }, finish_reason: 'stop' },
+  'groq-no-space': {
+    message: { content: 'Faster', carried: { openai: { chunk: { x_groq: { id: 'req_1' } } } } },
+    finish_reason: 'stop',
+  },
   'azure-filters': {
-    message: { content: 'Fine', extra: { prompt_filter_results: [{ prompt_index: 0 }] } },
+    message: { content: 'Fine', carried: { openai: { chunk: { prompt_filter_results: [{ prompt_index: 0 }] } } } },
     finish_reason: 'content_filter',
   },
   'vllm-crlf': { message: { content: 'one two' }, finish_reason: 'length', usage: { total_tokens: 3 } },

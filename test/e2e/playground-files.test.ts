@@ -28,6 +28,7 @@ describe('the files of the playground', () => {
     ['/playground/style.css', 'text/css; charset=utf-8'],
     ['/playground/icon.svg', 'image/svg+xml'],
     ['/client/index.js', 'text/javascript; charset=utf-8'],
+    ['/wires/carried.js', 'text/javascript; charset=utf-8'],
   ])('are served with their type and a strict policy: %s', async (path, type) => {
     const { url } = await startGateway()
     const response = await fetch(url + path)

@@ -5,16 +5,16 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { ROOT } from './process.ts'
 
-/** A web server of its own origin: `page` at `/`, and the built SDK under `/client/`. */
+/** A web server of its own origin: `page` at `/`, and the built SDK under `/client/` and `/wires/`. */
 export async function servePage(page: string): Promise<string> {
   const server = createServer((request, response) => {
-    const [, module] = /^\/client\/([\w-]+\.js)$/.exec(request.url ?? '') ?? []
+    const [, module] = /^\/((?:client|wires)\/[\w-]+\.js)$/.exec(request.url ?? '') ?? []
     if (module === undefined) {
       response.setHeader('content-type', 'text/html').end(page)
       return
     }
     response.setHeader('content-type', 'text/javascript')
-    const file = createReadStream(join(ROOT, 'dist/src/client', module))
+    const file = createReadStream(join(ROOT, 'dist/src', module))
     file.on('error', () => response.writeHead(404).end())
     file.pipe(response)
   })

@@ -27,16 +27,20 @@ function encode(log: StreamLog, protocol: Protocol): void {
   for (let batch = log.read(0); batch; batch = log.read(batch.last)) encoder = encoder.encode(batch).next
 }
 
-const newName = (i: number) => ({ content: 'a', extra: { [`k${i}`]: 1 } })
-const newNameInside = (i: number) => ({ content: 'a', extra: { more: { [`k${i}`]: 1 } } })
-const logprobs = () => ({ content: 'a', extra: { logprobs: { content: [1] } } })
-const citation = () => ({ extra: { citation: { cited_text: 'a' } } })
+const newName = (i: number) => ({ content: 'a', carried: { openai: { delta: { [`k${i}`]: 1 } } } })
+const newNameInside = (i: number) => ({ content: 'a', carried: { openai: { delta: { more: { [`k${i}`]: 1 } } } } })
+const logprobs = () => ({ content: 'a', carried: { openai: { choice: { logprobs: { content: [1] } } } } })
+const citation = () => ({ carried: { anthropic: { citation: { cited_text: 'a' } } } })
 const call = (i: number): { tool_calls: ToolCallDelta[] } => ({
   tool_calls: [{ index: i, id: `c${i}`, function: { name: 'f', arguments: '{}' } }],
 })
-const newNameOfCall = (i: number) => ({ tool_calls: [{ index: 0, extra: { [`k${i}`]: 1 } }] })
+const newNameOfCall = (i: number) => ({ tool_calls: [{ index: 0, carried: { openai: { call: { [`k${i}`]: 1 } } } }] })
 const choice = (index: number) => ({ index, content: 'a' })
-const endOfChoice = (index: number) => ({ index, content: 'a', extra: { finish_reason: 'stop' } })
+const endOfChoice = (index: number) => ({
+  index,
+  content: 'a',
+  carried: { openai: { choice: { finish_reason: 'stop' } } },
+})
 
 type ToDelta = (i: number) => Omit<Delta, 'type'>
 
@@ -51,6 +55,8 @@ const reading: [
     [
       ['new field names', newName, 250],
       ['new field names of a tool call', newNameOfCall, 250],
+      ['new names in an object', newNameInside, 250],
+      ['items of a list', logprobs, 1000],
       ['tool calls', call, 1000],
     ],
   ],
@@ -91,6 +97,8 @@ const reading: [
     },
     [
       ['new field names', newName, 250],
+      ['new field names of a tool call', newNameOfCall, 250],
+      ['items of a list', logprobs, 1000],
       ['tool calls', call, 1000],
     ],
   ],
@@ -130,7 +138,7 @@ describe('a huge index from an upstream', () => {
 
 type Fields = Record<string, unknown>
 
-/** Text, lists and objects grow, other values replace. A simple reference implementation that copies. */
+/** Text, lists and objects grow, other values replace. Of a choice, only `logprobs` does. A simple reference implementation that copies. */
 function join(before: unknown, more: unknown): unknown {
   if (typeof before === 'string' && typeof more === 'string') return before + more
   if (Array.isArray(before) && Array.isArray(more)) return [...(before as unknown[]), ...(more as unknown[])]
@@ -164,8 +172,12 @@ function accumulateChunks(log: StreamLog): unknown[] {
         const byIndex = (message.tool_calls ?? {}) as Record<number, unknown>
         message.tool_calls = { ...byIndex, [at]: join(byIndex[at], fieldsOfCall) }
       }
+      const { logprobs: more, ...stated } = rest
+      const given = Object.entries(stated).filter(([, value]) => value !== null)
       choices.set(index, {
-        ...(join(before, rest) as Fields),
+        ...before,
+        ...Object.fromEntries(given),
+        logprobs: join(before.logprobs, more),
         message,
         finish_reason: finish_reason ?? before.finish_reason,
       })
@@ -186,16 +198,26 @@ const anyValue = fc.oneof(
   fc.array(fc.nat(3), { maxLength: 2 }),
   fc.constantFrom<unknown>({ a: [1] }, { a: [2], b: { c: 'x' } }, { b: { c: 'y', d: null } }, { a: 'z' }, {}),
 )
-const anyExtra = fc.dictionary(fc.constantFrom('logprobs', 'annotations', 'finish_reason', 'x'), anyValue, {
-  maxKeys: 3,
-})
+const anyFields = (...names: string[]) => fc.dictionary(fc.constantFrom(...names), anyValue, { maxKeys: 3 })
+const ofOpenAI = fc.record(
+  {
+    chunk: anyFields('x', 'service_tier'),
+    choice: anyFields('logprobs', 'finish_reason', 'x'),
+    delta: anyFields('x', 'y'),
+  },
+  { requiredKeys: [] },
+)
+const anyCarried = fc.record(
+  { openai: ofOpenAI, anthropic: fc.constantFrom({}, { content_block: { type: 'x' } }, { signature: 's' }) },
+  { requiredKeys: [] },
+)
 const anyCalls = fc.array(
   fc.record(
     {
       index: fc.nat(2),
       id: fc.constantFrom('c1', 'c2'),
       function: fc.record({ name: fc.constant('f'), arguments: fc.string({ maxLength: 3 }) }, { requiredKeys: [] }),
-      extra: fc.dictionary(fc.constantFrom('signature', 'x'), anyValue, { maxKeys: 2 }),
+      carried: fc.record({ openai: fc.record({ call: anyFields('signature', 'x') }) }),
     },
     { requiredKeys: ['index'] },
   ),
@@ -209,7 +231,7 @@ const anyDelta: fc.Arbitrary<Delta> = fc.record(
     reasoning: fc.string({ maxLength: 3 }),
     refusal: fc.string({ maxLength: 3 }),
     tool_calls: anyCalls,
-    extra: anyExtra,
+    carried: anyCarried,
   },
   { requiredKeys: ['type'] },
 )
@@ -229,13 +251,19 @@ describe('a completion', () => {
 })
 
 describe('an upstream field named __proto__', () => {
-  const extra = JSON.parse('{"__proto__":{"content":"EVIL","usage":1},"x":{"__proto__":{"a":1}}}') as Fields
+  const fields = JSON.parse('{"__proto__":{"content":"EVIL","usage":1},"x":{"__proto__":{"a":1}}}') as Fields
   const fieldsOfCall = JSON.parse('{"__proto__":{"id":"EVIL"}}') as Fields
   const twice: Delta[] = Array.from({ length: 2 }, () => ({
     type: 'delta',
     content: 'a',
-    tool_calls: [{ index: 0, id: 'c', function: { name: 'f', arguments: '' }, extra: fieldsOfCall }],
-    extra: { ...extra, content_block_delta: extra },
+    tool_calls: [
+      { index: 0, id: 'c', function: { name: 'f', arguments: '' }, carried: { openai: { call: fieldsOfCall } } },
+    ],
+    carried: {
+      openai: { chunk: fields, choice: fields, delta: fields },
+      anthropic: { ...fields, content_block_delta: fields },
+      mine: fields,
+    },
   }))
 
   /** All objects reachable from a value. */

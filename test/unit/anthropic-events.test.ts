@@ -53,10 +53,12 @@ describe('what a recorded stream says', () => {
     expect(eventsOf('cache')[0]).toEqual({
       type: 'delta',
       role: 'assistant',
-      extra: {
-        id: 'msg_01XFDUDYJgAACzvnptvVoYEL',
-        model: 'claude-opus-4-8',
-        message_start: { stop_details: null, usage: expect.objectContaining({ input_tokens: 3 }) },
+      carried: {
+        anthropic: {
+          id: 'msg_01XFDUDYJgAACzvnptvVoYEL',
+          model: 'claude-opus-4-8',
+          message_start: { stop_details: null, usage: expect.objectContaining({ input_tokens: 3 }) },
+        },
       },
     })
   })
@@ -70,7 +72,7 @@ describe('what a recorded stream says', () => {
     expect(deltasOf('pings')).toEqual([
       { type: 'delta', content: 'a' },
       { type: 'delta', content: 'b' },
-      { type: 'delta', extra: { content_block: { type: 'text', text: '' } } },
+      { type: 'delta', carried: { anthropic: { content_block: { type: 'text', text: '' } } } },
     ])
   })
 
@@ -79,15 +81,18 @@ describe('what a recorded stream says', () => {
       { type: 'delta', reasoning: 'Let me ' },
       { type: 'delta', reasoning: 'think.\n\n27 * 453' },
       { type: 'delta', reasoning: ' = 12,231' },
-      { type: 'delta', extra: { signature: 'EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds==' } },
+      {
+        type: 'delta',
+        carried: { anthropic: { signature: 'EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds==' } },
+      },
     ])
     expect(deltasOf('thinking-omitted')[0]).toEqual({
       type: 'delta',
-      extra: { signature: 'EosnCkYICxIMMb3LzNrMu/AAA==' },
+      carried: { anthropic: { signature: 'EosnCkYICxIMMb3LzNrMu/AAA==' } },
     })
     expect(deltasOf('redacted-thinking')[0]).toEqual({
       type: 'delta',
-      extra: { redacted_thinking: expect.stringMatching(/^EmwK/) },
+      carried: { anthropic: { redacted_thinking: expect.stringMatching(/^EmwK/) } },
     })
   })
 
@@ -105,7 +110,9 @@ describe('what a recorded stream says', () => {
       {},
       { city: 'Köln' },
     ])
-    expect(deltasOf('tools')[2]).toMatchObject({ extra: { content_block: { caller: { type: 'direct' } } } })
+    expect(deltasOf('tools')[2]).toMatchObject({
+      carried: { anthropic: { content_block: { caller: { type: 'direct' } } } },
+    })
   })
 
   it('an input that comes with the start of a call, and a text that does, are told as deltas', () => {
@@ -121,23 +128,37 @@ describe('what a recorded stream says', () => {
   })
 
   it('a block is told where the deltas would run into the block before it, or say less than it does', () => {
-    expect(deltasOf('citations').filter((event) => 'extra' in event && event.extra?.content_block)).toEqual([
-      { type: 'delta', extra: { content_block: { type: 'text', text: '', citations: [] } } },
-      { type: 'delta', extra: { content_block: { type: 'text', text: '' } } },
-      { type: 'delta', extra: { content_block: { type: 'text', text: '' } } },
-      { type: 'delta', extra: { content_block: { type: 'text', text: '' } } },
+    expect(
+      deltasOf('citations').filter((event) => event.type === 'delta' && event.carried?.anthropic?.content_block),
+    ).toEqual([
+      { type: 'delta', carried: { anthropic: { content_block: { type: 'text', text: '', citations: [] } } } },
+      { type: 'delta', carried: { anthropic: { content_block: { type: 'text', text: '' } } } },
+      { type: 'delta', carried: { anthropic: { content_block: { type: 'text', text: '' } } } },
+      { type: 'delta', carried: { anthropic: { content_block: { type: 'text', text: '' } } } },
     ])
     expect(deltasOf('server-tool').slice(1, 5)).toEqual([
       {
         type: 'delta',
-        extra: { content_block: expect.objectContaining({ type: 'server_tool_use', name: 'web_search' }) },
+        carried: {
+          anthropic: { content_block: expect.objectContaining({ type: 'server_tool_use', name: 'web_search' }) },
+        },
       },
-      { type: 'delta', extra: { content_block_delta: { type: 'input_json_delta', partial_json: '{"query":' } } },
       {
         type: 'delta',
-        extra: { content_block_delta: { type: 'input_json_delta', partial_json: ' "claude shannon birth date"}' } },
+        carried: { anthropic: { content_block_delta: { type: 'input_json_delta', partial_json: '{"query":' } } },
       },
-      { type: 'delta', extra: { content_block: expect.objectContaining({ type: 'web_search_tool_result' }) } },
+      {
+        type: 'delta',
+        carried: {
+          anthropic: {
+            content_block_delta: { type: 'input_json_delta', partial_json: ' "claude shannon birth date"}' },
+          },
+        },
+      },
+      {
+        type: 'delta',
+        carried: { anthropic: { content_block: expect.objectContaining({ type: 'web_search_tool_result' }) } },
+      },
     ])
   })
 
@@ -147,20 +168,23 @@ describe('what a recorded stream says', () => {
     expect(
       read(start(thinking), stop(), start(cited, 1), delta({ type: 'text_delta', text: 'x' }, 1), stop(1)),
     ).toEqual([
-      { type: 'delta', extra: { content_block: thinking } },
-      { type: 'delta', extra: { content_block: cited } },
+      { type: 'delta', carried: { anthropic: { content_block: thinking } } },
+      { type: 'delta', carried: { anthropic: { content_block: cited } } },
       { type: 'delta', content: 'x' },
     ])
   })
 
   it('deltas and blocks of a beta are carried as they are', () => {
     expect(deltasOf('compaction').slice(0, 4)).toEqual([
-      { type: 'delta', extra: { content_block: { type: 'compaction', content: null } } },
-      { type: 'delta', extra: { content_block_delta: expect.objectContaining({ type: 'compaction_delta' }) } },
-      { type: 'delta', extra: { content_block: { type: 'thinking', thinking: '', signature: '' } } },
+      { type: 'delta', carried: { anthropic: { content_block: { type: 'compaction', content: null } } } },
       {
         type: 'delta',
-        extra: { content_block_delta: { type: 'thinking_delta', thinking: '', estimated_tokens: 50 } },
+        carried: { anthropic: { content_block_delta: expect.objectContaining({ type: 'compaction_delta' }) } },
+      },
+      { type: 'delta', carried: { anthropic: { content_block: { type: 'thinking', thinking: '', signature: '' } } } },
+      {
+        type: 'delta',
+        carried: { anthropic: { content_block_delta: { type: 'thinking_delta', thinking: '', estimated_tokens: 50 } } },
       },
     ])
   })
@@ -187,11 +211,11 @@ describe('how a stream ends', () => {
         message_delta: { delta: { container: expect.objectContaining({ id: 'container_011' }) } },
       },
     ],
-  ])('%s: %s', (name, finish_reason, extra) => {
+  ])('%s: %s', (name, finish_reason, anthropic) => {
     expect(doneOf(name)).toMatchObject({ finish_reason, model: 'claude-opus-4-8' })
     const last = eventsOf(name).at(-2)
-    if (extra) expect(last).toEqual({ type: 'delta', extra })
-    else expect(last).not.toHaveProperty('extra.stop_reason')
+    if (anthropic) expect(last).toEqual({ type: 'delta', carried: { anthropic } })
+    else expect(last).not.toHaveProperty('carried.anthropic.stop_reason')
   })
 
   it('counts input as OpenAI does, beside what Anthropic says itself', () => {
@@ -220,7 +244,10 @@ describe('how a stream ends', () => {
 
   it('says null where the message began without it', () => {
     const message_delta = { delta: { stop_details: null } }
-    expect(endOf(end('end_turn', { stop_details: null }))[0]).toEqual({ type: 'delta', extra: { message_delta } })
+    expect(endOf(end('end_turn', { stop_details: null }))[0]).toEqual({
+      type: 'delta',
+      carried: { anthropic: { message_delta } },
+    })
     const begun = { type: 'message_start', message: { stop_details: null } }
     expect(endOf(begun, end('end_turn', { stop_details: null }))).toHaveLength(1)
   })
@@ -319,7 +346,7 @@ describe('the end of a message', () => {
 
   it.each(['constructor', '__proto__', 'toString'])('accepts the stop reason %s, and carries it', (reason) => {
     expect(endOf(end(reason))).toMatchObject([
-      { type: 'delta', extra: { stop_reason: reason } },
+      { type: 'delta', carried: { anthropic: { stop_reason: reason } } },
       { type: 'done', finish_reason: 'stop' },
     ])
   })
@@ -330,7 +357,7 @@ describe('the end of a message', () => {
     reader.read(`{"type":"message_delta","delta":{"stop_reason":"end_turn",${proto}},"usage":{${proto}},${proto}}`)
     const [beside, last] = reader.end()
     expect(JSON.stringify(beside)).toBe(
-      '{"type":"delta","extra":{"message_delta":{"delta":{"__proto__":{"input_tokens":7}},"__proto__":{"input_tokens":7}}}}',
+      '{"type":"delta","carried":{"anthropic":{"message_delta":{"delta":{"__proto__":{"input_tokens":7}},"__proto__":{"input_tokens":7}}}}}',
     )
     expect(last).toMatchObject({ usage: { prompt_tokens: 0 } })
   })
@@ -371,7 +398,7 @@ describe('the end of a message', () => {
 it('passes over events that it does not know, and carries deltas that it does not know', () => {
   const unknown = { type: 'future_delta', data: [1] }
   expect(read({ type: 'future_event', x: 1 }, start({ type: 'text', text: '' }), delta(unknown))).toEqual([
-    { type: 'delta', extra: { content_block: { type: 'text', text: '' } } },
-    { type: 'delta', extra: { content_block_delta: unknown } },
+    { type: 'delta', carried: { anthropic: { content_block: { type: 'text', text: '' } } } },
+    { type: 'delta', carried: { anthropic: { content_block_delta: unknown } } },
   ])
 })

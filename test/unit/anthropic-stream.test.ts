@@ -39,7 +39,12 @@ const typesOf = (...events: StreamEvent[]) => told(...events).map(({ type }) => 
 describe('a stream of another provider', () => {
   it('is told as Anthropic tells its own', () => {
     expect(
-      told({ type: 'delta', role: 'assistant', extra: { id: 'chatcmpl-1' } }, content('Hel'), content('lo'), done),
+      told(
+        { type: 'delta', role: 'assistant', carried: { openai: { chunk: { id: 'chatcmpl-1' } } } },
+        content('Hel'),
+        content('lo'),
+        done,
+      ),
     ).toEqual([
       {
         type: 'message_start',
@@ -69,7 +74,7 @@ describe('a stream of another provider', () => {
 
   it('has a block for each kind of what it says, in its order', async () => {
     const frames = framesOf(
-      { type: 'delta', role: 'assistant', extra: { model: 'gpt-real' } },
+      { type: 'delta', role: 'assistant', carried: { openai: { chunk: { model: 'gpt-real' } } } },
       { type: 'delta', reasoning: 'Hm, ' },
       { type: 'delta', reasoning: 'yes' },
       { type: 'delta', content: 'Let me look.' },
@@ -134,10 +139,20 @@ describe('a stream of another provider', () => {
     const events = told(
       content('a'),
       { type: 'delta', index: 1, content: 'b' },
-      { type: 'delta', extra: { stop_reason: 128_009, logprobs: {} } },
+      { type: 'delta', carried: { openai: { choice: { stop_reason: 128_009, logprobs: {} } } } },
       done,
     )
     expect(JSON.stringify(events)).not.toMatch(/"b"|128009/)
+    const fields = {
+      signature: 's',
+      content_block: { type: 'x' },
+      redacted_thinking: 'r',
+      citation: {},
+      stop_reason: 's',
+    }
+    expect(
+      typesOf({ type: 'delta', carried: { openai: { delta: fields, choice: fields, chunk: fields } } }, done),
+    ).toEqual(typesOf(done))
     expect(events.at(-2)).toMatchObject({ delta: { stop_reason: 'end_turn' } })
   })
 

@@ -11,7 +11,8 @@ const toolStart = fc.record({
 })
 const toolArguments = fc.record({ index: toolIndex, function: fc.record({ arguments: text }) })
 const toolCalls = fc.array(fc.oneof(toolStart, { weight: 3, arbitrary: toolArguments }), { minLength: 1, maxLength: 3 })
-const extra = fc.dictionary(fc.constantFrom('logprobs', 'tier'), fc.nat(), { minKeys: 1 })
+const someFields = fc.dictionary(fc.constantFrom('logprobs', 'tier'), fc.nat(), { minKeys: 1 })
+const someCarried = fc.record({ openai: fc.record({ chunk: someFields, choice: someFields }, { requiredKeys: [] }) })
 
 const oneKind = fc.oneof(
   fc.record({ content: text }),
@@ -26,7 +27,7 @@ const anything = fc.record(
     reasoning: text,
     refusal: text,
     tool_calls: toolCalls,
-    extra,
+    carried: someCarried,
   },
   { requiredKeys: [] },
 )
@@ -46,12 +47,13 @@ export function accumulate(deltas: readonly Delta[]) {
   const add = (place: string, piece: string | undefined) => {
     if (piece !== undefined) texts.set(place, (texts.get(place) ?? '') + piece)
   }
-  for (const { index: choice = 0, role, content, reasoning, refusal, tool_calls = [], extra: fields = {} } of deltas) {
+  for (const { index: choice = 0, role, content, reasoning, refusal, tool_calls = [], carried = {} } of deltas) {
     add(`${choice} content`, content)
     add(`${choice} reasoning`, reasoning)
     add(`${choice} refusal`, refusal)
     if (role) others.set(`${choice} role`, role)
-    for (const [name, value] of Object.entries(fields)) others.set(`${choice} extra ${name}`, value)
+    for (const [level, fields] of Object.entries(carried.openai ?? {}))
+      for (const [name, value] of Object.entries(fields)) others.set(`${choice} ${level} ${name}`, value)
     for (const { index, id, type, function: called } of tool_calls) {
       const place = `${choice} call ${index}`
       add(`${place} arguments`, called?.arguments)

@@ -69,6 +69,7 @@ function strays(area: string, { values, types = [] }: { values: string[]; types?
 const ERRORS = 'src/errors.ts'
 const REQUEST = 'src/chat-request.ts'
 const SCHEMA = 'src/bounded-schema.ts'
+const WIRES = 'src/wires/'
 
 describe('arrows point inward', () => {
   it('finds the modules and their imports', () => {
@@ -83,7 +84,18 @@ describe('arrows point inward', () => {
   })
 
   it('stream/ knows neither HTTP nor any protocol nor any provider, nor who keeps its logs', () => {
-    expect(strays('src/stream/', { values: [ERRORS, 'src/json.ts'] })).toEqual([])
+    expect(strays('src/stream/', { values: [WIRES, ERRORS, 'src/json.ts'] })).toEqual([])
+  })
+
+  it('wires/ is what both ends of a wire share, and knows only the types of events', () => {
+    expect(strays(WIRES, { values: [], types: ['src/stream/events.ts', 'src/stream/message.ts'] })).toEqual([])
+  })
+
+  it.each(['openai', 'anthropic'])('wires/%s.ts is known to its own provider, and to protocols', (wire) => {
+    const importers = modules
+      .filter(({ imports }) => imports.some(({ target }) => target === `${WIRES}${wire}.ts`))
+      .map(({ path }) => path.split('/').slice(0, 2).join('/'))
+    expect([...new Set(importers)].toSorted()).toEqual([`providers/${wire}`, 'src/protocols', 'src/wires'])
   })
 
   it('store/ keeps logs, and knows neither HTTP nor any protocol nor any provider', () => {
@@ -98,6 +110,7 @@ describe('arrows point inward', () => {
     const values = [
       'src/stream/',
       'src/sse/',
+      WIRES,
       'src/json.ts',
       'src/media-types.ts',
       ERRORS,
@@ -110,8 +123,8 @@ describe('arrows point inward', () => {
     expect(strays('src/protocols/', { values })).toEqual([])
   })
 
-  it('providers/ know of the gateway only requests, events, errors and how to decode SSE and JSON', () => {
-    const values = ['src/stream/events.ts', 'src/sse/decode.ts', 'src/json.ts', ERRORS, REQUEST]
+  it('providers/ know of the gateway only requests, events, wires, errors and how to decode SSE and JSON', () => {
+    const values = ['src/stream/events.ts', 'src/sse/decode.ts', 'src/json.ts', WIRES, ERRORS, REQUEST]
     // Whatever it takes to speak to an upstream is theirs to choose.
     expect(
       strays('providers/', { values, types: ['src/stream/source.ts'] }).filter((arrow) => arrow.includes('→ src/')),
@@ -136,9 +149,9 @@ describe('arrows point inward', () => {
     expect([...new Set(imported)].filter((target) => !shared.has(target))).toEqual([])
   })
 
-  it('client/ runs without the server, of which it knows the types of events', () => {
+  it('client/ runs without the server, of which it knows the types of events and how they add up', () => {
     const types = ['src/stream/events.ts', 'src/stream/message.ts']
-    expect(strays('src/client/', { values: [], types })).toEqual([])
+    expect(strays('src/client/', { values: [WIRES], types })).toEqual([])
   })
 
   it('playground/ is built on the published client and nothing else', () => {

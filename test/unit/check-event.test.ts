@@ -31,7 +31,10 @@ describe('an event that is none', () => {
     ['a name that is no text', { type: 'delta', tool_calls: [{ index: 0, function: { name: 1 } }] }],
     ['arguments that are no text', { type: 'delta', tool_calls: [{ index: 0, function: { arguments: {} } }] }],
     ['one good tool call and one bad', { type: 'delta', tool_calls: [{ index: 0 }, {}] }],
-    ['extra fields that are no fields', { type: 'delta', extra: [1] }],
+    ['carried fields that are a list', { type: 'delta', carried: [1] }],
+    ['carried fields that name no wire', { type: 'delta', carried: { logprobs: 1 } }],
+    ['carried fields of a wire that are a list', { type: 'delta', carried: { openai: [1] } }],
+    ['carried fields of a call that name no wire', { type: 'delta', tool_calls: [{ index: 0, carried: { a: 1 } }] }],
     ['done without a reason', { type: 'done' }],
     ['done for an unknown reason', { type: 'done', finish_reason: 'eos' }],
     // Counters add these up, and one that is no number would spoil them for good.
@@ -64,7 +67,7 @@ describe('an event that is unusual', () => {
     ['empty content', { type: 'delta', content: '' }],
     ['everything at once', { type: 'delta', index: 3, role: 'assistant', content: 'a', reasoning: 'b', refusal: 'c' }],
     ['a tool call of which only the index is known', { type: 'delta', tool_calls: [{ index: 2 }] }],
-    ['extra fields of any depth', { type: 'delta', extra: { logprobs: { content: [null] } } }],
+    ['carried fields of any depth', { type: 'delta', carried: { mine: { logprobs: { content: [null] } } } }],
   ])('is kept as it is: %s', async (_, event) => {
     expect(await runGeneration(() => produced(event, STOP))).toEqual([event, STOPPED])
   })

@@ -16,15 +16,19 @@ describe('collectMessage', () => {
     expect(await collectMessage(logOf([]))).toEqual({ role: 'assistant', content: null })
   })
 
-  it('joins split texts, tool calls and extra fields', async () => {
+  it('joins split texts, tool calls and carried fields', async () => {
     const log = logOf([
       { type: 'delta', role: 'assistant' },
       { type: 'delta', reasoning: 'Hm' },
       { type: 'delta', content: 'It ' },
-      { type: 'delta', content: 'is', extra: { tier: 'a', logprobs: 1 } },
+      { type: 'delta', content: 'is', carried: { openai: { chunk: { tier: 'a' }, choice: { stop: 1 } } } },
       { type: 'delta', tool_calls: [{ index: 0, id: 'c1', function: { name: 'find', arguments: '{"q"' } }] },
       { type: 'delta', tool_calls: [{ index: 1, id: 'c2', function: { name: 'sum', arguments: '' } }] },
-      { type: 'delta', tool_calls: [{ index: 0, function: { arguments: ':1}' } }], extra: { tier: 'b' } },
+      {
+        type: 'delta',
+        tool_calls: [{ index: 0, function: { arguments: ':1}' } }],
+        carried: { openai: { chunk: { tier: 'b' } } },
+      },
     ])
     expect(await collectMessage(log)).toEqual({
       role: 'assistant',
@@ -34,7 +38,7 @@ describe('collectMessage', () => {
         { id: 'c1', type: 'function', function: { name: 'find', arguments: '{"q":1}' } },
         { id: 'c2', type: 'function', function: { name: 'sum', arguments: '' } },
       ],
-      extra: { tier: 'b', logprobs: 1 },
+      carried: { openai: { chunk: { tier: 'b' }, choice: { stop: 1 } } },
     })
   })
 

@@ -20,7 +20,7 @@ const anyRun = fc.oneof(
       [{ type: 'delta', role: 'assistant' }],
       [{ type: 'delta', content: 'a', reasoning: 'b' }],
       [{ type: 'delta', index: 1, content: 'second' }],
-      [{ type: 'delta', content: 'c', extra: { logprobs: null } }],
+      [{ type: 'delta', content: 'c', carried: { openai: { choice: { logprobs: null } } } }],
     ),
   },
 )

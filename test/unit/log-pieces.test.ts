@@ -65,7 +65,7 @@ const anyEvent: fc.Arbitrary<StreamEvent> = fc.oneof(
   { weight: 12, arbitrary: short.map(text) },
   { weight: 2, arbitrary: short.map((reasoning): Delta => ({ type: 'delta', reasoning })) },
   { weight: 4, arbitrary: anyDelta },
-  { weight: 1, arbitrary: anyDelta.map((delta): Delta => ({ ...delta, extra: { a: 'x'.repeat(300) } })) },
+  { weight: 1, arbitrary: anyDelta.map((delta): Delta => ({ ...delta, carried: { mine: { a: 'x'.repeat(300) } } })) },
   { weight: 1, arbitrary: fc.constantFrom(6000, 70_000).map((length) => text('.'.repeat(length))) },
 )
 const anyAnswer = fc.record({ provider: fc.string(), model: fc.string(), attempts: fc.nat(3) })

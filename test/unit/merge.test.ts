@@ -54,7 +54,7 @@ describe('mergeDeltas', () => {
 
   it.each<[string, Delta]>([
     ['a role', delta({ role: 'assistant', content: 'a' })],
-    ['extra fields', delta({ content: 'a', extra: { logprobs: [] } })],
+    ['carried fields', delta({ content: 'a', carried: { openai: { choice: { logprobs: [] } } } })],
     ['two kinds', delta({ content: 'a', reasoning: 'b' })],
     ['nothing', delta({})],
   ])('never joins a delta that holds %s', (_, solitary) => {
@@ -64,6 +64,7 @@ describe('mergeDeltas', () => {
   })
 
   it.each<[string, ToolCallDelta[]]>([
+    ['carried fields', [{ index: 0, carried: { openai: { call: { signature: 's' } } } }]],
     ['an id', [{ index: 0, id: 'call_1', function: { arguments: 'a' } }]],
     ['a type', [{ index: 0, type: 'function', function: { arguments: 'a' } }]],
     ['a name', [{ index: 0, function: { name: 'find', arguments: 'a' } }]],

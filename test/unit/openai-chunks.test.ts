@@ -19,7 +19,7 @@ describe('streams as providers send them', () => {
       '[DONE]',
     ]
     expect(read(...chunks)).toEqual([
-      { type: 'delta', role: 'assistant', extra: { service_tier: 'default' } },
+      { type: 'delta', role: 'assistant', carried: { openai: { chunk: { service_tier: 'default' } } } },
       { type: 'delta', content: 'Hel' },
       { type: 'delta', content: 'lo' },
     ])
@@ -34,13 +34,18 @@ describe('streams as providers send them', () => {
       chunk({}, { finish_reason: 'content_filter', content_filter_results: { hate: { filtered: true } } }),
     )
     expect(deltas).toEqual([
-      { type: 'delta', extra: { prompt_filter_results: filters } },
+      { type: 'delta', carried: { openai: { chunk: { prompt_filter_results: filters } } } },
       {
         type: 'delta',
         content: 'Hi',
-        extra: { content_filter_results: {}, id: 'chatcmpl-1', created: 1700, model: 'gpt-4o' },
+        carried: {
+          openai: {
+            chunk: { id: 'chatcmpl-1', created: 1700, model: 'gpt-4o' },
+            choice: { content_filter_results: {} },
+          },
+        },
       },
-      { type: 'delta', extra: { content_filter_results: { hate: { filtered: true } } } },
+      { type: 'delta', carried: { openai: { choice: { content_filter_results: { hate: { filtered: true } } } } } },
     ])
   })
 
@@ -69,9 +74,13 @@ describe('streams as providers send them', () => {
         chunk({ content: '' }, { finish_reason: 'stop', native_finish_reason: 'STOP' }, { provider: 'X' }),
       ),
     ).toEqual([
-      { type: 'delta', reasoning: 'Hm', extra: { reasoning_details: details, provider: 'X' } },
+      {
+        type: 'delta',
+        reasoning: 'Hm',
+        carried: { openai: { chunk: { provider: 'X' }, delta: { reasoning_details: details } } },
+      },
       { type: 'delta', content: 'Yes' },
-      { type: 'delta', extra: { native_finish_reason: 'STOP' } },
+      { type: 'delta', carried: { openai: { choice: { native_finish_reason: 'STOP' } } } },
     ])
   })
 
@@ -121,7 +130,7 @@ describe('streams as providers send them', () => {
         chunk({ role: 'assistant', content: '' }, { finish_reason: 'stop' }, fields),
       ),
     ).toEqual([
-      { type: 'delta', role: 'assistant', content: 'Hel', extra: fields },
+      { type: 'delta', role: 'assistant', content: 'Hel', carried: { openai: { chunk: fields } } },
       { type: 'delta', content: 'lo' },
     ])
   })
@@ -133,8 +142,8 @@ describe('streams as providers send them', () => {
         chunk({}, { finish_reason: 'stop' }, { x_groq: { id: 'req_1', usage: USAGE } }),
       ),
     ).toEqual([
-      { type: 'delta', role: 'assistant', extra: { x_groq: { id: 'req_1' } } },
-      { type: 'delta', extra: { x_groq: { id: 'req_1', usage: USAGE } } },
+      { type: 'delta', role: 'assistant', carried: { openai: { chunk: { x_groq: { id: 'req_1' } } } } },
+      { type: 'delta', carried: { openai: { chunk: { x_groq: { id: 'req_1', usage: USAGE } } } } },
     ])
   })
 })
@@ -149,7 +158,7 @@ describe('what identifies an answer', () => {
         chunk({ content: 'c' }, {}, { id: 'chatcmpl-2', created: 1701, model: 'gpt-4o-mini' }),
       ),
     ).toEqual([
-      { type: 'delta', content: 'a', extra: identity },
+      { type: 'delta', content: 'a', carried: { openai: { chunk: identity } } },
       { type: 'delta', content: 'b' },
       { type: 'delta', content: 'c' },
     ])
@@ -179,7 +188,9 @@ describe('choices', () => {
 
   it('after the first tell how they ended beside the stream', () => {
     const finish = [chunk({}, { index: 1, finish_reason: 'length' }), chunk({}, { index: 0, finish_reason: 'stop' })]
-    expect(read(...finish)).toEqual([{ type: 'delta', index: 1, extra: { finish_reason: 'length' } }])
+    expect(read(...finish)).toEqual([
+      { type: 'delta', index: 1, carried: { openai: { choice: { finish_reason: 'length' } } } },
+    ])
     expect(endOf(...finish)).toMatchObject({ finish_reason: 'stop' })
   })
 
@@ -201,16 +212,16 @@ describe('a field of the chunk itself', () => {
     const large = { list: Array.from({ length: 1000 }, (_, i) => i) }
     const changed = { list: large.list.with(999, 0) }
     expect(read(...[large, large, changed, changed, large].map((x) => ({ choices: [], x })))).toEqual([
-      { type: 'delta', extra: { x: large } },
-      { type: 'delta', extra: { x: changed } },
-      { type: 'delta', extra: { x: large } },
+      { type: 'delta', carried: { openai: { chunk: { x: large } } } },
+      { type: 'delta', carried: { openai: { chunk: { x: changed } } } },
+      { type: 'delta', carried: { openai: { chunk: { x: large } } } },
     ])
   })
 
   it('may have at most 256 names in a stream', () => {
     const names = Array.from({ length: 256 }, (_, i) => `x${i}`)
     const fields = Object.fromEntries(names.map((name) => [name, 1]))
-    expect(Object.keys(read({ choices: [], ...fields })[0]?.extra ?? {})).toEqual(names)
+    expect(Object.keys(read({ choices: [], ...fields })[0]?.carried?.openai?.chunk ?? {})).toEqual(names)
     expect(() => read({ choices: [], ...fields, x256: 1 })).toThrow('more than 256 different fields')
     expect(() => read({ choices: [], ...fields }, { choices: [{ index: 0, delta: { x256: 1 } }] })).toThrow(
       expect.objectContaining({ code: 'upstream_invalid_response', retryable: false }),
@@ -220,13 +231,15 @@ describe('a field of the chunk itself', () => {
 
 describe('a field named __proto__', () => {
   it.each([
-    ['of a chunk', (proto: string) => `{"choices":[],${proto}}`],
-    ['of a choice', (proto: string) => `{"choices":[{"delta":{},${proto}}]}`],
-    ['of a delta', (proto: string) => `{"choices":[{"delta":{${proto}}}]}`],
-  ])('%s is carried, and sets no prototype', (_, data) => {
+    ['chunk', (proto: string) => `{"choices":[],${proto}}`],
+    ['choice', (proto: string) => `{"choices":[{"delta":{},${proto}}]}`],
+    ['delta', (proto: string) => `{"choices":[{"delta":{${proto}}}]}`],
+  ] as const)('of a %s is carried, and sets no prototype', (level, data) => {
     const [delta] = read(data('"__proto__":{"polluted":true}'))
-    expect(JSON.stringify(delta)).toBe('{"type":"delta","extra":{"__proto__":{"polluted":true}}}')
-    expect(delta?.extra).not.toHaveProperty('polluted')
+    expect(JSON.stringify(delta)).toBe(
+      `{"type":"delta","carried":{"openai":{"${level}":{"__proto__":{"polluted":true}}}}}`,
+    )
+    expect(delta?.carried?.openai?.[level]).not.toHaveProperty('polluted')
   })
 })
 
@@ -284,10 +297,10 @@ describe('the template of chunks', () => {
   it('is learnt again when other fields change', () => {
     const x = (value: number, content: string) => chunk({ content }, {}, { x: value })
     expect(read(x(1, 'a'), x(1, 'b'), x(2, 'c'), x(1, 'd'))).toEqual([
-      { type: 'delta', content: 'a', extra: { x: 1 } },
+      { type: 'delta', content: 'a', carried: { openai: { chunk: { x: 1 } } } },
       { type: 'delta', content: 'b' },
-      { type: 'delta', content: 'c', extra: { x: 2 } },
-      { type: 'delta', content: 'd', extra: { x: 1 } },
+      { type: 'delta', content: 'c', carried: { openai: { chunk: { x: 2 } } } },
+      { type: 'delta', content: 'd', carried: { openai: { chunk: { x: 1 } } } },
     ])
   })
 })
@@ -301,7 +314,7 @@ describe('a delta', () => {
     const logprobs = { content: [{ token: 'a', logprob: -0.1, bytes: [97], top_logprobs: [] }] }
     const annotations = [{ type: 'url_citation', url_citation: { url: 'https://example.org' } }]
     expect(read(chunk({ content: 'a', annotations, audio: null }, { logprobs }))).toEqual([
-      { type: 'delta', content: 'a', extra: { logprobs, annotations } },
+      { type: 'delta', content: 'a', carried: { openai: { choice: { logprobs }, delta: { annotations } } } },
     ])
   })
 

@@ -41,7 +41,9 @@ describe('how a Chat Completions stream ends', () => {
 
   it.each(['end_turn', 'toString'])('an unknown reason is an end, and is carried: %s', (reason) => {
     expect(endOf(hello, finish(reason))).toMatchObject({ finish_reason: 'stop' })
-    expect(read(finish(reason))).toEqual([{ type: 'delta', extra: { finish_reason: reason } }])
+    expect(read(finish(reason))).toEqual([
+      { type: 'delta', carried: { openai: { choice: { finish_reason: reason } } } },
+    ])
   })
 
   // OpenRouter, DeepSeek and vLLM, of an answer that broke off.

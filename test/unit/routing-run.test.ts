@@ -61,7 +61,12 @@ describe('a target that answers', () => {
 
 describe('before the first token', () => {
   it('a failure is tried again with the same target, with growing waits, and leaves no trace', async () => {
-    const provider = plays('a', [busy], [ROLE, { type: 'delta', content: '', extra: { id: 1 } }, busy], answer)
+    const provider = plays(
+      'a',
+      [busy],
+      [ROLE, { type: 'delta', content: '', carried: { openai: { chunk: { id: 1 } } } }, busy],
+      answer,
+    )
     const ran = await run(planOf(targetOf(provider)))
     expect(ran).toMatchObject({
       events: [ROLE, text('an'), text('swer'), STOP],
@@ -147,14 +152,17 @@ describe('before the first token', () => {
   })
 
   it('much without a token is an answer of another kind, and is passed on', async () => {
-    const audio: StreamEvent[] = Array.from({ length: 20 }, (_, id) => ({ type: 'delta', extra: { audio: { id } } }))
+    const audio: StreamEvent[] = Array.from({ length: 20 }, (_, id) => ({
+      type: 'delta',
+      carried: { openai: { delta: { audio: { id } } } },
+    }))
     const ran = await run(planOf(targetOf(plays('a', [...audio, busy])), targetOf(plays('b', answer))))
     expect(ran).toMatchObject({ events: audio, error: busy })
   })
 })
 
 describe('what is held back before the first token', () => {
-  const filler = (length: number): StreamEvent => ({ type: 'delta', extra: { filler: 'x'.repeat(length) } })
+  const filler = (length: number): StreamEvent => ({ type: 'delta', carried: { mine: { filler: 'x'.repeat(length) } } })
 
   it('is bounded in size; beyond that it is passed on as an answer', async () => {
     const large = [filler(30_000), filler(40_000), ROLE]
@@ -163,8 +171,8 @@ describe('what is held back before the first token', () => {
   })
 
   it.each<[where: string, event: StreamEvent]>([
-    ['a name', { type: 'delta', extra: { ['x'.repeat(70_000)]: 1 } }],
-    ['one list with others', { type: 'delta', extra: { list: Array<string>(40_000).fill('') } }],
+    ['a name', { type: 'delta', carried: { mine: { ['x'.repeat(70_000)]: 1 } } }],
+    ['one list with others', { type: 'delta', carried: { mine: { list: Array<string>(40_000).fill('') } } }],
   ])('is bounded wherever the bytes are: in %s', async (_, event) => {
     const ran = await run(planOf(targetOf(plays('a', [[ROLE, event], busy])), targetOf(plays('b', answer))))
     expect(ran).toMatchObject({ events: [ROLE, event], error: busy })
@@ -177,7 +185,7 @@ describe('what is held back before the first token', () => {
   })
 
   it('is passed on without a JSON form, for the log to refuse', async () => {
-    const event = { type: 'delta', extra: { big: 1n } } as StreamEvent
+    const event = { type: 'delta', carried: { mine: { big: 1n } } } as StreamEvent
     const ran = await run(planOf(targetOf(plays('a', [event, busy]))))
     expect(ran.events).toEqual([event])
   })

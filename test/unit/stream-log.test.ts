@@ -131,7 +131,7 @@ describe('reading', () => {
         ],
       }),
     ],
-    ['extra fields', (piece) => ({ type: 'delta', content: 'a', extra: { logprobs: piece } })],
+    ['carried fields', (piece) => ({ type: 'delta', content: 'a', carried: { mine: { logprobs: piece } } })],
     ['two kinds', (piece) => ({ type: 'delta', content: 'a', reasoning: piece })],
   ])('brings a long log in batches of bounded size: %s', (_, toEvent) => {
     const log = newLog()
@@ -187,8 +187,8 @@ describe('reading', () => {
   it('does not serialise events on reading', () => {
     const log = newLog()
     let written = 0
-    const extra = { toJSON: () => (written += 1) }
-    for (let i = 0; i < 10; i++) log.append({ type: 'delta', content: 'a', extra })
+    const mine = { toJSON: () => (written += 1) }
+    for (let i = 0; i < 10; i++) log.append({ type: 'delta', content: 'a', carried: { mine } })
     const appending = written
     readAll(log)
     expect(written).toBe(appending)

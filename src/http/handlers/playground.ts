@@ -32,9 +32,9 @@ interface File {
 /** Browsers run what was compiled, also when the gateway itself runs from its sources. */
 const COMPILED = new URL(import.meta.url.endsWith('.ts') ? '../../../dist/src/' : '../../', import.meta.url)
 
-/** `GET /`, `/playground/:file` and `/client/:file`: the playground and the SDK it runs on, read once at the start. */
+/** `GET /`, and the files of the playground and of the SDK it runs on (`/client/`, `/wires/`), read once at the start. */
 export function playground(compiled = COMPILED): Handler {
-  const files = new Map(['playground', 'client'].flatMap((name) => readFolder(compiled, name)))
+  const files = new Map(['playground', 'client', 'wires'].flatMap((name) => readFolder(compiled, name)))
   const page = files.get('/playground/index.html')
   return (context) => {
     if (!page) throw new SluiceError('not_found', 'The playground has not been built: run `npm run build` first.')

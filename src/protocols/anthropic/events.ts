@@ -1,7 +1,10 @@
 import { failureOf } from '../../errors.ts'
-import { isRecord, recordOrEmpty, type Fields } from '../../json.ts'
+import { recordOrEmpty, type Fields } from '../../json.ts'
 import type { Delta, Done, StreamEvent, ToolCallDelta } from '../../stream/events.ts'
 import type { StreamInfo } from '../../stream/stream-log.ts'
+import { anthropicFields, type AnthropicCarried } from '../../wires/anthropic.ts'
+import type { Carried } from '../../wires/carried.ts'
+import { openaiFields } from '../../wires/openai.ts'
 import { AppendMap } from '../append-map.ts'
 import { toErrorObject, type ErrorObject } from './errors.ts'
 import { NO_USAGE, toUsage } from './usage.ts'
@@ -28,7 +31,7 @@ export interface MessageState {
   /** The block of each tool call. */
   readonly calls: AppendMap<number, number>
   /** What the provider has said of the end. */
-  readonly end: Fields
+  readonly end: AnthropicCarried
 }
 
 export function initialState(info: StreamInfo): MessageState {
@@ -36,7 +39,7 @@ export function initialState(info: StreamInfo): MessageState {
 }
 
 /**
- * The events that say what one event of a log says; what is in `extra` is told in `providers/anthropic/events.ts`.
+ * The events that say what one event of a log says; what is carried is told in `wires/anthropic.ts`.
  * A delta continues the block that is open if it is of its kind, and begins one if not. Choices other than the first
  * have no form here: who asks for several is refused.
  */
@@ -69,24 +72,21 @@ class EventWriter {
     this.state = state
   }
 
-  writeDelta({ content, reasoning, refusal, tool_calls = [], extra = {} }: Delta): void {
-    if (!this.state.started) this.#start(extra)
-    const block = isRecord(extra.content_block) ? extra.content_block : undefined
+  writeDelta({ content, reasoning, refusal, tool_calls = [], carried }: Delta): void {
+    if (!this.state.started) this.#start(carried)
+    const own = anthropicFields(carried)
+    const block = own.content_block
     if (block && block.type !== 'tool_use') this.#open(block)
-    if (typeof extra.redacted_thinking === 'string')
-      this.#open({ type: 'redacted_thinking', data: extra.redacted_thinking })
+    if (own.redacted_thinking !== undefined) this.#open({ type: 'redacted_thinking', data: own.redacted_thinking })
     if (reasoning) this.#write('thinking', { type: 'thinking_delta', thinking: reasoning })
-    if (typeof extra.signature === 'string')
-      this.#write('thinking', { type: 'signature_delta', signature: extra.signature })
+    if (own.signature !== undefined) this.#write('thinking', { type: 'signature_delta', signature: own.signature })
     if (content) this.#write('text', { type: 'text_delta', text: content })
     if (refusal) this.#write('text', { type: 'text_delta', text: refusal })
-    if (isRecord(extra.citation)) this.#write('text', { type: 'citations_delta', citation: extra.citation })
+    if (own.citation) this.#write('text', { type: 'citations_delta', citation: own.citation })
     for (const call of tool_calls) this.#writeToolCall(call, block)
-    if (isRecord(extra.content_block_delta) && this.state.open !== undefined)
-      this.#push(this.state.blocks - 1, extra.content_block_delta)
-    // Servers of another kind have stop reasons of their own.
-    if (this.state.own && (extra.stop_reason !== undefined || extra.message_delta !== undefined))
-      this.state = { ...this.state, end: extra }
+    if (own.content_block_delta && this.state.open !== undefined)
+      this.#push(this.state.blocks - 1, own.content_block_delta)
+    if (own.stop_reason !== undefined || own.message_delta !== undefined) this.state = { ...this.state, end: own }
   }
 
   writeDone(done: Done): void {
@@ -96,7 +96,7 @@ class EventWriter {
       this.events.push({ type: 'error', error: outcome })
       return
     }
-    if (!this.state.started) this.#start({})
+    if (!this.state.started) this.#start(undefined)
     this.#close()
     const { own, calls, end } = this.state
     const { delta, ...beside } = recordOrEmpty(end.message_delta)
@@ -118,11 +118,11 @@ class EventWriter {
     )
   }
 
-  #start({ id, model, message_start }: Fields): void {
-    const own = isRecord(message_start) ? message_start : undefined
+  #start(carried: Carried | undefined): void {
+    const { id, model = openaiFields(carried).chunk?.model, message_start: own } = anthropicFields(carried)
     const message = {
       // Other providers have ids of their own kind.
-      id: own && typeof id === 'string' ? id : `msg_${this.state.info.id}`,
+      id: own && id !== undefined ? id : `msg_${this.state.info.id}`,
       type: 'message',
       role: 'assistant',
       model: typeof model === 'string' ? model : this.state.info.model,

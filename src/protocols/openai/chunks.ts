@@ -1,6 +1,9 @@
 import { setField, type Fields } from '../../json.ts'
 import type { Delta, Done, SequencedEvent } from '../../stream/events.ts'
 import type { StreamInfo } from '../../stream/stream-log.ts'
+import { anthropicFields } from '../../wires/anthropic.ts'
+import type { Carried } from '../../wires/carried.ts'
+import { isRepeated, openaiCallFields, openaiFields } from '../../wires/openai.ts'
 import { AppendMap } from '../append-map.ts'
 
 /** `chat.completion.chunk`: https://platform.openai.com/docs/api-reference/chat-streaming/streaming */
@@ -39,21 +42,6 @@ export interface ChunkState {
   readonly finished: AppendMap<number, true>
   readonly includeUsage: boolean
 }
-
-/** Fields that OpenAI repeats on every chunk. */
-const HEAD_FIELDS = new Set(['id', 'created', 'model', 'system_fingerprint', 'service_tier'])
-
-/** Fields that providers put on a chunk or on a choice; whatever else is in `extra` belongs to the delta. */
-const CHUNK_FIELDS = new Set(['prompt_filter_results', 'x_groq', 'citations', 'search_results', 'provider'])
-const CHOICE_FIELDS = new Set([
-  'logprobs',
-  'finish_reason',
-  'native_finish_reason',
-  'stop_reason',
-  'content_filter_results',
-  'content_filter_offsets',
-  'token_ids',
-])
 
 export function initialState({ id, created, model, labels }: StreamInfo): ChunkState {
   return {
@@ -99,8 +87,8 @@ class ChunkWriter {
     this.state = state
   }
 
-  writeDelta({ index = 0, role, content, reasoning, refusal, tool_calls, extra }: Delta): void {
-    const { head, once, choice, rest } = sortExtra(extra)
+  writeDelta({ index = 0, role, content, reasoning, refusal, tool_calls, carried }: Delta): void {
+    const { head, once, choice, rest } = toPlaces(carried)
     if (head) this.state = { ...this.state, head: { ...this.state.head, ...head } }
     const delta: Record<string, unknown> = {}
     // OpenAI introduces a choice with its role alone, or with the start of its first tool call.
@@ -112,7 +100,8 @@ class ChunkWriter {
     if (content) delta.content = content
     if (reasoning) delta.reasoning_content = reasoning
     if (refusal) delta.refusal = refusal
-    if (tool_calls) delta.tool_calls = tool_calls.map(({ extra: carried, ...call }) => ({ ...call, ...carried }))
+    if (tool_calls)
+      delta.tool_calls = tool_calls.map(({ carried: more, ...call }) => ({ ...call, ...openaiCallFields(more) }))
     if (rest || Object.keys(delta).length > 0 || choice) this.#push(index, { ...delta, ...rest }, choice, once)
     else if (once) this.chunks.push({ ...this.#head(), ...once, choices: [] })
     if (choice?.finish_reason !== undefined)
@@ -136,24 +125,31 @@ class ChunkWriter {
   }
 }
 
-interface SortedExtra {
+interface Places {
+  /** Of every chunk from now on. */
   head?: Fields
+  /** Of one chunk. */
   once?: Fields
   choice?: Fields
   rest?: Fields
 }
 
-/** Puts carried fields back where they came from. */
-function sortExtra(extra: Fields | undefined): SortedExtra {
-  const sorted: SortedExtra = {}
-  for (const [name, value] of Object.entries(extra ?? {})) {
-    setField((sorted[placeOf(name)] ??= {}), name, value)
-  }
-  return sorted
+const NOTHING: Places = {}
+
+/** Where carried fields of this wire stood. Of another wire, it is only said which model answers, and under which id. */
+function toPlaces(carried: Carried | undefined): Places {
+  if (!carried) return NOTHING
+  const { chunk = {}, choice, delta: rest } = openaiFields(carried)
+  const { id, model } = anthropicFields(carried)
+  const places: Places = { ...(choice && { choice: besideDelta(choice) }), ...(rest && { rest }) }
+  if (id !== undefined) (places.head ??= {}).id = id
+  if (model !== undefined) (places.head ??= {}).model = model
+  for (const [name, value] of Object.entries(chunk))
+    setField(isRepeated(name) ? (places.head ??= {}) : (places.once ??= {}), name, value)
+  return places
 }
 
-function placeOf(name: string): keyof SortedExtra {
-  if (HEAD_FIELDS.has(name)) return 'head'
-  if (CHUNK_FIELDS.has(name)) return 'once'
-  return CHOICE_FIELDS.has(name) ? 'choice' : 'rest'
+/** A module may carry anything, but not take the place of what is modelled. */
+function besideDelta({ index: _index, delta: _delta, ...fields }: Fields): Fields {
+  return fields
 }

@@ -1,5 +1,6 @@
 import type { Fields } from '../../json.ts'
-import { JoinedFields } from '../joined-fields.ts'
+import { growing, JoinedFields, replacing } from '../../wires/joined-fields.ts'
+import { ruleOfChoices } from '../../wires/openai.ts'
 import type { Chunk, ChunkChoice } from './chunks.ts'
 
 /** `chat.completion`: https://platform.openai.com/docs/api-reference/chat/object */
@@ -11,12 +12,12 @@ export interface Completion {
 
 /** Adds up chunks, like an SDK that collects a stream. */
 export class CompletionCollector {
-  readonly #fields = new Map<string, unknown>()
+  readonly #fields = new JoinedFields(replacing)
   /** By index. Not a list: the upstream chooses indexes, and could make it huge. */
   readonly #choices = new Map<number, ChoiceCollector>()
 
   add({ choices, ...fields }: Chunk): void {
-    for (const [name, value] of Object.entries(fields)) this.#fields.set(name, value)
+    this.#fields.addAll(fields)
     for (const choice of choices) {
       let collector = this.#choices.get(choice.index)
       if (!collector) this.#choices.set(choice.index, (collector = new ChoiceCollector(choice.index)))
@@ -26,7 +27,7 @@ export class CompletionCollector {
 
   get completion(): Completion {
     return {
-      ...Object.fromEntries(this.#fields),
+      ...this.#fields.toFields(),
       object: 'chat.completion',
       choices: inOrder(this.#choices).map((choice) => choice.toFields()),
     }
@@ -35,9 +36,9 @@ export class CompletionCollector {
 
 class ChoiceCollector {
   readonly #index: number
-  readonly #message = new JoinedFields({ role: 'assistant', content: null, refusal: null })
+  readonly #message = new JoinedFields(growing, { role: 'assistant', content: null, refusal: null })
   readonly #calls = new Map<number, JoinedFields>()
-  readonly #fields = new JoinedFields({ logprobs: null })
+  readonly #fields = new JoinedFields(ruleOfChoices, { logprobs: null })
   #finishReason: string | null = null
 
   constructor(index: number) {
@@ -75,7 +76,7 @@ class ChoiceCollector {
     const at = typeof index === 'number' ? index : this.#calls.size
     const call = this.#calls.get(at)
     if (call) call.addAll(fields)
-    else this.#calls.set(at, new JoinedFields(fields))
+    else this.#calls.set(at, new JoinedFields(growing, fields))
   }
 }
 

@@ -1,0 +1,57 @@
+import type { Carried } from './carried.ts'
+import { isRecord, type Fields } from './fields.ts'
+import { replacing } from './joined-fields.ts'
+
+/**
+ * What a Messages stream says that is not modelled, so that it can be told again without a loss:
+ *
+ * | from Anthropic                           | carried                                                               |
+ * |------------------------------------------|-----------------------------------------------------------------------|
+ * | `message_start`                          | `id`, `model`, and `message_start`: the rest of the message           |
+ * | `signature_delta`, `citations_delta`     | `signature`, `citation`                                               |
+ * | a block of redacted thoughts             | `redacted_thinking`: its data                                         |
+ * | the start of a block                     | `content_block`: the block as it starts, unless the deltas imply it   |
+ * | a delta of a block that is not modelled  | `content_block_delta`                                                 |
+ * | `message_delta`                          | `stop_reason` and `stop_sequence`, when `finish_reason` cannot say it |
+ * |                                          | `message_delta`: the rest of it, less `usage`                         |
+ *
+ * A text, thought or tool call implies an empty block of its kind, when the block before it is of another.
+ */
+export type AnthropicCarried = {
+  id?: string
+  model?: string
+  message_start?: Fields
+  signature?: string
+  citation?: Fields
+  redacted_thinking?: string
+  content_block?: Fields
+  content_block_delta?: Fields
+  stop_reason?: unknown
+  stop_sequence?: unknown
+  message_delta?: Fields
+}
+
+const NOTHING: AnthropicCarried = {}
+
+/** The fields that are what they should be; a module may have put anything in their place. */
+export function anthropicFields(carried: Carried | undefined): AnthropicCarried {
+  if (carried?.anthropic === undefined) return NOTHING
+  const { id, model, signature, redacted_thinking, stop_reason, stop_sequence, ...objects }: Fields = carried.anthropic
+  const { message_start, citation, content_block, content_block_delta, message_delta } = objects
+  return {
+    ...(typeof id === 'string' && { id }),
+    ...(typeof model === 'string' && { model }),
+    ...(isRecord(message_start) && { message_start }),
+    ...(typeof signature === 'string' && { signature }),
+    ...(isRecord(citation) && { citation }),
+    ...(typeof redacted_thinking === 'string' && { redacted_thinking }),
+    ...(isRecord(content_block) && { content_block }),
+    ...(isRecord(content_block_delta) && { content_block_delta }),
+    ...(stop_reason !== undefined && { stop_reason }),
+    ...(stop_sequence !== undefined && { stop_sequence }),
+    ...(isRecord(message_delta) && { message_delta }),
+  }
+}
+
+/** How the fields add up: the last value wins. Blocks, with all their signatures and citations, are a message's own. */
+export const ruleOfAnthropic = replacing

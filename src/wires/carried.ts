@@ -1,0 +1,35 @@
+import { ruleOfAnthropic, type AnthropicCarried } from './anthropic.ts'
+import type { Fields } from './fields.ts'
+import { JoinedFields, replacing, type Rule } from './joined-fields.ts'
+import { ruleOfOpenAI, type OpenAICallCarried, type OpenAICarried } from './openai.ts'
+
+/**
+ * Upstream fields that are kept without being modelled, by the wire they came from. A protocol writes those of its own
+ * wire and what it deliberately translates; our own protocol shows all. A module may carry fields under a name of its own.
+ */
+export type Carried = { openai?: OpenAICarried; anthropic?: AnthropicCarried; [module: string]: Fields | undefined }
+
+/** The same of one tool call; some providers want these fields back. */
+export type CallCarried = { openai?: OpenAICallCarried; [module: string]: Fields | undefined }
+
+function ruleOf(wire: string): Rule {
+  if (wire === 'openai') return ruleOfOpenAI
+  return wire === 'anthropic' ? ruleOfAnthropic : replacing
+}
+
+/** Adds up what deltas carry, each wire by its own rule. */
+export class CarriedCollector {
+  readonly #wires = new Map<string, JoinedFields>()
+
+  add(carried: Carried | CallCarried): void {
+    for (const [wire, fields] of Object.entries(carried)) {
+      const joined = this.#wires.get(wire) ?? new JoinedFields(ruleOf(wire))
+      this.#wires.set(wire, joined)
+      if (fields) joined.addAll(fields)
+    }
+  }
+
+  toFields(): Record<string, Fields> {
+    return Object.fromEntries([...this.#wires].map(([wire, joined]) => [wire, joined.toFields()]))
+  }
+}
