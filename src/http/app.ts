@@ -18,7 +18,7 @@ import type { Services } from './services.ts'
 
 const PROBES = ['/healthz', '/readyz', '/metrics']
 
-/** The middleware, in the order in which a request meets it. */
+/** Creates the Koa app. The middleware runs in the order listed here. */
 export function createApp(services: Services): Koa<RequestState> {
   const app = new Koa<RequestState>({ proxy: services.config.trustProxy > 0, maxIpsCount: services.config.trustProxy })
   const routes = createRoutes(services)
@@ -47,7 +47,7 @@ export function createApp(services: Services): Koa<RequestState> {
   app.use(routes.allowedMethods())
 
   app.on('error', (error: unknown, context?: RequestContext) => {
-    // A socket that broke while a short answer was written: nobody is left to be told.
+    // The socket broke while a short response was written: the client has gone, so there is nothing to send.
     if (context && isOver(context.res)) services.logger.debug({ err: error }, 'response not delivered')
     else services.logger.error({ err: withoutMessage(error) }, 'response failed')
   })

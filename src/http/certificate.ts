@@ -8,7 +8,7 @@ export interface Certificate {
   key: Buffer
 }
 
-/** Undefined when none is configured. @throws ConfigError when one is, and cannot be used */
+/** Undefined when no certificate is configured. @throws ConfigError when the configured one cannot be used */
 export function readCertificate({ tlsCert, tlsKey }: Pick<Config, 'tlsCert' | 'tlsKey'>): Certificate | undefined {
   if (!tlsCert && !tlsKey) return undefined
   if (!tlsCert) throw fault('TLS_CERT', 'is missing, where TLS_KEY is set')

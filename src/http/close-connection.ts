@@ -7,10 +7,10 @@ export function closeAfterAnswer(response: AnyResponse): void {
   else response.setHeader('Connection', 'close')
 }
 
-/** The rest of this request's body is not worth reading: to be said before the answer, and done after it. */
+/** Refuses the rest of the request body. Call before the response is sent; takes effect after it. */
 export function refuseBody(response: AnyResponse): void {
   const stream = http2Stream(response)
-  // While the end is being written, a reset would be put off until more of the body is read.
+  // Node delays a reset that comes while the end is being written until more of the body is read.
   if (stream) stream.once('finish', () => setImmediate(() => stream.close()))
   else response.setHeader('Connection', 'close')
 }

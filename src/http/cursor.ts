@@ -4,7 +4,7 @@ import type { LastEventId } from '../sse/last-event-id.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { RequestContext } from './context.ts'
 
-/** As many digits as a number holds exactly. */
+/** At most 15 digits: a JavaScript number holds them exactly. */
 const SEQ = /^\d{1,15}$/
 
 /** Whether a cursor is the beginning of the stream. */
@@ -12,14 +12,14 @@ export function isBeginning(cursor: LastEventId | undefined): boolean {
   return cursor === undefined || (SEQ.test(cursor.value) && Number(cursor.value) === 0)
 }
 
-/** @throws SluiceError `invalid_cursor`, when no stream could have it */
+/** @throws SluiceError `invalid_cursor`, when the cursor could belong to no stream */
 export function checkSyntax({ path, value }: LastEventId): void {
   if (!SEQ.test(value)) throw invalidField('invalid_cursor', path, 'must be a whole number, the id of an event')
 }
 
 /**
- * The seq of the last event that a reader of `log` has seen; 0 when it has seen none. It may be ahead of a stream that
- * runs: the reader waits then, for it may have read the stream where more of it was known.
+ * The seq of the last event that a reader of `log` has seen; 0 when it has seen none. It may be ahead of a running
+ * stream, when the reader came from a node with a longer copy of the log: the reader then waits.
  *
  * @throws SluiceError `invalid_cursor`
  */

@@ -5,7 +5,7 @@ import type { Services } from './services.ts'
 
 /**
  * The stream that the path names.
- * @throws SluiceError `stream_not_found` for what is unknown and what is someone else's, in the same words
+ * @throws SluiceError `stream_not_found`, with the same message for an unknown stream and for another owner's
  */
 export async function findStream(context: RequestContext, { store }: Services): Promise<StreamLog> {
   const id = String(context.params.id)

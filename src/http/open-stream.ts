@@ -15,12 +15,12 @@ import type { Services } from './services.ts'
 
 export interface OpenedStream {
   log: StreamLog
-  /** Absent when the request joined a stream that was there already. */
+  /** Absent when the request joined an existing stream. */
   generation?: Generation
   mode: Mode
   /**
-   * The request counts as a reader from before the start, so that the stream is not cancelled before it is read.
-   * To be called once a subscription has taken over, or when there is none to come.
+   * Removes the request from the stream's readers. It counts as one from before the start, so that the stream is not
+   * cancelled before it is read. Call once a subscription has taken over, or when there will be none.
    */
   leave: () => void
 }
@@ -32,10 +32,10 @@ export interface OpenedStream {
 const RUNNING_BYTES = 20 * 1024
 
 /**
- * Starts a generation for what the body asks for, or joins the one with the same `Idempotency-Key`. The body is
- * released here: a handler that waits for the answer would otherwise keep the whole conversation.
+ * Starts a generation for the request, or joins the one with the same `Idempotency-Key`. Releases the body: a handler
+ * that waits for the answer would otherwise keep the whole conversation in memory.
  *
- * @throws SluiceError for what is wrong with the request
+ * @throws SluiceError when the request cannot be served
  */
 export async function openStream(
   context: RequestContext,
@@ -58,7 +58,7 @@ export async function openStream(
     labels,
     idempotency: readIdempotency(context, services, protocol),
   }
-  // Not `catch` of the promise: that is a promise more for every stream.
+  // Not `.catch()`: it would create one more promise per stream.
   let created: Created
   try {
     created = await store.create(init)
@@ -66,7 +66,7 @@ export async function openStream(
     return countMissing(services, error)
   }
   const { log, joined } = created
-  // The drain may have begun meanwhile; it would not hear of this stream.
+  // A drain may have begun during the `await`; it would not end this stream.
   if (services.draining && !joined) throw endedBy(shuttingDown(), log)
   context.request.rawBody = ''
   context.request.body = undefined
@@ -100,7 +100,7 @@ function shuttingDown(): SluiceError {
   return new SluiceError('gateway_shutdown', 'The gateway is shutting down; try another one.', { retryAfter: 5 })
 }
 
-/** Ends a stream that no generation runs, for those who have found it. */
+/** Ends a stream that has no generation, for readers that have already found it. */
 function endedBy(failure: SluiceError, log: StreamLog): SluiceError {
   const { code, message, retryable } = failure
   const { model, provider } = log.info

@@ -3,7 +3,7 @@ import type { StreamLog } from '../stream/stream-log.ts'
 import type { RequestContext } from './context.ts'
 
 export interface RenderOptions {
-  /** The generation of the answer is paid for: render it even when the memory is full. */
+  /** This request has paid for the generation: render the answer even when the memory is full. */
   paid: boolean
 }
 

@@ -9,13 +9,13 @@ import { admitReader, sendStream } from './send-stream.ts'
 import type { Services } from './services.ts'
 
 /**
- * Answers a request for a stream that exists with what follows the reader's cursor: a `GET`, and a `POST` that joins.
+ * Sends the events after the reader's cursor in an existing stream, to a `GET` or to a `POST` that joins.
  *
  * @throws SluiceError `invalid_cursor` or `store_full`
  */
 export function resumeStream(context: RequestContext, services: Services, log: StreamLog, protocol: Protocol): void {
   const cursor = countInvalid(services, () => readCursor(context, log, protocol))
-  // A reader that has it all and asks again is an `EventSource` after the end: 204 stops it for good.
+  // A reader that reconnects after `done` is an `EventSource`: 204 stops it for good.
   if (log.done && cursor === log.last) {
     if (context.method !== 'HEAD') countResume(services, 'finished')
     context.status = 204
@@ -35,14 +35,14 @@ function countResume({ metrics }: Services, result: ResumeResult): void {
   metrics.cell('resumes_total', { result }).add()
 }
 
-/** Counts a stream that is not there; to be used as `catch`. */
+/** Counts a resume of a missing stream and rethrows; for use in `catch`. */
 export function countMissing(services: Services, error: unknown): never {
   if (error instanceof SluiceError && error.code === 'stream_expired') countResume(services, 'expired')
   if (error instanceof SluiceError && error.code === 'stream_not_found') countResume(services, 'unknown')
   throw error
 }
 
-/** Counts a cursor that makes no sense. */
+/** Counts an invalid cursor, and rethrows. */
 export function countInvalid<T>(services: Services, read: () => T): T {
   try {
     return read()

@@ -14,18 +14,18 @@ import type { Services } from './services.ts'
 /** Estimate for a reader: request, response, subscription, socket. */
 export const READER_BYTES = 16 * 1024
 
-/** Refuses a reader for whom there is no memory. @throws SluiceError `store_full` */
+/** Refuses a reader when there is no memory for it. @throws SluiceError `store_full` */
 export function admitReader({ state }: RequestContext, { budget }: Services): void {
   if (!budget.admits(state.client, READER_BYTES)) throw storeFull()
 }
 
 /**
- * Answers with a log from a cursor on, until `done` has been sent or the reader has gone. All readers use this path:
- * whenever the log has grown or the socket has drained, it sends the next batch. A reader with more than one batch to
- * go continues in slices that all such readers share.
+ * Sends a log from a cursor on, until `done` has been sent or the reader has gone. All readers use this path:
+ * whenever the log has grown or the socket has drained, it sends the next batch. A reader that is more than one batch
+ * behind continues in time slices shared by all such readers.
  *
- * Returns as soon as it has begun: a chain of middleware that waited for the end would be a good part of what an open
- * stream costs in memory. `context.state.streaming` tells of the end.
+ * Returns at once: a middleware chain that waited for the end would be a good part of the memory of an open stream.
+ * `context.state.streaming` resolves at the end.
  */
 export function sendStream(
   context: RequestContext,
@@ -54,7 +54,7 @@ export function sendStream(
   })
   cells.connections.add()
 
-  /** Deltas may have to wait for more; a reader's first and the end of the stream never do. */
+  /** The flush timer may delay deltas to coalesce them, but never the reader's first one or the end of the stream. */
   function grown(since: number): void {
     if (catchingUp) return
     if (!writer.blocked) arrivedAt ??= since
@@ -62,7 +62,7 @@ export function sendStream(
     else pump()
   }
 
-  /** Called from the event loop: what is thrown here would end the process, and every other reader with it. */
+  /** Must not throw: it is called from the event loop, where an exception would end the process and all streams. */
   function pump(): void {
     try {
       send()
@@ -75,7 +75,7 @@ export function sendStream(
 
   function send(): void {
     catchingUp = false
-    // Its log would stay in memory for as long as it is read.
+    // A stalled reader would keep the displaced log in memory.
     if (log.displaced && writer.blocked) return dropReader(context.res)
     const frames = writer.blocked || writer.closed ? undefined : subscription.next()
     if (frames) {
@@ -89,7 +89,7 @@ export function sendStream(
         cells.latency.observe((performance.now() - arrivedAt) / 1000)
     }
     if (subscription.cursor > log.last && log.done) {
-      // Its cursor lies behind the end, so it has not been sent `done`: it must not take this for one.
+      // The cursor is beyond the end, so this reader gets no `done`: cut the connection, as a clean end would mislead it.
       writer.cut()
     } else if (subscription.ended) writer.end()
     else if (subscription.cursor < log.last && !writer.blocked && !writer.closed) {

@@ -27,13 +27,13 @@ const REQUEST_MS = 300_000
 const HTTP2 = {
   allowHTTP1: true,
   settings: {
-    // As many as Chromium would open.
+    // Chromium opens at most this many.
     maxConcurrentStreams: 256,
-    // A body with images would wait for its window at each 64 KiB.
+    // With the default window, a body with images would wait for a window update every 64 KiB.
     initialWindowSize: 1024 * 1024,
   },
-  // In MB, and for all streams of a connection: each may hold a batch and what is in front of it. New streams are
-  // refused beyond it. Streams that are opened only to be reset are bounded by Node, to 33 a second.
+  // In MB, for all streams of a connection: each may hold a batch and the data queued before it. Node refuses new
+  // streams beyond it, and bounds rapid resets to 33 a second.
   maxSessionMemory: 64,
 }
 
@@ -43,12 +43,12 @@ export class HttpServer {
   readonly #server: Server | Http2SecureServer
   readonly #sockets = new Set<Socket>()
   readonly #sessions = new Set<ServerHttp2Session>()
-  /** Those that have not been sent, or given up. */
+  /** Responses that are neither sent nor abandoned. */
   readonly #responses = new Set<ServerResponse | Http2ServerResponse>()
   #onLastResponse: () => void = () => {}
   readonly #queues = new QueuedResponses()
 
-  /** @throws ConfigError when there is a certificate that cannot be used */
+  /** @throws ConfigError when the certificate cannot be used */
   constructor(config: Config, handle: Handler) {
     const certificate = readCertificate(config)
     this.#config = config
@@ -75,7 +75,7 @@ export class HttpServer {
     const server = this.#server
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
-      // After an outage all readers come back at once; Node's 511 places to wait in would turn most of them away.
+      // After an outage all readers reconnect at once; Node's default backlog of 511 would refuse most of them.
       server.listen({ port, host, backlog: 8192 }, () => {
         server.off('error', reject)
         resolve()
@@ -87,16 +87,16 @@ export class HttpServer {
     return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${address.port}`
   }
 
-  /** Lets what is being answered end for `graceMs`, then cuts it; resolves when no connection is left. */
+  /** Gives open responses `graceMs` to end, then cuts them. Resolves when no connection is left. */
   async close(graceMs: number): Promise<void> {
     if (!this.#server.listening) return
-    // To Node a connection is idle as soon as the end of its response has been written, sent or not.
+    // Node considers a connection idle once the end of its response has been written, even if it is not sent yet.
     await this.#untilSent(graceMs)
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     const grace = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy()
     }, graceMs)
-    // A connection that falls idle after its answer would be kept alive for another request.
+    // A connection that becomes idle after its response would be kept alive for another request.
     const sweep = setInterval(() => this.#closeIdle(), 50)
     this.#closeIdle()
     await closed
@@ -113,7 +113,7 @@ export class HttpServer {
   }
 
   #closeIdle(): void {
-    // Node has it for either kind of server, its types for one.
+    // Works on both kinds of server; Node's types declare it for one only.
     Server.prototype.closeIdleConnections.call(this.#server)
     for (const session of this.#sessions) session.close()
   }
@@ -131,8 +131,8 @@ export class HttpServer {
 }
 
 /**
- * Responses of HTTP/1.1 that wait for their turn on a connection. When that closes, Node tells only the one that is
- * first in line. One listener for each connection, however many wait.
+ * Pipelined HTTP/1.1 responses that wait for their turn on a connection. When it closes, Node emits `close` only on the
+ * first response. Uses one listener per connection, however many responses wait.
  */
 class QueuedResponses {
   readonly #waiting = new WeakMap<Socket, Set<ServerResponse | Http2ServerResponse>>()
@@ -148,7 +148,7 @@ class QueuedResponses {
     this.#waiting.set(socket, waiting)
     socket.once('close', () => {
       for (const response of waiting) {
-        // Handlers that look later must see that it is gone.
+        // Handlers that check the response later must see that it is closed.
         if (response instanceof ServerResponse) response.destroy()
         response.emit('close')
       }
@@ -157,7 +157,7 @@ class QueuedResponses {
   }
 }
 
-/** What Node does for connections of HTTP/1.1: neither idle ones are kept for ever, nor requests that never end. */
+/** Idle and request timeouts for HTTP/2; Node has them for HTTP/1.1 only. */
 function limitTimes(session: ServerHttp2Session, keepAliveMs: number): void {
   let open = 0
   let idle = setTimeout(() => session.destroy(), keepAliveMs)

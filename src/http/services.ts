@@ -11,7 +11,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { ReaderCells } from '../telemetry/observe-readers.ts'
 
-/** What handlers work with; put together in `gateway.ts`. */
+/** Dependencies of the handlers; assembled in `gateway.ts`. */
 export interface Services {
   readonly config: Config
   readonly protocols: ProtocolTable
@@ -21,12 +21,12 @@ export interface Services {
   readonly budget: Budget
   readonly generations: Generations
   readonly heartbeat: Heartbeat
-  /** Where deltas wait for more, when they are to. */
+  /** Delays deltas so that they coalesce; undefined when they are sent at once. */
   readonly flushTimer: FlushTimer | undefined
   readonly metrics: Metrics
-  /** What the readers of a protocol are counted in. */
+  /** The metric cells for a protocol's readers. */
   readonly readers: (protocol: string) => ReaderCells
   readonly logger: Logger
-  /** The gateway is shutting down: it finishes what runs and takes nothing new. */
+  /** The gateway is shutting down: it finishes running streams and starts no new ones. */
   draining: boolean
 }

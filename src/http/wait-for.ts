@@ -4,8 +4,8 @@ import type { StreamLog } from '../stream/stream-log.ts'
 import type { RequestContext } from './context.ts'
 
 /**
- * Waits as any reader does, so that a caller who hangs up leaves a stream without readers: for the first event or for
- * the end, and not longer than `limitMs`. Returns early, without a word, when the caller has gone.
+ * Waits for the first event or for the end, at most `limitMs`. Counts as a reader meanwhile, so that a caller that
+ * hangs up leaves the stream without readers. Returns early, without an error, when the caller has gone.
  */
 export async function waitFor(
   context: RequestContext,

@@ -2,7 +2,7 @@ import type { Handler } from '../context.ts'
 import { findStream } from '../find-stream.ts'
 import type { Services } from '../services.ts'
 
-/** `DELETE /v1/streams/:id`: stops the generation for everybody; the same again changes nothing. */
+/** `DELETE /v1/streams/:id`: stops the generation for all readers. Idempotent. */
 export function cancelStream(services: Services): Handler {
   return async (context) => {
     const log = await findStream(context, services)

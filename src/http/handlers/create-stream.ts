@@ -24,7 +24,7 @@ export function createStream(services: Services, protocol: Protocol): Handler {
   }
 }
 
-/** Not async, nor is what begins a stream: a promise less for each. */
+/** Neither this function nor `beginStream` is async: that saves a promise per stream. */
 function respond(
   context: RequestContext,
   services: Services,
@@ -43,7 +43,7 @@ function respond(
   }
 }
 
-/** The stream is for others to read. */
+/** Responds with the stream's id and URL only: other requests read the stream. */
 function announceStream(
   context: RequestContext,
   { renderCreated }: Protocol,
@@ -81,8 +81,8 @@ function beginStream(
 }
 
 /**
- * Callers that do not come back by themselves look at the status to see whether to try again. So the first event is
- * waited for, but no longer than a proxy bears silence; after that the stream is begun, and an error has to come within it.
+ * Clients that do not reconnect by themselves decide by the HTTP status whether to retry. So this waits for the first
+ * event before it sends headers, at most `heartbeatMs` (proxies cut silent connections). Later errors come in the stream.
  */
 async function beginWithStatus(
   context: RequestContext,
@@ -94,7 +94,7 @@ async function beginWithStatus(
   await waitFor(context, log, 'first event', services.config.heartbeatMs)
   if (isOver(context.res)) return
   setAnswerHeaders(context, log)
-  // A reader with a cursor was told of a failure within its stream.
+  // A reader with a cursor has already had a 200: its stream reports the failure.
   if (log.last === 1 && isBeginning(protocol.readCursor(context))) throwFailure(opened)
   sendOpened(context, services, protocol, opened)
 }

@@ -12,19 +12,19 @@ export interface GatewayStatus {
   version: string
   /** Milliseconds since 1970. */
   started: number
-  /** Readers of streams. Those of this feed are not among them: each would be news for all the others. */
+  /** Readers of streams. Readers of this feed do not count: each would cause an update for all others. */
   connections: number
   /** Streams that have not ended. */
   streams: number
   providers: { name: string; breakers_open: number }[]
 }
 
-/** How soon after a change watchers hear of it, and how often at most. */
+/** Longest delay between a change and its update, and shortest time between two updates. */
 const PERIOD_MS = 250
 
 /**
  * `GET /v1/status`: the status as JSON, or as a feed for an `EventSource`: `update` at first and after each change,
- * and `end` when the gateway drains. The `EventSource` comes back after that, to a 204 that stops it for good.
+ * and `end` when the gateway drains. The `EventSource` then reconnects and gets a 204, which stops it for good.
  */
 export function gatewayStatus(services: Services): Handler {
   const { heartbeatMs, slowReaderMs } = services.config
@@ -49,7 +49,7 @@ export function gatewayStatus(services: Services): Handler {
   }
 }
 
-/** Reads counters that are kept anyway: being watched costs the streams nothing. */
+/** Reads counters that the gateway keeps anyway, so the feed costs the streams nothing. */
 function statusReader(services: Services): () => GatewayStatus {
   const { generations, metrics, protocols, router } = services
   const started = Date.now()
@@ -64,7 +64,7 @@ function statusReader(services: Services): () => GatewayStatus {
   })
 }
 
-/** Looks at the status for all watchers at once: a watcher that hears of nothing costs nothing. */
+/** Polls the status once for all watchers: without changes, a watcher costs nothing. */
 class StatusChanges {
   readonly #read: () => GatewayStatus
   readonly #waiting = new Set<() => void>()

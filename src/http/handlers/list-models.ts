@@ -3,7 +3,7 @@ import type { ModelProtocol, ProtocolTable } from '../../protocols/protocol-tabl
 import type { Handler, RequestContext } from '../context.ts'
 import type { Services } from '../services.ts'
 
-/** `GET /v1/models`: the models that can be asked for, in the form of the SDK that asks. */
+/** `GET /v1/models`: the models that requests can name, in the format of the requesting SDK. */
 export function listModels({ protocols, router }: Services): Handler {
   return (context) => {
     context.body = useModelProtocol(context, protocols).models.renderList(router.models())

@@ -3,14 +3,14 @@ import type { Handler } from '../context.ts'
 import { preferredType } from '../../media-types.ts'
 import type { Services } from '../services.ts'
 
-/** `GET /healthz`: the process answers. */
+/** `GET /healthz`: the process responds. */
 export function health(): Handler {
   return (context) => {
     context.body = { status: 'ok' }
   }
 }
 
-/** `GET /readyz`: whether new work should be sent here. */
+/** `GET /readyz`: whether a load balancer should send new requests here. */
 export function readiness(services: Services): Handler {
   return (context) => {
     context.status = services.draining ? 503 : 200

@@ -19,17 +19,17 @@ const HEADERS = {
   'X-Content-Type-Options': 'nosniff',
 }
 
-/** What is served; anything else that the build leaves beside it is not. */
+/** Files to serve; other build output in the same folders is not served. */
 const SERVED = /\.(html|css|svg|js)$/
 
 interface File {
   body: Buffer
   etag: string
-  /** Its ending, which is all that Koa needs to know its media type. */
+  /** The file extension, from which Koa derives the media type. */
   type: string
 }
 
-/** Browsers run what was compiled, also when the gateway itself runs from its sources. */
+/** Browsers need the compiled files, even when the gateway itself runs from its sources. */
 const COMPILED = new URL(import.meta.url.endsWith('.ts') ? '../../../dist/src/' : '../../', import.meta.url)
 
 /** `GET /`, and the files of the playground and of the SDK it runs on (`/client/`, `/wires/`), read once at the start. */
@@ -50,7 +50,7 @@ export function playground(compiled = COMPILED): Handler {
   }
 }
 
-/** By their URLs; none when there is no such folder. */
+/** Files by URL; empty when the folder does not exist. */
 function readFolder(compiled: URL, name: string): [url: string, file: File][] {
   const folder = new URL(`${name}/`, compiled)
   return listFolder(folder)

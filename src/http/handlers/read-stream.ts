@@ -8,8 +8,8 @@ import { countMissing, resumeStream } from '../resume-stream.ts'
 import type { Services } from '../services.ts'
 
 /**
- * `GET /v1/streams/:id`: the stream from the reader's cursor on, or what is known of it as JSON. A caller that names
- * the protocol in the URL wants its stream: SDKs send `Accept: application/json` with whatever they ask for.
+ * `GET /v1/streams/:id`: the stream from the reader's cursor on, or a snapshot as JSON. With the protocol in the URL it
+ * always sends the stream: SDKs send `Accept: application/json` with every request.
  */
 export function readStream(services: Services): Handler {
   return async (context) => {

@@ -49,7 +49,7 @@ function refused(header: string, value: string) {
   )
 }
 
-/** `host` or `host:port`, and nothing else that a URL may have. */
+/** `host` or `host:port`, without any other part of a URL. */
 const HOST = /^(?:\[[\da-f:.]+\]|[\w.-]+)(?::\d*)?$/i
 
 /** The name in lower case, without the port; empty when there is none. */

@@ -1,7 +1,7 @@
 import cors from '@koa/cors'
 import type { RequestMiddleware } from '../context.ts'
 
-/** Beyond those that every page may read. What SDKs look at is among them: `retry-after`, `x-should-retry`. */
+/** Headers that pages may read beside the CORS-safelisted ones. SDKs need `retry-after` and `x-should-retry`. */
 const READABLE = [
   'Content-Location',
   'Location',
@@ -15,17 +15,17 @@ const READABLE = [
   'X-Should-Retry',
 ]
 
-/** Seconds for which a browser need not ask again; none remembers longer than a day, and Chromium two hours. */
+/** Seconds for which a browser may cache a preflight. No browser caches longer than a day; Chromium two hours. */
 const PREFLIGHT_SECONDS = 86_400
 
 export interface AllowOriginsOptions {
-  /** Lets pages send cookies: the gateway knows none, but a proxy in front may. */
+  /** Lets pages send cookies: the gateway uses none, but a proxy in front may. */
   credentials?: boolean
 }
 
 /**
- * Lets pages of these origins use the API; `*` stands for all. They may send any header: an origin is trusted or it is
- * not, and each SDK sends others.
+ * Lets pages of these origins use the API; `*` stands for all. They may send any header: trust depends on the origin
+ * alone, and each SDK sends headers of its own.
  */
 export function allowOrigins(
   origins: readonly string[],
@@ -37,7 +37,7 @@ export function allowOrigins(
     allowMethods: ['GET', 'HEAD', 'POST', 'DELETE'],
     exposeHeaders: READABLE,
     maxAge: PREFLIGHT_SECONDS,
-    // Errors are answered further in, where these headers are set already.
+    // Inner middleware renders errors; these headers are already set there.
     keepHeadersOnError: false,
   })
 }

@@ -2,11 +2,11 @@ import { Hold, type Budget } from '../../store/budget.ts'
 import type { RequestMiddleware } from '../context.ts'
 
 export interface CountResponsesOptions {
-  /** Paths that are answered even when the memory is full. */
+  /** Paths that get their response even when the memory is full. */
   always?: readonly string[]
 }
 
-/** Renders JSON inside the error boundary, and counts a whole answer until it has been sent. */
+/** Renders JSON inside the error boundary, and counts the memory of a whole response until it has been sent. */
 export function countResponses(budget: Budget, { always = [] }: CountResponsesOptions = {}): RequestMiddleware {
   return async (context, next) => {
     await next()

@@ -5,7 +5,7 @@ import { cutOff } from '../../sse/http2.ts'
 import { refuseBody } from '../close-connection.ts'
 import type { RequestContext, RequestMiddleware } from '../context.ts'
 
-/** Renders whatever a request fails with in its protocol. What is not a `SluiceError` is a bug: logged, not shown. */
+/** Renders errors in the request's protocol. An error other than a `SluiceError` is a bug: logged, not shown. */
 export function renderErrors(logger: Logger): RequestMiddleware {
   return async (context, next) => {
     try {
@@ -43,7 +43,7 @@ function render(context: RequestContext, error: SluiceError): void {
   context.body = JSON.stringify(body)
 }
 
-/** The router leaves a bare status where no route answered. */
+/** When no route matches, the router sets only a status, without a body. */
 function checkRouted({ status, body, path, method }: RequestContext): void {
   if (body !== undefined) return
   if (status === 404) throw new SluiceError('not_found', `There is nothing at ${path}.`)

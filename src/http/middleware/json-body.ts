@@ -105,8 +105,8 @@ function toSluiceError(error: Error & { type?: string; status?: number }, limit:
 }
 
 /**
- * Reads no more of a body that was given up, whether or not its sender hears of it. What has come stays in memory until
- * the connection is over.
+ * Stops reading a body that has been refused, whether or not the client gets the error. The bytes that have arrived
+ * stay in memory until the response is over.
  */
 function leaveBody({ req, res, state }: RequestContext, hold: Hold): void {
   req.unpipe()
@@ -116,7 +116,7 @@ function leaveBody({ req, res, state }: RequestContext, hold: Hold): void {
   whenOver(res, () => hold.release())
 }
 
-/** When the pace fails, the reader stays pending until the connection closes. */
+/** Rejects when `pace` fails; `read` then stays pending until the connection closes. */
 async function untilRead(context: RequestContext, read: ReadText, pace: BodyPace, heartbeat: Heartbeat): Promise<void> {
   const { req } = context
   const onData = (chunk: Buffer) => pace.add(chunk.length)

@@ -3,7 +3,7 @@ import type { RequestMiddleware } from '../context.ts'
 
 const SANE = /^[\w.:-]{1,128}$/
 
-/** Takes the caller's `X-Request-Id` if it is fit for a log, else gives the request one; it goes back on the answer. */
+/** Uses the caller's `X-Request-Id` if it is safe to log, else generates one. Sets it on the response. */
 export function requestId({ header = 'X-Request-Id' } = {}): RequestMiddleware {
   return async (context, next) => {
     const given = context.get(header)

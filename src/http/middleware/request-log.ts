@@ -3,11 +3,11 @@ import { redactPath, streamDigest } from '../../telemetry/stream-digest.ts'
 import type { RequestMiddleware } from '../context.ts'
 
 export interface RequestLogOptions {
-  /** Paths that are asked for so often that their lines are for debugging only. */
+  /** Paths that are requested so often that they are logged at debug level only. */
   quiet?: readonly string[]
 }
 
-/** One line when a request is over: for an event stream, when its last reader byte has gone or the reader has. */
+/** Logs one line when a request is over: for an event stream, once the last byte is sent or the reader has gone. */
 export function requestLog(logger: Logger, { quiet = [] }: RequestLogOptions = {}): RequestMiddleware {
   return async (context, next) => {
     const start = performance.now()

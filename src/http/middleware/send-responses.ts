@@ -12,13 +12,13 @@ export interface SendResponsesOptions {
   slowReaderMs: number
 }
 
-/** Sends whole answers, not for caches to keep, a slice at a time, and cuts off callers who do not read them. */
+/** Sends whole responses, uncacheable by default, slice by slice. Cuts off callers that do not read them. */
 export function sendResponses({ heartbeat, slowReaderMs }: SendResponsesOptions): RequestMiddleware {
   return async (context, next) => {
     await next()
     const { body, res, length } = context
     const { unread } = context.state
-    // Nearly every answer depends on a cursor, a caller or the moment; what caches may keep says so itself.
+    // Nearly every response depends on a cursor, a caller or the time; cacheable ones set their own header.
     if (context.respond !== false && !res.headersSent && !res.hasHeader('Cache-Control'))
       context.set('Cache-Control', 'no-store')
     if ((typeof body !== 'string' && !Buffer.isBuffer(body)) || isOver(res)) return unread?.release()
@@ -36,7 +36,7 @@ export function sendResponses({ heartbeat, slowReaderMs }: SendResponsesOptions)
   }
 }
 
-/** An answer that is being sent. */
+/** A response that is being sent. */
 class Sending implements HeartbeatListener {
   readonly #response: AnyResponse
   readonly #slowReaderMs: number
@@ -58,7 +58,7 @@ class Sending implements HeartbeatListener {
   }
 
   beat(now: number): void {
-    // An earlier answer still uses the connection (pipelining).
+    // An earlier response still uses the connection (pipelining).
     if (this.#response.socket === null) this.#since = now
     else if (now - this.#since >= this.#slowReaderMs) dropReader(this.#response)
   }

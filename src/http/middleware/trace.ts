@@ -4,12 +4,12 @@ import { continueTrace, tracer } from '../../telemetry/tracing.ts'
 import type { RequestContext, RequestMiddleware } from '../context.ts'
 
 export interface TraceOptions {
-  /** Paths that are asked for by machines, again and again. */
+  /** Paths that machines poll: they get no span. */
   quiet?: readonly string[]
 }
 
 /**
- * A span for each request, until its response is over, and the trace in which what it starts belongs.
+ * Starts a span for each request, which lasts until the response is over, and sets the trace context for its work.
  * https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span
  */
 export function traceRequests({ quiet = [] }: TraceOptions = {}): RequestMiddleware {
@@ -21,7 +21,7 @@ export function traceRequests({ quiet = [] }: TraceOptions = {}): RequestMiddlew
     const attributes = { 'http.request.method': method, 'url.path': redactPath(path), 'url.scheme': protocol }
     const span = tracer.startSpan(method, { kind: SpanKind.SERVER, attributes }, outer.context)
     context.state.trace = { ...outer, context: trace.setSpan(outer.context, span) }
-    // Later than the handlers return: what they answer with has yet to be written.
+    // On `close`, not when the handlers return: the response has yet to be written then.
     if (span.isRecording()) context.res.once('close', () => endSpan(span, context))
     await next()
   }
