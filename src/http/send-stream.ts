@@ -89,7 +89,7 @@ export function sendStream(
         cells.latency.observe((performance.now() - arrivedAt) / 1000)
     }
     if (subscription.cursor > log.last && log.done) {
-      // The cursor is beyond the end, so this reader gets no `done`: cut the connection, as a clean end would mislead it.
+      // The cursor is beyond the end, so this reader got no `done`: cut the connection, or it would seem a clean end.
       writer.cut()
     } else if (subscription.ended) writer.end()
     else if (subscription.cursor < log.last && !writer.blocked && !writer.closed) {

@@ -2,10 +2,10 @@ import { SluiceError } from '../errors.ts'
 import type { Timeouts } from './target.ts'
 
 /**
- * Watches one attempt's clock: the time to its first token, each silence after that, and the whole.
+ * The timeouts of one attempt: time to first token, each silence after that, and total time.
  *
- * One timer, that looks when it fires how long the silence has really been and sleeps on: a token costs it an
- * assignment.
+ * Uses one timer. When it fires, it checks how long the silence has been and re-arms for the rest, so a token costs
+ * only an assignment.
  */
 export class AttemptTimeouts {
   readonly #timeouts: Timeouts
@@ -15,14 +15,14 @@ export class AttemptTimeouts {
   #heardAt = this.#startedAt
   #timer: NodeJS.Timeout | undefined
 
-  /** @param onTimeout called once, with what to tell the reader */
+  /** @param onTimeout called once, with the error to report to the reader */
   constructor(timeouts: Timeouts, onTimeout: (error: SluiceError) => void) {
     this.#timeouts = timeouts
     this.#onTimeout = onTimeout
     this.#arm()
   }
 
-  /** Something came, at `at` by `performance.now()`. */
+  /** The upstream sent something at time `at` (`performance.now()`). */
   heard(at: number): void {
     this.#heardAt = at
   }

@@ -9,7 +9,7 @@ import type { AttemptObserver, RoutingObserver } from './observer.ts'
 import type { Target } from './target.ts'
 
 export interface AttemptContext {
-  /** Of the whole request; the provider is given a signal of its own for each attempt. */
+  /** Aborts the whole request. The provider gets a separate signal for each attempt. */
   signal: AbortSignal
   streamId: string
   apiKey: string | undefined
@@ -17,7 +17,7 @@ export interface AttemptContext {
   observer: RoutingObserver | undefined
 }
 
-/** What an attempt reports: signs of life and events, then once its end, and nothing after that. */
+/** Reports from an attempt: signs of life and events, then its end exactly once, then nothing more. */
 export interface AttemptReports {
   onEvents(events: readonly StreamEvent[], at: number): void
   /** @param held bytes since the last event, which may be held in memory */
@@ -25,12 +25,12 @@ export interface AttemptReports {
   onEnd(end: AttemptEnd): void
 }
 
-/** `done` has been reported among the events; or the attempt failed. */
+/** With `done`, which `onEvents` has already reported; or with the error of a failed attempt. */
 export type AttemptEnd = { done: Done } | { error: unknown }
 
 /**
- * One try of one target. Whatever its provider does or fails to do, its end is reported: the provider's own, its
- * error, `upstream_timeout`, or the signal's reason.
+ * One try of one target. However the provider behaves, the attempt reports an end: the provider's `done`, its error,
+ * `upstream_timeout`, or the signal's reason.
  */
 export class Attempt implements Sink {
   readonly #target: Target
@@ -40,7 +40,7 @@ export class Attempt implements Sink {
   readonly #timeouts: AttemptTimeouts
   readonly #observer: AttemptObserver | undefined
   readonly #abort = new AbortController()
-  /** Known before it is reported: whoever hears of it may abort the signal at once. */
+  /** Set before it is reported: a listener may abort the signal during the report. */
   #done: Done | undefined
   #ended = false
   #stop: (() => void) | undefined
@@ -70,10 +70,10 @@ export class Attempt implements Sink {
   }
 
   /**
-   * Its first token has come, or its end: from now on silence is timed.
+   * The first token or the end has come: from now on the idle timeout applies.
    *
-   * @param hasToken whether what has come holds a token
-   * @returns false when its time was over before that, which has been reported
+   * @param hasToken whether the events so far hold a token
+   * @returns false when the attempt had already ended; that end has been reported
    */
   answered({ hasToken, done }: { hasToken: boolean; done: Done | undefined }): boolean {
     // After `done` no timeout applies.
@@ -108,7 +108,7 @@ export class Attempt implements Sink {
     this.#end(this.#done ? { done: this.#done } : { error: reason })
   }
 
-  /** The one way to the end; the first to ask decides. */
+  /** Every end of the attempt goes through here. The first call wins. */
   #end(end: AttemptEnd): void {
     if (this.#ended) return
     this.#ended = true
@@ -117,7 +117,7 @@ export class Attempt implements Sink {
     this.#context.signal.removeEventListener('abort', this.#onAbort)
     const error = this.#judge(end)
     this.#abort.abort(ENDED)
-    // Not waited for: a provider that does not listen would never come to its end.
+    // Not awaited: a provider that ignores the signal would never end.
     this.#stop?.()
     this.#observer?.ended(error, 'done' in end ? end.done : undefined)
     if (!error) this.#permit.succeeded()
@@ -133,5 +133,5 @@ export class Attempt implements Sink {
   }
 }
 
-/** Shared by all attempts: most end well, and a stack trace for each is expensive and read by nobody. */
+/** Shared by all attempts: capturing a stack trace for each is expensive, and nobody reads it. */
 const ENDED = new Ended('The attempt has ended.')

@@ -5,15 +5,15 @@ import type { Random } from './weights.ts'
 const BASE_MS = 250
 const CAP_MS = 8000
 
-/** Nobody is kept waiting for a first token longer than this because an upstream asks for it. */
+/** Longest `Retry-After` that a run waits for; beyond it there is no retry. */
 const LONGEST_WISH_MS = 10_000
 
 /**
- * How long to wait before a retry, in milliseconds: what the upstream asked for, and on top of it a random part of a
- * time that doubles with each retry, so that those who failed together do not return together. Undefined when a retry
- * makes no sense, or only too late.
+ * How long to wait before a retry, in milliseconds: the upstream's `Retry-After` plus a random part (full jitter) of an
+ * exponential backoff, so that requests that failed together do not retry together. Undefined when the error is not
+ * retryable or `Retry-After` is too long.
  *
- * @param retry 0 for the first
+ * @param retry 0 for the first retry
  */
 export function retryDelay(
   retry: number,

@@ -1,26 +1,26 @@
-/** A cooldown doubles with each probe that fails, up to this. */
+/** A cooldown doubles with each failed probe, up to this. */
 const LONGEST_COOLDOWN_MS = 5 * 60_000
 
-/** How long a rate-limited target is skipped when it names no time. */
+/** How long a rate-limited target is skipped when it sends no `Retry-After`. */
 const LIMIT_SECONDS = 5
-/** The longest time for which it is skipped. */
+/** Longest time for which a rate-limited target is skipped. */
 const LONGEST_LIMIT_SECONDS = 10 * 60
 
 export interface BreakerOptions {
-  /** Failures in a row that open it. */
+  /** Consecutive failures that open the breaker. */
   failures: number
-  /** How long it stays open at first, in milliseconds. */
+  /** First cooldown, in milliseconds. */
   cooldownMs: number
-  /** Milliseconds of a clock that never goes back. */
+  /** A monotonic clock, in milliseconds. */
   now?: () => number
 }
 
 /**
- * Permission for one attempt. Its holder reports `answered` (if so) and then one of the other three; reports from
- * before a state change are ignored.
+ * Permission for one attempt. Its holder reports `answered` if a token came, and then one of the other three. The breaker
+ * ignores reports on permits from before a state change.
  */
 export interface Permit {
-  /** The first token has come. A probe need not wait for the last: this closes the breaker. */
+  /** The first token has come. If the attempt is a probe, this closes the breaker. */
   answered(): void
   succeeded(): void
   /** Failed in a way that counts against the target. */
@@ -31,11 +31,11 @@ export interface Permit {
 
 /**
  * A circuit breaker for one target. It also remembers a rate limit (429), which is not a failure: the target is
- * healthy, and wants the next requests later.
+ * healthy, but asks for later requests.
  *
- * - closed: every attempt may go; failures in a row open it.
- * - open: none may, until the cooldown is over.
- * - half-open: one attempt probes the target; its answer closes the breaker, its failure opens it for twice as long.
+ * - closed: every attempt may start; consecutive failures open it.
+ * - open: no attempt may start until the cooldown is over.
+ * - half-open: one attempt probes the target; a token closes the breaker, a failure opens it for twice as long.
  */
 export class Breaker {
   readonly #failures: number
@@ -63,7 +63,7 @@ export class Breaker {
     return this.#state === 'closed'
   }
 
-  /** Within its cooldown. Afterwards it waits for a probe. */
+  /** Open and within the cooldown. Afterwards the next attempt is a probe. */
   get open(): boolean {
     return this.#state === 'open' && this.#now() < this.#openUntil
   }
@@ -73,12 +73,12 @@ export class Breaker {
     return this.#state !== 'half-open' && !this.open
   }
 
-  /** The target wants no request yet, unless there is no other target. */
+  /** The target is rate-limited: try it only when there is no other target. */
   get limited(): boolean {
     return this.#now() < this.#limitedUntil
   }
 
-  /** Remembers that the target wants no request for `seconds`. */
+  /** Remembers that the target is rate-limited for `seconds`. */
   limit(seconds = LIMIT_SECONDS): void {
     this.#limitedUntil = this.#now() + Math.min(seconds, LONGEST_LIMIT_SECONDS) * 1000
   }
@@ -125,7 +125,7 @@ export class Breaker {
         if (this.#state === 'half-open' || this.#unanswered + this.#broken >= this.#failures) this.#open()
       },
       released: () => {
-        // The cooldown is over already: the next one to come probes.
+        // The cooldown is already over: the next attempt probes.
         if (heard() && this.#state === 'half-open') this.#become('open')
       },
     }

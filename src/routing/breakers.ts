@@ -1,6 +1,6 @@
 import { Breaker, type BreakerOptions } from './breaker.ts'
 
-/** Clients may invent models where a name may hold anything, so what is remembered of them is bounded. */
+/** Bounds the number of breakers: a provider that accepts any model lets clients invent names. */
 const MAX_BREAKERS = 1024
 
 /** The breakers of all targets. */
@@ -15,7 +15,7 @@ export class Breakers {
   of(provider: string, model: string): Breaker {
     const target = `${provider}/${model}`
     const entry = this.#breakers.get(target) ?? { provider, breaker: new Breaker(this.#options) }
-    // A Map keeps the order of insertion, so the first is the one that was asked for longest ago.
+    // A Map keeps insertion order, so re-inserting makes its first entry the least recently used.
     this.#breakers.delete(target)
     this.#breakers.set(target, entry)
     const [oldest] = this.#breakers.keys()

@@ -2,28 +2,28 @@ import { failureOf, fromStreamError, type SluiceError } from '../errors.ts'
 import type { Done } from '../stream/events.ts'
 import { AnswerTooLongError } from './attempt-timeouts.ts'
 
-/** The failure that a provider's `done` tells of, if it does. */
+/** The failure that a provider's `done` reports, if any. */
 export function errorOf(done: Done): SluiceError | undefined {
   return done.finish_reason === 'error' ? fromStreamError(failureOf(done)) : undefined
 }
 
-/** Nobody else would answer this request either. */
+/** The request itself is at fault: every other target would reject it, too. */
 export function isRequestsFault({ code }: SluiceError): boolean {
   return code === 'upstream_rejected' || code === 'invalid_request'
 }
 
-/** Another key may do better: this one is wrong, may not, or has been used too much. */
+/** Another key may work: this one is invalid, lacks permission, or is rate-limited. */
 export function isKeysFault({ code }: SluiceError): boolean {
   return code === 'upstream_auth' || code === 'upstream_rate_limited'
 }
 
-/** The target, or its last key, is rate-limited: it is healthy, and wants the next request later. */
+/** The target or its last key is rate-limited: it is healthy, but asks for later requests. */
 export function isRateLimit({ code }: SluiceError): boolean {
   return code === 'upstream_rate_limited'
 }
 
 /**
- * Likely to affect other requests to this target. Non-retryable failures are the request's own, except a refused key.
+ * Likely to affect other requests to this target. Non-retryable failures concern the request only, except a refused key.
  */
 export function isTargetsFault(error: SluiceError): boolean {
   if (isRateLimit(error) || error instanceof AnswerTooLongError) return false

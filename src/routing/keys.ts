@@ -1,10 +1,10 @@
 import type { Key } from '../../providers/registry.ts'
 import { drawOrder, type Random } from './weights.ts'
 
-/** The keys of one request: drawn by weight, and those that have been refused only when there is no other. */
+/** Draws API keys for one request by weight. Draws a refused key only when no other is left. */
 export class KeyRing {
   readonly #random: Random
-  /** Most requests refuse none. */
+  /** Keys that the upstream refused; created lazily, as most requests have none. */
   #refused: Set<Key> | undefined
 
   constructor(random: Random) {
@@ -22,7 +22,7 @@ export class KeyRing {
     ;(this.#refused ??= new Set()).add(key)
   }
 
-  /** Whether `draw` would return one that has not been refused. */
+  /** Whether `draw` would return a key that has not been refused. */
   hasFresh(keys: readonly Key[]): boolean {
     return keys.some((key) => !this.#refused?.has(key))
   }

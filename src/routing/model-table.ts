@@ -1,17 +1,17 @@
 import { listTargets, splitTarget, type ModelsConfig, type TargetOptions } from './target-spec.ts'
 
-/** A target as a name leads to it. */
+/** A target that a model name resolves to. */
 export interface Entry extends Omit<TargetOptions, 'target'> {
   provider: string
   model: string
-  /** The model is what the client wrote where the public name has its `*`. */
+  /** The public name has a `*`: the client's text in its place chose the model. */
   wild?: boolean
 }
 
-/** The public names of the configuration, and what they lead to. */
+/** The public model names of the configuration, and the targets they resolve to. */
 export class ModelTable {
   readonly #exact = new Map<string, TargetOptions[]>()
-  /** By what stands before their `*`, the longest first. */
+  /** Wildcards by the prefix before their `*`, the longest first. */
   readonly #wildcards: { prefix: string; targets: TargetOptions[] }[] = []
 
   constructor(models: ModelsConfig) {
@@ -27,7 +27,7 @@ export class ModelTable {
     return [...this.#exact.keys()]
   }
 
-  /** Empty when the name leads nowhere. The exact name wins, then the wildcard that says most. */
+  /** The targets of a name; empty when it is unknown. An exact name wins, then the wildcard with the longest prefix. */
   find(name: string): Entry[] {
     const exact = this.#exact.get(name)
     if (exact) return exact.map((target) => toEntry(target))
@@ -39,6 +39,6 @@ export class ModelTable {
 function toEntry({ target, ...options }: TargetOptions, matched?: string): Entry {
   const { provider, model } = splitTarget(target)
   const wild = matched !== undefined && model.includes('*')
-  // A function, since `$&` and its like in what a client writes mean something in a plain replacement.
+  // A function as replacement: in a string, `$&` and similar patterns from the client would be expanded.
   return { ...options, provider, model: wild ? model.replace('*', () => matched) : model, wild }
 }

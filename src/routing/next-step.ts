@@ -19,14 +19,14 @@ export interface FailedAttempt {
 export type NextStep =
   | { step: 'retry'; afterMs: number }
   | { step: 'next-target' }
-  /** Nobody else is asked. */
+  /** No other target is tried. */
   | { step: 'fail' }
 
-/** What to do when an attempt has failed. Everything that is decided about retries and fallbacks is decided here. */
+/** Decides on a retry, a fallback or failure after a failed attempt. All such decisions are made here. */
 export function nextStep({ error, retry, retries, closed, freshKey }: FailedAttempt, random: Random): NextStep {
   if (isRequestsFault(error)) return { step: 'fail' }
   if (retry >= retries || !closed) return { step: 'next-target' }
-  // Another key is another customer, whom nobody asked to wait.
+  // Another key is another customer to the upstream, so `Retry-After` does not apply to it.
   if (isKeysFault(error) && freshKey) return { step: 'retry', afterMs: 0 }
   const afterMs = retryDelay(retry, error, random)
   return afterMs === undefined ? { step: 'next-target' } : { step: 'retry', afterMs }

@@ -6,27 +6,27 @@ import type { TraceHeaders } from '../telemetry/tracing.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Target } from './target.ts'
 
-/** Told of every attempt, for metrics, logs and traces. */
+/** Notified of every attempt, for metrics, logs and traces. */
 export interface RoutingObserver {
   started(target: Target, streamId: string): AttemptObserver
-  /** A target is tried again, because of an error with this code. */
+  /** A target is retried because of an error with this code. */
   retried(target: Target, reason: ErrorCode): void
 }
 
-/** Told of one attempt. */
+/** Notified of one attempt. */
 export interface AttemptObserver {
-  /** Headers that tell the upstream of the trace that the attempt is part of. */
+  /** Headers that propagate the attempt's trace context to the upstream. */
   readonly traceHeaders?: TraceHeaders
   /** Its first token has come. */
   answered(): void
   /**
-   * Once, and last. `error` is why, when it failed; its code is `cancelled` when the attempt was given up from this
-   * side. `done` is what its provider has said, if it has come that far.
+   * Called once, last. `error` is set when the attempt failed; its code is `cancelled` when the gateway aborted it.
+   * `done` is the provider's, if it came.
    */
   ended(error: SluiceError | undefined, done: Done | undefined): void
 }
 
-/** The metrics of routing, and a line for each attempt that failed: a fallback hides it. */
+/** Records routing metrics, and logs each failed attempt, since a fallback hides it from the client. */
 export function observeRouting(metrics: Metrics, logger: Logger): RoutingObserver {
   return {
     started: ({ name: target, provider: { name: provider } }, streamId) => ({

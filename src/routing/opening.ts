@@ -1,13 +1,13 @@
 import type { Done, StreamEvent } from '../stream/events.ts'
 
 /**
- * An upstream that sends this many deltas, or this much in them, without a token answers in a form of its own. It is no
- * longer held back: from here on the limits of the log apply.
+ * Most deltas, and most characters in them, that are held back while no token comes. Beyond that they are passed on,
+ * and the limits of the log apply.
  */
 const MAX_HELD = 16
 const MAX_HELD_CHARACTERS = 64 * 1024
 
-/** What an attempt has brought before its first token: held back, so that an attempt that fails leaves no trace. */
+/** Events of an attempt before its first token. Held back, so that a failed attempt leaves nothing in the log. */
 export class Opening {
   readonly events: StreamEvent[] = []
   /** Size of the events. */

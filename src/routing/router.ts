@@ -20,17 +20,17 @@ export type RouterConfig = Pick<
 
 export interface RouterOptions {
   random?: Random
-  /** Milliseconds of a clock that never goes back. */
+  /** A monotonic clock, in milliseconds. */
   now?: () => number
 }
 
-/** A model that can be asked for, and the provider that answers first. */
+/** A model that requests can name, and the provider that is tried first. */
 export interface ListedModel {
   id: string
   provider: string
 }
 
-/** Which targets answer for a model name. */
+/** Finds the targets for a model name. */
 export class Router {
   readonly #providers: ReadonlyMap<string, RegisteredProvider>
   readonly #config: RouterConfig
@@ -38,7 +38,7 @@ export class Router {
   readonly #breakers: Breakers
   readonly #random: Random
 
-  /** @throws ConfigError when `models` names a provider that there is not */
+  /** @throws ConfigError when `models` names an unknown provider */
   constructor(
     providers: ReadonlyMap<string, RegisteredProvider>,
     config: RouterConfig,
@@ -54,9 +54,9 @@ export class Router {
   }
 
   /**
-   * The targets for a request, in the order in which they are to be tried, without those that cannot serve it.
+   * The targets for a request in the order to try them, without targets that cannot serve it.
    *
-   * @throws SluiceError `unknown_model`, or what the first target has against the request when all have something
+   * @throws SluiceError `unknown_model`, or the first target's refusal when all targets refuse the request
    */
   plan(model: string | undefined = this.#config.defaultModel, request: ChatInput): Plan {
     if (model === undefined)
@@ -68,7 +68,7 @@ export class Router {
     throw refusals[0] ?? invalidField('unknown_model', 'model', `no provider offers ${JSON.stringify(model)}`)
   }
 
-  /** Every model that has a name of its own, each once: those of the configuration, then those of the providers. */
+  /** All models with a full name (no wildcards), each once: first the configuration's, then the providers'. */
   models(): ListedModel[] {
     const listed = new Map<string, string>()
     for (const name of this.#table.names) listed.set(name, this.#table.find(name)[0]?.provider ?? '')
@@ -88,12 +88,12 @@ export class Router {
     return [...this.#providers.keys()]
   }
 
-  /** How many targets of a provider are left alone at present, because they failed too often. */
+  /** How many targets of a provider have an open circuit breaker. */
   openBreakers(provider: string): number {
     return this.#breakers.countOpen(provider)
   }
 
-  /** What the configuration says of a name; else the provider that lists it, that has this name or prefix, or any. */
+  /** Configured targets; else the provider that lists the model, has this name or prefix, or accepts any model. */
   #find(name: string): Entry[] {
     const configured = this.#table
       .find(name)
@@ -105,7 +105,7 @@ export class Router {
     if (namesake && !namesake.provider.models) return [{ provider: name, model: name }]
     const slash = name.indexOf('/')
     const [prefix, rest] = [name.slice(0, Math.max(0, slash)), name.slice(slash + 1)]
-    // What is asked of one provider is never sent to another.
+    // A request that names one provider is never sent to another.
     if (rest && this.#providers.has(prefix))
       return this.#offers(prefix, rest) ? [{ provider: prefix, model: rest }] : []
     for (const [provider, registered] of this.#providers)
@@ -118,7 +118,7 @@ export class Router {
     return registered !== undefined && (registered.provider.models?.includes(model) ?? true)
   }
 
-  /** Those with a weight in an order drawn by weight, then the others in their own. */
+  /** Targets with a weight first, in an order drawn by weight; then the others in configured order. */
   #order(entries: readonly Entry[]): Entry[] {
     const pool = entries.flatMap((entry) => (entry.weight === undefined ? [] : [{ entry, weight: entry.weight }]))
     const drawn = drawOrder(pool, this.#random).map(({ entry }) => entry)
@@ -147,12 +147,12 @@ export class Router {
   }
 }
 
-/** For one request: failures that it asks for must not affect other requests. */
+/** A breaker for one request that never opens: failures that a request provokes must not affect other requests. */
 function unbreakable(): Breaker {
   return new Breaker({ failures: Infinity, cooldownMs: 0 })
 }
 
-/** What a target's provider has against a request. */
+/** The error with which a target's provider refuses a request, if it does. */
 function refusalOf({ provider, model }: Target, request: ChatInput): SluiceError | undefined {
   try {
     provider.check?.({ ...request, model })

@@ -14,21 +14,21 @@ import { Opening } from './opening.ts'
 import type { Plan, Target } from './target.ts'
 import type { Random } from './weights.ts'
 
-/** What a run feeds. */
+/** The sink that a run feeds. */
 export interface RunSink extends Sink {
   /**
-   * Called once, before the first event: who answers, and how many attempts over all targets it took. When all have
-   * failed: the last that was tried, before the error is reported; the first of the plan when none may be tried. Not
-   * called when the run's signal is aborted before that.
+   * Called once, before the first event, with the target that answers and the number of attempts over all targets. When
+   * all targets have failed: called before the error, with the last target tried, or the plan's first if none could be
+   * tried. Not called when the run's signal is aborted before that.
    */
   answeredBy(answer: AnsweredBy): void
 }
 
 export interface RunContext {
-  /** Ends everything at once, waits included. */
+  /** Aborts the run at once, even while it waits for a retry. */
   signal: AbortSignal
   streamId: string
-  /** Of the client's request, for providers of the same protocol. */
+  /** Headers of the client's request, for providers of the same protocol. */
   headers?: Readonly<Record<string, string>> | undefined
   observer?: RoutingObserver | undefined
   /** For tests. */
@@ -37,12 +37,12 @@ export interface RunContext {
 }
 
 /**
- * The answer to one request, from the first attempt to its end. It is all that its sink hears of: attempts report to the
- * run, and only the run feeds the sink.
+ * Runs one request from the first attempt to the end of the answer. Attempts report to the run; only the run feeds the
+ * sink.
  *
- * - *opening*: targets are tried, one after another and each again; what an attempt brings before its first token is held.
- * - *answering*: a target has begun to answer. Nothing is started again.
- * - *ended*: the sink has been pushed `done`, or been told of a failure.
+ * - *opening*: tries targets in order, with retries. Holds back an attempt's events until its first token.
+ * - *answering*: a target has begun to answer. No more retries or fallbacks.
+ * - *ended*: the sink has got `done` or a failure.
  */
 export class Run implements AttemptReports {
   readonly #plan: Plan
@@ -50,10 +50,10 @@ export class Run implements AttemptReports {
   readonly #context: RunContext
   readonly #random: Random
   readonly #keys: KeyRing
-  /** Breakers that have counted a failure of this run: retries of one request count once. Most runs have none. */
+  /** Breakers that have counted a failure of this run: retries count once. Created lazily, as most runs have none. */
   #counted: Set<Breaker> | undefined
   #attempts = 0
-  /** The attempt that is opening; undefined while none is, and once one answers. */
+  /** The attempt that has sent no token yet; undefined between attempts, and once a target answers. */
   #opening:
     | { target: Target; attempt: Attempt; brought: Opening; settle: (failed?: { error: unknown }) => void }
     | undefined
@@ -67,8 +67,8 @@ export class Run implements AttemptReports {
   }
 
   /**
-   * Resolves when a target answers, or when none does, which the sink has been told then. The request is needed until
-   * then, and not kept.
+   * Resolves when a target answers, or when all have failed and the sink has got the failure. Keeps no reference to the
+   * request after that.
    */
   async open(input: ChatInput): Promise<void> {
     try {
@@ -87,7 +87,7 @@ export class Run implements AttemptReports {
     brought.add(events)
     if (!brought.complete) return
     const { done, hasToken } = brought
-    // The end of the attempt follows, which tells of the failure.
+    // The attempt's end follows and reports the failure.
     if (done && !hasToken && errorOf(done)) return
     if (!attempt.answered({ hasToken, done })) return
     this.#opening = undefined
@@ -104,7 +104,7 @@ export class Run implements AttemptReports {
     const opening = this.#opening
     this.#opening = undefined
     if (opening) opening.settle({ error: 'done' in end ? errorOf(end.done) : end.error })
-    // What has been sent cannot be taken back, so nothing is started again.
+    // Events already sent cannot be taken back, so there is no retry.
     else if ('error' in end) this.#sink.end(end)
   }
 

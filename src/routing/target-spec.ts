@@ -24,14 +24,14 @@ const publicName = z
   .min(1)
   .regex(/^[^*]*\*?$/, 'may hold a "*" at its end only')
 
-/** `models` in the configuration: the names that clients ask for, and who answers. */
+/** `models` in the configuration: the public model names, and their targets. */
 export const modelsSchema = z.record(
   publicName,
   z.union([targetSpec, z.array(targetSpec).min(1)], 'expected a target or a list of targets'),
 )
 
 export const breakerSchema = z.strictObject({
-  /** Failures in a row after which a target is left alone … */
+  /** Consecutive failures that open a target's circuit breaker … */
   failures: numeric(z.number().int().min(1)).default(5),
   /** … for this long at first, and up to five minutes when it does not recover. */
   cooldownMs: positiveMilliseconds.default(30_000),
@@ -56,7 +56,7 @@ export function splitTarget(target: string): { provider: string; model: string }
   return { provider: target.slice(0, slash), model: target.slice(slash + 1) }
 }
 
-/** What the schema cannot see: targets of providers that there are not, and a `*` with nothing to stand for. */
+/** Faults that the schema cannot find: unknown providers, and a `*` in a target whose public name has none. */
 export function checkTargets(models: ModelsConfig, providers: ReadonlySet<string>): Fault[] {
   return Object.entries(models).flatMap(([name, specs]) =>
     listTargets(specs).flatMap(({ target }, index) => {

@@ -2,9 +2,9 @@ import type { Provider } from '../../providers/provider.ts'
 import type { Key } from '../../providers/registry.ts'
 import type { Breaker } from './breaker.ts'
 
-/** In milliseconds; there is no limit where one is undefined. */
+/** In milliseconds; undefined means no limit. */
 export interface Timeouts {
-  /** For the connection to its server, TLS included. */
+  /** For connecting to the upstream, TLS included. */
   connectTimeoutMs: number
   /** From the start of an attempt to its first token. */
   firstTokenTimeoutMs: number
@@ -14,25 +14,25 @@ export interface Timeouts {
   totalTimeoutMs: number | undefined
 }
 
-/** One model of one provider, and how it is to be used. */
+/** One model of one provider, with its settings. */
 export interface Target {
   /** As in the configuration: `provider/model`. */
   readonly name: string
   readonly provider: Provider
-  /** The name that the provider knows. */
+  /** The provider's name for the model. */
   readonly model: string
   readonly options: Readonly<Record<string, unknown>>
-  /** Of which each attempt draws one; empty when the provider needs none. */
+  /** API keys: each attempt draws one. Empty when the provider needs none. */
   readonly keys: readonly Key[]
   readonly timeouts: Timeouts
-  /** How often it may be tried again for one request. */
+  /** Most retries for one request. */
   readonly retries: number
   readonly breaker: Breaker
 }
 
-/** Who is to answer a request. */
+/** The targets to try for a request. */
 export interface Plan {
-  /** The model that was asked for, by its public name. */
+  /** The public name of the requested model. */
   readonly model: string
   /** Never empty; in the order in which they are tried. */
   readonly targets: readonly [Target, ...Target[]]

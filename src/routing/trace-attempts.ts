@@ -22,7 +22,7 @@ export function traceAttempts(
   observer: RoutingObserver,
   { input: { max_tokens, max_completion_tokens, temperature, top_p }, ...request }: TracedRequest,
 ): RoutingObserver {
-  // Not all of the input: its text would stay in memory as long as the stream.
+  // Only these fields, not the whole input: its text would stay in memory as long as the stream.
   const options = { max_tokens: max_completion_tokens ?? max_tokens, temperature, top_p }
   return {
     started: (target) => traceAttempt(observer.started(target, request.streamId), target, { ...request, options }),
@@ -71,7 +71,7 @@ function requestAttributes({ max_tokens, temperature, top_p }: Options): Attribu
   })
 }
 
-/** Of a failure only its code: its words may quote a prompt. */
+/** Records only the code of a failure: its message may quote a prompt. */
 function describeEnd(span: Span, error: SluiceError | undefined, done: Done | undefined): void {
   const finishReason = error?.code === 'cancelled' ? 'cancelled' : done?.finish_reason
   span.setAttributes(
@@ -82,7 +82,7 @@ function describeEnd(span: Span, error: SluiceError | undefined, done: Done | un
       'gen_ai.usage.output_tokens': done?.usage?.completion_tokens,
     }),
   )
-  // Given up from this side, which speaks against nobody.
+  // The gateway aborted the attempt: not an error of the upstream.
   if (!error || error.code === 'cancelled') return
   span.setAttributes(withoutGaps({ 'error.type': error.code, 'http.response.status_code': error.upstreamStatus }))
   span.setStatus({ code: SpanStatusCode.ERROR })

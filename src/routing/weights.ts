@@ -2,8 +2,8 @@
 export type Random = () => number
 
 /**
- * All items, in the order in which they come when one after the other is drawn by weight and not put back: each gets
- * an arrival time that is exponential with its weight as the rate, and the times are sorted.
+ * All items in random order, as if drawn one by one by weight without replacement: each gets an exponentially
+ * distributed arrival time with its weight as the rate, and the times are sorted.
  */
 export function drawOrder<T extends { readonly weight: number }>(items: readonly T[], random: Random): T[] {
   return items

@@ -32,7 +32,7 @@ interface File {
 /** Browsers need the compiled files, even when the gateway itself runs from its sources. */
 const COMPILED = new URL(import.meta.url.endsWith('.ts') ? '../../../dist/src/' : '../../', import.meta.url)
 
-/** `GET /`, and the files of the playground and of the SDK it runs on (`/client/`, `/wires/`), read once at the start. */
+/** `GET /`, and the files of the playground and its SDK (`/client/`, `/wires/`), read once at the start. */
 export function playground(compiled = COMPILED): Handler {
   const files = new Map(['playground', 'client', 'wires'].flatMap((name) => readFolder(compiled, name)))
   const page = files.get('/playground/index.html')
