@@ -16,8 +16,8 @@ export interface BreakerOptions {
 }
 
 /**
- * Permission for one attempt. Its holder reports `answered` if a token came, and then one of the other three. The breaker
- * ignores reports on permits from before a state change.
+ * Permission for one attempt. Its holder reports `answered` if a token came, and then one of the other three. Reports
+ * from before a state change are ignored.
  */
 export interface Permit {
   /** The first token has come. If the attempt is a probe, this closes the breaker. */

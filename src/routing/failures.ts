@@ -23,7 +23,7 @@ export function isRateLimit({ code }: SluiceError): boolean {
 }
 
 /**
- * Likely to affect other requests to this target. Non-retryable failures concern the request only, except a refused key.
+ * Likely to affect other requests to this target. A non-retryable failure concerns one request only, but a refused key.
  */
 export function isTargetsFault(error: SluiceError): boolean {
   if (isRateLimit(error) || error instanceof AnswerTooLongError) return false

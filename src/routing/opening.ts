@@ -1,8 +1,8 @@
 import type { Done, StreamEvent } from '../stream/events.ts'
 
 /**
- * Most deltas, and most characters in them, that are held back while no token comes. Beyond that they are passed on,
- * and the limits of the log apply.
+ * Most deltas, and most characters in them, that are held back without a token. Beyond that the upstream uses a format
+ * of its own: its deltas are passed on, and the limits of the log apply.
  */
 const MAX_HELD = 16
 const MAX_HELD_CHARACTERS = 64 * 1024

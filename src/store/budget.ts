@@ -23,7 +23,7 @@ export const MEMORY_KINDS = [
 ] as const
 export type MemoryKind = (typeof MEMORY_KINDS)[number]
 
-/** Charged for what belongs to no client. */
+/** Account for memory that belongs to no client. */
 export const NOBODY = ''
 
 /** Frees memory that is not needed to serve running streams. */

@@ -1,13 +1,13 @@
 import type { Piece } from '../stream/piece.ts'
 
-/** What other nodes ask of this one, about streams that run here. An id that does not run here is ignored. */
+/** Requests from other nodes about streams that run here. Ids of other streams are ignored. */
 export interface BusHandlers {
   cancel(id: string): void
-  /** How many readers all other nodes have together. Called again with the same number, too: a reader was there. */
+  /** Total readers on all other nodes. A repeated call with the same number means that a short-lived reader came. */
   readers(id: string, count: number): void
 }
 
-/** Connects nodes: each follows streams that run on another. No method throws, but for the promise of `cancel`. */
+/** Connects nodes, so that each can follow streams on another. No method throws; only `cancel` can reject. */
 export interface Bus {
   /** Called once, before anything else. */
   serve(handlers: BusHandlers): void
@@ -15,12 +15,12 @@ export interface Bus {
   publish(id: string, piece: Piece): void
   /**
    * The pieces of a stream that runs elsewhere, after the event `from`, until the one with `done`. A bus that loses its
-   * connection goes on when it has another. When the node of the stream is lost, the bus yields a `done` that says so.
+   * connection continues after it reconnects. When the node of the stream is lost, the bus yields a `done` that says so.
    */
   follow(id: string, from: number): AsyncIterable<Piece>
   /**
-   * Asks the node where a stream runs to cancel it. Called for a stream that the directory knows, that has not ended
-   * and does not run here: it runs elsewhere. Rejects when it cannot be asked.
+   * Asks the node that runs a stream to cancel it. Called only for a stream that is in the directory, has not ended and
+   * does not run here. Rejects when that node cannot be reached.
    */
   cancel(id: string): Promise<void>
   /** Says how many readers this node has of a stream that runs elsewhere. */

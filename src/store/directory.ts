@@ -3,9 +3,9 @@ import type { StreamInfo } from '../stream/stream-log.ts'
 
 export interface Idempotency {
   key: string
-  /** Stands for everything else in the request: the same key with another fingerprint is a conflict. */
+  /** Hash of the rest of the request: the same key with another fingerprint is a conflict. */
   fingerprint: string
-  /** The reader has seen a part of the stream: it joins it however it ended, and never creates another. */
+  /** The reader has seen part of the stream: it joins the stream however that ended, and never creates another. */
   resuming?: boolean
 }
 
@@ -30,8 +30,8 @@ export type Located = { status: 'found'; info: StreamInfo } | { status: 'expired
 /**
  * Knows which streams there are, under all their names, and whose they are. It may be shared by several nodes.
  *
- * A method that cannot reach what the directory is kept in rejects: callers are told `store_unavailable`, never that
- * there is no such stream.
+ * A method rejects when it cannot reach the directory's storage: clients then get `store_unavailable`, never
+ * `stream_not_found`.
  */
 export interface Directory {
   /**
@@ -57,7 +57,7 @@ export interface Directory {
    * the stream is `expired` from now on. Must not throw.
    */
   dropped?(id: string): void
-  /** Frees memory that nobody misses much, such as the oldest tombstone; false when there is none. */
+  /** Frees expendable memory, such as the oldest tombstone; false when there is none. */
   reclaim?(): boolean
   /** Stops every timer and connection. */
   close(): Promise<void>

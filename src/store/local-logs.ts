@@ -10,7 +10,7 @@ export interface LogLimits {
   streamMaxBytes: number
 }
 
-/** What the memory of a log is charged to. */
+/** The client to which a log's memory is charged, and memory to charge beside the log. */
 export interface LogCharge {
   /** The address of the client. */
   client?: string | undefined
@@ -20,7 +20,7 @@ export interface LogCharge {
 
 export interface LocalLogsObserver {
   ended(log: StreamLog): void
-  /** It was dropped for want of room, or because its retention is over. */
+  /** The log was dropped to make room, or because its retention is over. */
   dropped(log: StreamLog): void
 }
 
@@ -35,7 +35,7 @@ export class LocalLogs {
   readonly #logs = new Map<string, KeptLog>()
   /** In order of finishing, which is also the order of expiry and of reclaiming. */
   readonly #finished = new Set<KeptLog>()
-  /** The same for each client. */
+  /** Finished logs per client, in the same order. */
   readonly #finishedOf = new Map<string, Set<KeptLog>>()
   /** Displaced streams that are not dropped yet. */
   readonly #leaving = new Set<KeptLog>()

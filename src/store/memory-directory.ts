@@ -13,7 +13,7 @@ const TOMBSTONE_MS = 60_000
 /** Overhead of a name, apart from its characters. */
 const NAME_BYTES = 600
 
-/** The names of a stream that has any. */
+/** The names of a stream; kept only for streams with a key or an alias. */
 interface Named {
   readonly client: string
   readonly key: string | undefined
@@ -21,7 +21,7 @@ interface Named {
   readonly fingerprint: string | undefined
   /** Its key is free for another attempt. */
   lost: boolean
-  /** An earlier stream had its key: a reader that resumes by the key may be of that one. */
+  /** An earlier stream had the same key: a reader that resumes by the key may have read that stream. */
   readonly replaced: boolean
 }
 
@@ -125,7 +125,7 @@ export class MemoryDirectory implements Directory {
     this.#budget.add('records', named.client, bytesOf(named))
   }
 
-  /** Leaves a name alone that another stream has taken over. */
+  /** Removes a stream's names, except names that another stream has taken over. */
   #unname(id: string): void {
     const named = this.#named.get(id)
     if (!named) return

@@ -64,10 +64,10 @@ export class StreamStore implements Reclaimer {
       const known = await this.#directory.join(owner, idempotency).catch(unreached)
       if (known) return { log: this.#logOf(known), joined: true }
     }
-    // Not to be guessed: 122 bits, of which Node draws those of many ids at a time.
+    // 122 random bits, so ids cannot be guessed. Node generates the bits of many ids at a time.
     const id = `str_${randomUUID().replaceAll('-', '')}`
     const info: StreamInfo = { id, owner, model, provider, protocol, labels, created: Date.now() }
-    // Before the directory knows it: a stream that can be found has a log.
+    // Open the log before registering the stream: a stream that can be found must have a log.
     const log = this.#logs.open(info, charge)
     try {
       const registered = await this.#directory.create(info, { idempotency, alias, client })
@@ -79,7 +79,7 @@ export class StreamStore implements Reclaimer {
       this.#logs.discard(log)
       unreached(error)
     }
-    // Without other nodes, a wake a turn would be for nothing.
+    // Without other nodes, publishing would only cost a wake per turn.
     if (this.#bus !== noBus) this.#publish(log)
     return { log, joined: false }
   }
@@ -164,7 +164,7 @@ export class StreamStore implements Reclaimer {
     }
   }
 
-  /** Ends a copy that cannot go on, so that no reader waits for ever. The next that looks for it gets another copy. */
+  /** Ends a copy that cannot continue, so that no reader waits forever. The next lookup creates a new copy. */
   #abandon(log: StreamLog, { code, message, retryable }: SluiceError): void {
     if (log.done) return
     log.append({ type: 'done', finish_reason: 'error', error: { code, message, retryable } })
@@ -172,7 +172,7 @@ export class StreamStore implements Reclaimer {
   }
 }
 
-/** A failure that does not say what it is: the other side was not reached. */
+/** Turns any other error than a `SluiceError` into `store_unavailable`. */
 function unreached(error: unknown): never {
   throw error instanceof SluiceError ? error : unavailable(error)
 }

@@ -1,6 +1,6 @@
 /**
- * One `setImmediate` for all logs that grew in this turn of the event loop: whatever one turn brought, from however
- * many upstreams and in however many pieces, each reader gets in one write.
+ * Wakes of all logs that grew in this turn of the event loop, run by one `setImmediate`. So each reader gets all events
+ * of a turn in one write, however many upstreams and network reads they came from.
  */
 let pending: (() => void)[] = []
 

@@ -5,8 +5,8 @@ import { FINISH_REASONS, type StreamEvent } from './events.ts'
 const FINISH_REASON_SET: ReadonlySet<unknown> = new Set(FINISH_REASONS)
 
 /**
- * Providers come from anywhere, so what they yield is checked before it is kept: types of the fields that are read
- * again, not every detail. By hand, since it runs for every token; a zod schema costs forty times as much.
+ * Checks an event from a provider before it is stored, since providers may be third-party code. Checks only the types
+ * of fields that are read later. Written by hand, since it runs for every token: a zod schema costs forty times as much.
  *
  * @throws SluiceError `provider_invalid_event`
  */
@@ -42,7 +42,7 @@ function isText(value: unknown): boolean {
   return value === undefined || typeof value === 'string'
 }
 
-/** The fields of each wire are an object; its own module guards what is in there. */
+/** Checks that the fields of each wire are an object; the wire's module checks the fields themselves. */
 function isCarried(value: unknown): boolean {
   return isRecord(value) && Object.values(value).every((fields) => fields === undefined || isRecord(fields))
 }

@@ -1,7 +1,7 @@
 import { plainField, toDelta, type PlainField, type StreamEvent } from './events.ts'
 import type { Piece } from './piece.ts'
 
-/** Deltas that are nothing but text of one field: all of it, and how long each is, in one UTF-16 unit each. */
+/** Adjacent plain-text deltas of one field: their joined text, and their lengths, each stored as one UTF-16 unit. */
 interface Packed {
   readonly type: 'packed'
   readonly field: PlainField
@@ -9,39 +9,39 @@ interface Packed {
   readonly lengths: string
 }
 
-/** An event as JSON: as objects, small values take up to twenty times as much. */
+/** An event stored as JSON: small values stored as objects take up to twenty times as much memory. */
 interface Written {
   readonly type: 'written'
   readonly json: string
 }
 
-/** How many are packed together: enough to share what a string costs, few enough to be skipped through. */
+/** Texts per pack: enough to share the overhead of a string, few enough to scan. */
 const PACK = 64
 
-/** What one UTF-16 unit can say. */
+/** Largest length that one UTF-16 unit can store. */
 const MAX_LENGTH = 0xffff
 
 /** Adjacent events read as one. */
 export interface MergedRun {
   readonly event: StreamEvent
-  /** How many events it stands for. */
+  /** How many events were merged. */
   readonly count: number
   /** Its share of a batch: the characters of a text; for any other event the `size` given to `push`. */
   readonly size: number
 }
 
 /**
- * The events of a log, in order; they only grow in number.
+ * The events of a log, in order; append-only.
  *
- * Nearly all are small texts, so these are packed: some two bytes a token beside the text, where an object costs a
- * hundred and a string thirty. What counts as much: a garbage collector walks through every object that is kept, and
- * a gateway that keeps millions of tokens would stop for that again and again.
+ * Nearly all are small texts, so these are packed: a token takes about two bytes beside its text, where an object takes
+ * a hundred and a string thirty. Packing also shortens garbage collection pauses: the collector traverses every live
+ * object, and a gateway keeps millions of tokens.
  */
 export class EventList {
   readonly #pieces: (StreamEvent | Packed | Written)[] = []
-  /** Of each piece, the index of its first event and its size. In one list: most logs are short, and a list is dear. */
+  /** Index of the first event, then size, of each piece. One array, as most logs are short and an array has overhead. */
   readonly #places: number[] = []
-  /** The last texts, all of `#field`, until they are enough to be packed. */
+  /** The last texts, all of `#field`, until there are enough to pack. */
   #open: string[] = []
   #field: PlainField = 'content'
   #length = 0
@@ -52,7 +52,7 @@ export class EventList {
 
   /**
    * @param size the event's share of a batch; ignored for a plain text
-   * @param json the event is kept as this, and made anew each time it is read
+   * @param json if given, stored instead of the event, and parsed on each read
    */
   push(event: StreamEvent, size = 0, json?: string): void {
     const field = plainField(event)
@@ -71,8 +71,8 @@ export class EventList {
   }
 
   /**
-   * The event at `index`, and with it those texts after it that belong to it, up to `end` and until there are
-   * `length` characters. There may be more, in the next run.
+   * The event at `index`, merged with the texts of the same field after it, up to `end` and until there are `length`
+   * characters. The next run may continue the same text.
    */
   read(index: number, end: number, length: number): MergedRun {
     const openAt = this.#length - this.#open.length
@@ -107,7 +107,7 @@ export class EventList {
   *pieces(index: number): Generator<Piece, void, void> {
     const end = this.#length
     const openAt = end - this.#open.length
-    // Taken before the first `yield`: they are packed as the list grows.
+    // Copied before the first `yield`: later events may cause these texts to be packed.
     const open = this.#open.slice(Math.max(0, index - openAt))
     const field = this.#field
     for (let position = this.#find(index); index < openAt; position++) {
@@ -121,7 +121,7 @@ export class EventList {
     yield { first: index + 1, field, text: open.join(''), lengths: open.map((text) => text.length) }
   }
 
-  /** Ends the piece that texts are being added to: what follows starts another. */
+  /** Ends the current piece: the next text starts a new one. */
   split(): void {
     this.#pack()
   }

@@ -2,7 +2,7 @@ import { SluiceError } from '../errors.ts'
 import { countJson, VALUE_BYTES } from '../json.ts'
 import { plainField, type StreamEvent } from './events.ts'
 
-/** What an event costs beside its text, and beside its JSON when it is more than a text. */
+/** Overhead of an event beside its text, and of any other event beside its JSON. */
 const TEXT_BYTES = 4
 const EVENT_BYTES = 96
 /** `EVENT_BYTES` covers this many values and names: those of a piece of a tool call. */

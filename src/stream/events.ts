@@ -20,7 +20,7 @@ export interface Delta {
   carried?: Carried
 }
 
-/** The start of a tool call has an `id` and a name; what follows has only more `arguments`. */
+/** The start of a tool call has an `id` and a name; later deltas have only more `arguments`. */
 export interface ToolCallDelta {
   index: number
   id?: string
@@ -65,7 +65,7 @@ export interface SequencedEvent<E extends StreamEvent = StreamEvent> {
 
 export type PlainField = 'content' | 'reasoning'
 
-/** The field of an event that is what nearly all are: a text of the first choice, and nothing else. */
+/** The field of a plain-text event (a text of the first choice and nothing else), as nearly all events are. */
 export function plainField(event: StreamEvent): PlainField | undefined {
   if (
     event.type === 'done' ||

@@ -8,20 +8,20 @@ import { endsInHalf, WholeCharacters } from './whole-characters.ts'
 
 export interface GenerationOptions {
   log: StreamLog
-  /** Runs the provider into the generation, until `signal` is aborted. What it throws is a failure as well. */
+  /** Feeds the provider's events into the generation until `signal` is aborted. Throwing fails the stream. */
   produce: (signal: AbortSignal, generation: Generation) => void | Promise<void>
   /** How long to go on without a reader, in milliseconds. */
   resumeWindowMs: number
-  /** Told of what happens, for metrics and logs. */
+  /** Notified of the generation's progress, for metrics and logs. */
   observer?: GenerationObserver
 }
 
 /** Times in seconds. */
 export interface GenerationObserver {
   firstToken(generation: Generation, sinceStart: number): void
-  /** `count` deltas arrived together, `gap` after those before them. */
+  /** `count` deltas arrived together, `gap` after the previous ones. */
   tokens(generation: Generation, count: number, gap: number): void
-  /** `cause` is what was thrown, if anything was. */
+  /** `cause` is the thrown value, if any. */
   finished(generation: Generation, done: Done, cause: unknown): void
 }
 
@@ -34,12 +34,12 @@ export class Generation implements Sink, ReaderListener {
   readonly startedAt = performance.now()
   /** When the first delta arrived; undefined until then. */
   firstTokenAt: number | undefined
-  /** What was thrown, if the stream ended with that. */
+  /** The thrown value, if it ended the stream. */
   failure: unknown
   /** Resolved when `done` is in the log. */
   readonly ended: Promise<void>
   #resolveEnded: () => void = () => {}
-  /** Until it has been called: what it needs for that, a whole conversation, is not to live as long as the stream. */
+  /** Dropped once called: it references the whole conversation, which must not live as long as the stream. */
   #produce: GenerationOptions['produce'] | undefined
   readonly #resumeWindowMs: number
   readonly #observer: GenerationObserver | undefined
@@ -138,7 +138,7 @@ export class Generation implements Sink, ReaderListener {
     this.#lastTokenAt = at
   }
 
-  /** The one way to the end, whoever asks for it; the first to ask decides. */
+  /** Every end of the stream goes through here. The first call wins. */
   #end(done: Done, cause?: unknown): void {
     const { log } = this
     if (log.done) return
@@ -148,13 +148,13 @@ export class Generation implements Sink, ReaderListener {
     clearTimeout(this.#resumeWindow)
     this.failure = cause
     const { model, provider } = log.answer ?? log.info
-    // A literal that begins with a spread has a hidden class of its own, for as long as the log lives.
+    // Not an object spread: V8 would keep a separate hidden class for each such object as long as the log lives.
     let signed: Done = Object.assign({}, done, { model: done.model ?? model, provider: done.provider ?? provider })
     try {
       for (const delta of this.#characters?.rest() ?? []) log.append(delta)
       log.append(signed)
     } catch (error) {
-      // It carries something that has no JSON, or is nested too deeply for it; or there is no room for a half.
+      // `done` holds a value without a JSON form or nested too deeply; or a held half character found no room.
       this.failure = error
       signed = { ...failed(error), model, provider }
       log.append(signed)
@@ -164,7 +164,7 @@ export class Generation implements Sink, ReaderListener {
     this.#observer?.finished(this, signed, this.failure)
   }
 
-  /** Leaving is not stopping: without readers, here or elsewhere, the provider goes on for the resume window. */
+  /** Without readers on any node, the provider keeps running for the resume window; then the stream is cancelled. */
   readersChanged(): void {
     clearTimeout(this.#resumeWindow)
     if (this.log.readerCount.total === 0) this.#resumeWindow = setTimeout(() => this.cancel(), this.#resumeWindowMs)

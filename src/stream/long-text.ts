@@ -6,7 +6,7 @@ import type { Delta } from './events.ts'
  */
 export const MAX_TEXT = 4096
 
-/** The same text in deltas of at most `MAX_TEXT`, cut between characters; whatever else the delta says comes first. */
+/** Splits a text into deltas of at most `MAX_TEXT`, between characters. Other fields of the delta come first. */
 export function splitLongText(delta: Delta): Delta[] {
   const { content, reasoning, refusal } = delta
   const texts = [content, reasoning, refusal].filter((text) => text !== undefined)
@@ -25,7 +25,7 @@ export function splitLongText(delta: Delta): Delta[] {
   return deltas
 }
 
-/** Whether `splitLongText` has something to do: a look at lengths, for every delta. */
+/** Whether `splitLongText` is needed. Runs for every delta, so it only compares lengths. */
 export function isLongText({ content = '', reasoning = '', refusal = '' }: Delta): boolean {
   return content.length > MAX_TEXT || reasoning.length > MAX_TEXT || refusal.length > MAX_TEXT
 }

@@ -2,7 +2,7 @@ import { SluiceError } from '../errors.ts'
 import { toDelta, type PlainField, type StreamEvent } from './events.ts'
 import type { AnsweredBy, StreamInfo } from './stream-log.ts'
 
-/** What a log says of its stream beside the events, in the order in which it became known. */
+/** Metadata of a log beside its events, in the order in which it became known. */
 export type HeadRecord = { readonly type: 'created'; readonly info: StreamInfo } | AnswerRecord
 
 /** The target that answers was chosen; its events follow. */

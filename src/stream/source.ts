@@ -1,12 +1,12 @@
 import { checkEvent } from './check-event.ts'
 import type { StreamEvent } from './events.ts'
 
-/** What a provider yields: one event, or all those that one network read brought. */
+/** A value that a provider yields: one event, or all events of one network read. */
 export type Produced = StreamEvent | readonly StreamEvent[]
 
 /** Where events are pushed to. No method throws, and nothing is called after `end`, or after `done` was pushed. */
 export interface Sink {
-  /** All that came together, one at least, and when, by `performance.now()`. */
+  /** At least one event, all that arrived together at time `at` (`performance.now()`). */
   push(events: readonly StreamEvent[], at: number): void
   /**
    * Bytes without an event arrived, such as a comment or a part of a large event: the upstream is active.
@@ -14,22 +14,22 @@ export interface Sink {
    * @param held bytes since the last event, which may be held in memory
    */
   alive?(at: number, held: number): void
-  /** There is no more: it ended by itself, or failed. What was pushed before stays. */
+  /** The source ended or failed. Events pushed before stay. */
   end(failure?: { error: unknown }): void
 }
 
 /**
- * A source that hands its events over as they come. Reading an iterable by `next` costs a promise and several
- * microtasks a time, which for a token is a good part of the whole.
+ * A source that pushes its events as they arrive. Pulling from an async iterable costs a promise and several microtasks
+ * per `next`, a good part of the total cost of a token.
  */
 export interface Pushing {
-  /** Returns how to stop: it may be called at any time, also after the end. */
+  /** Returns a function that stops the source; it may be called at any time, even after the end. */
   pushTo(sink: Sink): () => void
 }
 
 /**
- * Pipes what a provider produces into a sink, until the returned function is called. Whatever it is that the provider
- * produces: the sink gets events, `done` as the last of them, or one end, and nothing after that or after the stop.
+ * Pipes a provider's events into a sink until the returned function is called. However the provider behaves, the sink
+ * gets valid events up to `done` or one end, and nothing after that or after the stop.
  */
 export function pipeToSink(source: AsyncIterable<Produced> | Pushing, into: Sink): () => void {
   const sink = new GuardedSink(into)
@@ -58,7 +58,7 @@ function iterate(iterator: AsyncIterator<Produced>, sink: GuardedSink): () => vo
       const { value } = result
       sink.push(isList(value) ? value : [value], performance.now())
     } catch (error) {
-      return fail(error) // It is an iterator that resolves to nothing.
+      return fail(error) // The iterator resolved to something other than a result object.
     }
     if (!stopped) read()
   }
@@ -73,7 +73,7 @@ function iterate(iterator: AsyncIterator<Produced>, sink: GuardedSink): () => vo
     try {
       await iterator.return?.()
     } catch {
-      // It has failed in what it does after its end, which changes nothing for anybody.
+      // The provider's clean-up failed; the stream is over, so this is ignored.
     }
   }
 
@@ -82,8 +82,8 @@ function iterate(iterator: AsyncIterator<Produced>, sink: GuardedSink): () => vo
 }
 
 /**
- * The one guard of `Sink`'s promise: it passes on events up to `done`, an end, the first thing that is no event, which is
- * a failure, or `close`.
+ * Enforces the contract of `Sink`: passes on events up to `done`, an end, `close`, or the first invalid event, which is
+ * a failure.
  */
 class GuardedSink implements Sink {
   readonly #sink: Sink

@@ -7,10 +7,10 @@ import { mergeDeltas } from './merge.ts'
 import { eventsOf, type HeadRecord, type Piece } from './piece.ts'
 import { ReaderCount } from './reader-count.ts'
 
-/** Who and what a stream is; fixed from its creation. */
+/** Identity and metadata of a stream; fixed at its creation. */
 export interface StreamInfo {
   readonly id: string
-  /** Whoever created it; nobody else finds it. */
+  /** The identity that created the stream; only it can find the stream. */
   readonly owner: string
   readonly model: string
   readonly provider: string
@@ -18,7 +18,7 @@ export interface StreamInfo {
   readonly created: number
   /** Name of the protocol that created it. */
   readonly protocol?: string | undefined
-  /** What the protocol that created it has to remember of the request. */
+  /** Details of the request that the creating protocol needs later. */
   readonly labels?: Readonly<Record<string, string>> | undefined
 }
 
@@ -29,7 +29,7 @@ export interface AnsweredBy {
   readonly attempts: number
 }
 
-/** An appended answer; a list, as most logs have one. */
+/** An appended answer; a linked list, as most logs have only one. */
 interface Answered {
   readonly answer: AnsweredBy
   /** The seq of the event after it. */
@@ -37,7 +37,7 @@ interface Answered {
   readonly before: Answered | undefined
 }
 
-/** What a log tells the store that keeps it. */
+/** The callbacks of a log to the store that keeps it. */
 export interface LogKeeper {
   /** Before an event of `bytes` is kept; throws a `SluiceError` to refuse it. A `final` one may not be refused. */
   admit(log: StreamLog, bytes: number, final: boolean): void
@@ -47,10 +47,10 @@ export interface LogKeeper {
   ended(log: StreamLog): void
 }
 
-/** `since` is when the first came of the events that a reader is woken for, by `performance.now()`. */
+/** `since` is the arrival time (`performance.now()`) of the first event that the reader is woken for. */
 export type Wake = (since: number) => void
 
-/** What a reader finds behind its cursor, adjacent deltas merged. Never empty. */
+/** The next events after a reader's cursor, with adjacent deltas merged. Never empty. */
 export interface Batch {
   readonly events: SequencedEvent[]
   /** The cursor of a reader that has seen this batch. */
@@ -65,7 +65,7 @@ export interface Batch {
  */
 const BATCH_SIZE = 16_384
 
-/** Texts of different fields do not merge, and may be empty. */
+/** Most events in a batch: texts of different fields do not merge, and may be empty, so `BATCH_SIZE` is not enough. */
 const BATCH_EVENTS = 256
 
 /** What a log costs before its first event. */
@@ -81,7 +81,7 @@ export class StreamLog {
   readonly info: StreamInfo
   readonly #keeper: LogKeeper | undefined
   readonly #events = new EventList()
-  /** Of readers, and of watchers that are none. */
+  /** Of readers and watchers; watchers do not count as readers. */
   readonly #wakes = new Set<Wake>()
   #readers = 0
   /** Readers everywhere; those of this log alone are `readers`. */
@@ -93,7 +93,7 @@ export class StreamLog {
   #waking = false
   #since = 0
 
-  /** The stream was ended to make room: readers who do not read are not waited for. */
+  /** The stream was ended to make room: stalled readers are cut off. */
   displaced = false
   /** Called to end the stream when the store has no room for it. */
   onDisplaced: ((error: SluiceError) => void) | undefined
@@ -221,7 +221,7 @@ export class StreamLog {
     return { events, last: seq, count: seq - cursor }
   }
 
-  /** A reader was here that does not stay, such as one that polls. */
+  /** Reports a reader that does not stay, such as a polling client. */
   touch(): void {
     this.readerCount.change(0)
   }
@@ -240,7 +240,7 @@ export class StreamLog {
     }
   }
 
-  /** Like `subscribe`, but not as a reader: nothing goes on for a watcher. */
+  /** Like `subscribe`, but does not count as a reader: a watcher does not keep a generation running. */
   watch(wake: Wake): () => void {
     const watcher: Wake = (since) => wake(since)
     this.#wakes.add(watcher)

@@ -13,7 +13,7 @@ export class Subscription<B extends { last: number } = Batch> {
   readonly #unsubscribe: () => void
   #cursor: number
 
-  /** A cursor ahead of the log waits for the log to come by. */
+  /** With a cursor ahead of the log, the subscription waits until the log has grown past it. */
   constructor(log: StreamLog, cursor: number, read: (cursor: number) => B | undefined, wake: Wake) {
     this.log = log
     this.#cursor = cursor
@@ -26,12 +26,12 @@ export class Subscription<B extends { last: number } = Batch> {
     return this.#cursor
   }
 
-  /** Whether nothing comes any more. */
+  /** Whether the reader has got everything, `done` included. */
   get ended(): boolean {
     return this.log.done !== undefined && this.#cursor >= this.log.last
   }
 
-  /** What has come since the last call, or `undefined` when there is nothing yet. */
+  /** The next batch, or `undefined` when there is none yet. */
   next(): B | undefined {
     const batch = this.#read(this.#cursor)
     if (batch) this.#cursor = batch.last

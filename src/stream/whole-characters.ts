@@ -6,11 +6,11 @@ const TEXT_FIELDS = ['content', 'reasoning', 'refusal'] as const
 const MAX_HELD = 256
 
 /**
- * Keeps surrogate pairs in one delta. A provider that cuts its text by UTF-16 units may cut an emoji in two, and half
- * of one is no character: Python cannot encode it, and Rust refuses the whole frame. So a first half at the end of a
+ * Keeps surrogate pairs in one delta. A provider that cuts its text by UTF-16 units may cut an emoji in two. Half of it
+ * is not a valid character: Python cannot encode it, and Rust refuses the whole frame. So a first half at the end of a
  * text is held back, and put before the next text of the same field.
  *
- * Nothing is held for most streams, and a delta costs a look at its last unit.
+ * Most streams never need this; the check per delta looks only at the last unit.
  */
 export class WholeCharacters {
   /** By choice and field, or choice and call: the half, and the delta that would say it alone. */

@@ -4,16 +4,16 @@ import type { HistogramCell } from './instruments.ts'
 const PERIOD_MS = 50
 
 /**
- * Observes again and again how late a timer fires. Counted by ourselves, for Node's own histogram has to be emptied to
- * be read over time, which only one scraper can do.
+ * Observes periodically how late a timer fires. Node's own histogram must be reset to be read over time, which works
+ * with a single scraper only.
  *
- * @returns what ends it
+ * @returns a function that stops the observation
  */
 export function watchEventLoop(delay: HistogramCell): () => void {
   let due = performance.now() + PERIOD_MS
   const timer = setTimeout(() => {
     const now = performance.now()
-    // The clock by which timers fire is one of whole milliseconds, and may be ahead.
+    // Timers use a clock of whole milliseconds, which may be ahead of `performance.now()`.
     delay.observe(Math.max(0, now - due) / 1000)
     due = now + PERIOD_MS
     timer.refresh()

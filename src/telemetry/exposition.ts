@@ -9,11 +9,11 @@ export interface MetricSpec {
   registers: Registry[]
 }
 
-/** One line, as Prometheus's client writes it. */
+/** One line of the text format, in the form that prom-client writes. */
 interface Sample {
   metricName?: string
   labels?: Labels
-  /** Written once and remembered, as long as the object is the same. */
+  /** prom-client caches their text by object identity. */
   sharedLabels: Labels
   value: number
   exemplar?: Exemplar | undefined
@@ -22,13 +22,13 @@ interface Sample {
 const CLASSES = { counter: Counter, gauge: Gauge, histogram: Histogram }
 
 /**
- * Registers a metric that reads `samples` whenever it is asked. The client's own metrics can only be told their counts
- * one by one, so this one answers what the registry asks when it writes text.
+ * Registers a metric that calls `samples` on each scrape. prom-client's own metrics accept only single observations, so
+ * this overrides the method that the registry calls to write text.
  */
 function register({ type, ...spec }: MetricSpec, samples: () => Sample[]): void {
   const metric = new CLASSES[type](spec)
   Object.assign(metric, {
-    // Not the name of the spec: for OpenMetrics the registry takes the `_total` off.
+    // `this.name`, not `spec.name`: for OpenMetrics the registry strips `_total` from it.
     async getForPromString(this: MetricSpec) {
       return { name: this.name, help: spec.help, type, values: samples() }
     },
@@ -68,14 +68,14 @@ function bucketLabels(labels: Labels, cell: HistogramCell): Labels[] {
   return known
 }
 
-/** OpenMetrics wants `1.0` where the other format does not care; a series must not depend on the format. */
+/** OpenMetrics requires `1.0`; the Prometheus format accepts it, too. Labels must not depend on the format. */
 function writeBound(bound: number): string {
   return Number.isInteger(bound) ? bound.toFixed(1) : String(bound)
 }
 
 /**
- * The same metrics, for OpenMetrics. The client takes the `_total` off the names of its counters for good when it
- * writes that format, so it gets objects of its own, which have everything but their names from the others.
+ * The same metrics, for OpenMetrics. When prom-client writes that format, it strips `_total` from counter names for
+ * good. So it gets separate objects that inherit everything but their names.
  */
 export function toOpenMetrics(registry: Registry): Registry<OpenMetricsContentType> {
   const open = new Registry<OpenMetricsContentType>()
@@ -86,7 +86,7 @@ export function toOpenMetrics(registry: Registry): Registry<OpenMetricsContentTy
 
 let ofProcess: Registry | undefined
 
-/** Adds CPU, memory, file descriptors, garbage collection: the client watches them once for all registries. */
+/** Adds metrics of CPU, memory, file descriptors and garbage collection, collected once for all registries. */
 export function addProcessMetrics(registry: Registry): void {
   ofProcess ??= watchProcess()
   for (const { name } of ofProcess.getMetricsAsArray()) {
@@ -96,8 +96,8 @@ export function addProcessMetrics(registry: Registry): void {
 }
 
 /**
- * Left out: the event loop's lag, which starts anew with every scrape, so that two scrapers would each see half of it;
- * and the counts of handles, which walk over every socket each time they are asked for.
+ * Metrics to remove: event loop lag, since each scrape resets it and two scrapers would each see half; and handle
+ * counts, since each scrape would iterate over every socket.
  */
 const LEFT_OUT = /^nodejs_(eventloop_lag|active)_/
 

@@ -13,7 +13,7 @@ export class Cell {
     this.value += amount
   }
 
-  /** Counts one more, and shows it as an example. */
+  /** Adds one, with the stream as exemplar. */
   addStream(streamId: string): void {
     this.value += 1
     this.exemplar = new Exemplar(1, streamId)
@@ -22,9 +22,9 @@ export class Cell {
 
 export class HistogramCell {
   readonly bounds: readonly number[]
-  /** Observations up to each bound and above the one before it; the last is for what is above all. */
+  /** Observations per bucket, not cumulative; the last bucket is for values above all bounds. */
   readonly counts: number[]
-  /** The latest of those observations whose stream was told, for each bucket that has one. */
+  /** Latest observation with a known stream, per bucket. */
   readonly exemplars: (Exemplar | undefined)[] = []
   sum = 0
 
@@ -37,7 +37,7 @@ export class HistogramCell {
     this.#count(value)
   }
 
-  /** Counts the value, and shows the stream that it came from as an example. */
+  /** Observes the value, with its stream as exemplar. */
   observeStream(value: number, streamId: string): void {
     this.exemplars[this.#count(value)] = new Exemplar(value, streamId)
   }

@@ -7,8 +7,8 @@ import { observeReaders } from './observe-readers.ts'
 const FAILURES = ERROR_CODES.filter((code) => /^(upstream|provider)_/.test(code))
 
 /**
- * Lets all that can be known beforehand start at 0: `rate()` does not see the first event of a series that begins
- * with it.
+ * Creates all series that are known beforehand with value 0: `rate()` misses the first event of a series that starts
+ * at 1.
  */
 export function startAtZero(metrics: Metrics, knownModels: KnownModels, protocols: readonly string[]): void {
   const readers = observeReaders(metrics)

@@ -102,7 +102,7 @@ type Labels<N extends MetricName> = Record<Specs[N]['labels'][number], string>
 export const RESUME_RESULTS = ['resumed', 'finished', 'expired', 'unknown', 'invalid'] as const
 export type ResumeResult = (typeof RESUME_RESULTS)[number]
 
-/** What stands for all that has no label of its own. */
+/** Label value for everything without a label of its own. */
 export const OTHER = 'other'
 
 type CellMetric = { [N in MetricName]: Specs[N]['type'] extends 'histogram' ? never : N }[MetricName]

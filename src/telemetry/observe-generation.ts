@@ -7,7 +7,7 @@ import type { Metrics } from './metrics.ts'
 import { streamDigest } from './stream-digest.ts'
 import { withoutMessage } from './without-message.ts'
 
-/** What metrics and logs hear of a generation: the metrics as it goes, one log line when it has ended. */
+/** Updates the metrics during a generation, and logs one line when it has ended. */
 export function observeGeneration(
   metrics: Metrics,
   logger: Logger,
@@ -18,7 +18,7 @@ export function observeGeneration(
   let interToken: HistogramCell | undefined
   return {
     firstToken({ log }, seconds) {
-      // Who answers is known with the first token, and may be another than the first who was asked.
+      // The answering target is known with the first token, and may differ from the first target tried.
       const answered = log.answer ?? log.info
       open.add(-1)
       open = metrics.cell('streams_open', { provider: answered.provider })
@@ -38,7 +38,7 @@ export function observeGeneration(
 
 function countEnd(metrics: Metrics, { log, startedAt }: Generation, done: Done, protocol: string): void {
   const { finish_reason, usage } = done
-  // Not what `done` says of itself: a provider may call itself and its model what it likes.
+  // Not the names in `done`: a provider may put any provider and model name there.
   const labels = metrics.modelLabels(log.answer ?? log.info)
   const { provider } = labels
   metrics.cell('streams_total', { provider, protocol, finish_reason }).addStream(log.info.id)

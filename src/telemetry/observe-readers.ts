@@ -1,7 +1,7 @@
 import type { Cell, HistogramCell } from './instruments.ts'
 import type { Metrics } from './metrics.ts'
 
-/** What the readers of one protocol are counted in. */
+/** The metric cells for the readers of one protocol. */
 export interface ReaderCells {
   readonly connections: Cell
   readonly deltas: Cell
@@ -14,7 +14,7 @@ export interface ReaderCells {
   readonly latency: HistogramCell
 }
 
-/** The cells by protocol, looked up once: a reader is opened too often, and holds too little, to do it for itself. */
+/** Looks up the cells once per protocol: doing it per reader would cost too much time and memory. */
 export function observeReaders(metrics: Metrics): (protocol: string) => ReaderCells {
   const known = new Map<string, ReaderCells>()
   return (protocol) => {

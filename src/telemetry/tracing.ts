@@ -2,29 +2,29 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { propagation, ProxyTracerProvider, ROOT_CONTEXT, trace, type Context } from '@opentelemetry/api'
 import { VERSION } from '../version.ts'
 
-/** Does nothing until somebody registers an SDK: https://opentelemetry.io/docs/specs/otel/overview/#api */
+/** A no-op until an OpenTelemetry SDK is registered: https://opentelemetry.io/docs/specs/otel/overview/#api */
 export const tracer = trace.getTracer('sluice', VERSION)
 
 /**
- * Where in a trace something happens. Handed on as a value: what finds it by itself (AsyncLocalStorage) makes every
- * promise dearer, of which each token costs one.
+ * Trace context, passed explicitly: AsyncLocalStorage would make every promise more expensive, and each token costs
+ * one.
  */
 export interface Trace {
   readonly context: Context
-  /** The client's own headers, for when nobody here traces. */
+  /** The client's trace headers, forwarded when no SDK is registered. */
   readonly incoming: TraceHeaders
 }
 
 export type TraceHeaders = Readonly<Record<string, string>>
 
-/** The trace that a request belongs to, if its client has begun one. */
+/** The trace of a request, if its client has started one. */
 export function continueTrace(headers: IncomingHttpHeaders): Trace {
   return { context: propagation.extract(ROOT_CONTEXT, headers), incoming: readHeaders(headers) }
 }
 
 /**
- * What tells an upstream of the trace. Without an SDK the client's headers travel on, so that the trace does not break
- * here: https://www.w3.org/TR/trace-context/. Baggage stays here: it was not meant for a provider.
+ * Headers that propagate the trace to an upstream. Without an SDK the client's headers are forwarded, so that the trace
+ * stays connected: https://www.w3.org/TR/trace-context/. Baggage is not forwarded: it is not meant for a provider.
  */
 export function traceHeaders({ context, incoming }: Trace): TraceHeaders {
   const headers: Record<string, string> = {}
@@ -34,7 +34,7 @@ export function traceHeaders({ context, incoming }: Trace): TraceHeaders {
 
 const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/
 
-/** What its authors guarantee to be carried: https://www.w3.org/TR/trace-context/#tracestate-limits */
+/** Length that every implementation should propagate: https://www.w3.org/TR/trace-context/#tracestate-limits */
 const MAX_TRACESTATE = 512
 
 function readHeaders({ traceparent, tracestate }: IncomingHttpHeaders): TraceHeaders {
@@ -43,7 +43,7 @@ function readHeaders({ traceparent, tracestate }: IncomingHttpHeaders): TraceHea
   return { traceparent, ...(state !== undefined && state.length <= MAX_TRACESTATE && { tracestate: state }) }
 }
 
-/** Has the SDK send what it holds, if there is one: the process is about to end without telling it. */
+/** Flushes the SDK's pending spans, if an SDK is registered, before the process ends. */
 export async function flushSpans(): Promise<void> {
   const registered = trace.getTracerProvider()
   const provider = registered instanceof ProxyTracerProvider ? registered.getDelegate() : registered

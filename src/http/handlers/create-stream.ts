@@ -82,7 +82,7 @@ function beginStream(
 
 /**
  * Clients that do not reconnect by themselves decide by the HTTP status whether to retry. So this waits for the first
- * event before it sends headers, at most `heartbeatMs`: proxies cut silent connections. Later errors go into the stream.
+ * event before it sends headers, at most `heartbeatMs`: proxies cut silent connections. Later errors are in the stream.
  */
 async function beginWithStatus(
   context: RequestContext,
