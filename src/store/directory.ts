@@ -37,8 +37,8 @@ export interface Directory {
   /**
    * Registers a stream, or finds the one of the same idempotency key. Concurrent calls with one key register one.
    *
-   * A stream that was cancelled, or failed with an error that is `retryable`, is not joined: its key is free for another
-   * attempt. A reader that resumes joins it all the same.
+   * A stream that was cancelled, or failed with a `retryable` error, is not joined: its key is free for another attempt.
+   * A reader that resumes joins it all the same.
    *
    * @throws SluiceError `idempotency_conflict` when the key was used for another request; `stream_not_found` when there
    * is nothing to resume.

@@ -6,7 +6,7 @@ const FINISH_REASON_SET: ReadonlySet<unknown> = new Set(FINISH_REASONS)
 
 /**
  * Checks an event from a provider before it is stored, since providers may be third-party code. Checks only the types
- * of fields that are read later. Written by hand, since it runs for every token: a zod schema costs forty times as much.
+ * of fields that are read later. Written by hand, as it runs for every token: a zod schema costs forty times as much.
  *
  * @throws SluiceError `provider_invalid_event`
  */

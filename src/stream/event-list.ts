@@ -39,7 +39,7 @@ export interface MergedRun {
  */
 export class EventList {
   readonly #pieces: (StreamEvent | Packed | Written)[] = []
-  /** Index of the first event, then size, of each piece. One array, as most logs are short and an array has overhead. */
+  /** First index, then size, of each piece. One array for both: most logs are short, and an array has overhead. */
   readonly #places: number[] = []
   /** The last texts, all of `#field`, until there are enough to pack. */
   #open: string[] = []

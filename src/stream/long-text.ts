@@ -1,8 +1,8 @@
 import type { Delta } from './events.ts'
 
 /**
- * The longest text of one event, in UTF-16 units. A frame holds a batch (16,384) and at most one event more, so its line
- * stays below 64 KiB of UTF-8, which is as much as several clients read (r3labs/sse, go-sse).
+ * The longest text of one event, in UTF-16 units. A frame holds a batch (16,384) and at most one more event, so its
+ * line stays below 64 KiB of UTF-8, the longest line that several clients read (r3labs/sse, go-sse).
  */
 export const MAX_TEXT = 4096
 
