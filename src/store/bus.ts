@@ -15,7 +15,7 @@ export interface Bus {
   publish(id: string, piece: Piece): void
   /**
    * The pieces of a stream that runs elsewhere, after the event `from`, until the one with `done`. A bus that loses its
-   * connection continues once it reconnects. When the node of the stream is lost, the bus yields a `done` with an error.
+   * connection resumes once it reconnects. When the node of the stream is lost, the bus yields a `done` that says so.
    */
   follow(id: string, from: number): AsyncIterable<Piece>
   /**

@@ -37,7 +37,7 @@ export interface Directory {
   /**
    * Registers a stream, or finds the one of the same idempotency key. Concurrent calls with one key register one.
    *
-   * A stream that was cancelled, or failed with a `retryable` error, is not joined: its key is free for another attempt.
+   * A stream that was cancelled, or failed with a `retryable` error, is not joined: its key is free to be reused.
    * A reader that resumes joins it all the same.
    *
    * @throws SluiceError `idempotency_conflict` when the key was used for another request; `stream_not_found` when there
