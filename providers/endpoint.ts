@@ -5,7 +5,7 @@ import { toProxy } from './transport/proxy.ts'
 import type { Transport } from './transport/transport.ts'
 import { querySecrets } from './secrets.ts'
 
-/** Where a provider is. */
+/** The provider's base URL. */
 export const baseUrlSchema = z
   .url({ protocol: /^https?$/, abort: true })
   .refine((url) => !hasCredentials(new URL(url)), 'must not contain credentials; use apiKey or headers')
@@ -14,12 +14,12 @@ export interface Endpoint {
   transport: Transport
   /** The path of a route below the base URL, with the base URL's query. */
   pathOf: (route: string) => string
-  /** What errors must not show: all keys, the values of the query, and the proxy's password. */
+  /** Redacted from errors: all keys, the values of the query, and the proxy's password. */
   secrets: readonly string[]
 }
 
 export interface EndpointOptions extends TransportOptions {
-  /** Of the provider, in the configuration. */
+  /** The provider's name in the configuration. */
   name: string
   baseUrl: string
   keys?: readonly string[] | undefined
@@ -39,14 +39,14 @@ export function connectTo({ name, baseUrl, keys = [], ...options }: EndpointOpti
   }
 }
 
-/** A place below it; a query, as Azure wants one (`?api-version=…`), stays behind the path. */
+/** The URL of a path below the base URL. Keeps the query of the base URL (Azure: `?api-version=…`). */
 export function endpointAt(baseUrl: string, path: string): URL {
   const url = new URL(baseUrl)
   url.pathname = `${url.pathname.replace(/\/+$/, '')}${path}`
   return url
 }
 
-/** What says how the request itself is framed. */
+/** Headers that frame the request; the configuration must not set them. */
 const FRAMING = new Set([
   'connection',
   'content-length',
@@ -58,23 +58,23 @@ const FRAMING = new Set([
   'upgrade',
 ])
 
-/** What is sent with every request to a provider. */
+/** Headers sent with every request to a provider. */
 export const headersSchema = z
   .record(z.string().refine(isHeaderName), z.string().refine(isHeaderValue, 'cannot be sent in a header'), {
     error: ({ code }) => (code === 'invalid_key' ? 'is not a header that can be set' : undefined),
   })
   .default({})
 
-/** How the provider's servers are reached. */
+/** Connection settings of a provider. */
 export const transportOptions = {
-  /** Connections at a time; further requests wait for one, up to the connect timeout. */
+  /** Maximum open connections; further requests wait for a free one, up to the connect timeout. */
   maxConnections: z.number().int().positive().optional(),
-  /** Path of a PEM file: certificates that are trusted in place of Node's. */
+  /** Path of a PEM file: certificate authorities that are trusted instead of Node's. */
   ca: z.string().min(1).optional(),
   /** Paths of PEM files: the client certificate and its key. */
   cert: z.string().min(1).optional(),
   key: z.string().min(1).optional(),
-  /** A URL, or false for none; by default HTTPS_PROXY, HTTP_PROXY and NO_PROXY decide. */
+  /** URL of a proxy, or false to use none. By default HTTPS_PROXY, HTTP_PROXY and NO_PROXY apply. */
   proxy: z
     .union(
       [z.literal(false), z.string().refine((url) => toProxy(url) !== undefined)],
@@ -83,7 +83,7 @@ export const transportOptions = {
     .optional(),
 }
 
-/** What a provider knows its customers by, sent in a header as well. */
+/** An API key. It is sent in a header, so it must be a valid header value. */
 export const keySchema = z.string().min(1).refine(isHeaderValue, 'cannot be sent in a header')
 
 function hasCredentials({ username, password }: URL): boolean {

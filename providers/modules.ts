@@ -27,9 +27,9 @@ const providerFields = z.object({
 const exportsSchema = z.object({ default: providerFields }, 'expected an object')
 
 /**
- * Loads a provider from outside this repository, as a module in the working directory would import it.
+ * Loads a provider from outside this repository. Resolves `module` as an import from the working directory.
  *
- * @throws ConfigError that says why it could not be loaded
+ * @throws ConfigError that gives the reason
  */
 export async function loadModule(name: string, { module, models }: ModuleConfig): Promise<Provider> {
   const refused = (message: string) => new ConfigError([{ path: `providers.${name}.module`, message }])
@@ -51,8 +51,8 @@ function isProviderModule(exports: unknown): exports is { default: Provider } {
 }
 
 /**
- * The provider, but with these fields. All others are read from it, so that none is forgotten; its methods are called
- * on itself, since they may need its private fields.
+ * Overrides these fields of a provider. All others are read from the provider itself, so none is forgotten. Methods are
+ * called on it, since they may use its private fields.
  */
 function rename(provider: Provider, own: Pick<Provider, 'name' | 'models'>): Provider {
   const fields: Provider = { ...own, stream: (request, context) => provider.stream(request, context) }
@@ -66,7 +66,7 @@ function rename(provider: Provider, own: Pick<Provider, 'name' | 'models'>): Pro
   })
 }
 
-/** `./provider.js`, `/opt/provider.js` or a URL; everything else is the name of a package, as for `import`. */
+/** True for `./provider.js` or `/opt/provider.js`. Anything else except a URL is a package name, as for `import`. */
 function isPath(module: string): boolean {
   return /^\.{0,2}[/\\]/.test(module) || isAbsolute(module)
 }
@@ -75,7 +75,7 @@ function isUrl(module: string): boolean {
   return /^[a-z][a-z\d+.-]+:/i.test(module)
 }
 
-/** @throws Error that says why there is nothing to load */
+/** @throws Error that gives the reason when nothing can be loaded */
 function toUrl(module: string): string {
   if (isUrl(module)) return module
   if (isPath(module)) return pathToFileURL(resolve(module)).href
@@ -85,7 +85,7 @@ function toUrl(module: string): string {
   throw new Error(`no such package is installed in ${resolve('node_modules')} or above; ${hint}`)
 }
 
-/** The name of the module provider that appears first in a stack; undefined if none does. */
+/** The name of the first module provider in a stack trace; undefined if there is none. */
 export function findThrower(stack: string, providers: Readonly<Record<string, ProviderConfig>>): string | undefined {
   const owners = Object.entries(providers).flatMap(([name, config]) =>
     config.type === 'module' ? [{ name, owns: ownerOf(config.module) }] : [],
@@ -99,8 +99,8 @@ export function findThrower(stack: string, providers: Readonly<Record<string, Pr
 }
 
 /**
- * Whether a place in a stack is in this module, or anywhere in its package. Stacks have URLs, and paths for CommonJS;
- * both with symbolic links resolved.
+ * Tests whether a location in a stack trace is in this module or in its package. Stack traces contain URLs (ES modules)
+ * or paths (CommonJS), both with symbolic links resolved.
  */
 function ownerOf(module: string): (place: string) => boolean {
   if (!isPath(module) && !isUrl(module)) {

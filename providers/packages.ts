@@ -5,14 +5,14 @@ import { pathToFileURL } from 'node:url'
 import { isRecord } from '../src/json.ts'
 
 /**
- * Finds packages from the working directory, as a module there would import them. Node offers that only to a module
- * that is there: `import.meta.resolve` starts at its own file, and `require.resolve` chooses other conditions, which
- * may lead to nothing or to the CommonJS build.
+ * An installed package. Packages are resolved like imports of a module in the working directory. Node offers this only
+ * to modules there: `import.meta.resolve` starts at the calling file, and `require.resolve` uses other conditions,
+ * which may match nothing or the CommonJS build.
  */
 export interface Package {
-  /** With symbolic links resolved, as places in stacks are. */
+  /** With symbolic links resolved, as in stack traces. */
   folder: string
-  /** `.`, or `./sub` of `package/sub`. */
+  /** `.`, or `./sub` for the specifier `package/sub`. */
   subpath: string
 }
 
@@ -26,7 +26,7 @@ export function findPackage(specifier: string, from: string): Package | undefine
   }
 }
 
-/** The URL of what the package exports under its subpath. @throws Error when it exports nothing there */
+/** The URL of the package's export for its subpath. @throws Error when there is no such export */
 export function resolvePackage({ folder, subpath }: Package): string {
   const exports = readExports(join(folder, 'package.json'))
   if (exports === undefined || exports === null) {
@@ -63,10 +63,10 @@ function findExport(exports: unknown, subpath: string): string | null | undefine
   return findTarget(exports[best.key])?.replaceAll('*', () => matched)
 }
 
-/** What `import` fulfils in Node. */
+/** Conditions that Node applies to `import`. */
 const CONDITIONS: ReadonlySet<string> = new Set(['node', 'import', 'module-sync', 'node-addons', 'default'])
 
-/** The first target whose conditions hold: null when it excludes the subpath or is not a path within the package. */
+/** The first target whose conditions match; null when it excludes the subpath or is not a path within the package. */
 function findTarget(target: unknown): string | null | undefined {
   if (typeof target === 'string') return target.startsWith('./') ? target : null
   if (Array.isArray(target)) {

@@ -7,51 +7,51 @@ export type { ChatRequest }
 export type { Delta, Done, StreamEvent, ToolCallDelta, Usage } from '../src/stream/events.ts'
 
 export interface ProviderContext {
-  /** Aborted when the stream has ended for whatever reason: stop at once and release what is held. */
+  /** Aborted when the stream ends for any reason: stop at once and release all resources. */
   readonly signal: AbortSignal
   readonly streamId: string
-  /** What the configuration gives under `options`, as it stands there. */
+  /** The provider's `options` in the configuration, unchanged. */
   readonly options: Readonly<Record<string, unknown>>
-  /** The key to use: one of those configured for this provider, chosen anew for each attempt. */
+  /** The key for this attempt, drawn from the keys configured for this provider. */
   readonly apiKey?: string | undefined
   /** Headers of the client's request that a provider of the same protocol passes on (`anthropic-beta`, …). */
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** Headers for the upstream request, that make it part of the trace it belongs to (`traceparent`, `tracestate`). */
+  /** Headers that add the upstream request to its trace (`traceparent`, `tracestate`). */
   readonly traceHeaders?: Readonly<Record<string, string>> | undefined
   /** How long connecting may take, in milliseconds. */
   readonly connectTimeoutMs: number
 }
 
 /**
- * A source of tokens. An async generator method is all it takes:
+ * A source of tokens. An async generator method is enough:
  *
- * - yield a `delta`, or an array of them when one network read brought several;
- * - end with one `done`, or throw a `ProviderError`: an end without either is told to the reader as
- *   `upstream_truncated`, anything else that is thrown as `provider_failed`;
+ * - yield a `delta`, or an array of them when one network read contains several;
+ * - end with one `done`, or throw a `ProviderError`. An end without either is reported as `upstream_truncated`, any
+ *   other thrown value as `provider_failed`;
  * - stop promptly when `context.signal` is aborted.
  */
 export interface Provider {
   readonly name: string
-  /** The models it offers; any model whatsoever when absent. */
+  /** The models it offers; when absent, it accepts any model. */
   readonly models?: readonly string[] | undefined
-  /** Its failures are what the request asked for, and speak against nobody: no breaker counts them. */
+  /** Circuit breakers ignore its failures, because requests ask for them. */
   readonly exemptFromBreaker?: boolean | undefined
-  /** Looks at a request before its stream exists; throws a `SluiceError` that names the field that is wrong. */
+  /** Validates a request before its stream exists; throws a `SluiceError` that names the invalid field. */
   check?(request: ChatRequest): void
-  /** Returns an iterable, or, where a promise per token is too expensive, a source that pushes. */
+  /** Returns an iterable. Where a promise per token is too expensive, returns a source that pushes. */
   stream(request: ChatRequest, context: ProviderContext): AsyncIterable<StreamEvent | readonly StreamEvent[]> | Pushing
-  /** Releases what outlives a stream (connection pools). */
+  /** Releases resources that outlive a stream (connection pools). */
   close?(): Promise<void>
 }
 
-/** Types a provider that lives outside this repository: the default export of its module. */
+/** Types a provider from outside this repository, for the default export of its module. */
 export function defineProvider(provider: Provider): Provider {
   return provider
 }
 
 const BRAND = Symbol.for('sluice.error.provider')
 
-/** How a provider says that it failed: a stable code, and whether and when trying again makes sense. */
+/** A provider's failure: a stable code, whether to retry, and when. */
 export class ProviderError extends SluiceError {
   override readonly name = 'ProviderError'
 

@@ -2,14 +2,17 @@ import { isRecord, JSON_LIMITS, JsonLimitError, parseJson, type Fields } from '.
 import { ProviderError } from './provider.ts'
 import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
 
-/** An event is parsed, kept, written and parsed again in one turn of the event loop. Honest ones have some hundred values. */
+/**
+ * An event is parsed, stored, written and parsed again in one turn of the event loop. Real events have some hundred
+ * values.
+ */
 const EVENT_LIMITS = { ...JSON_LIMITS, size: 20_000 }
 
 export function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null
 }
 
-/** @throws ProviderError `upstream_invalid_response`, as do those below */
+/** @throws ProviderError `upstream_invalid_response`, as do the functions below */
 export function parseRecord(json: string): Fields {
   try {
     return requireRecord(parseJson(json, EVENT_LIMITS))

@@ -9,7 +9,7 @@ import type { Provider } from './provider.ts'
 
 const models = z.array(z.string().min(1)).min(1).optional()
 
-/** One key, or several of which each attempt draws one; a key without a weight has the weight 1. */
+/** One key, or several: each attempt draws one by weight. The default weight is 1. */
 const apiKey = z
   .union(
     [
@@ -42,7 +42,7 @@ const builtIn = z.discriminatedUnion(
   'needs a type (mock, openai, anthropic) or a module',
 )
 
-/** One entry under `providers` in the configuration; `module` says its own type. */
+/** One entry under `providers` in the configuration. The field `module` implies its `type`. */
 export const providerConfigSchema = z.preprocess(
   (entry) => (isRecord(entry) && 'module' in entry ? { type: 'module', ...entry } : entry),
   builtIn,
@@ -50,21 +50,21 @@ export const providerConfigSchema = z.preprocess(
 
 export type ProviderConfig = z.infer<typeof providerConfigSchema>
 
-/** A key, and how often it is drawn in comparison with the others of its provider. */
+/** A key and its weight: how often it is drawn relative to the provider's other keys. */
 export interface Key {
   readonly key: string
   readonly weight: number
 }
 
-/** A provider under the name it has in the configuration, with its `options`. */
+/** A provider with its configured name and `options`. */
 export interface RegisteredProvider {
   provider: Provider
   options: Record<string, unknown>
-  /** Those that attempts are to draw from; none when absent. */
+  /** Keys from which attempts draw; absent when there are none. */
   keys?: readonly Key[]
 }
 
-/** @throws ConfigError that says which provider could not be loaded, and why */
+/** @throws ConfigError that names the provider and the reason */
 export async function loadProvider(name: string, config: ProviderConfig): Promise<RegisteredProvider> {
   switch (config.type) {
     case 'module':

@@ -3,16 +3,16 @@ import { ProviderError } from './provider.ts'
 /** Header names that suggest a secret value. */
 const SECRET_NAME = /auth|key|token|secret|cookie|credential|pass|pwd|bearer|sig|jwt|session/i
 
-/** Values of switches and numbers, of `x-bypass-cache: true` for example. */
+/** Common non-secret values: switches and short numbers, such as in `x-bypass-cache: true`. */
 const ORDINARY = /^(true|false|none|null|yes|no|on|off|\d{1,6})$/i
 
 const REDACTED = '[redacted]'
 /** Shorter values are too likely to be ordinary words. */
 const MIN_CHARACTERS = 4
-/** The same for a part of a secret. */
+/** The same minimum for a part of a secret. */
 const MIN_PART_CHARACTERS = 8
 
-/** Longer than any honest message. Bounded because it is appended even to a full log. */
+/** Longer than any real message. Bounded because the error is appended even to a full log. */
 const MAX_MESSAGE_CHARACTERS = 4096
 
 export function headerSecrets(headers: Readonly<Record<string, string>>): string[] {
@@ -27,7 +27,8 @@ export function querySecrets(url: URL): string[] {
 }
 
 /**
- * An error that may be shown to readers. Upstreams quote the requests that they refuse, keys included, at any length.
+ * Redacts secrets from an error, so that readers may see it. Upstreams quote refused requests, including keys, at any
+ * length.
  */
 export function withoutSecrets(error: ProviderError, secrets: readonly string[]): ProviderError {
   const message = cut(redact(error.message.slice(0, 2 * MAX_MESSAGE_CHARACTERS), secrets))
@@ -52,7 +53,7 @@ function redact(text: string, secrets: readonly string[]): string {
   return known.some((secret) => holdsMostOf(redacted, secret)) ? REDACTED : redacted
 }
 
-/** Whether three quarters of a secret stand in a text, be it in another spelling: then nothing of the text is safe. */
+/** Whether a text contains three quarters of a secret, in any spelling: then the whole text is unsafe. */
 function holdsMostOf(text: string, secret: string): boolean {
   const plain = normalise(secret)
   const length = Math.ceil(0.75 * plain.length)
@@ -61,7 +62,7 @@ function holdsMostOf(text: string, secret: string): boolean {
   return said.includes(plain.slice(0, length)) || said.includes(plain.slice(-length))
 }
 
-/** In lower case, without percent-encoding, escapes of JSON, white space and characters of no width. */
+/** Lower-cases a text and removes percent-encoding, JSON escapes, white space and zero-width characters. */
 function normalise(text: string): string {
   let plain = text
   for (let i = 0; i < 3; i++) plain = plain.replace(/%([\da-f]{2})/gi, (_, code: string) => toCharacter(code))
@@ -73,7 +74,7 @@ function toCharacter(code: string): string {
   return String.fromCharCode(Number.parseInt(code, 16))
 }
 
-/** A secret as it is, in a URL and in base64. */
+/** The forms of a secret: plain, URL-encoded and base64. */
 function formsOf(secret: string): string[] {
   const base64 = Buffer.from(secret).toString('base64').replace(/=+$/, '')
   return [secret, encodeURIComponent(secret), base64, Buffer.from(secret).toString('base64url')]
@@ -81,6 +82,6 @@ function formsOf(secret: string): string[] {
 
 function cut(text: string): string {
   if (text.length <= MAX_MESSAGE_CHARACTERS) return text
-  // Not within a surrogate pair.
+  // Do not cut a surrogate pair.
   return `${text.slice(0, MAX_MESSAGE_CHARACTERS - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
 }

@@ -5,10 +5,10 @@ import { EventTooLargeError } from '../src/sse/decode.ts'
 import { ConnectTimeoutError, MalformedResponseError, ProxyError, type ResponseHead } from './transport/transport.ts'
 import { ProviderError } from './provider.ts'
 
-/** The error of an answer that is no event stream, from its head and the start of its body. */
+/** The error for a response that is not an event stream, from its head and the start of its body. */
 export function answerError({ status, headers }: ResponseHead, body: string): ProviderError {
   const said = readErrorBody(body)
-  // HTTP has no others, and we could not pass another status on.
+  // HTTP defines no status above 599, and we cannot pass one on.
   if (status >= 600) return invalidResponse(`The upstream answered ${status}, which is no HTTP status.`)
   if (status >= 400) return statusError(status, said, readRetryAfter(headers))
   if (status === 200 && said) return new ProviderError({ code: 'upstream_error', message: said.message })
@@ -27,7 +27,7 @@ interface ErrorBody {
   code?: unknown
 }
 
-/** The shapes in which providers say what is wrong: `{error: {message}}`, `{error: "…"}`, `{message}`, `{detail}`. */
+/** Formats of error bodies: `{error: {message}}`, `{error: "…"}`, `{message}`, `{detail}`. */
 const errorBody: z.ZodType<ErrorBody> = z.union([
   z.object({ error: z.object({ message: text, code: z.unknown().optional() }) }).transform(({ error }) => error),
   z.object({ error: text }).transform(({ error }) => ({ message: error })),
@@ -39,15 +39,15 @@ function readErrorBody(body: string): ErrorBody | undefined {
   try {
     return errorBody.safeParse(parseJson(body)).data
   } catch {
-    return undefined // An HTML page, most likely, which says nothing to a reader.
+    return undefined // Most likely an HTML page, which does not help a reader.
   }
 }
 
 function statusError(status: number, said: ErrorBody | undefined, retryAfter: number | undefined): ProviderError {
   const code = codeForStatus(status)
-  // What an upstream says about the key can hold a part of it, and is the operator's business.
+  // The upstream's message about the key may quote part of it, and concerns only the operator.
   const words = code === 'upstream_auth' ? undefined : said?.message
-  // OpenAI's way of saying that a bill is to be paid: no wait ends that.
+  // OpenAI reports an unpaid bill with this code: waiting does not help.
   const hopeless = said?.code === 'insufficient_quota'
   return new ProviderError({
     code,
@@ -67,10 +67,10 @@ export function codeForStatus(status: number): ErrorCode {
   return 'upstream_rejected'
 }
 
-/** A day: a longer wait means that something else has to happen first. */
+/** One day, in seconds. A longer wait means that a retry is pointless until something else changes. */
 const MAX_RETRY_AFTER = 86_400
 
-/** Seconds, of `retry-after-ms` or either form of `retry-after`; undefined when absent or senseless. */
+/** Seconds, from `retry-after-ms` or either form of `retry-after`; undefined when absent or invalid. */
 function readRetryAfter(headers: ResponseHead['headers']): number | undefined {
   const milliseconds = readNumber(headers.get('retry-after-ms'))
   const seconds = milliseconds === undefined ? readDelay(headers.get('retry-after')) : milliseconds / 1000
@@ -106,7 +106,7 @@ export function readError(cause: unknown): ProviderError {
   return new ProviderError({ code: 'upstream_disconnected', message: 'The upstream closed the connection.', cause })
 }
 
-/** A message of an upstream cannot be read. */
+/** An upstream message cannot be parsed. */
 export function messageError(cause: unknown): ProviderError {
   if (cause instanceof ProviderError) return cause
   if (cause instanceof EventTooLargeError)
@@ -114,7 +114,7 @@ export function messageError(cause: unknown): ProviderError {
   return invalidResponse('The upstream sent something that cannot be read.', cause)
 }
 
-/** zlib's codes, and those of Brotli. */
+/** Whether an error has a code of zlib or Brotli. */
 function isDecompressionError(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^(Z_|ERR__|ERR_BROTLI)/.test(String(error.code))
 }

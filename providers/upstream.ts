@@ -12,31 +12,31 @@ import { ProviderError, type StreamEvent } from './provider.ts'
 import { headerSecrets, withoutSecrets } from './secrets.ts'
 import { answerError, connectionError, messageError, readError, responseOverLimit } from './upstream-errors.ts'
 
-/** Of one event, as its text. A log keeps no larger one. */
+/** Maximum size of one event's text. A log stores no larger event. */
 const MAX_EVENT_BYTES = 8 * 1024 * 1024
 
-/** Bytes without an event: comments, empty deltas, padding; compressed bytes count too. */
+/** Maximum bytes without an event: comments, empty deltas, padding. Compressed bytes count too. */
 const MAX_SILENT_BYTES = MAX_EVENT_BYTES + 1024 * 1024
 
-/** Bytes of an error body that are read: enough for JSON, bounded for HTML. */
+/** Maximum bytes read of an error body: enough for JSON, bounded for HTML. */
 const MAX_ERROR_BYTES = 64 * 1024
 
-/** How long an upstream that has said all it has to say may take to end its response. */
+/** After its last message, the upstream has this many milliseconds to end its response. */
 const LINGER_MS = 1000
 
 const JSON_CONTENT = { 'content-type': 'application/json' }
 
-/** Cuts the bytes of a response into messages. Keeps a bounded part of them, and throws for a message beyond that. */
+/** Splits the bytes of a response into messages. Buffers a bounded number of bytes; throws for a larger message. */
 export interface MessageDecoder {
   push(bytes: Uint8Array): readonly { readonly data: string }[]
   end(): readonly { readonly data: string }[]
 }
 
-/** The form that a streamed response has. */
+/** The format of a streamed response. */
 export interface StreamFormat {
   /** Sent as `accept`. */
   mediaType: string
-  /** Whether a response with this content type has this form. */
+  /** Whether a content type denotes this format. */
   matches(contentType: string): boolean
   createDecoder(): MessageDecoder
 }
@@ -53,26 +53,26 @@ export interface UpstreamRequest {
   method?: TransportRequest['method']
   path: string
   headers: Record<string, string>
-  /** Sent as JSON, unless undefined. */
+  /** Sent as JSON; no body when undefined. */
   body?: unknown
   format?: StreamFormat
-  /** Redacted from errors, beside secret headers. */
+  /** Redacted from errors, in addition to secret headers. */
   secrets?: readonly string[] | undefined
   signal: AbortSignal
   /** How long connecting may take, TLS included, in milliseconds. */
   connectTimeoutMs: number
 }
 
-/** Understands the messages of one stream. Both methods throw a `ProviderError` when there is nothing to understand. */
+/** Parses the messages of one stream. Both methods throw a `ProviderError` when a message or the end is invalid. */
 export interface MessageParser {
   read(data: string): readonly StreamEvent[]
-  /** The upstream has said that there is no more. */
+  /** The upstream has sent its end marker. */
   readonly finished: boolean
-  /** The last events, `done` among them. */
+  /** Returns the last events, including `done`. */
   end(): readonly StreamEvent[]
 }
 
-/** Shared by all streams: a stack trace for each is expensive and read by nobody. */
+/** Shared by all streams: a stack trace for each is expensive and nobody reads it. */
 const LEFT = new Error('The stream was left.')
 
 interface Refusal extends ResponseHead {
@@ -81,10 +81,9 @@ interface Refusal extends ResponseHead {
 }
 
 /**
- * Sends a request and pushes the events of its response, a stream of messages: all that one read of the socket brought
- * at once. Ends after `done`, or with a `ProviderError` (the signal's reason when that is aborted) behind the events
- * that came before it. The connection is closed at once when `signal` is aborted or the sink is stopped, and kept for
- * the next request when the stream came to its end.
+ * Sends a request and pushes the events of its streamed response, all events of one socket read at once. Ends after
+ * `done`, or with a `ProviderError` (the signal's reason when that is aborted) after the events before it. The
+ * connection closes at once when `signal` is aborted or the sink is stopped; it is reused when the stream is complete.
  */
 export class UpstreamStream implements Pushing, ExchangeHandler {
   readonly #signal: AbortSignal
@@ -95,14 +94,14 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
   readonly #secrets: readonly string[]
   #exchange: ExchangeControl | undefined
   #decompressor: Decompressor | undefined
-  /** The answer as it is, when it is no stream of messages. */
+  /** The head and body of a response that is not a stream of messages. */
   #refusal: Refusal | undefined
   #answered = false
   #sink: Sink | undefined
   readonly #events: StreamEvent[] = []
   /** Bytes since the last event. */
   #silentBytes = 0
-  /** Nothing will be added to `#events`: all was read, or `error` came. */
+  /** Set when the response is complete or failed (`error`): `#events` no longer grows. */
   #end: { error?: unknown } | undefined
 
   constructor(
@@ -237,7 +236,7 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
     }
   }
 
-  /** With the words that come with it, if they come soon. */
+  /** Waits up to `LINGER_MS` for the body of an error response. */
   #refuseSoon(refusal: Refusal): void {
     this.#refusal = refusal
     setTimeout(() => this.#end ?? this.#refuse(refusal), LINGER_MS).unref()
@@ -247,7 +246,7 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
     this.#fail(answerError(refusal, Buffer.concat(refusal.chunks).toString('utf8', 0, MAX_ERROR_BYTES)))
   }
 
-  /** The status of a refusal matters more than why its body cannot be read. */
+  /** For an error response, reports its status rather than why its body cannot be read. */
   #giveUp(error: unknown): void {
     if (this.#refusal) this.#refuse(this.#refusal)
     else this.#fail(error)
@@ -258,7 +257,7 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
     this.#finish({})
   }
 
-  /** Whatever was read before stays, and is taken first. */
+  /** Fails after the events that were read before: these are delivered first. */
   #fail(error: unknown): void {
     const secrets = [...this.#secrets, ...headerSecrets(this.#headers)]
     this.#finish({ error: withoutSecrets(readError(error), secrets) })
@@ -289,8 +288,8 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
   }
 
   /**
-   * One list for the whole stream. A new one for every read would be what lives longest of a token, from which V8
-   * concludes that it is better made in old space. There it would keep its events until the next full collection.
+   * Reuses one list for the whole stream. A new list per read would be the longest-lived object of a token; V8 would
+   * then allocate these lists in old space, where each keeps its events until the next full collection.
    */
   #take(): StreamEvent[] {
     const events = this.#events.slice()
@@ -303,7 +302,7 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
     this.#finish({ error: LEFT })
   }
 
-  /** A stream that was read to its end has only its last bytes on the way: the connection is worth the wait. */
+  /** The stream is complete except for its last bytes: waits for them, to keep the connection reusable. */
   #closeSoon(): void {
     setTimeout(() => this.#close(), LINGER_MS).unref()
   }
@@ -315,7 +314,7 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
   }
 }
 
-/** A body can be nested deeper than can be written again, although it could be read. */
+/** A body that was parsed can still be nested too deeply to serialise. */
 function toJson(body: unknown): string {
   try {
     return JSON.stringify(body)

@@ -3,9 +3,9 @@ import { MAX_FAULTS } from './errors.ts'
 import { isRecord } from './json.ts'
 
 /**
- * `z.array` and `z.record` report every wrong element: a megabyte of wrong elements takes seconds and makes a report of
- * 80 megabytes. These stop once there are more faults than are reported. Issues are passed on unfinished, as zod's own
- * are.
+ * `z.array` and `z.record` report every invalid element: a megabyte of invalid elements takes seconds and yields an 80
+ * MB report. These stop once there are more faults than are reported. Like zod's own schemas, they pass on issues
+ * unfinished.
  */
 export function boundedArray<T extends z.ZodType>(element: T, message?: string): z.ZodType<z.output<T>[]>
 export function boundedArray(element: z.ZodType, message?: string): z.ZodType<unknown[]> {
@@ -27,7 +27,7 @@ export function boundedRecord(value: z.ZodType): z.ZodType<Record<string, unknow
     const output: Record<string, unknown> = {}
     for (const name of Object.keys(input)) {
       if (context.issues.length > MAX_FAULTS) break
-      // Zod drops this name, too: assigning it would set the prototype.
+      // Zod drops this name too: assigning it would set the prototype.
       if (name !== '__proto__') output[name] = run(value, input[name], name, context)
     }
     return output
@@ -36,7 +36,7 @@ export function boundedRecord(value: z.ZodType): z.ZodType<Record<string, unknow
 
 const SYNC = { async: false }
 
-/** Not `safeParse`: finished issues no longer say whether the enclosing value can still be checked. */
+/** Not `safeParse`: finished issues no longer show whether the enclosing value can still be checked. */
 function run({ _zod: schema }: z.ZodType, value: unknown, key: PropertyKey, context: z.RefinementCtx): unknown {
   const result = schema.run({ value, issues: [] }, SYNC)
   if (result instanceof Promise) throw new TypeError('the schema of a request must not be asynchronous')

@@ -3,8 +3,8 @@ import { boundedArray, boundedRecord } from './bounded-schema.ts'
 import { invalidRequest, toFaults } from './errors.ts'
 
 /**
- * What every protocol turns its request into and every provider is given. Names are OpenAI's. Types are checked,
- * ranges are not (they differ between models), and fields that are not listed travel on untouched.
+ * The common request: protocols convert their requests to it, and providers receive it. Names are OpenAI's. Types are
+ * checked; ranges are not (they differ between models). Unknown fields pass through unchanged.
  */
 const contentPart = z
   .looseObject({
@@ -50,7 +50,7 @@ const tool = z.looseObject({
 
 const count = z.number().int().positive()
 
-/** It goes back in a header, which must stay readable. */
+/** The model name is returned in a header, which must stay readable. */
 export const modelName = z.string().min(1).max(256)
 
 export const chatRequestSchema = z.looseObject({
@@ -88,5 +88,5 @@ export function parseChat(body: unknown): ChatInput {
   throw invalidRequest(toFaults(result.error.issues))
 }
 
-/** A request that has been routed: `model` is the name that the provider knows. */
+/** A routed request: `model` is the provider's name for the model. */
 export type ChatRequest = ChatInput & { model: string }

@@ -13,12 +13,12 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 
 const UNITS = { b: 1, kb: 1024, kib: 1024, mb: 1024 ** 2, mib: 1024 ** 2, gb: 1024 ** 3, gib: 1024 ** 3 } as const
 
-/** The rest of the heap is for short-lived objects: under load at least a third is garbage. */
+/** The rest is for short-lived objects: under load, at least a third of the heap is garbage. */
 const HEAP_SHARE = 0.4
 
 const flag = z.union([z.boolean(), z.stringbool()])
 
-/** `10mb`, `512 KiB` or a number of bytes; a kilobyte has 1024 of them. */
+/** `10mb`, `512 KiB` or a number of bytes; a kilobyte is 1024 bytes. */
 const bytes = z.union([z.number(), z.string()]).transform((value, context) => {
   const [, amount, unit = 'b'] = /^(\d+(?:\.\d+)?)\s*([kmg]?i?b)?$/i.exec(String(value).trim()) ?? []
   const factor = unit.toLowerCase()
@@ -31,14 +31,14 @@ function isUnit(text: string): text is keyof typeof UNITS {
   return text in UNITS
 }
 
-/** Comma-separated, as browsers write them: no path, no port where it is the usual one. */
+/** Comma-separated origins as browsers send them: no path, no default port. */
 const origins = z.string().transform((value, context) =>
   value.split(',').flatMap((part) => {
     const origin = part.trim().replace(/\/$/, '').toLowerCase()
     if (origin === '' || origin === '*') return origin === '' ? [] : '*'
     if (/^[a-z][a-z\d+.-]*:\/\/[^/?#@*\s]+$/.test(origin) && URL.canParse(origin)) {
       const { origin: normal } = new URL(origin)
-      return normal === 'null' ? origin : normal // There is no norm but for the web's own schemes.
+      return normal === 'null' ? origin : normal // Only the web's own schemes have a normal form.
     }
     context.addIssue({
       code: 'custom',
@@ -48,7 +48,7 @@ const origins = z.string().transform((value, context) =>
   }),
 )
 
-/** Without a slash at its end: paths are put behind it. */
+/** Without a trailing slash: paths are appended to it. */
 const publicUrl = z.string().transform((value, context) => {
   const text = value.trim().replace(/\/+$/, '')
   if (text === '') return text
@@ -65,7 +65,9 @@ const names = z.string().transform((value) =>
     .filter((name) => name !== ''),
 )
 
-/** Every setting, with its default and what `--help` says of it. In `sluice.yaml` under these names, in the environment as `UPPER_CASE`. */
+/**
+ * All settings, with default and `--help` text. In `sluice.yaml` under these names, in the environment as `UPPER_CASE`.
+ */
 const settings = {
   host: z.string().min(1).default('127.0.0.1').describe('address to listen on; 0.0.0.0 for all'),
   port: numeric(z.number().int().min(0).max(65_535)).default(8080).describe('port to listen on; 0 for any free one'),
@@ -115,7 +117,7 @@ const settings = {
 
 export type Setting = keyof typeof settings
 
-/** Settings of the environment that belong to a provider: they add it, or fill in what its entry leaves open. */
+/** Environment variables of a provider: they add it, or fill in fields that its entry omits. */
 const PROVIDER_VARIABLES = {
   openai: { apiKey: 'OPENAI_API_KEY', baseUrl: 'OPENAI_BASE_URL' },
   anthropic: { apiKey: 'ANTHROPIC_API_KEY', baseUrl: 'ANTHROPIC_BASE_URL' },
@@ -128,7 +130,7 @@ const configSchema = z
       .record(z.string().regex(/^[\w.-]+$/, 'a name has letters, digits, ".", "_" and "-"'), providerConfigSchema)
       .default({}),
     models: modelsSchema.default({}),
-    /** Nothing but what `models` names can be asked for. */
+    /** Accept only the models named in `models`. */
     modelsOnly: z.boolean().default(false),
     breaker: breakerSchema.prefault({}),
   })
@@ -146,14 +148,14 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 export interface ConfigSources {
   environment?: Environment
-  /** A YAML file; `sluice.yaml` in the working directory when absent, if there is one. */
+  /** Path of a YAML file; by default `sluice.yaml` in the working directory, if it exists. */
   file?: string | undefined
-  /** Names of providers that are not configured but given to the gateway, for `models` to mention. */
+  /** Names of providers that are passed to the gateway instead of configured, so that `models` may refer to them. */
   providers?: readonly string[]
 }
 
 /**
- * Environment over file over defaults, checked by one schema.
+ * Merges sources, checked by one schema: the environment overrides the file, which overrides defaults.
  * @throws ConfigError
  */
 export function loadConfig({ environment = {}, file, providers: given = [] }: ConfigSources = {}): Config {
@@ -189,8 +191,8 @@ interface Issue {
 }
 
 /**
- * An issue where it really is: at each of the settings that there are not, and of what may be written in several ways
- * in the one that was meant, which is the one that was understood furthest.
+ * Locates an issue precisely. Unknown settings: one issue for each. A union: the issues of its intended variant, the
+ * one whose issues lie deepest.
  */
 function unfold(issue: z.core.$ZodIssue): Issue[] {
   if (issue.code === 'unrecognized_keys')
@@ -204,7 +206,7 @@ function unfold(issue: z.core.$ZodIssue): Issue[] {
   return [{ path: issue.path, message: issue.message }]
 }
 
-/** In `{ apiKey:sk-1 }` a space is missing, so YAML reads it all as a name; messages must not quote it. */
+/** In `{ apiKey:sk-1 }` a space is missing, so YAML reads the whole as a name. Messages must not quote it. */
 function withoutValue(name: string): string {
   return name.replace(/[:=\s].*$/s, '…')
 }
@@ -218,7 +220,7 @@ function readFile(file: string | undefined, environment: Environment): Record<st
   if (file === undefined) return {}
   let content: unknown
   try {
-    // Warnings quote the file, too.
+    // Warnings may quote the file, too.
     content = parseYaml(readFileSync(file, 'utf8'), { logLevel: 'error' }) ?? {}
   } catch (error) {
     throw new ConfigError([{ path: file, message: describeUnreadable(error) }])
@@ -230,17 +232,18 @@ function readFile(file: string | undefined, environment: Environment): Record<st
   return isPlainRecord(filled) ? filled : {}
 }
 
-/** Where a file is not YAML, and why. Not the parser's message: it quotes the line, which may hold a secret. */
+/** Where a file is invalid YAML, and why. Not the parser's message: it quotes the line, which may contain a secret. */
 function describeUnreadable(error: unknown): string {
   if (error instanceof YAMLParseError) {
     const [{ line, col } = { line: 1, col: 1 }] = error.linePos ?? []
     return `line ${line}, column ${col}: ${error.code.toLowerCase().replaceAll('_', ' ')}`
   }
-  // File system errors: code and path. All others come from the parser, about unresolved or excessive aliases.
+  // File system errors contain only a code and a path. All others come from the parser, about unresolved or excessive
+  // aliases.
   return error instanceof Error && 'syscall' in error ? error.message : 'has an alias that cannot be resolved'
 }
 
-/** Replaces `${NAME}` by the environment's value, so that no secret need stand in a file. */
+/** Replaces `${NAME}` with the environment's value, so that secrets need not be in a file. */
 function fillIn(value: unknown, environment: Environment, path: string, faults: Fault[]): unknown {
   if (typeof value === 'string') {
     return value.replace(/\$\{(\w+)\}/g, (_, name: string) => {
@@ -279,7 +282,7 @@ export function printConfig(config: Config): string {
   return toYaml(maskConfig(config, HARMLESS))
 }
 
-/** One line for each setting: its variable, its default, what it means. */
+/** One line for each setting: variable, default and description. */
 export function describeSettings(): string {
   const rows = Object.entries(settings).map(([name, schema]) => ({
     variable: variableName(name),

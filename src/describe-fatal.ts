@@ -1,12 +1,12 @@
 import { ConfigError } from './errors.ts'
 import { isRecord } from './json.ts'
 
-/** Enough for any honest chain of causes; a chain can be a circle. */
+/** Enough for any real chain of causes; a chain can be circular. */
 const MAX_CAUSES = 10
 
 /**
- * Why the program could not start. Mistakes of the operator (a setting, an option, a port that is taken, a module that
- * is missing) need no stack. Anything else is a bug, with the stacks of all its causes.
+ * Why the program could not start. Mistakes of the operator (a setting, an option, a port in use, a missing module) are
+ * reported without a stack trace. Anything else is a bug, reported with the stack traces of all its causes.
  */
 export function describeFatal(error: unknown): string {
   if (isOperators(error) || !(error instanceof Error)) return String(error)
@@ -31,7 +31,7 @@ function isOperators(error: unknown): boolean {
   return isListening(syscall) || (typeof code === 'string' && /^ERR_PARSE_ARGS_|^(ERR_)?MODULE_NOT_FOUND$/.test(code))
 }
 
-/** The system calls of `server.listen`, with a lookup for a host that is a name. */
+/** The system calls of `server.listen`, including the lookup of a host name. */
 function isListening(syscall: unknown): boolean {
   return syscall === 'listen' || syscall === 'bind' || syscall === 'getaddrinfo'
 }

@@ -2,9 +2,9 @@ import { isRecord } from './json.ts'
 import type { Done, StreamError } from './stream/events.ts'
 
 /**
- * Every failure that Sluice names, in one place. A code is stable: clients may switch on it.
+ * All failures that Sluice reports. A code is stable: clients may switch on it.
  *
- * - `status`: the HTTP status when the failure comes before a stream has begun.
+ * - `status`: the HTTP status when the failure occurs before a stream begins.
  * - `retryable`: whether the same request may succeed later.
  */
 const ERRORS = {
@@ -36,7 +36,7 @@ const ERRORS = {
   provider_failed: { status: 502, retryable: false },
   provider_invalid_event: { status: 502, retryable: false },
 
-  // What is behind a provider.
+  // The upstream of a provider.
   upstream_rejected: { status: 400, retryable: false },
   upstream_auth: { status: 502, retryable: false },
   upstream_not_found: { status: 404, retryable: false },
@@ -63,7 +63,7 @@ export function statusOfCode(code: string): number {
   return isErrorCode(code) ? ERRORS[code].status : 500
 }
 
-/** One fault in what was sent: where (a JSON path, a header name or a query parameter) and what. */
+/** One fault in a request: its location (a JSON path, a header name or a query parameter) and a description. */
 export interface Fault {
   path: string
   message: string
@@ -72,24 +72,24 @@ export interface Fault {
 export interface SluiceErrorOptions {
   cause?: unknown
   faults?: Fault[]
-  /** Overrides the table, when the upstream knows better. */
+  /** Overrides the table when the upstream is more specific. */
   retryable?: boolean
   /** Seconds after which a retry makes sense. */
   retryAfter?: number
-  /** The HTTP status an upstream answered with, if it did. */
+  /** The HTTP status of the upstream's response, if there was one. */
   upstreamStatus?: number
 }
 
 /**
- * Marks the errors of every copy of this package. A plugin may bring a copy of its own, whose classes are not ours:
- * `instanceof` asks for the mark, not for the class.
+ * Marks the errors of every copy of this package. A plugin may bundle its own copy with different classes, so
+ * `instanceof` checks for this mark instead of the class.
  */
 const BRAND = Symbol.for('sluice.error')
 
 /**
- * A failure with a stable code. Its message is written for the caller: it never holds a secret or a prompt.
+ * A failure with a stable code. Its message is written for the caller: it never contains a secret or a prompt.
  *
- * Plugins in JavaScript can pass anything: an unknown code becomes `provider_failed`, an option of the wrong type is
+ * Plugins in JavaScript can pass any value: an unknown code becomes `provider_failed`, an option of the wrong type is
  * ignored.
  */
 export class SluiceError extends Error {
@@ -116,15 +116,15 @@ export class SluiceError extends Error {
     return true
   }
 
-  /** Subclasses inherit this method: those without a brand of their own go by their class. */
+  /** Subclasses inherit this method; those without their own brand are checked by class. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return this === SluiceError ? hasBrand(value, BRAND) : isOfClass(value, this)
   }
 }
 
 /**
- * Anything thrown, as an error of this copy of the package. Errors of other copies keep what they say, as far as it
- * makes sense here; anything else is a `provider_failed` whose message says nothing.
+ * Converts any thrown value to an error of this copy of the package. Errors of other copies keep their valid fields;
+ * anything else becomes a `provider_failed` with a generic message.
  */
 export function toSluiceError(thrown: unknown): SluiceError {
   if (hasBrand(thrown, BRAND)) {
@@ -137,7 +137,7 @@ export function toSluiceError(thrown: unknown): SluiceError {
         { ...validOptions(thrown), cause: thrown },
       )
     } catch {
-      // One of its getters throws.
+      // A getter threw.
     }
   }
   return new SluiceError('provider_failed', PROVIDER_FAILED, { cause: thrown })
@@ -145,18 +145,18 @@ export function toSluiceError(thrown: unknown): SluiceError {
 
 const PROVIDER_FAILED = 'The provider failed.'
 
-/** A failure as a reader is told of it. The message of an error that is not branded may quote anything: it is withheld. */
+/** A failure as reported to readers. The message of an unbranded error is withheld: it may quote anything. */
 export function toStreamError(thrown: unknown): StreamError {
   const { code, message, retryable } = toSluiceError(thrown)
   return { code, message, retryable }
 }
 
-/** A failure that readers were told of, as an error. Providers write `done` themselves, with any code. */
+/** Converts a failure that was reported to readers to an error. Providers write `done` themselves, with any code. */
 export function fromStreamError({ code, message, retryable }: StreamError): SluiceError {
   return new SluiceError(isErrorCode(code) ? code : 'provider_failed', message, { retryable })
 }
 
-/** Why a stream that ended in `error` or `cancelled` did so, also where its `done` does not say. */
+/** Why a stream ended in `error` or `cancelled`, even if its `done` has no reason. */
 export function failureOf({ finish_reason, error }: Done): StreamError {
   if (error) return error
   return finish_reason === 'cancelled'
@@ -164,10 +164,10 @@ export function failureOf({ finish_reason, error }: Done): StreamError {
     : { code: 'provider_failed', message: PROVIDER_FAILED, retryable: false }
 }
 
-/** An error of this or of another copy: nothing is known of its fields. */
+/** An error of this or another copy; its fields are not validated. */
 type Branded = { readonly [name in 'code' | 'message' | keyof SluiceErrorOptions]?: unknown }
 
-/** Never throws, whatever it is given. */
+/** Never throws, for any value. */
 export function hasBrand(value: unknown, brand: symbol): value is Branded {
   try {
     return typeof value === 'object' && value !== null && Reflect.get(value, brand) === true
@@ -176,7 +176,7 @@ export function hasBrand(value: unknown, brand: symbol): value is Branded {
   }
 }
 
-/** `instanceof` as it is without the methods above. */
+/** The default `instanceof`, without the methods above. */
 function isOfClass<T>(value: unknown, type: abstract new (...args: never[]) => T): value is T {
   return Function.prototype[Symbol.hasInstance].call(type, value)
 }
@@ -194,7 +194,7 @@ function isSeconds(value: unknown): value is number {
   return typeof value === 'number' && value >= 0 && value < Infinity
 }
 
-/** One that can be passed on: Node refuses to write others. */
+/** Whether a status can be passed on: Node refuses to send others. */
 function isStatus(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 100 && value < 600
 }
@@ -215,7 +215,7 @@ export function invalidField(code: ErrorCode, path: string, message: string): Sl
 /** How many faults of one request are reported. */
 export const MAX_FAULTS = 20
 
-/** Limits for quoted input, which can have any length. */
+/** Limits for quoted input, whose length is otherwise unbounded. */
 const MAX_KEY = 100
 const MAX_TEXT = 500
 
@@ -242,7 +242,7 @@ export function toFaults(issues: readonly Issue[]): Fault[] {
 interface Issue {
   path: readonly PropertyKey[]
   message: string
-  /** Unknown names, of a strict object. */
+  /** Unknown names in a strict object. */
   keys?: readonly string[]
 }
 
@@ -268,10 +268,10 @@ function shorten(text: string, length: number): string {
 }
 
 /**
- * Why a provider's signal is aborted when its work is over, by whichever end. Not a failure, so it has no code; it is
- * named as the errors of an aborted `fetch` or timer are, which plugins know to ignore.
+ * The abort reason of a provider's signal when its work is over, for any reason. Not a failure, so it has no code. It
+ * has the name of the errors of an aborted `fetch` or timer, which plugins know to ignore.
  *
- * Make one and share it: a stack trace for every stream is expensive, and nobody reads it.
+ * Create one and share it: a stack trace per stream is expensive and nobody reads it.
  */
 export class Ended extends Error {
   override readonly name = 'AbortError'
@@ -279,7 +279,7 @@ export class Ended extends Error {
 
 const CONFIG_BRAND = Symbol.for('sluice.error.config')
 
-/** The configuration cannot be used; `faults` says where and why. */
+/** The configuration is invalid; `faults` lists where and why. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   readonly faults: Fault[]

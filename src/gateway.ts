@@ -31,35 +31,35 @@ import { VERSION } from './version.ts'
 
 export interface GatewayOptions {
   logger?: Logger
-  /** Beside those of the configuration; they come first when a model is looked up. */
+  /** Added to the configured providers; they take precedence when a model is looked up. */
   providers?: readonly Provider[]
-  /** The wire formats that it speaks. */
+  /** The supported wire formats. */
   protocols?: ProtocolTable
-  /** What knows the streams; by default the memory of this process. */
+  /** Finds streams; by default, those in the memory of this process. */
   directory?: (config: Config, budget: Budget) => Directory
-  /** Connects this gateway with others that have the same directory. */
+  /** Connects this gateway with others that share the directory. */
   bus?: Bus
 }
 
-/** After the last `done`, how long readers may take to fetch it before their connections are cut. */
+/** Milliseconds that readers have after the last `done` to fetch it, before their connections are closed. */
 const FAREWELL_MS = 2000
 
-/** A client address may hold this many times the free memory: at most three quarters of the total. */
+/** One client address may hold this many times the free memory: at most three quarters of the total. */
 const TIMES_FREE = 3
 
 export interface Gateway {
   readonly app: Koa<RequestState>
   readonly services: Services
-  /** Listens; resolves to the base URL. */
+  /** Starts listening; resolves to the base URL. */
   start(): Promise<string>
   /**
-   * Takes nothing new, lets running streams go on for `drainMs`, ends what remains with `gateway_shutdown`, and
-   * resolves when every socket and timer is gone. The same promise for all who call.
+   * Refuses new requests, lets running streams continue for `drainMs`, ends the rest with `gateway_shutdown`, and
+   * resolves when all sockets and timers are closed. All calls return the same promise.
    */
   drain(): Promise<void>
 }
 
-/** Waits at most this long for something that may never happen; the timer keeps the process alive until then. */
+/** Waits for a promise, at most this long; the timer keeps the process alive meanwhile. */
 async function within(milliseconds: number, settled: Promise<unknown>): Promise<void> {
   const limit = new AbortController()
   await Promise.race([settled, sleep(milliseconds, undefined, { signal: limit.signal })])

@@ -1,8 +1,8 @@
-/** The package export `sluice`: a gateway to embed, and what it takes to write a provider for it. */
+/** The package export `sluice`: an embeddable gateway, and the types and functions for writing a provider. */
 import type { Config } from './config.ts'
 import { createGateway as create, type Gateway as WholeGateway, type GatewayOptions as AllOptions } from './gateway.ts'
 
-/** A gateway in this process; its parts are not API. */
+/** A gateway in this process; its internal parts are not public API. */
 export type Gateway = Pick<WholeGateway, 'app' | 'start' | 'drain'>
 export type GatewayOptions = Pick<AllOptions, 'logger' | 'providers'>
 

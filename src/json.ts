@@ -1,9 +1,9 @@
-/** Text that is not JSON, or exceeds the limits. Its message may be shown to the sender. */
+/** Text that is not JSON or exceeds the limits. The message may be shown to the sender. */
 export class JsonError extends SyntaxError {
   override readonly name: string = 'JsonError'
 }
 
-/** JSON that is nested too deeply or has too many values; sending it again does not help. */
+/** JSON that is nested too deeply or has too many values; a retry does not help. */
 export class JsonLimitError extends JsonError {
   override readonly name = 'JsonLimitError'
 }
@@ -16,12 +16,12 @@ export interface JsonLimits {
 }
 
 /**
- * Far more than honest requests and chunks have. `JSON.stringify` recurses, and fails at some 5,000 levels; parsing and
+ * Far more than real requests and chunks need. `JSON.stringify` recurses and fails at some 5,000 levels; parsing and
  * validating 100,000 small values blocks the event loop for about 40 ms.
  */
 export const JSON_LIMITS: JsonLimits = { depth: 128, size: 100_000 }
 
-/** Memory of a parsed value or member name, apart from its characters; `bench/memory.ts` measures it. */
+/** Memory of a parsed value or member name, without its characters; measured by `bench/memory.ts`. */
 export const VALUE_BYTES = 24
 
 const QUOTE = 34
@@ -34,13 +34,12 @@ const OPEN_OBJECT = 123
 const CLOSE_OBJECT = 125
 
 /**
- * `JSON.parse` for untrusted text: checks depth and size before it builds anything, in one pass that skips over
- * strings.
+ * `JSON.parse` for untrusted text: checks depth and size before parsing, in one pass that skips strings.
  *
- * @throws JsonError, `JsonLimitError` when a limit is the reason
+ * @throws JsonError; `JsonLimitError` when a limit is exceeded
  */
 export function parseJson(text: string, limits: JsonLimits = JSON_LIMITS): unknown {
-  // Each level takes two brackets, so shorter text cannot be too deep.
+  // Each level takes two brackets, so a shorter text cannot be too deep.
   if (text.length > 2 * limits.depth) countJson(text, limits)
   try {
     return JSON.parse(text)
@@ -50,7 +49,7 @@ export function parseJson(text: string, limits: JsonLimits = JSON_LIMITS): unkno
 }
 
 /**
- * Counts values and names. Exact for JSON; any other text is left for the parser to refuse.
+ * Counts values and names. Exact for valid JSON; the parser rejects any other text.
  *
  * @throws JsonError
  */
@@ -79,19 +78,19 @@ export function countJson(text: string, { depth: maxDepth, size: maxSize }: Json
   return size
 }
 
-/** An object of which nothing is known but that it is one. */
+/** An object with unknown fields. */
 export type Fields = Record<string, unknown>
 
 export function isRecord(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Not the other objects that a YAML file can hold: bytes, times, sets. */
+/** Excludes the other objects that a YAML file can contain: bytes, times, sets. */
 export function isPlainRecord(value: unknown): value is Fields {
   return Object.prototype.toString.call(value) === '[object Object]'
 }
 
-/** Where an object that is missing means the same as one without fields. */
+/** For optional objects, where absence means an object without fields. */
 export function recordOrEmpty(value: unknown): Fields {
   return isRecord(value) ? value : {}
 }

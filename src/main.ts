@@ -20,7 +20,7 @@ Settings, from the environment (in sluice.yaml as camelCase: heartbeatMs):
 ${describeSettings()}
 `
 
-/** Runs until told to stop; resolves to the exit code. */
+/** Runs until a signal stops it; resolves to the exit code. */
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
@@ -43,14 +43,14 @@ async function main(): Promise<number> {
 
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
-/** How long to wait until the last log lines are written. */
+/** Maximum wait for the last log lines to be written, in milliseconds. */
 const LAST_LINES_MS = 1000
 
 async function serve(config: Config): Promise<number> {
   const gateway = await createGateway(config)
   const { logger } = gateway.services
   let code = 0
-  // Before anybody can know that it listens: a signal must find its handler.
+  // Registered before the gateway listens: a signal may arrive as soon as it does.
   const stop = new Promise<string>((resolve) => {
     let signals = 0
     for (const name of STOP_SIGNALS)
@@ -66,7 +66,7 @@ async function serve(config: Config): Promise<number> {
       resolve('uncaughtException')
     })
   })
-  // Affects one stream, which its timeouts end; the others go on.
+  // Affects one stream, which its timeouts end; the others continue.
   process.on('unhandledRejection', (reason) => logger.error(describeThrown(reason, config), 'unhandled rejection'))
   const url = await gateway.start()
   logger.info({ url, providers: Object.keys(config.providers) }, 'listening')
@@ -88,7 +88,7 @@ ${config.playground ? `Or open ${url} in a browser.\n\n` : ''}Or give an SDK thi
   return code
 }
 
-/** Which plugin threw it and where, without the message, which may quote a prompt. */
+/** The plugin that threw and the location, without the message, which may quote a prompt. */
 function describeThrown(thrown: unknown, { providers }: Config): { provider: string | undefined; err: ErrorPlace } {
   const err = withoutMessage(thrown)
   return { provider: findThrower(err.stack ?? '', providers), err }

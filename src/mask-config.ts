@@ -1,6 +1,6 @@
 import { isPlainRecord } from './json.ts'
 
-/** What of a provider's entry holds no secret. */
+/** Fields of a provider's entry that contain no secret. */
 const HARMLESS_OF_PROVIDER: ReadonlySet<string> = new Set([
   'type',
   'models',
@@ -11,15 +11,16 @@ const HARMLESS_OF_PROVIDER: ReadonlySet<string> = new Set([
   'proxy',
 ])
 
-/** Other numbers are shown unless their name suggests a secret. */
+/** Names that suggest a secret: numbers are shown except under these names. */
 const SECRET_NUMBER = /key|secret|pass|pwd|credential/i
 
 const MASK = '********'
 
 /**
- * The configuration without its secrets. Masks all values not known to be harmless: a plugin's secrets can have any name.
+ * The configuration without its secrets. Masks every value unless it is known to be harmless: a plugin's secret may
+ * have any name.
  *
- * @param harmless names of settings, at the top level, that hold no secret
+ * @param harmless names of top-level settings that contain no secret
  */
 export function maskConfig(config: unknown, harmless: ReadonlySet<string>): unknown {
   return mapRecord(config, (value, name) => {

@@ -3,13 +3,13 @@ import { invalidField } from './errors.ts'
 export const EVENT_STREAM = 'text/event-stream'
 export const JSON_TYPE = 'application/json'
 
-/** One entry of an `Accept` header: a media type or a wildcard, and how much it is wanted. */
+/** One entry of an `Accept` header: a media type or wildcard, and its weight. */
 export interface MediaRange {
   /** In lower case. */
   type: string
-  /** By lower-case name, without `q`; values without quotes. */
+  /** By lower-case name, without `q`; values are unquoted. */
   parameters: ReadonlyMap<string, string>
-  /** From 0, not acceptable, to 1. */
+  /** From 0 (not acceptable) to 1. */
   weight: number
 }
 
@@ -28,8 +28,8 @@ export function parseMediaRanges(header: string): MediaRange[] {
 }
 
 /**
- * The offer that an `Accept` header prefers; undefined when it allows none. Among equals the one that the header
- * names first, then the one that is offered first. Parameters such as `charset` rule nothing out.
+ * The offer that an `Accept` header prefers; undefined when it allows none. Ties go to the type that the header lists
+ * first, then to the first offer. Parameters such as `charset` exclude no offer.
  */
 export function preferredType<Offer extends string>(accept: string, offers: readonly Offer[]): Offer | undefined {
   const ranges = parseMediaRanges(accept)
@@ -45,7 +45,10 @@ export function preferredType<Offer extends string>(accept: string, offers: read
   return best?.offer
 }
 
-/** The most specific range for a type; of several with the same type, such as two versions, the most wanted. */
+/**
+ * The most specific range for a type; among several for the same type, such as two versions, the one with the highest
+ * weight.
+ */
 function findRange(ranges: readonly MediaRange[], type: string): MediaRange | undefined {
   for (const wanted of [type, `${type.slice(0, type.indexOf('/'))}/*`, '*/*']) {
     const [first, ...others] = ranges.filter((range) => range.type === wanted)
@@ -70,7 +73,7 @@ function parseParameter(text: string): [name: string, value: string] {
  * @throws SluiceError `not_acceptable`
  */
 export function negotiate<Offer extends string>(accept: string, ...offers: readonly Offer[]): Offer {
-  // What nearly all callers send is not worth parsing.
+  // Nearly all callers send exactly one offer, so parsing is unnecessary.
   const best = offers.find((offer) => offer === accept) ?? preferredType(accept, offers)
   if (best === undefined) throw invalidField('not_acceptable', 'Accept', `must allow ${offers.join(' or ')}`)
   return best

@@ -12,7 +12,7 @@ export const anthropicOptions = z.object({
   apiKey: keySchema.optional(),
   headers: headersSchema,
   ...transportOptions,
-  /** Tokens that an answer may have when the request sets no limit: Anthropic wants one. */
+  /** Maximum tokens of an answer when the request sets no limit: Anthropic requires one. */
   maxTokens: z.number().int().positive().default(8192),
 })
 
@@ -25,7 +25,7 @@ export type AnthropicOptions = z.infer<typeof anthropicOptions> & {
 
 type Headers = Readonly<Record<string, string>>
 
-/** Anything that speaks the Messages API: https://platform.claude.com/docs/en/api/messages */
+/** Any server that implements the Messages API: https://platform.claude.com/docs/en/api/messages */
 export function anthropic({
   name,
   models,
@@ -62,7 +62,7 @@ export function anthropic({
 }
 
 /**
- * The client may ask for a version of its own, and for betas beside those that are configured.
+ * The client's version replaces the configured one; its betas are added to those configured.
  * https://platform.claude.com/docs/en/api/versioning and https://platform.claude.com/docs/en/api/beta-headers
  */
 function toHeaders(key: string | undefined, configured: Headers, forwarded: Headers): Record<string, string> {

@@ -7,13 +7,13 @@ export function inexpressible(path: string): SluiceError {
   return invalidField('invalid_request', path, 'cannot be expressed in the Anthropic Messages API')
 }
 
-/** The content of a message. Parts that are not OpenAI's are blocks of Anthropic's own, and stay as they are. */
+/** The content of a message. Parts in Anthropic's own format are kept unchanged. */
 export function toBlocks(content: ChatMessage['content'], path: string): Fields[] {
   if (typeof content === 'string') return textBlocks(content)
   return content?.flatMap((part, i) => toBlock(part, `${path}[${i}]`)) ?? []
 }
 
-/** None for an empty text, which says nothing and which the API refuses. */
+/** Returns no block for an empty text: the API refuses empty text blocks. */
 export function textBlocks(text: string): Fields[] {
   return text === '' ? [] : [{ type: 'text', text }]
 }
@@ -35,7 +35,7 @@ function toBlock(part: ContentPart, path: string): Fields[] {
   }
 }
 
-/** `detail` asks for more or less of the same image: a wish that has no word here, and no effect on what is meant. */
+/** Drops `detail` (the resolution of the image): the Messages API has no such field. */
 function toImage({ image_url, ...rest }: ContentPart, path: string): Fields {
   if (!image_url) throw invalidField('invalid_request', `${path}.image_url`, 'is required')
   const { url } = image_url
@@ -64,7 +64,7 @@ function toDocument({ file: value, ...rest }: ContentPart, path: string): Fields
 
 const BASE64 = ';base64'
 
-/** https://www.rfc-editor.org/rfc/rfc2397. By hand: a regexp with a repeated group overflows the stack on a long head. */
+/** https://www.rfc-editor.org/rfc/rfc2397. Not a regexp: a repeated group overflows the stack on a long head. */
 function readDataUrl(url: string): { media_type: string; data: string } | undefined {
   const comma = url.indexOf(',')
   const head = url.slice(0, Math.max(comma, 0))

@@ -3,7 +3,7 @@ import type { FinishReason } from '../../src/stream/events.ts'
 import { ProviderError } from '../provider.ts'
 import { isRecord } from '../../src/json.ts'
 
-/** The stop reasons that finish reasons stand for, one for one. */
+/** Stop reasons that map one-to-one to a finish reason. */
 const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
   ['end_turn', 'stop'],
   ['max_tokens', 'length'],
@@ -11,14 +11,14 @@ const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
   ['refusal', 'content_filter'],
 ])
 
-/** Whether a finish reason says all that this stop reason says. */
+/** Whether a finish reason expresses this stop reason without loss. */
 export function isFinishReason(stopReason: string): boolean {
   return FINISH_REASONS.has(stopReason)
 }
 
 /** https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons */
 export function toFinishReason(stopReason: string): FinishReason {
-  // `stop_sequence`, `pause_turn` and those that are yet to come end the turn, too.
+  // `stop_sequence`, `pause_turn` and unknown future reasons end the turn, too.
   return FINISH_REASONS.get(stopReason) ?? (stopReason === 'model_context_window_exceeded' ? 'length' : 'stop')
 }
 
@@ -35,11 +35,11 @@ const ERROR_CODES: ReadonlyMap<unknown, ErrorCode> = new Map([
   ['overloaded_error', 'upstream_unavailable'],
 ])
 
-/** What the `error` of an `error` event means. */
+/** Converts the `error` field of an `error` event. */
 export function upstreamError(error: unknown): ProviderError {
   const { type, message } = isRecord(error) ? error : {}
   const code = ERROR_CODES.get(type) ?? 'upstream_error'
-  // What an upstream says about the key can hold a part of it, and is the operator's business.
+  // The upstream's message about the key may quote part of it, and concerns only the operator.
   const words = code !== 'upstream_auth' && typeof message === 'string' && message
   return new ProviderError({ code, message: words || 'The upstream failed.' })
 }

@@ -8,15 +8,15 @@ import type { AnthropicCarried } from '../../src/wires/anthropic.ts'
 import { isGiven, parseRecord, requireRecord, toText } from '../received-fields.ts'
 import { sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 
-/** Totals for all `message_delta` events: their fields are kept until the end, where no budget counts them. */
+/** Totals for all `message_delta` events: their fields are kept until the end, and no memory budget counts them. */
 const MAX_END_FIELDS = 256
 const MAX_END_CHARACTERS = 1024 * 1024
 /** Smaller events are not counted: some servers repeat the usage with each token. */
 const MAX_SMALL_CHARACTERS = 4096
 
 /**
- * Reads the `data` of one Messages stream into deltas, so that it can be told again from them without a loss. What
- * has no field of its own is carried, as `wires/anthropic.ts` says.
+ * Reads the `data` of one Messages stream into deltas from which the stream can be restored without loss. Fields
+ * without a counterpart in a delta are carried, see `wires/anthropic.ts`.
  *
  * https://platform.claude.com/docs/en/build-with-claude/streaming
  */
@@ -24,10 +24,10 @@ export class MessageReader {
   #message: Fields = {}
   readonly #usage = new CumulativeUsage()
   #block: OpenBlock | undefined
-  /** The type of the block before the one that is open. */
+  /** The type of the block before the open one. */
   #previous: string | undefined
   #toolCalls = 0
-  /** What `message_delta` has said: of the message, and beside it. */
+  /** Fields of `message_delta`: those in its `delta`, and those beside it. */
   readonly #end = new Map<string, unknown>()
   readonly #besideEnd = new Map<string, unknown>()
   #endCharacters = 0
@@ -58,14 +58,14 @@ export class MessageReader {
         return []
       case 'error':
         throw upstreamError(event.error)
-      default: // `ping`, and what is yet to come: the API asks its clients to pass over types they do not know.
+      default: // `ping` and future types: the API asks its clients to ignore unknown types.
         return []
     }
   }
 
   /**
-   * How the stream ended, once there is no more of it.
-   * @throws ProviderError `upstream_truncated` when the upstream never said that it had finished.
+   * Returns the last events. Call it after the upstream's last message.
+   * @throws ProviderError `upstream_truncated` when the upstream did not report an end of the message
    */
   end(): StreamEvent[] {
     const stop_reason = this.#end.get('stop_reason')
@@ -101,7 +101,7 @@ export class MessageReader {
     switch (type) {
       case 'text':
       case 'thinking': {
-        // The text of a block is named as its type is. One that does not begin empty is told as if it did.
+        // The field with the block's text has the name of its type. Initial text is passed on as a first delta.
         const text = block[type]
         open.start = { ...block, [type]: '' }
         open.told = false
@@ -160,13 +160,13 @@ export class MessageReader {
     if (!block) return []
     this.#block = undefined
     this.#previous = block.type
-    // Some servers give the input with the start; and a call without any has to be valid JSON for others, too.
+    // Some servers send the input in the start event. A call without input gets `{}`: other clients need valid JSON.
     if (block.call !== undefined && !block.hasArguments)
       return toArguments(block, JSON.stringify(block.start.input ?? {}))
     return tell(block)
   }
 
-  /** There may be several; counts are cumulative. */
+  /** Reads a `message_delta`. A stream may have several; their counts are cumulative. */
   #readEnd({ type: _, delta, usage, ...rest }: Fields, characters: number): void {
     if (characters > MAX_SMALL_CHARACTERS) this.#endCharacters += characters
     if (this.#endCharacters > MAX_END_CHARACTERS)
@@ -181,7 +181,7 @@ export class MessageReader {
   #ending(): AnthropicCarried {
     const { stop_reason, stop_sequence, ...rest }: Fields = Object.fromEntries(this.#end)
     const isSaid = typeof stop_reason !== 'string' || isFinishReason(stop_reason)
-    // What is null already at the start of the message need not be said again.
+    // Omit fields that are null here and at the start of the message.
     const delta = Object.entries(rest).filter(([name, value]) => value !== null || this.#message[name] !== null)
     const message_delta = {
       ...(delta.length > 0 && { delta: Object.fromEntries(delta) }),
@@ -198,16 +198,16 @@ interface OpenBlock {
   index: unknown
   type: string
   start: Fields
-  /** A reader of the deltas knows of it. */
+  /** The deltas so far announce this block. */
   told: boolean
-  /** Which of the tool calls it is. */
+  /** Index among the tool calls. */
   call?: number
   hasArguments?: boolean
 }
 
 const TEXT_FIELDS = new Set(['text', 'thinking', 'signature'])
 
-/** Whether the deltas of a block that begins so say all that its start says. */
+/** Whether the block's deltas imply everything in this start. */
 function isImplied(start: Fields): boolean {
   return Object.entries(start).every(([name, value]) => name === 'type' || (value === '' && TEXT_FIELDS.has(name)))
 }
@@ -217,7 +217,7 @@ function saysNothing(delta: Fields): boolean {
   return Object.entries(delta).every(([name, value]) => name === 'type' || value === '' || value === null)
 }
 
-/** A delta that says of itself which kind of block it is in. */
+/** A delta whose fields imply the type of its block. */
 function imply(block: OpenBlock, fields: Omit<Delta, 'type'>): Delta[] {
   block.told = true
   return [{ type: 'delta', ...fields }]

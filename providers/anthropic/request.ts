@@ -30,7 +30,7 @@ const WITHOUT_COUNTERPART: Readonly<Record<string, unknown>> = {
   safety_identifier: undefined,
 }
 
-/** Parameters that are said in other words, or that are only for the gateway. */
+/** Parameters that are translated, or are meant for the gateway only. */
 const TRANSLATED = new Set([
   ...Object.keys(WITHOUT_COUNTERPART),
   'messages',
@@ -49,7 +49,7 @@ const TRANSLATED = new Set([
 ])
 
 /**
- * The body of `POST /v1/messages`. What is not known here travels on untouched, for the API to judge.
+ * The body of `POST /v1/messages`. Unknown fields are passed on unchanged; the API validates them.
  *
  * @param maxTokens the limit when the request has none
  * @throws SluiceError `invalid_request`, with the path of a field that the Messages API cannot express
@@ -84,7 +84,7 @@ function untranslated(request: ChatRequest): Fields {
 
 type Tool = NonNullable<ChatRequest['tools']>[number]
 
-/** Tools that have no function are Anthropic's own, and stay as they are. */
+/** Tools without a function are Anthropic's own and stay as they are. */
 function toTool(tool: Tool, path: string): Fields {
   const { type, function: called, ...rest } = tool
   if (!called) {
@@ -127,7 +127,7 @@ function readToolChoice(choice: NonNullable<ChatRequest['tool_choice']>): Fields
 /** https://platform.claude.com/docs/en/build-with-claude/structured-outputs and …/effort */
 function toOutputConfig({ response_format, reasoning_effort, output_config }: ChatRequest): Fields {
   const format = toFormat(response_format)
-  // Anthropic's efforts are `low` to `max`: no effort at all is said with `thinking`, whose forms differ by model.
+  // Anthropic's efforts are `low` to `max`. To disable effort, `thinking` is used; its forms differ by model.
   if (reasoning_effort === 'none' || reasoning_effort === 'minimal') throw inexpressible('reasoning_effort')
   const config = { ...(reasoning_effort && { effort: reasoning_effort }), ...(format && { format }) }
   if (Object.keys(config).length === 0) return {}
@@ -139,7 +139,7 @@ const jsonSchema = z.object({
   schema: z.record(z.string(), z.unknown()),
 })
 
-/** The name of a schema is a label, and Anthropic is always strict. */
+/** Drops the schema's name, which is only a label, and `strict`, since Anthropic is always strict. */
 function toFormat(format: ChatRequest['response_format']): Fields | undefined {
   if (!format || format.type === 'text') return undefined
   if (format.type !== 'json_schema') throw inexpressible('response_format')

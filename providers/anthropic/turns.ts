@@ -11,11 +11,11 @@ export interface Turn extends Fields {
 }
 
 /**
- * A conversation in the Messages API: system messages at its start are the `system` parameter, later ones stay where
- * they are (models before Claude Opus 4.8 refuse those), and messages of the same side that follow each other are
- * one turn, as the API would join them. So the results of several tools are in one turn, which it insists on.
+ * Converts a conversation to the Messages API. System messages at its start become the `system` parameter; later ones
+ * stay in place (models before Claude Opus 4.8 refuse them). Consecutive messages of one side are joined into one turn,
+ * as the API does: it requires that the results of several tools be in one turn.
  *
- * @throws SluiceError `invalid_request`, with the path of what cannot be expressed
+ * @throws SluiceError `invalid_request`, with the path of the field that cannot be expressed
  * https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
  */
 export function toTurns(messages: readonly ChatMessage[]): { system: Fields[]; turns: Turn[] } {
@@ -26,13 +26,13 @@ export function toTurns(messages: readonly ChatMessage[]): { system: Fields[]; t
     const previous = turns.at(-1)
     if (turn.role === 'system' && !previous && isPlain(turn)) system.push(...turn.content)
     else if (previous?.role === turn.role && isPlain(previous) && isPlain(turn)) previous.content.push(...turn.content)
-    // An empty turn says nothing, and the API refuses it.
+    // Skip empty turns: the API refuses them.
     else if (turn.content.length > 0 || !isPlain(turn)) turns.push(turn)
   }
   return { system, turns }
 }
 
-/** Fields that are not known here belong to their message alone. */
+/** Whether a turn has no unknown fields: these belong to their message alone, so the turn must not be merged. */
 function isPlain(turn: Turn): boolean {
   return Object.keys(turn).length === 2
 }
@@ -62,8 +62,8 @@ function toSpoken(role: Turn['role'], message: ChatMessage, path: string): Turn 
 const thinkingBlocks = z.array(z.looseObject({ type: z.string() })).nullish()
 
 /**
- * Thoughts go back to the API only as the blocks that it gave, since it checks their signatures: a text of thoughts
- * alone (`reasoning_content`) is left out, and so is what describes an answer (`annotations`).
+ * Thoughts are returned to the API only as signed blocks, since it checks their signatures. Plain text of thoughts
+ * (`reasoning_content`) and descriptions of an answer (`annotations`) are omitted.
  */
 function toAssistantTurn(message: ChatMessage, path: string): Turn {
   const { content, tool_calls = [], thinking_blocks, refusal } = message
@@ -86,7 +86,7 @@ function toAssistantTurn(message: ChatMessage, path: string): Turn {
 type ToolCall = NonNullable<ChatMessage['tool_calls']>[number]
 
 function toToolUse(call: ToolCall, path: string): Fields {
-  // `index` is left in by clients that have put a call together from the pieces of a stream.
+  // Clients that assemble a call from stream pieces leave `index` in it.
   const { type: _type, index: _index, id, function: called, ...rest } = call
   if (!called) throw inexpressible(path)
   return {
@@ -114,7 +114,7 @@ function readJson(json: string): unknown {
   }
 }
 
-/** The name of the tool, which some clients add, is said by the call. */
+/** Drops the tool's name, which some clients add: the call already has it. */
 function toToolResult(message: ChatMessage, path: string): Fields {
   const { role: _role, name: _name, content, tool_call_id, ...rest } = message
   if (tool_call_id === undefined) throw invalidField('invalid_request', `${path}.tool_call_id`, 'is required')

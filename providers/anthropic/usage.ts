@@ -38,8 +38,8 @@ export class CumulativeUsage {
 }
 
 /**
- * Anthropic's counts in OpenAI's names, beside those of its own that these do not say. Anthropic counts what the
- * prompt cache gave or took apart from the other input, OpenAI within it.
+ * Anthropic's counts in OpenAI's names, plus the counts without an OpenAI name. Anthropic counts tokens read from and
+ * written to the prompt cache apart from the other input; OpenAI includes them.
  *
  * https://platform.claude.com/docs/en/api/messages (`usage`)
  */

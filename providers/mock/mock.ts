@@ -10,19 +10,19 @@ const milliseconds = z.number().nonnegative().max(3_600_000)
 
 /** Positions count deltas from 0; a token is a delta. */
 const knobs = z.strictObject({
-  /** How many tokens of text; by default what the seed gives, 60 to 180. */
+  /** Number of text tokens; by default 60 to 180, drawn from the seed. */
   tokens: index.max(10_000_000).optional(),
-  /** Between two tokens; 33 is about thirty tokens a second, 0 is as fast as it goes. */
+  /** Milliseconds between two tokens; 33 is about thirty tokens a second, 0 is full speed. */
   interval_ms: milliseconds.default(33),
-  /** The same seed tells the same story at the same length. */
+  /** The same seed gives the same story and length. */
   seed: z.number().int().default(1),
-  /** This text instead of a story. */
+  /** Text to send instead of a story. */
   text: z.string().optional(),
-  /** Silence before the first token; by default `interval_ms`. */
+  /** Milliseconds before the first token; by default `interval_ms`. */
   first_token_ms: milliseconds.optional(),
-  /** Falls silent before this token … */
+  /** Stalls before this token … */
   stall_at: index.optional(),
-  /** … for this long; for good when absent. */
+  /** … for this many milliseconds; forever when absent. */
   stall_ms: milliseconds.optional(),
   /** Fails before this token … */
   fail_at: index.optional(),
@@ -30,11 +30,11 @@ const knobs = z.strictObject({
   fail_code: z
     .custom<ErrorCode>((code) => typeof code === 'string' && isErrorCode(code), 'is not a code of Sluice')
     .default('upstream_error'),
-  /** Ends before this token without saying so. */
+  /** Ends before this token without a `done`. */
   truncate_at: index.optional(),
   /** Tokens of reasoning before the text. */
   reasoning_tokens: index.max(1_000_000).default(0),
-  /** Ends in a call of this tool; `true` takes the first of the request's tools. */
+  /** Ends with a call of this tool; `true` calls the first tool of the request. */
   tool_call: z
     .union([z.literal(true), z.strictObject({ name: z.string().min(1), arguments: z.record(z.string(), z.unknown()) })])
     .optional(),
@@ -42,7 +42,7 @@ const knobs = z.strictObject({
 
 type Knobs = z.infer<typeof knobs>
 
-/** At full speed: deltas that are yielded together, before other work gets its turn. */
+/** At full speed: number of deltas that are yielded together before the event loop continues. */
 const BURST = 64
 
 /** Full-speed mocks served per turn of the event loop. */
@@ -66,12 +66,12 @@ class TurnQueue {
 
 const fullSpeed = new TurnQueue()
 
-/** Tells a story, or does to you what real providers do; see the knobs, which travel as `mock` in the request. */
+/** Sends a generated story, or simulates failures of real providers. The request sets the knobs in its field `mock`. */
 export function mock({ name = 'mock', models = ['mock'] as readonly string[] } = {}): Provider {
   return {
     name,
     models,
-    // Its failures are asked for by one caller, and are no reason to refuse the others.
+    // The caller requests these failures; the breaker must not open for other callers.
     exemptFromBreaker: true,
     check(request) {
       readKnobs(request)
@@ -120,7 +120,7 @@ async function* play(
   }
 }
 
-/** When each token is due, by the clock: a late timer makes no stream slower. */
+/** Schedules tokens on the clock: a late timer does not slow the stream down. */
 function pacer({ interval_ms, first_token_ms = interval_ms }: Knobs, signal: AbortSignal) {
   const start = performance.now() + first_token_ms
   const wait = (position: number) => start + position * interval_ms - performance.now()
@@ -129,7 +129,7 @@ function pacer({ interval_ms, first_token_ms = interval_ms }: Knobs, signal: Abo
     async until(position: number): Promise<void> {
       const remaining = wait(position)
       if (remaining > 0) await sleep(remaining, undefined, { signal })
-      // Nobody waits for a token that is late, but nobody else gets a turn without this either.
+      // A late token is due at once, but other streams need a turn of the event loop.
       else await fullSpeed.turn()
       signal.throwIfAborted()
     },
@@ -198,12 +198,12 @@ function* callDeltas({ id, name, arguments: args }: Call): Generator<Delta> {
     yield { type: 'delta', tool_calls: [{ index: 0, function: { arguments: piece } }] }
 }
 
-/** Pieces of about a token's size, that together are the text again. */
+/** Splits a text into pieces of about a token's size. */
 function* tokenize(text: string): Generator<string> {
   for (const [word] of text.matchAll(/\s*[^\s]{1,6}|\s+$/gu)) yield word
 }
 
-/** Four characters to a token, as is usual for English. */
+/** Estimates four characters per token, as is usual for English. */
 function countPromptTokens({ messages }: ChatRequest): number {
   let characters = 0
   for (const { content } of messages) {

@@ -61,7 +61,7 @@ const ENDINGS = [
   'whatever the weather – café closed or not',
 ]
 
-/** An endless story about water, in pieces of about a token's size that join to well-set prose. */
+/** An endless story about water, in pieces of about a token's size; joined, they are well-formed prose. */
 export function* writeText(random: Random): Generator<string, undefined> {
   const pick = (from: readonly string[]) => from[Math.floor(random() * from.length)] ?? ''
   let separator = ''
@@ -79,7 +79,7 @@ function capitalize(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
-/** A word with the space before it, long words in two, punctuation by itself. */
+/** Splits text into words with the space before them; long words are cut in two, punctuation is separate. */
 function* pieces(text: string): Generator<string> {
   for (const [piece] of text.matchAll(/\s*[\p{L}\p{N}–]{1,7}|\s*[^\s\p{L}\p{N}]/gu)) yield piece
 }

@@ -2,27 +2,27 @@ const SPACE = 32
 const QUOTE = 34
 const BACKSLASH = 92
 
-/** The name of the field whose text is read. */
+/** The field whose text is extracted. */
 const NAME = '"content"'
 
 /** Unused templates after which a stream stops learning. */
 const MAX_UNUSED = 16
 
 /**
- * The chunks of one stream differ in little but their text, so once one has been parsed the next is recognised by what
- * stands before and after its text, and only that is read. This is the hot path: parsing the whole JSON of every chunk
- * costs several times as much, for fields that are known already.
+ * Hot path. The chunks of a stream differ in little but their text. After one chunk is parsed, the next is recognised
+ * by the JSON before and after its text, and only the text is parsed. Parsing the whole JSON of every chunk costs
+ * several times as much and yields no new fields.
  *
- * It is exact: the part between is known to be the content of the chunk's delta, and must be one complete JSON string;
- * any other chunk is parsed.
+ * It is exact: the part in between is the `content` of the chunk's delta and must be one complete JSON string. Any
+ * other chunk is parsed in full.
  */
 export class ChunkTemplate {
-  /** Up to and with the quote before the text, and from the quote after it on; empty until one has been learnt. */
+  /** The JSON up to the text's opening quote, and from its closing quote on. Empty until a chunk is learnt. */
   #before = ''
   #after = ''
   #unused = 0
 
-  /** Remembers a chunk whose only news was `content`. */
+  /** Remembers a chunk in which only `content` is new. */
   learn(data: string, content: string): void {
     if (this.#unused === MAX_UNUSED) return
     this.#unused += 1
@@ -31,29 +31,29 @@ export class ChunkTemplate {
     const before = data.slice(0, at)
     const after = data.slice(at + text.length)
     if (!before.endsWith(`${NAME}:"`) || !data.startsWith(text, at) || !after.startsWith('"')) return
-    // The name occurs only here, and without escapes no other spelling can mean it, so this is the field that the
-    // content was read from. Chunks written in another way are parsed.
+    // The name occurs only once, and without escapes it has no other spelling, so this is the field that holds the
+    // content. Chunks in another format are parsed in full.
     if (after.includes(NAME) || before.includes('\\') || after.includes('\\')) return
     this.#before = before
     this.#after = after
   }
 
-  /** A field that chunks do not repeat has changed since the template was learnt. */
+  /** Drops the template: a field outside the text has changed. */
   forget(): void {
     this.#before = ''
     this.#after = ''
   }
 
-  /** The content of a chunk that is otherwise like the one learnt last. */
+  /** The content of a chunk that matches the template; undefined for other chunks. */
   match(data: string): string | undefined {
     const before = this.#before.length
     const end = data.length - this.#after.length
     if (before === 0 || end < before) return undefined
-    // `startsWith` goes character by character; comparing slices is ten times as fast.
+    // `startsWith` compares character by character; comparing slices is ten times as fast.
     if (data.slice(0, before) !== this.#before || data.slice(end) !== this.#after) return undefined
     this.#unused = 0
     const text = data.slice(before, end)
-    // A longer slice would keep the whole of what was read from the network in memory; parsing makes it anew.
+    // A longer slice would keep the whole network read in memory; parsing makes a copy.
     if (text.length < 13 && isPlain(text)) return text
     try {
       const parsed: unknown = JSON.parse(`"${text}"`)
@@ -64,7 +64,7 @@ export class ChunkTemplate {
   }
 }
 
-/** Whether a text has no characters that JSON escapes. */
+/** Whether a text contains no characters that JSON escapes. */
 function isPlain(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)

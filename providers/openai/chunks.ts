@@ -12,12 +12,12 @@ import { isGiven, parseRecord, requireRecord } from '../received-fields.ts'
 import type { OpenAICarried } from '../../src/wires/openai.ts'
 import { codeForStatus, sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 
-/** Distinct names of unmodelled fields; honest servers use about a dozen. */
+/** Maximum distinct names of unmodelled fields; real servers use about a dozen. */
 const MAX_NAMES = 256
 
-/** Fields of a chunk that are modelled, or that are padding (`obfuscation`). */
+/** Chunk fields that are not carried: they are modelled, or padding (`obfuscation`). */
 const CHUNK_FIELDS = new Set(['object', 'choices', 'usage', 'error', 'obfuscation'])
-/** Said once, though some servers change them with every chunk. */
+/** Carried once per stream, though some servers change them with every chunk. */
 const FIXED_FIELDS = new Set(['id', 'created', 'model'])
 const CHOICE_FIELDS = new Set(['index', 'delta', 'finish_reason'])
 const DELTA_FIELDS = new Set(['role', 'content', 'reasoning_content', 'reasoning', 'refusal', 'tool_calls'])
@@ -28,7 +28,7 @@ const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
   ['tool_calls', 'tool_calls'],
   ['function_call', 'tool_calls'],
   ['content_filter', 'content_filter'],
-  // An answer that broke off: OpenRouter, DeepSeek, vLLM.
+  // OpenRouter, DeepSeek and vLLM report an answer that broke off with these reasons.
   ['error', 'error'],
   ['insufficient_system_resource', 'error'],
   ['abort', 'error'],
@@ -51,8 +51,8 @@ const errorSchema = z.union([
 ])
 
 /**
- * Reads the `data` of one Chat Completions stream into deltas, and knows how it ended. Lenient about what servers
- * leave out or add, strict about what would be lost: nothing that is not understood is dropped in silence.
+ * Reads the `data` of one Chat Completions stream into deltas and a final `done`. Lenient about fields that servers
+ * omit or add; strict about data loss: nothing is dropped silently.
  */
 export class ChunkReader {
   #finishReason: FinishReason | undefined
@@ -60,7 +60,7 @@ export class ChunkReader {
   #model: string | undefined
   #done = false
   readonly #template = new ChunkTemplate()
-  /** Fields that repeat on every chunk are told when they change. */
+  /** Fields that repeat on every chunk, with the last value carried: only changes are carried. */
   readonly #told = new Map<string, unknown>()
   /** Names of all unmodelled fields so far. */
   readonly #names = new Set<string>()
@@ -80,7 +80,7 @@ export class ChunkReader {
     }
     const text = this.#template.match(data)
     if (text !== undefined) return text === '' ? [] : [{ type: 'delta', content: text }]
-    // An empty `data:` is some servers' heartbeat.
+    // Some servers send an empty `data:` as a heartbeat.
     if (data.trim() === '') return []
     const chunk = parseRecord(data)
     if (isGiven(chunk.error)) throw upstreamError(chunk.error)
@@ -106,9 +106,9 @@ export class ChunkReader {
   }
 
   /**
-   * How the stream ended, once there is no more of it.
-   * @throws ProviderError `upstream_truncated` when the upstream never said that it had finished, `upstream_error`
-   * when it said that it had failed.
+   * Returns `done`. Call it after the upstream's last message.
+   * @throws ProviderError `upstream_truncated` when the upstream did not report an end, `upstream_error` when it
+   * reported a failure
    */
   end(): [Done] {
     const finish_reason = this.#finishReason ?? (this.#done ? 'stop' : undefined)
@@ -139,7 +139,7 @@ export class ChunkReader {
     if (others.length > 0) ofDelta = { ...ofDelta, content_parts: others }
     if (typeof choice.finish_reason === 'string' && choice.finish_reason) {
       const known = FINISH_REASONS.get(choice.finish_reason)
-      // `done` speaks for the first choice; what it cannot say is carried beside it.
+      // `done` has the first choice's finish reason. Unknown reasons, and those of other choices, are carried.
       if (index === 0) this.#finishReason = known ?? 'stop'
       if (index !== 0 || !known) ofChoice = { ...ofChoice, finish_reason: choice.finish_reason }
     }
@@ -165,7 +165,7 @@ export class ChunkReader {
     return changed
   }
 
-  /** Collectors keep one field per name and level. */
+  /** Limits distinct names: collectors keep one field per name and level. */
   #checkNames(fields: Record<string, unknown>): Record<string, unknown> {
     for (const name of Object.keys(fields)) this.#names.add(name)
     if (this.#names.size > MAX_NAMES) throw sentOverLimit(`more than ${MAX_NAMES} different fields`)
@@ -177,7 +177,7 @@ function isNothingButContent(delta: Delta): delta is Delta & { content: string }
   return delta.content !== undefined && Object.keys(delta).length === 2
 }
 
-/** Bounds the index, since state is kept per choice. */
+/** Limits the index, since state is kept per choice. */
 function readIndex(value: unknown): number {
   if (!isGiven(value)) return 0
   if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < MAX_CHOICES) return value
@@ -201,7 +201,7 @@ interface Content {
   others: Fields[]
 }
 
-/** Content is a string, or (Mistral) a list of parts of which some are thoughts. Reasoning has two names. */
+/** Content is a string, or (Mistral) a list of parts, some of which are thoughts. Reasoning has two field names. */
 function readContent({ content, reasoning_content, reasoning }: Fields): Content {
   const read: Content = { content: '', reasoning: '', others: [] }
   if (typeof content === 'string') read.content = content
@@ -234,6 +234,6 @@ function upstreamError(value: unknown): ProviderError {
   const status = code === 'invalid_api_key' ? 401 : Number(code)
   if (!(status >= 400 && status < 600)) return new ProviderError({ code: 'upstream_error', message })
   const ours = codeForStatus(status)
-  // What an upstream says of the key can hold a part of it.
+  // The upstream's message about the key may quote part of it.
   return new ProviderError({ code: ours, message: ours === 'upstream_auth' ? 'The upstream failed.' : message })
 }

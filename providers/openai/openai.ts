@@ -7,13 +7,13 @@ import type { Provider } from '../provider.ts'
 import { UpstreamStream } from '../upstream.ts'
 
 export const openaiOptions = z.object({
-  /** Up to and without `/chat/completions`. */
+  /** The URL without `/chat/completions`. */
   baseUrl: baseUrlSchema.default('https://api.openai.com/v1'),
-  /** Sent as a bearer token when an attempt brings no key of its own; none for local servers that want none. */
+  /** Bearer token for attempts without their own key. Absent for local servers that need none. */
   apiKey: keySchema.optional(),
   headers: headersSchema,
   ...transportOptions,
-  /** Asks for token counts with `stream_options`; off for a server that refuses the field. */
+  /** Requests token counts with `stream_options`; set to false for servers that refuse the field. */
   includeUsage: z.boolean().default(true),
 })
 
@@ -25,7 +25,7 @@ export type OpenAIOptions = z.infer<typeof openaiOptions> & {
 }
 
 /**
- * Anything that speaks Chat Completions: OpenAI, vLLM, Ollama, llama.cpp, Groq, DeepSeek, Mistral …
+ * Any server that implements Chat Completions: OpenAI, vLLM, Ollama, llama.cpp, Groq, DeepSeek, Mistral …
  * https://platform.openai.com/docs/api-reference/chat-streaming
  */
 export function openai({
@@ -59,7 +59,7 @@ export function openai({
   }
 }
 
-/** The request as it came, less what only Sluice understands. */
+/** The request without the fields that only Sluice uses. */
 function toBody({ mock: _, stream_options, ...request }: ChatRequest, includeUsage: boolean): Record<string, unknown> {
   const options = includeUsage
     ? { include_usage: true, ...(typeof stream_options === 'object' ? stream_options : undefined) }

@@ -1,9 +1,9 @@
 import type { ChatMessage, ChatRequest, ContentPart } from '../../src/chat-request.ts'
 
 /**
- * A request without what only Anthropic reads, all of it of no weight for the answer: hints to its prompt cache,
- * thoughts that it has signed, citations of what was said before, how a call was made and whether its result is an
- * error, which the result says itself. What does have weight stays, for the upstream to refuse.
+ * Removes Anthropic-only fields that do not affect the answer: prompt cache hints, signed thoughts, citations of
+ * earlier content, how a call was made, and whether its result is an error (the result says so itself). Fields that do
+ * affect the answer stay, for the upstream to refuse.
  */
 export function toChatRequest(request: ChatRequest): ChatRequest {
   const { cache_control: _, thinking, messages, tools, ...rest } = request

@@ -24,8 +24,8 @@ class ChoiceCalls {
 }
 
 /**
- * Tells the tool calls of each choice apart. OpenAI numbers them; other servers leave the index out, give all calls
- * the same, repeat a call's id and name with every piece, or make up an id for each piece.
+ * Distinguishes the tool calls of each choice. OpenAI numbers them; other servers omit the index, use one index for all
+ * calls, repeat a call's id and name with every piece, or invent an id for each piece.
  */
 export class ToolCallReader {
   readonly #choices = new Map<number, ChoiceCalls>()

@@ -1,17 +1,17 @@
 import dns, { type LookupAddress } from 'node:dns'
 import type { LookupFunction } from 'node:net'
 
-/** Short, to follow DNS changes. Cached, because a lookup takes one of the four threads of the process. */
+/** Short, to follow DNS changes. Cached, because a lookup occupies one of the process's four worker threads. */
 const FRESH_MS = 10_000
 
 type Waiting = (error: NodeJS.ErrnoException | null, addresses?: readonly LookupAddress[]) => void
 
-/** The addresses of one host; concurrent lookups share one. */
+/** Caches the addresses of one host. Concurrent requests share one lookup. */
 export class AddressCache {
   #found: { addresses: readonly LookupAddress[]; until: number } | undefined
   #waiting: Waiting[] | undefined
 
-  /** Replaces `dns.lookup` for a socket; returns all addresses, for the socket to try one after the other. */
+  /** Replaces `dns.lookup` for a socket; returns all addresses, and the socket tries them in turn. */
   readonly lookup: LookupFunction = (hostname, options, callback) => {
     this.#find(hostname, options, (error, addresses = []) => {
       const [first] = addresses
@@ -29,7 +29,7 @@ export class AddressCache {
   #find(hostname: string, options: dns.LookupOptions, callback: Waiting): void {
     const found = this.#found
     if (found && performance.now() < found.until) {
-      // Asynchronous: a socket is not ready for the callback within `connect`.
+      // Asynchronous: within `connect`, a socket is not ready for the callback.
       process.nextTick(callback, null, found.addresses)
       return
     }

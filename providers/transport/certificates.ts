@@ -14,7 +14,7 @@ export interface CertificateFiles {
 /**
  * Reads a provider's certificates. Undefined when it has none.
  *
- * @param place of the provider in the configuration
+ * @param place path of the provider in the configuration
  * @throws ConfigError that names the field
  */
 export function readCertificates(place: string, { ca, cert, key }: CertificateFiles): Certificates | undefined {
@@ -41,7 +41,7 @@ export function readCertificates(place: string, { ca, cert, key }: CertificateFi
   if (key !== undefined && cert === undefined) throw fault('cert', 'is missing, where key is set')
   if (ca === undefined && cert === undefined) return undefined
   const certificates = { ca: read('ca', ca), cert: read('cert', cert), key: read('key', key) }
-  // A secure context ignores an authority that is none.
+  // A secure context silently ignores an invalid authority.
   check('ca', `${ca} is not a PEM certificate`, () => certificates.ca && new X509Certificate(certificates.ca))
   check('cert', `${cert} is not a PEM certificate`, () => createSecureContext({ cert: certificates.cert }))
   check('key', `${key} is not the PEM key of the certificate, without a passphrase`, () =>

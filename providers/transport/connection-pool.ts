@@ -2,35 +2,37 @@ import { ConnectTimeoutError, type ExchangeControl, type ExchangeHandler } from 
 
 const MAX_CONNECTIONS = 16_384
 
-/** How long an idle connection is kept when the server does not say: Node's own closes its after five seconds. */
+/**
+ * How long an idle connection is kept when the server sends no timeout. Node servers close theirs after five seconds.
+ */
 const IDLE_MS = 4000
 const MAX_IDLE_MS = 600_000
-/** Closes idle connections a little before the server does, so that no request crosses its close on the way. */
+/** Idle connections are closed this long before the server closes them, so that no request meets its close. */
 const IDLE_MARGIN_MS = 1000
 
 /** A connection that carries one request after the other. */
 export interface PooledConnection<Request> {
-  /** It has not been closed, by neither side as far as is known. */
+  /** As far as is known, neither side has closed it. */
   readonly open: boolean
   /** Sends the first request, once connected. */
   begin(request: Request, handler: ExchangeHandler): ExchangeControl
   /**
    * Sends a request on an idle connection. If the connection fails before the first byte of a response, `onLost` is
-   * called instead of `onError`. Pending input is read first: unsolicited bytes close the connection, and are never
-   * taken for the response (undici's GHSA-35p6-xmwp-9g52).
+   * called instead of `onError`. Pending input is read first: unsolicited bytes close the connection and are never
+   * parsed as the response (undici's GHSA-35p6-xmwp-9g52).
    */
   reuse(request: Request, handler: ExchangeHandler, onLost: () => void): ExchangeControl
   destroy(): void
 }
 
 export interface ConnectionEvents {
-  /** It can carry another request, for as long as the response's `keep-alive` header says. */
+  /** The connection is idle and can be reused, for as long as the response's `keep-alive` header allows. */
   onIdle: (keepAlive: string | undefined) => void
   onClose: () => void
 }
 
 export interface PoolOptions {
-  /** Further requests wait for a free connection. */
+  /** Maximum open connections; further requests wait for a free one. */
   maxConnections?: number | undefined
 }
 
@@ -39,13 +41,13 @@ interface IdleConnection<Request> {
   readonly timer: NodeJS.Timeout
 }
 
-/** The connections to one origin: as many as there are concurrent requests, kept idle for a while after that. */
+/** The connections to one origin: one per concurrent request. Idle connections are kept for a while. */
 export class ConnectionPool<Request> {
   readonly #connect: (connectTimeoutMs: number, events: ConnectionEvents) => PooledConnection<Request>
   readonly #maxConnections: number
   /** Busy and idle ones. */
   #count = 0
-  /** Last used, first reused, so that surplus connections time out. */
+  /** A stack: the last used is reused first, so that surplus connections time out. */
   #idle: IdleConnection<Request>[] = []
   /** In order of arrival. While a request waits, no connection is idle and `maxConnections` are open. */
   readonly #queue = new Set<Queued>()
@@ -88,8 +90,8 @@ export class ConnectionPool<Request> {
   }
 
   /**
-   * A server may close an idle connection just when a request arrives. If no byte of a response has come, the request
-   * is sent again, once, on a fresh connection: repeating a completion is safe, since it changes no state of the server
+   * A server may close an idle connection just as a request arrives. If no byte of a response has arrived, the request
+   * is sent again, once, on a new connection. Repeating a completion is safe, since it changes no state of the server
    * (https://www.rfc-editor.org/rfc/rfc9110.html#section-9.2.2 and rfc9112.html#section-9.3.1).
    */
   #reuse(

@@ -6,14 +6,14 @@ import { UndiciTransport } from './undici/undici-transport.ts'
 
 export interface TransportOptions extends CertificateFiles {
   maxConnections?: number | undefined
-  /** A URL, or false for none; by default what the environment says. */
+  /** URL of a proxy, or false to use none; by default the environment's proxy settings apply. */
   proxy?: string | false | undefined
 }
 
 /**
- * The transport for an origin: our own client, unless its settings or the environment want what only undici does.
+ * Creates the transport for an origin: our own client, or undici's when a proxy or certificates are needed.
  *
- * @param place of the provider in the configuration
+ * @param place path of the provider in the configuration
  * @throws ConfigError
  */
 export function createTransport(

@@ -2,7 +2,7 @@ import type { Transform } from 'node:stream'
 import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { invalidResponse, responseOverLimit } from '../upstream-errors.ts'
 
-/** With each, what has arrived is passed on at once, and an end without the checksum is not the worst there is. */
+/** Options for streaming: output is flushed at once, and a missing checksum at the end is accepted. */
 const GZIP = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH }
 const BROTLI = { flush: constants.BROTLI_OPERATION_FLUSH, finishFlush: constants.BROTLI_OPERATION_FLUSH }
 
@@ -13,14 +13,14 @@ const DECOMPRESSORS: ReadonlyMap<string, () => Transform> = new Map([
   ['br', () => createBrotliDecompress(BROTLI)],
 ])
 
-/** One for a server and one for a proxy; each stage takes memory. */
+/** Maximum codings: one by the server and one by a proxy. Each stage takes memory. */
 const MAX_CODINGS = 2
 
 export interface Decompressed {
   onData: (bytes: Buffer) => void
   /** Bytes between two decompression stages. */
   onIntermediateBytes: (bytes: number) => void
-  /** It can take more, after `write` has returned false. */
+  /** Called when it can take more bytes, after `write` returned false. */
   onDrain: () => void
   onEnd: () => void
   onError: (error: unknown) => void
@@ -31,7 +31,7 @@ export class Decompressor {
   readonly #first: Transform
   readonly #stages: readonly Transform[]
 
-  /** @param stages in the order in which bytes pass them */
+  /** @param stages in the order in which the bytes pass through them */
   constructor(stages: readonly [Transform, ...Transform[]], decompressed: Decompressed) {
     this.#stages = stages
     this.#first = stages[0]
@@ -75,7 +75,7 @@ export function createDecompressor(
     .filter((coding) => coding !== '' && coding !== 'identity')
   if (codings.length > MAX_CODINGS)
     throw responseOverLimit(`The upstream compressed its answer ${codings.length} times.`)
-  // Applied in the order in which they are listed, so taken off from the last to the first.
+  // Codings are listed in the order in which they were applied, so they are undone from last to first.
   const [first, ...others] = codings.toReversed().map(create)
   return first && new Decompressor([first, ...others], decompressed)
 }

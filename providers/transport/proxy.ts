@@ -12,12 +12,12 @@ export interface Proxy {
   secrets: readonly string[]
 }
 
-/** Never reached through a proxy that the environment names. */
+/** Hosts for which proxy settings of the environment are ignored. */
 const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 /**
- * The proxy for an origin by `HTTPS_PROXY` or `HTTP_PROXY`, after its scheme, and `NO_PROXY`. The names in lower case
- * come first, as in curl.
+ * The proxy for an origin: `HTTPS_PROXY` or `HTTP_PROXY`, depending on its scheme, unless `NO_PROXY` lists it. As in
+ * curl, lower-case names take precedence.
  *
  * @throws ConfigError
  */
@@ -31,7 +31,7 @@ export function proxyFromEnvironment(origin: URL, environment: Environment): Pro
   throw new ConfigError([{ path: name, message: 'is not the URL of an HTTP proxy, such as http://proxy.example:3128' }])
 }
 
-/** Undefined for another URL than one of a proxy that we can use. */
+/** Undefined unless the value is the URL of a supported proxy. */
 export function toProxy(value: string): Proxy | undefined {
   if (!URL.canParse(value)) return undefined
   const url = new URL(value)
@@ -47,7 +47,7 @@ export function toProxy(value: string): Proxy | undefined {
       secrets: known ? [token, password] : [],
     }
   } catch {
-    return undefined // Percent-encoding that is none.
+    return undefined // Invalid percent-encoding.
   }
 }
 
@@ -57,7 +57,10 @@ function readVariable(environment: Environment, name: string): [name: string, va
   return value ? [lower, value] : [name, environment[name]?.trim() ?? '']
 }
 
-/** Whether `NO_PROXY` lists an origin: `*`, names (with their subdomains), addresses, networks; each with a port or without. */
+/**
+ * Whether `NO_PROXY` lists an origin: `*`, or names (with subdomains), addresses and networks, each with an optional
+ * port.
+ */
 function isExcepted({ protocol, hostname, port }: URL, exceptions: string): boolean {
   const host = hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '')
   const actualPort = port || (protocol === 'http:' ? '80' : '443')

@@ -4,7 +4,7 @@
  */
 export interface Transport {
   /**
-   * Sends a request and reports the response to `handler`. Follows no redirect: the key would go along.
+   * Sends a request and reports the response to `handler`. Does not follow redirects: these would receive the key.
    *
    * @throws TypeError for a path or a header that cannot be sent
    */
@@ -15,7 +15,7 @@ export interface Transport {
 
 export interface TransportRequest {
   method: 'GET' | 'HEAD' | 'POST' | 'DELETE'
-  /** From the root of the origin, percent-encoded, with the query. */
+  /** Path from the root of the origin, percent-encoded, with the query. */
   path: string
   headers: Readonly<Record<string, string>>
   body?: string | undefined
@@ -36,7 +36,7 @@ export interface ResponseHandler {
   onBody(bytes: Buffer): void
 }
 
-/** Receives one exchange. Nothing is called after `onEnd`, `onError` or an abort. */
+/** Receives one exchange. No method is called after `onEnd`, `onError` or an abort. */
 export interface ExchangeHandler extends ResponseHandler {
   onEnd(): void
   /** The response failed, before its head or within it. */
@@ -47,7 +47,7 @@ export interface ExchangeHandler extends ResponseHandler {
 export interface ExchangeControl {
   /** Closes the connection at once. */
   abort(): void
-  /** Stops reading the response until `resume`; bytes that were read already may still be delivered. */
+  /** Stops reading the response until `resume`. Bytes that were already read may still be delivered. */
   pause(): void
   resume(): void
 }

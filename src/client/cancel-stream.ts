@@ -9,13 +9,13 @@ import { watchSilence } from './watch-silence.ts'
 export interface CancelOptions {
   send: Send
   policy: ReconnectPolicy
-  /** How long the gateway may take to answer, in milliseconds. */
+  /** Timeout for the gateway's response, in milliseconds. */
   silenceMs: number
 }
 
 /**
- * `DELETE`, again and again until it has been heard or the log has ended. Resolves with whether there was still a
- * stream to stop. Whoever has left already gets one attempt: nothing goes on behind their back.
+ * Repeats `DELETE` until the gateway confirms it or the log has ended. Resolves to whether there was still a stream to
+ * cancel. If the caller has already left, it tries only once: no retries continue in the background.
  *
  * @throws SluiceClientError
  */
@@ -40,9 +40,9 @@ export async function cancelStream(
   }
 }
 
-/** Undefined when the gateway has done it. */
+/** Undefined when the gateway has cancelled the stream. */
 async function attempt(send: Send, id: string, silenceMs: number): Promise<Disconnect | undefined> {
-  // Not `AbortSignal.timeout`: its timer cannot be stopped, and keeps a process alive.
+  // Not `AbortSignal.timeout`: its timer cannot be cleared and keeps the process alive.
   const abort = new AbortController()
   const silence = watchSilence(silenceMs, () => abort.abort())
   try {

@@ -4,10 +4,10 @@ import { invalidResponse } from './client-error.ts'
 import type { Frame } from './frame-decoder.ts'
 import { isRecord, parseJson, type Fields } from './json.ts'
 
-/** An event with its place in the stream; for deltas that were merged on the way, the place of the last one. */
+/** An event with its seq; for merged deltas, the seq of the last one. */
 export type ChatEvent = StreamEvent & { seq: number }
 
-/** Repeated here: the gateway's own list would bring its code along. A test compares them. */
+/** A copy: importing the gateway's list would bundle its code. A test compares them. */
 const FINISH_REASONS: readonly unknown[] = [
   'content_filter',
   'cancelled',
@@ -18,8 +18,7 @@ const FINISH_REASONS: readonly unknown[] = [
 ] satisfies FinishReason[]
 
 /**
- * The event in a frame, or `undefined` for a name that is not known here. Types of the fields that are read again are
- * checked, not every detail.
+ * Parses the event in a frame; `undefined` for an unknown name. Checks only the types of fields that are used later.
  *
  * @throws SluiceClientError `invalid_response`
  */

@@ -4,7 +4,7 @@ import { collectMessage, textOf, type Message } from './collect-message.ts'
 import { quiet } from './deferred.ts'
 import type { Subscription } from './subscription.ts'
 
-/** A stream that has ended, as far as this reader has seen it. */
+/** The result of a stream that has ended, as this reader received it. */
 export interface FinalChat {
   message: Message
   /** Never `error`: that is thrown. */
@@ -15,14 +15,14 @@ export interface FinalChat {
 }
 
 /**
- * A stream, read once and shared: any number of loops, `text`, `textStream` and `final` live on one connection, and
- * each gets everything from where the stream was entered, whenever it starts.
+ * A stream that is read once and shared. Any number of loops, `text`, `textStream` and `final` use one connection. Each
+ * receives all events from the reader's starting point, whenever it begins.
  *
- * It ends in exactly one of three ways: finished, cancelled (both are an end of the loop, and a value of the promises)
- * or failed (a `SluiceClientError`). Beside these, an abort of the caller's signal is thrown as its reason.
+ * It ends in one of three ways: finished, cancelled (both end loops and resolve promises) or failed (a
+ * `SluiceClientError`). An abort of the caller's signal is thrown as its reason.
  *
- * Reading does not wait for the consumers, and leaving a loop stops nothing: to leave, abort the signal; to stop the
- * stream for everybody, `cancel`.
+ * Reading does not wait for consumers, and leaving a loop does not stop the stream. To leave, abort the signal; to stop
+ * the stream for all readers, call `cancel`.
  */
 export class ChatStream implements AsyncIterable<ChatEvent> {
   readonly #subscription: Subscription
@@ -31,22 +31,22 @@ export class ChatStream implements AsyncIterable<ChatEvent> {
     this.#subscription = subscription
   }
 
-  /** The stream's id, known with the first response. Rejects when the stream ends before that. */
+  /** The stream's id, known from the first response. Rejects when the stream ends earlier. */
   get id(): Promise<string> {
     return this.#subscription.id
   }
 
-  /** Every event, `done` last. A stream that failed throws after its last event. */
+  /** All events, `done` last. A failed stream throws after its last event. */
   [Symbol.asyncIterator](): AsyncIterator<ChatEvent> {
     return this.#subscription.log.read()
   }
 
-  /** The text of the first choice, when the stream has ended. */
+  /** The text of the first choice, once the stream has ended. */
   text(): Promise<string> {
     return quiet(this.#subscription.log.whole().then(({ events }) => events.map(textOf).join('')))
   }
 
-  /** The text of the first choice as it comes; a new stream from the beginning each time. */
+  /** The text of the first choice as it arrives. Each access returns a new stream from the beginning. */
   get textStream(): ReadableStream<string> {
     const events = this.#subscription.log.read()
     return new ReadableStream({
@@ -61,14 +61,14 @@ export class ChatStream implements AsyncIterable<ChatEvent> {
     })
   }
 
-  /** The first choice's message and what is known of the stream, when it has ended. */
+  /** The first choice's message and the stream's metadata, once the stream has ended. */
   final(): Promise<FinalChat> {
     return quiet(this.#final())
   }
 
   /**
-   * Stops the stream for everybody who reads it. Resolves when it has ended, which it may do as finished if it was
-   * about to; rejects with a `SluiceClientError` when the gateway could not be told. Does nothing after the end.
+   * Stops the stream for all readers. Resolves when it has ended, possibly as finished if it was about to; rejects with
+   * a `SluiceClientError` when the cancel request failed. Does nothing after the end.
    */
   cancel(): Promise<void> {
     return quiet(this.#subscription.cancel())

@@ -1,6 +1,6 @@
 import { isRecord, parseJson } from './json.ts'
 
-/** One fault in what was sent: where (a JSON path, a header or a query parameter) and what. */
+/** One fault in a request: its location (a JSON path, a header or a query parameter) and a description. */
 export interface Fault {
   path: string
   message: string
@@ -17,23 +17,23 @@ export interface SluiceClientErrorInit {
 }
 
 /**
- * How a stream failed. `code` is the gateway's own (`stream_expired`, `upstream_timeout`, …), or one of these:
+ * A stream's failure. `code` is the gateway's own (`stream_expired`, `upstream_timeout`, …), or one of these:
  *
- * - `unreachable`: no connection came through, however often it was tried, or it never can;
- * - `invalid_response`: what answered does not speak the gateway's protocol, or hides its headers from this page;
- * - `http_<status>`: an error without a code, from whatever stands between;
- * - `cancelled`: of `ChatStream.id` alone, when the stream was cancelled before it had one.
+ * - `unreachable`: all attempts to connect failed, or connecting is impossible;
+ * - `invalid_response`: the response does not follow the gateway's protocol, or its headers are hidden from this page;
+ * - `http_<status>`: an error response without a code, for example from a proxy;
+ * - `cancelled`: only from `ChatStream.id`, when the stream was cancelled before it had an id.
  */
 export class SluiceClientError extends Error {
   override readonly name = 'SluiceClientError'
   declare readonly code: string
-  /** Whether the same request, made anew, may succeed. */
+  /** Whether a new attempt at the same request may succeed. */
   declare readonly retryable: boolean
-  /** The HTTP status, when the failure came as one. */
+  /** The HTTP status, when the failure is an error response. */
   readonly status: number | undefined
-  /** Every field of the request that is wrong, when that is why. */
+  /** The invalid fields of the request, when these are the cause. */
   readonly faults: Fault[] | undefined
-  /** How long the gateway asked to be left alone, in milliseconds. */
+  /** How long the gateway asks to wait before a retry, in milliseconds. */
   readonly retryAfterMs: number | undefined
 
   constructor({ message, cause, ...fields }: SluiceClientErrorInit) {
@@ -42,22 +42,22 @@ export class SluiceClientError extends Error {
   }
 }
 
-/** What answered is no gateway, or a broken one: asking again would bring the same. */
+/** The server is not a gateway, or a broken one: a retry would not help. */
 export function invalidResponse(message: string): SluiceClientError {
   return new SluiceClientError({ code: 'invalid_response', message, retryable: false })
 }
 
-/** A failure of `fetch` that no other attempt mends: an API that the runtime lacks, a certificate that it rejects. */
+/** A failure of `fetch` that a retry cannot fix: a missing API of the runtime, a rejected certificate. */
 export function isPermanent(error: unknown): boolean {
   return error instanceof ReferenceError || /CERT|VERIFY|WRONG/.test(Object(Object(error).cause).code)
 }
 
-/** `cause` says why. */
+/** The gateway cannot be reached; `cause` is the reason. */
 export function unreachable(cause: unknown, retryable: boolean): SluiceClientError {
   return new SluiceClientError({ code: 'unreachable', message: 'The gateway is unreachable.', retryable, cause })
 }
 
-/** Reads RFC 9457 problem details, and makes do with the status when something else has answered. */
+/** Reads RFC 9457 problem details; falls back to the status for responses of other servers. */
 export async function readProblem(response: Response): Promise<SluiceClientError> {
   const { status, headers } = response
   const body = parseJson(await response.text().catch(() => ''))
@@ -76,7 +76,7 @@ function isFault(value: unknown): value is Fault {
   return isRecord(value) && typeof value.path === 'string' && typeof value.message === 'string'
 }
 
-/** What a proxy says of a gateway that is starting, stopping or busy. */
+/** Whether a proxy sends this status for a gateway that is starting, stopping or busy. */
 function isTransient(status: number): boolean {
   return (status >= 500 && status !== 501 && status !== 505) || status === 408 || status === 425 || status === 429
 }

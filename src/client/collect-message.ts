@@ -5,14 +5,14 @@ import type { ChatEvent } from './chat-event.ts'
 
 export type { Message, ToolCall }
 
-/** What the deltas of the first choice add up to, as the gateway itself adds them up. */
+/** Accumulates the deltas of the first choice, as the gateway does. */
 export function collectMessage(events: Iterable<ChatEvent>): Message {
   const collector = new MessageCollector()
   for (const event of events) if (isFirstChoice(event)) collector.add(event)
   return collector.message
 }
 
-/** The text that an event adds to the first choice; empty when it adds none. */
+/** The text that an event adds to the first choice; empty when there is none. */
 export function textOf(event: ChatEvent): string {
   return (isFirstChoice(event) && event.content) || ''
 }

@@ -7,33 +7,36 @@ import type { Send } from './send.ts'
 import { watchSilence } from './watch-silence.ts'
 
 export interface ConnectionHandlers extends FrameHandlers {
-  /** Headers have come, as far as one can tell. */
+  /** Headers have arrived, possibly cut short. */
   onResponse: (response: Response) => void
-  /** They have come whole. May throw a `SluiceClientError`, as `onFrame` may: the connection is closed, as `unreadable`. */
+  /**
+   * The headers are complete. May throw a `SluiceClientError`, as may `onFrame`: closes the connection as `unreadable`.
+   */
   onOpen: (response: Response) => void
   onBytes: (bytes: number) => void
 }
 
-/** Characters of a body per millisecond of patience: 16 kB a second, a bad mobile connection. */
+/** Characters of a request body that extend the timeout by 1 ms: 16 kB a second, a bad mobile connection. */
 const SLOWEST_UPLOAD = 16
 
-/** One request and its event stream, until one of the two ends. */
+/** One request and its event stream, until either ends. */
 export class Connection {
   readonly #abort = new AbortController()
   readonly #dropped = deferred<Disconnect>()
 
-  /** Closes it, for this reason. */
+  /** Closes the connection with this reason. */
   drop(reason: Disconnect): void {
     this.#dropped.resolve(reason)
     this.#abort.abort()
   }
 
-  /** Never rejects. `silenceMs`: how long nothing may come. */
+  /** Never rejects. `silenceMs` is the longest allowed silence. */
   async run(send: Send, request: Request, handlers: ConnectionHandlers, silenceMs: number): Promise<Disconnect> {
-    // Nothing is heard while the body goes up.
+    // No response arrives while the body is uploaded.
     const uploadMs = (request.body?.length ?? 0) / SLOWEST_UPLOAD
     const silence = watchSilence(silenceMs, () => this.drop({ type: 'silent' }), uploadMs)
-    // An abort is no end to rely on: Node's `fetch` forgets a read that waits when the response has just ended.
+    // An abort alone is not enough: in Node's `fetch`, a pending read may never settle when the response has just
+    // ended.
     const { signal } = this.#abort
     const end = await Promise.race([this.#dropped.promise, receive(send, request, handlers, signal, silence.pat)])
     silence.stop()
@@ -64,7 +67,7 @@ async function receive(
       signal.throwIfAborted()
       if (done || !value) return { type: 'lost' }
       onSign()
-      // Not before: headers that were cut short are to Chromium the whole of a response that is empty.
+      // Only after the first bytes: Chromium reports truncated headers as a complete, empty response.
       if (!opened) open(response, handlers)
       opened = true
       handlers.onBytes(value.length)
@@ -78,10 +81,10 @@ async function receive(
   }
 }
 
-/** Undefined when there is no body. */
+/** Undefined when the response has no body. */
 function readerOf({ body }: Response): ReadableStreamDefaultReader<Uint8Array> | undefined {
   if (body === null) return undefined
-  // React Native's has no body, node-fetch's another kind; a wrapper may have read it.
+  // React Native has no body stream, node-fetch has another type, and a wrapper may have read it.
   if (!body?.getReader || body.locked)
     throw invalidResponse('`fetch` cannot stream (no `body.getReader`): poll snapshots.')
   return body.getReader()

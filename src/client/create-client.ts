@@ -7,23 +7,25 @@ import { createSend } from './send.ts'
 import { Subscription, type Target } from './subscription.ts'
 
 export interface ClientOptions {
-  /** Where the gateway is; in a page, the page's own origin by default. */
+  /** URL of the gateway; in a page, the page's own origin by default. */
   baseUrl?: string
-  /** Sent with every request; as a function, asked before each one: a token may expire while a stream is resumed. */
+  /**
+   * Sent with every request. A function is called before each request: a token may expire while a stream is resumed.
+   */
   headers?: HeaderFields | (() => HeaderFields | Promise<HeaderFields>)
   fetch?: typeof globalThis.fetch
-  /** The gateway's `HEARTBEAT_MS`, in milliseconds. A connection that is silent for three of them is taken for dead. */
+  /** The gateway's `HEARTBEAT_MS`, in milliseconds. A connection that is silent for three heartbeats counts as dead. */
   heartbeatMs?: number
-  /** How often in a row to connect in vain before the stream fails; 12 take about five minutes. */
+  /** Consecutive failed attempts before the stream fails; 12 take about five minutes. */
   maxAttempts?: number
   /**
-   * Milliseconds to wait before attempt `attempt` (from 1) when the gateway asks for `retryMs`: by default twice as long
-   * each time, up to half a minute, with jitter.
+   * Milliseconds to wait before attempt `attempt` (from 1) when the gateway asks for `retryMs`. By default doubles each
+   * time, up to half a minute, with jitter.
    */
   backoff?: (attempt: number, retryMs: number) => number
 }
 
-/** The body of `POST /v1/chat`; fields that are not listed go through to the provider. */
+/** The body of `POST /v1/chat`; unknown fields are passed to the provider. */
 export interface ChatBody {
   messages: ChatMessage[]
   model?: string
@@ -37,30 +39,30 @@ export interface ChatMessage {
 }
 
 export interface StreamOptions {
-  /** Leaves the stream, at any time. The stream itself goes on for others, and for a while for nobody. */
+  /** An abort leaves the stream at any time. It continues for other readers, and for a while without readers. */
   signal?: AbortSignal
-  /** Is told of everything that happens on the wire, as it happens. */
+  /** Called for every network event. */
   onActivity?: ActivityListener
 }
 
 export interface ChatOptions extends StreamOptions {
-  /** Makes the request the same as another one with this key; one of its own by default. */
+  /** Requests with the same key share one stream; unique by default. */
   idempotencyKey?: string
 }
 
 export interface AttachOptions extends StreamOptions {
-  /** The seq of the last event that is known already; 0, the beginning, by default. */
+  /** The seq of the last known event; by default 0, the beginning. */
   after?: number
 }
 
 export interface Client {
-  /** Starts a stream. What can go wrong is told by the stream. */
+  /** Starts a stream. The stream reports all failures. */
   chat(body: ChatBody, options?: ChatOptions): ChatStream
-  /** Joins a stream that was started elsewhere, or before a reload. */
+  /** Joins a stream that was started by another client, or before a page reload. */
   attach(id: string, options?: AttachOptions): ChatStream
 }
 
-/** @throws TypeError when `baseUrl` is no URL, or a header cannot be sent. */
+/** @throws TypeError when `baseUrl` is not a URL, or a header cannot be sent. */
 export function createClient({
   baseUrl = '',
   headers = {},

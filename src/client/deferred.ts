@@ -14,7 +14,7 @@ export function deferred<T>(): Deferred<T> {
   return { promise, resolve, reject }
 }
 
-/** The same promise; whoever ignores it is not told of its rejection by the whole process. */
+/** Returns the same promise; if nobody handles it, its rejection does not count as unhandled. */
 export function quiet<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {})
   return promise

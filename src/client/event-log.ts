@@ -2,12 +2,12 @@ import type { Done } from '../stream/events.ts'
 import type { ChatEvent } from './chat-event.ts'
 import { deferred } from './deferred.ts'
 
-/** How it ended for this reader. `aborted`: the caller left, which says nothing about the stream. */
+/** How the stream ended for this reader. `aborted`: the caller left; the stream may continue. */
 export type Ending = { as: 'finished' | 'cancelled'; done: Done } | { as: 'failed' | 'aborted'; error: unknown }
 
 /**
- * What this reader has received: like the stream itself an append-only log, and every consumer a cursor on it. That
- * is how any number of them share a connection, and how one that comes late misses nothing.
+ * The events that this reader has received: an append-only log, like the stream itself. Each consumer has a cursor on
+ * it, so any number of consumers share a connection, and a late consumer misses nothing.
  */
 export class EventLog {
   readonly #events: ChatEvent[] = []
@@ -19,7 +19,7 @@ export class EventLog {
     return this.#ending
   }
 
-  /** Resolves when there is an ending. */
+  /** Resolves when the log has ended. */
   get ended(): Promise<Ending> {
     return this.#ended.promise
   }
@@ -29,7 +29,7 @@ export class EventLog {
     this.#wake()
   }
 
-  /** The first to say how it ended is right. */
+  /** Ends the log. Later calls are ignored. */
   end(ending: Ending): void {
     if (this.#ending) return
     this.#ending = ending
@@ -37,7 +37,7 @@ export class EventLog {
     this.#wake()
   }
 
-  /** Every event from the first on. Throws what the stream failed with, after its last event; an abort, at once. */
+  /** All events from the first on. After the last event, throws the stream's failure; throws an abort at once. */
   async *read(): AsyncGenerator<ChatEvent, void, void> {
     for (let next = 0; ;) {
       const ending = this.#ending

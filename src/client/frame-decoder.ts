@@ -1,14 +1,14 @@
 import { invalidResponse } from './client-error.ts'
 
-/** Maximum characters before the blank line that ends a frame; more than any gateway sends. */
+/** Maximum characters before the blank line that ends a frame; larger than any frame of a gateway. */
 const MAX_SIZE = 16_000_000
 
-/** One frame as it was dispatched. */
+/** One dispatched frame. */
 export interface Frame {
   /** The event's name. */
   name: string
   data: string
-  /** The last `id` that was set, on this frame or before it. */
+  /** The last `id`, set by this frame or an earlier one. */
   id: string
 }
 
@@ -19,13 +19,14 @@ export interface FrameHandlers {
 }
 
 /**
- * Server-Sent Events out of text, however it is cut, also between CR and LF. A frame without its blank line is never
- * dispatched, so the end of a connection needs no call: what is unfinished is dropped, as the standard asks.
+ * Parses Server-Sent Events from text in chunks of any size, even cut between CR and LF. A frame without its blank line
+ * is never dispatched, so the end of a connection needs no call: unfinished frames are dropped, as the standard
+ * requires.
  */
 export class FrameDecoder {
   readonly #handlers: FrameHandlers
   #rest = ''
-  /** The last chunk ended in CR: an LF that comes next belongs to it. */
+  /** The last chunk ended in CR: skip an LF that follows. */
   #afterCr = false
   #name = ''
   #data: string[] = []
@@ -72,7 +73,7 @@ export class FrameDecoder {
       case '':
         this.#handlers.onComment()
         break
-      default: // The standard says to ignore what it does not know.
+      default: // The standard says to ignore unknown fields.
     }
   }
 

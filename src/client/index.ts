@@ -1,4 +1,4 @@
-/** The client SDK, `sluice/client`: streams that survive the network, in browsers, workers, Node and the like. */
+/** The client SDK, `sluice/client`: streams that survive network failures, in browsers, workers, Node and similar. */
 export type { Activity, ActivityListener } from './activity.ts'
 export type { ChatEvent } from './chat-event.ts'
 export type { ChatStream, FinalChat } from './chat-stream.ts'

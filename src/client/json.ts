@@ -1,6 +1,6 @@
 export { isRecord, type Fields } from '../wires/fields.ts'
 
-/** Undefined when it is not JSON. */
+/** Undefined when the text is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)

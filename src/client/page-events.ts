@@ -3,13 +3,13 @@ interface Listens {
   removeEventListener(type: string, listener: () => void): void
 }
 
-/** What browsers and workers have and other runtimes may not. */
+/** Globals of browsers and workers; other runtimes may lack them. */
 interface Scope extends Partial<Listens> {
   setTimeout: unknown
   document?: Listens & { readonly visibilityState: string }
 }
 
-/** Listens to what a page learns about its network, where there is a page; returns how to stop. */
+/** Watches a page's network state and visibility, where there is a page. Returns a function that stops watching. */
 export function watchPage(handlers: { onOnline: () => void; onVisible: () => void }): () => void {
   const scope: Scope = globalThis
   const { document } = scope

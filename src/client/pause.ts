@@ -1,7 +1,7 @@
-/** Beyond this a timer fires at once. */
+/** The longest timer; a longer delay fires at once. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-/** Resolves after `ms`, or when `signal` is aborted; leaves neither a timer nor a listener. */
+/** Resolves after `ms` or when `signal` is aborted; leaves no timer or listener behind. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return
   let timer: ReturnType<typeof setTimeout> | undefined

@@ -11,7 +11,7 @@ export interface Request {
 
 const ACCEPT = { Accept: 'text/event-stream' }
 
-/** The same `key` joins the stream that was created with it: a request whose answer was lost can be sent again. */
+/** The same `key` joins the stream that was created with it, so a request whose response was lost can be sent again. */
 export function createRequest(body: string, key: string): Request {
   const headers = { ...ACCEPT, 'Content-Type': 'application/json', 'Idempotency-Key': key }
   return { method: 'POST', path: '/v1/chat', headers, body }
@@ -25,7 +25,9 @@ export function deleteRequest(id: string): Request {
   return { method: 'DELETE', path: pathOf(id), headers: {} }
 }
 
-/** @throws SluiceClientError `invalid_response`: without its id a stream cannot be resumed, better said before it must. */
+/**
+ * @throws SluiceClientError `invalid_response`: fails early, since a stream without an id could not be resumed later
+ */
 export function readStreamId({ headers }: Response): string {
   const id = headers.get('sluice-stream-id')
   if (id) return id

@@ -25,7 +25,7 @@ export type Target = { body: string; key: string } | { id: string; after: number
 export interface SubscriptionOptions {
   send: Send
   policy: ReconnectPolicy
-  /** How long a connection may be without any sign of life, in milliseconds. */
+  /** The longest allowed silence of a connection, in milliseconds. */
   silenceMs: number
   signal: AbortSignal | undefined
   onActivity: ActivityListener | undefined
@@ -36,7 +36,7 @@ const FAREWELL_MS = 1000
 
 const UNNAMED = { code: 'cancelled', message: 'Cancelled before it had an id.', retryable: false }
 
-/** One reader: a cursor that follows a stream over one connection after another, and fills a log of its own. */
+/** One reader: a cursor that follows a stream across connections, and fills its own log. */
 export class Subscription {
   readonly log = new EventLog()
   readonly #options: SubscriptionOptions
@@ -44,11 +44,14 @@ export class Subscription {
   #target: Target
   readonly #id = deferred<string>()
   readonly #startedAt = performance.now()
-  /** The seq of the last event in the log; where it began, before there is one. */
+  /** The seq of the last event in the log; at first, the starting cursor. */
   #cursor: number
   #gotToken = false
   #connection: Connection | undefined
-  /** Ends the pause before the next connection, also ahead of time: a page may wake up before it learns of its loss. */
+  /**
+   * Skips the pause before the next connection. May be aborted early: a page may become visible before its loss is
+   * noticed.
+   */
   #hurry = new AbortController()
   /** Aborted when the log has ended. */
   readonly #over = new AbortController()
@@ -70,7 +73,7 @@ export class Subscription {
     return this.#id.promise
   }
 
-  /** Ends the stream for everybody. @throws SluiceClientError when the gateway could not be told */
+  /** Ends the stream for all readers. @throws SluiceClientError when the cancel request failed */
   async cancel(): Promise<void> {
     const { ending } = this.log
     if (ending && ending.as !== 'aborted') return
@@ -99,10 +102,10 @@ export class Subscription {
 
   async #connect(): Promise<Disconnect> {
     const target = this.#target
-    // The event before the cursor is the one to ask for when the event at the cursor is wanted again.
+    // To request the event at the cursor again, ask for events after the one before it.
     const after = this.#state.rereading ? this.#cursor - 1 : this.#cursor
     const request = 'id' in target ? resumeRequest(target.id, after) : createRequest(target.body, target.key)
-    // Before anybody is told: whoever is may leave at once.
+    // Before the report: a listener may leave the stream at once.
     const connection = (this.#connection = new Connection())
     this.#hurry = new AbortController()
     this.#report({ type: 'request', method: request.method, after })
@@ -116,12 +119,12 @@ export class Subscription {
     onOpen: (response: Response) => this.#onOpen(response),
     onFrame: (frame: Frame) => this.#onFrame(frame),
     onBytes: (bytes: number) => {
-      // The page was told something of a connection that has since turned out to be alive.
+      // The page event concerned this connection, which has since turned out to be alive.
       if (this.#hurry.signal.aborted) this.#hurry = new AbortController()
       this.#report({ type: 'bytes', bytes })
     },
     onComment: () => {
-      // A provider that thinks for long is no connection that fails.
+      // While a provider is silent, heartbeats show that the connection works.
       this.#state.failures = 0
       this.#report({ type: 'heartbeat' })
     },
@@ -182,7 +185,7 @@ export class Subscription {
     if (signal?.aborted) onAbort()
   }
 
-  /** Ends without the gateway's `done`, and at once. */
+  /** Ends at once, without the gateway's `done`. */
   #leave(ending: Ending): void {
     if (this.log.ending) return
     if ('done' in ending) this.log.append({ ...ending.done, seq: this.#cursor + 1 })
@@ -190,7 +193,7 @@ export class Subscription {
     this.#connection?.drop({ type: 'lost' })
   }
 
-  /** The response may still have to end: left alone, its connection can be used again. */
+  /** Does not close the connection: once the response ends, the connection can be reused. */
   #end(ending: Ending): void {
     if (this.log.ending) return
     this.log.end(ending)
@@ -204,7 +207,7 @@ export class Subscription {
     try {
       this.#options.onActivity?.({ at: performance.now(), ...event })
     } catch (error) {
-      // The one who looks on must not be able to break the stream.
+      // A faulty listener must not break the stream.
       console.error(error)
     }
   }

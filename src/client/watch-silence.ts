@@ -1,8 +1,8 @@
 import { LONGEST_TIMER_MS } from './pause.ts'
 
 /**
- * Calls `onSilence` when nothing has come for `silenceMs`; at first it allows `graceMs` more. One timer, whatever
- * comes: a chunk only notes the time.
+ * Calls `onSilence` after `silenceMs` without a sign of life; the first period is longer by `graceMs`. Uses one timer:
+ * a chunk only updates the deadline.
  */
 export function watchSilence(silenceMs: number, onSilence: () => void, graceMs = 0) {
   let deadline = performance.now() + silenceMs + graceMs
@@ -14,7 +14,7 @@ export function watchSilence(silenceMs: number, onSilence: () => void, graceMs =
   }
   check()
   return {
-    /** Something came. */
+    /** Reports a sign of life. */
     pat: () => {
       deadline = performance.now() + silenceMs
     },

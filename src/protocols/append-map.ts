@@ -1,10 +1,10 @@
 /**
- * An immutable map that only grows. Versions share one Map; each sees the entries below its `size`. Adding to the
- * newest version is O(1); adding to an older one copies.
+ * An immutable map that only grows. All versions share one Map; each sees the entries below its `size`. Adding to the
+ * newest version is O(1); adding to an older one copies the Map.
  */
 export class AppendMap<K, V> {
   readonly size: number
-  /** Undefined while empty, as most are. */
+  /** Undefined while empty; most maps stay empty. */
   readonly #entries: Map<K, { readonly at: number; readonly value: V }> | undefined
 
   constructor(entries?: Map<K, { at: number; value: V }>, size = 0) {
@@ -20,7 +20,7 @@ export class AppendMap<K, V> {
     return this.#find(key)?.value
   }
 
-  /** A version with this key added; `this` if it has the key already. */
+  /** Returns a version with this key added, or `this` if it already has the key. */
   with(key: K, value: V): AppendMap<K, V> {
     if (this.has(key)) return this
     const entries = this.#entries?.size === this.size ? this.#entries : new Map(this.#seen())

@@ -6,8 +6,8 @@ import { ProtocolTable } from './protocol-table.ts'
 import type { Protocol } from './protocol.ts'
 
 /**
- * For paths that belong to no protocol. The member `error` is not of RFC 9457, which allows it: OpenAI's SDKs show its
- * message, and nothing of a problem without it.
+ * For paths that belong to no protocol. RFC 9457 allows the extra member `error`; OpenAI's SDKs read the message from
+ * it and ignore the rest of a problem.
  */
 const unclaimed: Protocol = {
   ...native,
@@ -17,5 +17,5 @@ const unclaimed: Protocol = {
   },
 }
 
-/** Every protocol: a new one is a folder and a row. */
+/** All protocols. To add one, add a folder and a row here. */
 export const protocols = new ProtocolTable([native, openaiChat, anthropicMessages], unclaimed)

@@ -6,17 +6,17 @@ export interface ModelProtocol extends Protocol {
   readonly models: ModelForms
 }
 
-/** The protocols of a gateway, and which of them a request speaks. */
+/** The protocols of a gateway; chooses the protocol of each request. */
 export class ProtocolTable {
   readonly rows: readonly [Protocol, ...Protocol[]]
-  /** Headers by which clients of different protocols are told apart at paths that these share. */
+  /** Headers that identify the client's protocol at paths shared by several protocols. */
   readonly clientHeaders: readonly string[]
   /** The longest path first. */
   readonly #paths: readonly { path: string; protocol: Protocol }[]
   readonly #unclaimed: Protocol
 
   /**
-   * @param rows the first speaks wherever no other is asked for
+   * @param rows the first is the default
    * @param unclaimed renders errors of paths below `/v1/` that belong to no protocol
    */
   constructor(rows: readonly [Protocol, ...Protocol[]], unclaimed: Protocol = rows[0]) {
@@ -36,7 +36,7 @@ export class ProtocolTable {
     return this.rows.map(({ name }) => name)
   }
 
-  /** The protocol of a request, by its path; by its headers where protocols share the path, or none claims it. */
+  /** The protocol of a request, chosen by path; by headers where protocols share the path or none claims it. */
   at(path: string, headers: IncomingHttpHeaders): Protocol {
     for (const each of this.#paths) if (isBelow(path, each.path)) return each.protocol
     if (!path.startsWith('/v1/')) return this.default
@@ -47,12 +47,12 @@ export class ProtocolTable {
     return this.rows.find((protocol) => protocol.name === name)
   }
 
-  /** The query that names a protocol at the address of a stream. */
+  /** The query that selects a protocol in the URL of a stream. */
   readQuery({ name }: Protocol): string {
     return name === this.default.name ? '' : `?protocol=${name}`
   }
 
-  /** The protocol in which models are listed: that of the client, or the first that has a form for them. */
+  /** The protocol for listing models: the client's, or the first that can list models. */
   forModels(headers: IncomingHttpHeaders): ModelProtocol | undefined {
     const listing = this.rows.filter(hasModels)
     return listing.find((protocol) => isClient(protocol, headers)) ?? listing[0]

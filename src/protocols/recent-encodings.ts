@@ -5,8 +5,8 @@ export interface Kept {
 }
 
 /**
- * An LRU over the encodings of all logs, bounded by `maxBytes`. Each log owns its map; this class holds no log, so logs
- * can be collected.
+ * An LRU cache of the encodings of all logs, bounded by `maxBytes`. Each log owns its map; this class references no
+ * log, so logs can be garbage-collected.
  */
 export class RecentEncodings<E extends Kept> {
   readonly #maxBytes: number

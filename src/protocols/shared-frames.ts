@@ -4,19 +4,19 @@ import type { Encoded, Encoder, Protocol } from './protocol.ts'
 import { RecentEncodings } from './recent-encodings.ts'
 
 /**
- * A batch as it goes over the wire.
+ * An encoded batch.
  *
- * A class, as `Encoding` is: the latest of every open stream outlives the others, from which V8 concludes that its
- * literals are better made in old space. There a dead one keeps all that it refers to until the next full collection.
+ * A class, like `Encoding`: V8 would allocate object literals in old space, since the latest of every open stream lives
+ * long. There a dead object keeps everything it references until the next full collection.
  */
 class Frames {
   readonly payload: Payload
   /** The cursor of a reader that has been sent these frames. */
   readonly last: number
-  /** How many frames of each event. */
+  /** Number of frames for each event type. */
   readonly deltas: number
   readonly dones: number
-  /** How many deltas left within the frame of another. */
+  /** Number of deltas that were merged into the frame of another. */
   readonly merged: number
 
   constructor({ events, count, last }: Batch, { text, frames }: Omit<Encoded, 'next'>) {
@@ -28,10 +28,10 @@ class Frames {
   }
 }
 
-/** What follows the cursor `from`. */
+/** The encoding of the events after the cursor `from`. */
 class Encoding {
   readonly from: number
-  /** The end of the log at the time: the same cursor reads more once it has grown. */
+  /** The log's last seq at encoding time: the same cursor reads more once the log has grown. */
   readonly end: number
   readonly frames: Frames
   readonly next: Encoder
@@ -49,20 +49,20 @@ class Encoding {
   }
 }
 
-/** For the whole process. */
+/** Limit for the whole process. */
 const RECENT_BYTES = 8 * 1024 * 1024
 
 const recent = new RecentEncodings<Encoding>(RECENT_BYTES)
 
 /**
- * A log in one protocol. Readers at the same cursor, such as all live ones, share the same bytes: an event is encoded
- * once for any number of readers. Later readers share full batches for as long as these are cached.
+ * A log encoded in one protocol. Readers at the same cursor, such as all live ones, share the same bytes: an event is
+ * encoded once for all of them. Later readers share full batches while these are cached.
  */
 export class SharedFrames {
   readonly #log: StreamLog
   readonly #protocol: Protocol
   #latest: Encoding | undefined
-  /** Up to the same end as the latest: most readers are at one cursor, and those that lag at another. */
+  /** Has the same end as the latest: most readers share one cursor, and lagging readers often share a second. */
   #second: Encoding | undefined
   /** Full batches by their first cursor; they never change. */
   #recent: Map<number, Encoding> | undefined
@@ -132,7 +132,7 @@ export class SharedFrames {
 
 const shared = new WeakMap<StreamLog, Map<Protocol, SharedFrames>>()
 
-/** The frames of a log in a protocol; the same for all who ask, as long as the log lives. */
+/** The shared frames of a log in a protocol: one instance for the log's lifetime. */
 export function sharedFrames(log: StreamLog, protocol: Protocol): SharedFrames {
   let protocols = shared.get(log)
   if (!protocols) shared.set(log, (protocols = new Map()))

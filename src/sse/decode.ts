@@ -1,24 +1,24 @@
 import { Utf8Decoder } from './utf8.ts'
 
-/** One event as it was dispatched: `data` with its lines joined by LF. */
+/** One dispatched event: the lines of `data` are joined by LF. */
 export interface DecodedEvent {
-  /** `message` when the stream named none. */
+  /** `message` when the event has no name. */
   event: string
   data: string
-  /** The last `id` that the stream set, on this event or before it; empty when it never did. */
+  /** The last `id`, set by this event or an earlier one; empty if there was none. */
   id: string
 }
 
 export interface DecoderOptions {
   /** Maximum bytes of one event, including comments. Bounds memory: a larger event is an error. */
   maxEventBytes?: number
-  /** Maximum lines of data in one event: each takes memory, even an empty one. */
+  /** Maximum lines of data in one event: each takes memory, even if empty. */
   maxDataLines?: number
   onComment?: (text: string) => void
   onRetry?: (milliseconds: number) => void
 }
 
-/** An event is larger than the decoder may keep. */
+/** An event exceeds the decoder's limits. */
 export class EventTooLargeError extends Error {
   override readonly name = 'EventTooLargeError'
 }
@@ -27,10 +27,10 @@ const LF = 10
 const DIGITS = /^\d+$/
 
 /**
- * Bytes in, events out, however the bytes are cut: also within a UTF-8 character or between CR and LF.
+ * Parses events from bytes in chunks of any size, even cut within a UTF-8 character or between CR and LF.
  *
- * Characters are decoded a chunk at a time and lines are found with `indexOf`, so a chunk costs a few native calls
- * and no byte is looked at in JavaScript. What is kept between chunks is one unfinished line and the event's data.
+ * Decodes characters a chunk at a time and finds lines with `indexOf`: a chunk costs a few native calls, and JavaScript
+ * inspects no single byte. Between chunks it keeps one unfinished line and the event's data.
  */
 export class EventDecoder {
   readonly #maxEventBytes: number
@@ -39,7 +39,7 @@ export class EventDecoder {
   readonly #onRetry: ((milliseconds: number) => void) | undefined
   readonly #text = new Utf8Decoder()
   #line = ''
-  /** The last chunk ended in CR: an LF that comes next belongs to it. */
+  /** The last chunk ended in CR: skip an LF that follows. */
   #afterCr = false
   #event = ''
   #data: string | undefined
@@ -61,14 +61,14 @@ export class EventDecoder {
     const events: DecodedEvent[] = []
     this.#bytes += chunk.length
     this.#scan(this.#text.push(chunk), events)
-    // Also checks characters: a chunk can end one event, which resets the bytes, and begin another.
+    // Also checks characters: a chunk can end one event, which resets the byte count, and begin another.
     this.#checkSize(Math.max(this.#bytes, this.#line.length + (this.#data?.length ?? 0)))
     return events
   }
 
   /**
-   * The end of the stream. The standard drops an event without its blank line; a server that forgets the last one
-   * is common enough among providers that the event is returned here, for the caller to use or to ignore.
+   * Ends the stream. The standard drops an event without its blank line. Omitting the last blank line is common among
+   * providers, so the event is returned here; the caller may ignore it.
    */
   end(): DecodedEvent[] {
     const events: DecodedEvent[] = []
@@ -85,7 +85,7 @@ export class EventDecoder {
       this.#afterCr = false
       if (text.charCodeAt(0) === LF) start = 1
     }
-    // Most streams never use CR: then one native search a line is all there is.
+    // Most streams never use CR: then each line costs one native search.
     let cr = text.indexOf('\r', start)
     while (start < text.length) {
       const lf = text.indexOf('\n', start)
@@ -112,7 +112,7 @@ export class EventDecoder {
   }
 
   #field(line: string): void {
-    // What nearly every line is.
+    // Nearly every line takes this path.
     if (this.#data === undefined && line.slice(0, 6) === 'data: ') {
       this.#data = line.slice(6)
       return
@@ -137,7 +137,7 @@ export class EventDecoder {
       case '':
         this.#onComment?.(value)
         break
-      default: // The standard says to ignore what it does not know.
+      default: // The standard says to ignore unknown fields.
     }
   }
 

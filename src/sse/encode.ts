@@ -5,7 +5,7 @@
 export interface EventFields {
   /** The event's name; `message` to an `EventSource` when absent. */
   event?: string | undefined
-  /** A string is sent as it is, anything else as JSON; nothing at all when undefined. */
+  /** A string is sent unchanged, other values as JSON; no data when undefined. */
   data?: unknown
   id?: string | number | undefined
   /** Milliseconds that the reader waits before it reconnects. */
@@ -15,12 +15,12 @@ export interface EventFields {
 const LINE_BREAK = /\r\n|\r|\n/
 
 /**
- * One frame. Line breaks in `data` become several `data:` lines, which the reader joins with LF: CR and CRLF arrive as
- * LF, as the standard has no way to say them. An event with a name and no data has an empty line of data, without
- * which readers would drop it. A `retry` alone gets no blank line: some readers take one for the end of an event. The
- * id comes last: fetch-event-source takes it for its cursor before the event is whole, and would lose one that is cut.
+ * Encodes one frame. Line breaks in `data` become several `data:` lines, which the reader joins with LF; the standard
+ * cannot express CR and CRLF, so they arrive as LF. An event with a name but no data gets an empty data line, without
+ * which readers would drop it. A lone `retry` gets no blank line: some readers take one for the end of an event. The id
+ * is last: fetch-event-source moves its cursor before the event is complete, and would lose a truncated event.
  *
- * @throws TypeError when a name or an id could not be told from the frame around it, or `retry` is no whole number.
+ * @throws TypeError when a name or an id could be confused with the frame around it, or `retry` is not a whole number.
  */
 export function encodeEvent({ event, data, id, retry }: EventFields): string {
   let frame = ''
@@ -37,8 +37,8 @@ export function encodeEvent({ event, data, id, retry }: EventFields): string {
 }
 
 /**
- * A comment: every client skips it, and every proxy counts it as traffic. Without a blank line, which several clients
- * (httpx-sse, r3labs/sse) take for the end of an event without data.
+ * Encodes a comment: every client skips it, and every proxy counts it as traffic. It has no blank line: several clients
+ * (httpx-sse, r3labs/sse) take one for the end of an event without data.
  */
 export function encodeComment(text: string): string {
   return text
@@ -47,11 +47,11 @@ export function encodeComment(text: string): string {
     .join('')
 }
 
-/** Line breaks to some readers (Python's `splitlines`), but neither to the standard nor to JSON. */
+/** Some readers (Python's `splitlines`) treat these as line breaks; the standard and JSON do not. */
 const OTHER_LINE_BREAK = /[\u0085\u2028\u2029]/
 const OTHER_LINE_BREAKS = /[\u0085\u2028\u2029]/g
 
-/** JSON on one line, whatever its reader takes for a line break. @throws TypeError when `data` has no JSON form */
+/** JSON on one line, for readers with any definition of line breaks. @throws TypeError when `data` has no JSON form */
 export function encodeJson(data: unknown): string {
   const json: unknown = JSON.stringify(data)
   if (typeof json !== 'string') throw new TypeError('`data` has no JSON form')

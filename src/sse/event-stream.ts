@@ -7,24 +7,24 @@ import { Payload } from './payload.ts'
 import { readLastEventId } from './last-event-id.ts'
 import { openBody, type WriteBody } from './response-body.ts'
 
-/** How a response ended: all was sent, the reader went away, or it did not read for too long. */
+/** How a response ended: completely sent, the reader disconnected, or the reader stalled. */
 export type EventStreamEnd = 'finished' | 'disconnected' | 'stalled'
 
 export interface EventStreamOptions {
-  /** Silence on the connection, in milliseconds, after which a comment is sent. */
+  /** Milliseconds of silence on the connection after which a comment is sent. */
   heartbeatMs?: number
   /** How long a full socket may take to drain, in milliseconds, before the connection is closed. */
   slowReaderMs?: number
   /** Milliseconds that the reader should wait before it reconnects; by default 1000 to 3000, a new draw each time. */
   retry?: number | false
-  /** What is sent on a silent connection; by default a comment. */
+  /** Sent on a silent connection; by default a comment. */
   comment?: string
-  /** The timer to share; by default one for all responses of the process with the same periods. */
+  /** The shared timer; by default one per process for all responses with the same periods. */
   heartbeat?: Heartbeat
   onHeartbeat?: () => void
 }
 
-/** Of every event stream. */
+/** Headers of every event stream. */
 export const EVENT_STREAM_HEADERS = {
   'Content-Type': 'text/event-stream; charset=utf-8',
   'Cache-Control': 'no-cache, no-transform',
@@ -35,8 +35,8 @@ export const EVENT_STREAM_HEADERS = {
 const HEARTBEAT = encodeComment('heartbeat')
 
 /**
- * Writes an SSE response: headers at once, whole frames, heartbeats when it is silent, and no more than one write
- * beyond what the socket takes. Whoever feeds it waits for `onDrain` while `blocked`, and stops at `onClose`.
+ * Writes an SSE response: headers at once, whole frames, and heartbeats during silence. Buffers at most one write
+ * beyond what the socket accepts: while `blocked`, wait for `onDrain`; stop at `onClose`.
  */
 export class EventStreamWriter implements HeartbeatListener {
   readonly #response: ServerResponse
@@ -46,16 +46,16 @@ export class EventStreamWriter implements HeartbeatListener {
   readonly #slowReaderMs: number
   readonly #comment: string
   readonly #onHeartbeat: (() => void) | undefined
-  /** When the last beat found that something had been written, or that the socket had begun to block. */
+  /** Time of the last beat that found a new write or a newly blocked socket. */
   #since = performance.now()
   #wroteSinceBeat = true
   #blocked = false
-  /** All that will be written has been. */
+  /** No further writes will follow. */
   #ending = false
   #end: EventStreamEnd | undefined
-  /** The socket takes more. */
+  /** Called when the socket can take more. */
   onDrain: () => void = () => {}
-  /** Nothing can be written any more; called once, also after `end`. */
+  /** Called once when no more can be written, also after `end`. */
   onClose: (end: EventStreamEnd) => void = () => {}
 
   constructor(response: ServerResponse, options: EventStreamOptions = {}) {
@@ -68,10 +68,10 @@ export class EventStreamWriter implements HeartbeatListener {
     this.#onHeartbeat = options.onHeartbeat
     for (const [name, value] of Object.entries(EVENT_STREAM_HEADERS)) response.setHeader(name, value)
     response.on('close', () => this.#close('disconnected'))
-    // A reader that resets the connection is no failure of ours: `close` follows and tells all there is to tell.
+    // A connection reset by the reader is not a failure: `close` follows and is handled.
     response.on('error', () => {})
     if (isOver(response)) {
-      // It went before we came, so `close` has been emitted already.
+      // The reader disconnected earlier, so `close` has already been emitted.
       queueMicrotask(() => this.#close('disconnected'))
       return
     }
@@ -84,7 +84,7 @@ export class EventStreamWriter implements HeartbeatListener {
     if (retry !== false) this.write(encodeEvent({ retry }))
   }
 
-  /** The socket is full: nothing should be written before `onDrain`. */
+  /** The socket is full: wait for `onDrain` before the next write. */
   get blocked(): boolean {
     return this.#blocked
   }
@@ -93,11 +93,11 @@ export class EventStreamWriter implements HeartbeatListener {
     return this.#end !== undefined
   }
 
-  /** Whole frames; false when the socket is full now. */
+  /** Writes whole frames; returns false when the socket is now full. */
   write(frames: Payload | string): boolean {
     if (this.#end !== undefined) return false
     const payload = typeof frames === 'string' ? new Payload(frames) : frames
-    // Some events make no frame in some protocols, and a chunk of HTTP without a byte is how a body ends.
+    // Some protocols encode some events as no frame, and an empty HTTP chunk would end the body.
     if (payload.byteLength > 0) {
       this.#wroteSinceBeat = true
       this.#blocked = !this.#write(payload)
@@ -105,14 +105,14 @@ export class EventStreamWriter implements HeartbeatListener {
     return !this.#blocked
   }
 
-  /** All frames have been written. */
+  /** Ends the response after all frames. */
   end(): void {
     if (this.#end !== undefined || this.#ending) return
     this.#ending = true
     this.#response.end(() => this.#close('finished'))
   }
 
-  /** Cuts the connection once what was written has gone, so that no reader takes it for the whole. */
+  /** Breaks the response off after all writes are sent, so that no reader takes it for complete. */
   cut(): void {
     this.#ending = true
     cutOffAfterWrites(this.#response)
@@ -140,30 +140,33 @@ export class EventStreamWriter implements HeartbeatListener {
   }
 }
 
-/** What a source yields. */
+/** An event of a source. */
 export interface SourceEvent extends EventFields {
   /**
-   * Nothing follows, now or later: the stream ends with this event, and its reader is answered with 204 when it comes
-   * back. Without it an `EventSource` reconnects for ever.
+   * The last event: the stream ends, and a reader that reconnects receives 204. Without it, an `EventSource` reconnects
+   * forever.
    */
   last?: boolean
 }
 
-/** Events of an app, in order; made for each reader, with what it has seen: the empty string when it names no event. */
+/**
+ * Events of an app, in order. A function is called for each reader with its last event id, or the empty string when
+ * there is none.
+ */
 export type Source =
   | AsyncIterable<SourceEvent>
   | ((signal: AbortSignal, lastEventId: string) => AsyncIterable<SourceEvent>)
 
-/** At the end of the id of a last event: the reader itself remembers that there was nothing more. */
+/** Suffix of a last event's id: the reader itself remembers that the stream has ended. */
 const LAST_MARK = '#last'
 
 /**
- * Answers a Koa request with an event stream, for any Koa app: `await eventStream(ctx, events())`.
+ * Responds to a Koa request with an event stream, in any Koa app: `await eventStream(ctx, events())`.
  *
- * Takes one item at a time from `source` and waits while the socket is full. When the reader goes away the source's
- * `return` is called and `eventStream` settles without waiting for it. A generator that waits for something does not
- * notice `return`: make `source` a function, and end that wait with the signal it is given. Rejects when the source
- * throws; what was written until then has been sent, and the connection is cut, so that no reader takes it for the whole.
+ * Takes one item at a time from `source` and waits while the socket is full. When the reader disconnects, the source's
+ * `return` is called and `eventStream` settles without waiting for it. A generator that is waiting does not notice
+ * `return`: make `source` a function, and end the wait with the signal it receives. Rejects when the source throws;
+ * earlier events have been sent, and the connection is broken off so that no reader takes the stream for complete.
  */
 export async function eventStream(
   ctx: Context,
@@ -180,8 +183,8 @@ export async function eventStream(
   ctx.res.statusCode = 200
   const writer = new EventStreamWriter(ctx.res, options)
   const abort = new AbortController()
-  // A wait ends by what it waits for or by the end of the connection. One promise a wait: racing a promise that
-  // lives as long as the connection would keep every earlier wait in memory.
+  // A wait ends with its result or with the connection. One promise per wait: racing a promise that lives as long as
+  // the connection would keep every earlier wait in memory.
   let interrupt: ((end: EventStreamEnd) => void) | undefined
   const ended = new Promise<EventStreamEnd>((resolve) => {
     writer.onClose = (end) => {
@@ -233,7 +236,7 @@ export async function eventStream(
   return ended
 }
 
-/** Lets the source clean up, without waiting for one that is stuck. */
+/** Lets the source clean up, without waiting for a stuck source. */
 function stop(events: AsyncIterator<unknown> | undefined): void {
   events?.return?.().then(undefined, () => {})
 }

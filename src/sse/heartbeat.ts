@@ -1,19 +1,19 @@
-/** One who wants to be asked, about once a tick, whether it is time to do something. */
+/** A listener that is called about once a tick, to check whether anything is due. */
 export interface HeartbeatListener {
-  /** `now` is `performance.now()`, taken once for all. */
+  /** `now` is `performance.now()`, read once for all listeners. */
   beat(now: number): void
 }
 
 /**
- * One timer for any number of connections: a frame costs no timer and no look at the clock, and a process without
- * connections has no timer at all.
+ * One timer for any number of connections: a frame starts no timer and reads no clock. Without connections, no timer
+ * runs.
  */
 export class Heartbeat {
   readonly #tickMs: number
   readonly #members = new Set<HeartbeatListener>()
   #timer: NodeJS.Timeout | undefined
 
-  /** `tickMs` is how far off a beat may be: take a fraction of the shortest period that members measure. */
+  /** `tickMs` is the precision of a beat: use a fraction of the shortest period that members measure. */
   constructor(tickMs: number) {
     this.#tickMs = tickMs
   }

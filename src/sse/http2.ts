@@ -2,8 +2,8 @@ import type { ServerResponse } from 'node:http'
 import type { Http2ServerResponse, ServerHttp2Stream } from 'node:http2'
 
 /**
- * What has to be said in other words over HTTP/2, where a response is a stream among others on one connection: to end
- * the connection would end them all.
+ * Functions that differ over HTTP/2, where a response is one of several streams on a connection: closing the connection
+ * would end them all.
  */
 export type AnyResponse = ServerResponse | Http2ServerResponse
 
@@ -15,17 +15,17 @@ export function http2Stream(response: AnyResponse): ServerHttp2Stream | undefine
   return isHttp2(response) ? response.stream : undefined
 }
 
-/** Without loading Node's HTTP/2, which most have no use for. */
+/** Does not load Node's HTTP/2, which most users do not need. */
 function isHttp2(response: AnyResponse): response is Http2ServerResponse {
   return 'stream' in response
 }
 
-/** Whether the reader has gone, or been cut off: `close` has been emitted or is about to be. */
+/** Whether the connection to the reader is closed: `close` has been emitted or is about to be. */
 export function isOver(response: AnyResponse): boolean {
   const stream = http2Stream(response)
-  // Node's response over HTTP/2 has no such property of its own.
+  // Node's HTTP/2 response has no such properties.
   if (stream) return stream.destroyed || stream.closed
-  // A socket that has broken tells its response a little later.
+  // A broken socket notifies its response slightly later.
   return response.destroyed || response.socket?.destroyed === true
 }
 
@@ -35,21 +35,21 @@ export function whenOver(response: AnyResponse, callback: () => void): void {
   else response.once('close', callback)
 }
 
-/** Breaks a response off, now, so that no reader takes what has come for the whole. */
+/** Breaks a response off immediately, so that no reader takes it for complete. */
 export function cutOff(response: AnyResponse): void {
   const stream = http2Stream(response)
-  // To destroy a stream without a reason tells the reader that all was well.
+  // Destroying a stream without an error code would report success to the reader.
   if (stream) stream.close(INTERNAL_ERROR)
   else response.destroy()
 }
 
 /**
- * Drops a stalled reader together with the data that waits for it in the kernel, which a normal close would keep there
- * until the reader closes its connection. The reader can still read what it has received.
+ * Drops a stalled reader and its data queued in the kernel. A normal close would keep that data until the reader closes
+ * its connection. The reader can still read data it has received.
  */
 export function dropReader(response: AnyResponse): void {
   const { socket } = response
-  // Node can reset plain TCP sockets only.
+  // Node can reset only plain TCP sockets.
   if (http2Stream(response) || !socket || 'encrypted' in socket) cutOff(response)
   else socket.resetAndDestroy()
 }
@@ -58,7 +58,7 @@ export function dropReader(response: AnyResponse): void {
 export function cutOffAfterWrites(response: AnyResponse): void {
   const stream = http2Stream(response)
   if (!stream) response.socket?.destroySoon()
-  // A reset overtakes what waits to be sent, so it waits for a comment, the last in line. An empty write would not do:
-  // Node 20 takes it for done at once, and frees the memory of writes that it was gathered with before they are sent.
+  // A reset overtakes queued data, so it waits for a comment, the last in the queue. An empty write does not work: Node
+  // 20 completes it at once, and frees the memory of writes batched with it before they are sent.
   else if (!isOver(response)) stream.write(':\n', () => cutOff(response))
 }

@@ -1,4 +1,4 @@
-/** Server-Sent Events for anyone's Koa app and for anyone's client: the package export `sluice/sse`. */
+/** Server-Sent Events for any Koa app and any client: the package export `sluice/sse`. */
 export { encodeComment, encodeEvent, encodeJson, type EventFields } from './encode.ts'
 export { EventDecoder, EventTooLargeError, type DecodedEvent, type DecoderOptions } from './decode.ts'
 export {

@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
 
-/** Where a reader says what it has seen: the header or the query parameter, and its value. */
+/** A reader's last event id: its source (the header or the query parameter) and its value. */
 export interface LastEventId {
   path: string
   value: string
@@ -9,12 +9,12 @@ export interface LastEventId {
 /** The request of a reader, as Koa describes it. */
 export type ReaderRequest = Pick<Context, 'get' | 'query' | 'querystring'>
 
-/** `lastEventId` is event-source-polyfill's: it rewrites it for each connection, whatever else is in the URL. */
+/** event-source-polyfill sends `lastEventId` and updates it for each connection, whatever else is in the URL. */
 const PARAMETERS = ['lastEventId', 'last_event_id']
 
 /**
- * The id of the last event that a reader has seen; undefined when it names none. The header wins: a browser that
- * reconnects sends it, with the URL's parameter still where it was at first.
+ * The id of the last event that a reader has seen; undefined when it sends none. The header takes precedence: a browser
+ * that reconnects sends it, while the URL still has its original parameter.
  *
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header
  */

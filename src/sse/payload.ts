@@ -1,7 +1,7 @@
-/** Up to this size a string goes to the socket as it is; Node encodes it on the way without a buffer in between. */
+/** Up to this size a string is written to the socket directly; Node encodes it without an intermediate buffer. */
 const STRING_BYTES = 4096
 
-/** Frames on their way to any number of sockets. What all of them are sent is made once. */
+/** Frames to send to any number of sockets. The encoded form is created once and shared. */
 export class Payload {
   readonly text: string
   readonly byteLength: number
@@ -13,20 +13,17 @@ export class Payload {
     this.byteLength = Buffer.byteLength(text)
   }
 
-  /** As one chunk of HTTP/1.1, size and all. */
+  /** As one HTTP/1.1 chunk, including its size. */
   get chunk(): string | Buffer {
     return (this.#chunk ??= this.#shared(`${this.byteLength.toString(16)}\r\n${this.text}\r\n`))
   }
 
-  /** As it is, for what frames it otherwise. */
+  /** Without chunk framing, for responses with other framing. */
   get data(): string | Buffer {
     return (this.#data ??= this.#shared(this.text))
   }
 
-  /**
-   * A large one is a buffer: what a full socket does not take waits in memory, and a thousand of them can wait for the
-   * same buffer.
-   */
+  /** Large payloads are buffers: data for full sockets waits in memory, and a thousand sockets can share one buffer. */
   #shared(text: string): string | Buffer {
     return this.byteLength > STRING_BYTES ? Buffer.from(text) : text
   }

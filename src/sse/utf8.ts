@@ -1,6 +1,7 @@
 /**
- * UTF-8 in pieces that are cut anywhere. A `TextDecoder` with `stream` does the same at about three times the cost:
- * Node's fast path takes whole texts only. So the bytes of a character that is cut wait here, and all else is whole.
+ * Decodes UTF-8 in pieces that are cut anywhere. A `TextDecoder` with `stream` does the same at about three times the
+ * cost: Node's fast path accepts only whole texts. So an incomplete character's bytes are kept here until the next
+ * piece.
  */
 export class Utf8Decoder {
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -10,7 +11,7 @@ export class Utf8Decoder {
   push(chunk: Uint8Array): string {
     const bytes = this.#rest ? concat(this.#rest, chunk) : chunk
     const end = bytes.length - unfinished(bytes)
-    // A copy, which a Buffer's `slice` is not: whoever reads into one buffer overwrites it.
+    // Copied, which `Buffer.slice` does not do: a reader may overwrite its buffer.
     this.#rest = end < bytes.length ? new Uint8Array(bytes.subarray(end)) : undefined
     return this.#decode(end < bytes.length ? bytes.subarray(0, end) : bytes)
   }
@@ -21,7 +22,7 @@ export class Utf8Decoder {
     return rest ? this.#decode(rest) : ''
   }
 
-  /** Drops a byte order mark at the very start, as the standard asks. */
+  /** Drops a byte order mark at the very start, as the standard requires. */
   #decode(bytes: Uint8Array): string {
     if (bytes.length === 0) return ''
     const text = this.#decoder.decode(bytes)
@@ -31,7 +32,7 @@ export class Utf8Decoder {
   }
 }
 
-/** How many bytes at the end begin a character that the next piece may finish. */
+/** Number of bytes at the end that begin an incomplete character. */
 function unfinished(bytes: Uint8Array): number {
   const { length } = bytes
   for (let back = 1; back <= 3 && back <= length; back++) {

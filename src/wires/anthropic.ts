@@ -3,7 +3,7 @@ import { isRecord, type Fields } from './fields.ts'
 import { replacing } from './joined-fields.ts'
 
 /**
- * What a Messages stream says that is not modelled, so that it can be told again without a loss:
+ * Fields of a Messages stream that are not modelled, carried so that the stream can be restored without loss:
  *
  * | from Anthropic                           | carried                                                               |
  * |------------------------------------------|-----------------------------------------------------------------------|
@@ -15,7 +15,7 @@ import { replacing } from './joined-fields.ts'
  * | `message_delta`                          | `stop_reason` and `stop_sequence`, when `finish_reason` cannot say it |
  * |                                          | `message_delta`: the rest of it, less `usage`                         |
  *
- * A text, thought or tool call implies an empty block of its kind, when the block before it is of another.
+ * A text, thought or tool call implies an empty block of its type when the previous block has another type.
  */
 export type AnthropicCarried = {
   id?: string
@@ -33,7 +33,7 @@ export type AnthropicCarried = {
 
 const NOTHING: AnthropicCarried = {}
 
-/** The fields that are what they should be; a module may have put anything in their place. */
+/** Returns the fields with valid types; a module may have carried any value. */
 export function anthropicFields(carried: Carried | undefined): AnthropicCarried {
   if (carried?.anthropic === undefined) return NOTHING
   const { id, model, signature, redacted_thinking, stop_reason, stop_sequence, ...objects }: Fields = carried.anthropic
@@ -53,5 +53,7 @@ export function anthropicFields(carried: Carried | undefined): AnthropicCarried 
   }
 }
 
-/** How the fields add up: the last value wins. Blocks, with all their signatures and citations, are a message's own. */
+/**
+ * How the fields accumulate: the last value wins. Only a message of the Messages API has all signatures and citations.
+ */
 export const ruleOfAnthropic = replacing

@@ -4,12 +4,12 @@ import { JoinedFields, replacing, type Rule } from './joined-fields.ts'
 import { ruleOfOpenAI, type OpenAICallCarried, type OpenAICarried } from './openai.ts'
 
 /**
- * Upstream fields that are kept without being modelled, by the wire they came from. A protocol writes those of its own
- * wire and what it deliberately translates; our own protocol shows all. A module may carry fields under a name of its own.
+ * Upstream fields that are kept without being modelled, by the wire they came from. A protocol writes the fields of its
+ * own wire and deliberate translations; the native protocol writes all. A module may carry fields under its own name.
  */
 export type Carried = { openai?: OpenAICarried; anthropic?: AnthropicCarried; [module: string]: Fields | undefined }
 
-/** The same of one tool call; some providers want these fields back. */
+/** Carried fields of one tool call; some providers expect them back. */
 export type CallCarried = { openai?: OpenAICallCarried; [module: string]: Fields | undefined }
 
 function ruleOf(wire: string): Rule {
@@ -17,7 +17,7 @@ function ruleOf(wire: string): Rule {
   return wire === 'anthropic' ? ruleOfAnthropic : replacing
 }
 
-/** Adds up what deltas carry, each wire by its own rule. */
+/** Accumulates carried fields, by the rule of each wire. */
 export class CarriedCollector {
   readonly #wires = new Map<string, JoinedFields>()
 

@@ -1,11 +1,11 @@
-/** An object of which nothing is known but that it is one. Here, since this folder runs in browsers too. */
+/** An object with unknown fields. Defined here, since this folder also runs in browsers. */
 export type Fields = Record<string, unknown>
 
 export function isRecord(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Undefined for whatever is no object. */
+/** Undefined for values that are not objects. */
 export function recordOf(value: unknown): Fields | undefined {
   return isRecord(value) ? value : undefined
 }

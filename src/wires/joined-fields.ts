@@ -1,20 +1,20 @@
 import { isRecord, type Fields } from './fields.ts'
 
-/** Whether the field of this name grows: the rule for the fields in it, or undefined when its last value wins. */
+/** How a field with this name accumulates: the rule for the fields in it, or undefined when the last value wins. */
 export type Rule = (name: string) => Rule | undefined
 
-/** Strings, lists and objects grow, and all that is in them. */
+/** Strings, lists and objects grow, recursively. */
 export const growing: Rule = () => growing
 
-/** Of each field the last value. */
+/** The last value of each field wins. */
 export const replacing: Rule = () => undefined
 
 /**
- * Adds up fields that arrive in pieces. Where nothing can grow the last value wins, though null replaces no value. The
- * first value is kept uncopied; the second copies it once and grows the copy, so the cost is linear in what arrives.
+ * Accumulates fields that arrive in pieces. If a field cannot grow, the last value wins; null replaces nothing. The
+ * first value is kept uncopied; the second copies it once and grows the copy, so the cost is linear in the input.
  */
 export class JoinedFields {
-  /** Upstreams choose the names. */
+  /** A Map, since upstreams choose the names. */
   readonly #values = new Map<string, unknown>()
   readonly #rule: Rule
 
@@ -38,7 +38,7 @@ export class JoinedFields {
   }
 }
 
-/** Lists that are copies of ours, and that nobody else has seen: they may grow. */
+/** Lists that we copied and do not share: they may grow in place. */
 const copies = new WeakSet<readonly unknown[]>()
 
 function finish(value: unknown): unknown {

@@ -2,7 +2,7 @@ import type { Delta, ToolCallDelta } from '../stream/events.ts'
 import type { Message, ToolCall } from '../stream/message.ts'
 import { CarriedCollector } from './carried.ts'
 
-/** The fields of a delta that are text, and add up by concatenation. */
+/** Text fields of a delta; they accumulate by concatenation. */
 export const TEXT_FIELDS = ['content', 'reasoning', 'refusal'] as const
 
 interface CollectedCall {
@@ -13,8 +13,8 @@ interface CollectedCall {
 }
 
 /**
- * Adds up the deltas of one choice, for snapshots and for the client. Providers choose names and indexes, so these are
- * keys of maps; the cost of a delta depends on its size alone.
+ * Accumulates the deltas of one choice, for snapshots and for the client. Providers choose names and indexes, so these
+ * are keys of maps; the cost of a delta depends on its size alone.
  */
 export class MessageCollector {
   readonly #texts: Pick<Delta, (typeof TEXT_FIELDS)[number]> = {}

@@ -12,7 +12,7 @@ import { ResponseParser } from './response-parser.ts'
 export interface RequestBytes {
   head: string
   body: string | undefined
-  /** Whether the response has no body, whatever its head says: a response to HEAD. */
+  /** The response has no body, whatever its head says: it responds to HEAD. */
   bodiless: boolean
 }
 
@@ -21,28 +21,28 @@ export interface ConnectionOptions extends ConnectionEvents {
   lookup: LookupFunction
   /** How long connecting may take, TLS included, in milliseconds. */
   connectTimeoutMs: number
-  /** Of an earlier connection to the same server: makes the handshake shorter. */
+  /** TLS session of an earlier connection to this server; shortens the handshake. */
   tlsSession?: Buffer | undefined
   onTlsSession: (session: Buffer) => void
-  /** It was closed before it was connected. */
+  /** The connection was closed before it was established. */
   onConnectFailed: () => void
 }
 
 /**
- * What all connections read into. Node calls back for one read at a time and reads nothing until that returns, so one
- * buffer is enough: a connection that waits holds none, and a read allocates none.
+ * One read buffer for all connections. Node calls back for one read at a time and reads again only after the callback
+ * returns. So idle connections hold no buffer, and a read allocates none.
  */
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024)
 
-/** Silence after which the kernel asks whether the other side is still there. */
+/** Silence after which the kernel sends TCP keep-alive probes. */
 const PROBE_MS = 60_000
 
 interface Exchange {
   readonly handler: ExchangeHandler
   readonly response: ResponseParser
-  /** The request has been written: bytes read from now on answer it. */
+  /** The request has been written: further bytes belong to its response. */
   sent: boolean
-  /** On a reused connection, until a byte of the response arrives. Keeps the request in memory. */
+  /** Set on a reused connection until a byte of the response arrives. Keeps the request in memory. */
   onLost: (() => void) | undefined
 }
 
@@ -51,7 +51,7 @@ export class Connection implements PooledConnection<RequestBytes> {
   readonly #socket: Socket
   readonly #onIdle: ConnectionOptions['onIdle']
   readonly #onConnectFailed: ConnectionOptions['onConnectFailed']
-  /** What to do once it is connected; undefined after that. */
+  /** Called once connected; undefined after that. */
   #begin: (() => void) | undefined = () => {}
   #exchange: Exchange | undefined
 
@@ -115,13 +115,13 @@ export class Connection implements PooledConnection<RequestBytes> {
     this.#socket.uncork()
   }
 
-  /** Created apart from the request: closures in its scope would keep it in memory until the response has ended. */
+  /** A separate method: closures in the request's scope would keep it in memory until the response has ended. */
   #control(exchange: Exchange): ExchangeControl {
     return {
       abort: () => {
         if (this.#exchange !== exchange) return
         this.#exchange = undefined
-        // A connection that was given up has not failed to connect.
+        // An aborted connection has not failed to connect.
         this.#begin = undefined
         exchange.response.abandon()
         this.destroy()
@@ -163,10 +163,10 @@ export class Connection implements PooledConnection<RequestBytes> {
     const { response, handler } = exchange
     if (!response.over || this.#exchange !== exchange) return
     this.#exchange = undefined
-    // An answer that comes before the whole request has been sent leaves the rest of it on its way.
+    // After a response that arrives before the request is fully sent, the rest of the request is still in transit.
     const reusable = response.persistent && this.#socket.writableLength === 0
     if (reusable) {
-      // Idle input does not keep the process alive, but it is read.
+      // An idle connection does not keep the process alive, but its input is still read.
       this.#socket.unref()
       if (this.#socket.isPaused()) this.#socket.resume()
       this.#onIdle(response.keepAlive)
@@ -186,12 +186,12 @@ export class Connection implements PooledConnection<RequestBytes> {
   }
 }
 
-/** Reads by `onread`, past Node's streams: what they cost a read is as much as all that is done with it. */
+/** Reads with `onread` instead of Node's streams, which double the cost of a read. */
 function dial(
   { origin, lookup, tlsSession, onTlsSession }: ConnectionOptions,
   onRead: (bytes: Buffer) => void,
 ): { socket: Socket; connected: 'connect' | 'secureConnect' } {
-  // Brackets stand around an IPv6 address in a URL only.
+  // Only URLs put an IPv6 address in brackets.
   const host = origin.hostname.replace(/^\[(.*)\]$/, '$1')
   const options = {
     host,
@@ -213,7 +213,7 @@ function dial(
     ...options,
     port: Number(origin.port || 443),
     ALPNProtocols: ['http/1.1'],
-    // An address is no name that a certificate is chosen by.
+    // SNI allows host names only, not IP addresses.
     ...(isIP(host) === 0 && { servername: host }),
     ...(tlsSession && { session: tlsSession }),
   })

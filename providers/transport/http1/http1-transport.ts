@@ -4,14 +4,16 @@ import { requestFields } from '../request-fields.ts'
 import type { ExchangeControl, ExchangeHandler, Transport, TransportRequest } from '../transport.ts'
 import { Connection, type RequestBytes } from './connection.ts'
 
-/** Our HTTP/1.1 client: the path of every token, unless a provider needs a proxy or certificates of its own. */
+/**
+ * Our HTTP/1.1 client. All tokens pass through it, except those of providers with a proxy or their own certificates.
+ */
 export class Http1Transport implements Transport {
   readonly #origin: URL
   readonly #addresses = new AddressCache()
   readonly #pool: ConnectionPool<RequestBytes>
   #tlsSession: Buffer | undefined
 
-  /** @param origin of which the path is ignored */
+  /** @param origin its path is ignored */
   constructor(origin: URL, options: PoolOptions = {}) {
     this.#origin = origin
     this.#pool = new ConnectionPool(
@@ -25,7 +27,7 @@ export class Http1Transport implements Transport {
           onTlsSession: (session) => (this.#tlsSession = session),
           onConnectFailed: () => {
             this.#addresses.forget()
-            // The session may be the cause: some servers that cannot resume it fail instead of starting a new one.
+            // The TLS session may be the cause: some servers fail instead of starting a new session.
             this.#tlsSession = undefined
           },
         }),

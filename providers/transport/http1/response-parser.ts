@@ -1,9 +1,12 @@
 import { MalformedResponseError, MAX_HEAD_BYTES, TruncatedResponseError, type ResponseHandler } from '../transport.ts'
 
 const MAX_CHUNK_LINE_BYTES = 4096
-/** Total for a response, as in Node's parser: else each body byte could carry kilobytes of extensions (CVE-2024-22019). */
+/**
+ * Total for a response, as in Node's parser; otherwise each body byte could carry kilobytes of extensions
+ * (CVE-2024-22019).
+ */
 const MAX_EXTENSION_BYTES = 16 * 1024
-/** 2^52, more than a body ever has: sizes stay exact. */
+/** Sizes up to 2^52, far above any body, are exact numbers. */
 const MAX_HEX_DIGITS = 13
 
 const CR = 13
@@ -18,24 +21,24 @@ const FIELD_LINE = /^([!#$%&'*+.^_`|~\w-]+):[ \t]*(?:([!-~\x80-\xff]+(?:[ \t]+[!
 type State = 'head' | 'size' | 'extension' | 'data' | 'data-end' | 'trailer' | 'length' | 'until-close' | 'over'
 
 /**
- * Bytes of one connection in, one response out, however the bytes are cut.
+ * Parses one response from the bytes of a connection, in chunks of any size.
  * https://www.rfc-editor.org/rfc/rfc9112.html
  *
- * A library's parser would do, were this not the path of every token: it calls back for each chunk of a read, where
- * this one moves the chunks of a read together, within the buffer that they came in, and calls back once.
+ * Every token passes through it. A library's parser calls back for each HTTP chunk. This one joins the chunks of one
+ * read in place, in the read buffer, and calls back once.
  */
 export class ResponseParser {
   readonly #handler: ResponseHandler
   readonly #bodiless: boolean
   #state: State = 'head'
-  /** What has come of the head: interim responses too, so that they end as well. */
+  /** Head bytes so far, including interim responses: the size limit applies to all of them. */
   #head = ''
-  /** Where in `#head` the response begins that is being read. */
+  /** Where the current response begins in `#head`. */
   #headStart = 0
-  /** Bytes that are to come of what `state` says. */
+  /** Bytes of the body or chunk still to come. */
   #remaining = 0
   #digits = 0
-  /** Bytes of a line that is read to be ignored, and whether the last of them was CR. */
+  /** Length of the current line, whose content is ignored, and whether its last byte was CR. */
   #lineLength = 0
   #afterCr = false
   #extensionLength = 0
@@ -43,13 +46,13 @@ export class ResponseParser {
   #persistent = false
   #keepAlive: string | undefined
 
-  /** @param bodiless the response has no body, whatever its head says: it answers HEAD */
+  /** @param bodiless the response has no body, whatever its head says: it responds to HEAD */
   constructor(handler: ResponseHandler, { bodiless = false }: { bodiless?: boolean } = {}) {
     this.#handler = handler
     this.#bodiless = bodiless
   }
 
-  /** All of the response has come. */
+  /** The response is complete. */
   get over(): boolean {
     return this.#state === 'over'
   }
@@ -59,24 +62,24 @@ export class ResponseParser {
     return this.#persistent
   }
 
-  /** What the server says of how long it will wait for that, as it says it. */
+  /** The response's `keep-alive` header: how long the server keeps the idle connection. */
   get keepAlive(): string | undefined {
     return this.#keepAlive
   }
 
-  /** Tells of nothing from now on. */
+  /** Ignores all further bytes. */
   abandon(): void {
     this.#state = 'over'
   }
 
   /**
-   * The next bytes that came, which are overwritten in the course of it.
+   * Parses the next bytes, and overwrites them.
    *
-   * @throws MalformedResponseError after what came before it has been told
+   * @throws MalformedResponseError after the body bytes before the fault have been delivered
    */
   push(bytes: Buffer): void {
     let at = this.#state === 'head' ? this.#readHead(bytes) : 0
-    // The body within these bytes: from `start` to `end`, so far.
+    // Body bytes found so far in `bytes`: from `start` to `end`.
     let start = at
     let end = at
     try {
@@ -105,7 +108,7 @@ export class ResponseParser {
             start = at
             end = at = bytes.length
             break
-          case 'over': // What follows answers nothing that was asked.
+          case 'over': // Unsolicited bytes after the response.
             this.#persistent = false
             at = bytes.length
             break
@@ -121,7 +124,7 @@ export class ResponseParser {
   /**
    * The connection was closed.
    *
-   * @throws TruncatedResponseError when that is not how the response ends
+   * @throws TruncatedResponseError when the response was incomplete
    */
   close(): void {
     if (this.#state === 'over') return
@@ -129,7 +132,7 @@ export class ResponseParser {
     this.#state = 'over'
   }
 
-  /** Returns where the body begins, or `bytes.length`. */
+  /** Returns the offset of the body, or `bytes.length`. */
   #readHead(bytes: Buffer): number {
     const before = this.#head.length
     this.#head += bytes.toString('latin1')
@@ -153,7 +156,7 @@ export class ResponseParser {
     const status = Number(digits)
     const headers = readFields(lines)
     if (status === 101) throw new MalformedResponseError('The server changed the protocol without being asked to')
-    // An interim response, as 100 and 103 are: the one that was asked for follows.
+    // An interim response, such as 100 or 103: the final response follows.
     if (status < 200) return
     this.#frameBody(minor, status, headers)
     const connection = (headers.get('connection') ?? '').toLowerCase()
@@ -166,7 +169,7 @@ export class ResponseParser {
   #frameBody(minor: string, status: number, headers: ReadonlyMap<string, string>): void {
     const codings = headers.get('transfer-encoding')
     const lengths = headers.get('content-length')
-    // Both lengths at once, or chunks from HTTP/1.0, are attempts at response splitting: use the connection no further.
+    // Both lengths at once, or chunks from HTTP/1.0, are attempts at response splitting: do not reuse the connection.
     // https://www.rfc-editor.org/rfc/rfc9112.html#section-6.3-2.3 and section-6.1-16
     this.#persistent = codings === undefined || (lengths === undefined && minor === '1')
     if (this.#bodiless || status === 204 || status === 304) {
@@ -202,7 +205,7 @@ export class ResponseParser {
     return at
   }
 
-  /** What is left of the line of a size, the line break after a chunk, or a trailer; nothing in them is of use. */
+  /** Skips the rest of a chunk-size line, the line break after a chunk, or a trailer. */
   #readLine(bytes: Buffer, from: number): number {
     for (let at = from; at < bytes.length; at++) {
       const byte = bytes[at]
@@ -212,7 +215,7 @@ export class ResponseParser {
         this.#lineLength = 0
         return at + 1
       }
-      // A bare CR or LF is read as a line break by some and not by others (RFC 9112, section 2.2; CVE-2022-32214).
+      // Parsers disagree on whether a bare CR or LF is a line break (RFC 9112, section 2.2; CVE-2022-32214).
       if (this.#afterCr || byte === LF) throw new MalformedResponseError('A line does not end in CR and LF')
       this.#afterCr = byte === CR
       const most = this.#state === 'trailer' ? MAX_HEAD_BYTES - this.#trailerLength : MAX_CHUNK_LINE_BYTES
@@ -251,7 +254,7 @@ function readFields(lines: readonly string[]): Map<string, string> {
 }
 
 /**
- * The same length may be given more than once, different ones may not:
+ * `content-length` may be repeated with the same value, but not with different values:
  * https://www.rfc-editor.org/rfc/rfc9110.html#section-8.6-13
  */
 function readLength(value: string): number {

@@ -5,13 +5,13 @@ import type { buildConnector } from 'undici'
 import type { Proxy } from '../proxy.ts'
 import { ProxyError } from '../transport.ts'
 
-/** Imported when a connection needs it only: importing undici replaces the dispatcher of Node's own `fetch`. */
+/** Imported only when a connection needs it: importing undici replaces the dispatcher of Node's `fetch`. */
 export type Undici = typeof undiciModule
 
-/** The signal destroys the socket at any time. */
+/** An abort destroys the socket at any time. */
 export type DialOptions = Pick<ConnectionOptions, 'lookup' | 'session'> & { signal: AbortSignal }
 
-/** PEM files, as they were read. */
+/** Contents of PEM files. */
 export interface Certificates {
   /** Trusted in place of Node's authorities. */
   ca?: Buffer | undefined
@@ -26,8 +26,8 @@ export interface Route {
 }
 
 /**
- * Connects to an origin, through its proxy if it has one. The socket leads to the proxy itself for `http:`, and through
- * a tunnel for `https:`.
+ * Connects to an origin, through its proxy if it has one. With a proxy, the socket ends at the proxy for `http:`, and
+ * passes through a tunnel for `https:`.
  *
  * @throws ProxyError
  */
@@ -44,13 +44,14 @@ export async function dial(
   const abort = () => carrier.abort()
   signal.addEventListener('abort', abort)
   try {
-    // The proxy is shown neither the client certificate nor the upstream's TLS session.
+    // The proxy receives neither the client certificate nor the upstream's TLS session.
     const socket = await connect(undici, proxy.url, { signal: carrier.signal, lookup, ca: certificates.ca })
     if (origin.protocol === 'http:') return socket
     await openTunnel(undici, socket, { origin, proxy, signal: carrier.signal })
-    // From here on, destroying the inner socket destroys the carrier: Node crashes when the carrier of TLS in TLS goes first.
+    // From here on, destroying the inner socket destroys the carrier: with TLS in TLS, Node crashes when the carrier
+    // goes first.
     signal.removeEventListener('abort', abort)
-    // Not awaited here: a handshake that fails behind the tunnel is not the proxy's failure.
+    // Not awaited here: a failed handshake through the tunnel is not the proxy's failure.
     return connect(undici, origin, upstream, socket)
   } catch (error) {
     throw error instanceof ProxyError
@@ -66,10 +67,10 @@ function connect(
   httpSocket?: Socket,
 ): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    // Brackets stand around an IPv6 address in a URL only.
+    // Only URLs put an IPv6 address in brackets.
     const host = hostname.replace(/^\[(.*)\]$/, '$1')
     const target = { protocol, hostname: host, host, port, ...(httpSocket && { httpSocket }) }
-    // Without a timeout of its own: the signal also bounds the tunnel.
+    // No timeout here: the signal limits the whole connect, tunnel included.
     undici.buildConnector({ ...options, timeout: 0 })(target, (error, socket) => {
       if (error) reject(error)
       else resolve(socket)
@@ -96,13 +97,13 @@ export function refusal(proxy: Proxy, status: number): ProxyError {
   return new ProxyError(`The proxy ${proxy.name} refused to connect to the upstream: it answered ${status}.`)
 }
 
-/** Gives a client this one connection: a second attempt fails, where undici would open another by itself. */
+/** A connector that returns this socket once. Later calls fail, so undici cannot open another connection. */
 export function handOver(socket: Socket): buildConnector.connector {
   let given = false
   return (_, callback) => {
     const first = !given
     given = true
-    // Not within undici's `connect`, where it would not notice that it can send.
+    // Asynchronous: within its own `connect`, undici would not notice that it can send.
     queueMicrotask(() => (first ? callback(null, socket) : callback(new Error('The connection was closed'), null)))
   }
 }

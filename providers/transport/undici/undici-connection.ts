@@ -18,19 +18,19 @@ export interface UndiciConnectionOptions extends ConnectionEvents {
   dial: (undici: Undici, signal: AbortSignal) => Promise<Socket>
   connectTimeoutMs: number
   onConnectFailed: () => void
-  /** Turns a response's status into a failure. */
+  /** Returns the error for a response status that means failure. */
   refuse: (status: number) => Error | undefined
 }
 
 interface Exchange {
   readonly handler: ExchangeHandler
-  /** Pausing works from here on. Undefined until undici sends the request. */
+  /** Pauses the response. Undefined until undici sends the request. */
   controller: Dispatcher.DispatchController | undefined
   /** Bytes that had been read from the connection when the request was sent. */
   readBefore: number
   answered: boolean
   keepAlive: string | undefined
-  /** On a reused connection. */
+  /** Set on a reused connection. */
   readonly onLost: (() => void) | undefined
 }
 
@@ -41,17 +41,17 @@ interface Link {
 
 const CLIENT = {
   maxHeaderSize: MAX_HEAD_BYTES,
-  // Timeouts are the attempt's, and the pool closes idle connections.
+  // No timeouts: the attempt has its own, and the pool closes idle connections.
   headersTimeout: 0,
   bodyTimeout: 0,
   keepAliveTimeout: 600_000,
   keepAliveMaxTimeout: 600_000,
 }
 
-/** One undici client on one socket: dialled once, never reconnected. */
+/** One undici client on one socket, which never reconnects. */
 export class UndiciConnection implements PooledConnection<Dispatcher.DispatchOptions> {
   readonly #options: UndiciConnectionOptions
-  /** Its abort destroys the socket, or ends dialling. */
+  /** Aborted to destroy the socket or to stop dialling. */
   readonly #life = new AbortController()
   #link: Link | undefined
   #destroyed = false
@@ -78,7 +78,7 @@ export class UndiciConnection implements PooledConnection<Dispatcher.DispatchOpt
     return this.#control(exchange)
   }
 
-  /** undici itself lets pending input be read before it sends (GHSA-35p6-xmwp-9g52). */
+  /** undici itself reads pending input before it sends (GHSA-35p6-xmwp-9g52). */
   reuse(request: Dispatcher.DispatchOptions, handler: ExchangeHandler, onLost: () => void): ExchangeControl {
     const exchange = this.#start(handler, onLost)
     this.#dispatch(exchange, request)
@@ -87,7 +87,7 @@ export class UndiciConnection implements PooledConnection<Dispatcher.DispatchOpt
 
   destroy(): void {
     this.#destroyed = true
-    // Not at once: Node crashes when a socket with TLS in TLS is destroyed while it hands over what it has read.
+    // Asynchronous: Node crashes when a TLS-in-TLS socket is destroyed while it delivers data.
     setImmediate(() => this.#life.abort())
   }
 
@@ -98,7 +98,7 @@ export class UndiciConnection implements PooledConnection<Dispatcher.DispatchOpt
       const socket = await dial(undici, this.#life.signal)
       if (socket.destroyed) throw new TruncatedResponseError('The connection was closed')
       const client = new undici.Client(origin.origin, { ...CLIENT, connect: handOver(socket) })
-      // undici, which listens after us, says more of why.
+      // Deferred: undici listens after us, and its error is more specific.
       socket.on('close', () => queueMicrotask(() => this.#closed()))
       this.#link = { socket, client }
       this.#begin?.()
@@ -160,7 +160,7 @@ export class UndiciConnection implements PooledConnection<Dispatcher.DispatchOpt
       onResponseData: (_, bytes) => {
         if (current()) handler.onBody(bytes)
       },
-      // undici closes a connection that cannot be reused right after this call.
+      // Deferred: right after this call, undici closes a connection that cannot be reused.
       onResponseEnd: () => queueMicrotask(() => this.#settle(exchange)),
       onResponseError: (_, error) => {
         if (current()) this.#fail(error)
@@ -168,7 +168,7 @@ export class UndiciConnection implements PooledConnection<Dispatcher.DispatchOpt
     })
   }
 
-  /** undici limits each interim response, not their number. */
+  /** Limits all interim responses together; undici limits each of them only. */
   #checkInterim({ readBefore }: Exchange): Error | undefined {
     if (this.#bytesRead - readBefore <= MAX_HEAD_BYTES) return undefined
     return new MalformedResponseError('The head of the response is too long')
@@ -181,7 +181,7 @@ export class UndiciConnection implements PooledConnection<Dispatcher.DispatchOpt
   #settle(exchange: Exchange): void {
     if (this.#exchange !== exchange) return
     this.#exchange = undefined
-    // A response that comes before the whole request has been sent leaves the rest of it on its way.
+    // After a response that arrives before the request is fully sent, the rest of the request is still in transit.
     if (this.open && this.#link?.socket.writableLength === 0) this.#options.onIdle(exchange.keepAlive)
     else this.destroy()
     exchange.handler.onEnd()

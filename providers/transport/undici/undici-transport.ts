@@ -7,8 +7,8 @@ import { dial, refusal, type Route, type Undici } from './dial.ts'
 import { UndiciConnection } from './undici-connection.ts'
 
 /**
- * A proxy, an authority or a client certificate: undici's parser on sockets that `dial` opens. Slower than our own
- * client, which knows none of these.
+ * The transport for a proxy, a custom certificate authority or a client certificate: undici's parser on sockets that
+ * `dial` opens. Slower than our own client, which supports none of these.
  */
 export class UndiciTransport implements Transport {
   readonly #route: Route
@@ -41,7 +41,8 @@ export class UndiciTransport implements Transport {
     const { method, path, body, connectTimeoutMs } = request
     const { origin, proxy } = this.#route
     const headers = Object.fromEntries(requestFields(request, origin.host))
-    // An `http:` proxy takes the whole URL, and what it must know: https://www.rfc-editor.org/rfc/rfc9112.html#name-absolute-form
+    // An `http:` proxy takes the whole URL and its own headers:
+    // https://www.rfc-editor.org/rfc/rfc9112.html#name-absolute-form
     const forwarded = proxy && origin.protocol === 'http:'
     const sent = forwarded
       ? { method, path: `${origin.origin}${path}`, headers: { ...headers, ...proxy.headers }, body: body ?? null }

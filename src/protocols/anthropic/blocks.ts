@@ -4,14 +4,14 @@ import type { ChatMessage, ContentPart } from '../../chat-request.ts'
 
 export type ToolCall = NonNullable<ChatMessage['tool_calls']>[number]
 
-/** What a content block is in a chat request. */
+/** A content block, converted for a chat request. */
 export type Piece =
   | { kind: 'thoughts'; block: Record<string, unknown> }
   | { kind: 'part'; part: ContentPart }
   | { kind: 'call'; call: ToolCall }
   | { kind: 'result'; message: ChatMessage }
 
-/** What each kind of source has to say where it is. */
+/** Fields that locate the data, for each type of source. */
 const SOURCES: ReadonlyMap<string, readonly ('media_type' | 'data' | 'url' | 'file_id')[]> = new Map([
   ['base64', ['media_type', 'data']],
   ['url', ['url']],
@@ -33,7 +33,7 @@ const source = z
 
 const text = z.looseObject({ type: z.string(), text: z.string() })
 
-/** An image that is a file of the Files API has no form in OpenAI's names, and stays as it is. */
+/** Images from the Files API have no OpenAI equivalent and stay unchanged. */
 const image = z.looseObject({ type: z.string(), source }).transform((block): ContentPart => {
   const { type: _, source: from, ...rest } = block
   if (from.type === 'url' && from.url !== undefined) return { ...rest, type: 'image_url', image_url: { url: from.url } }
@@ -62,10 +62,10 @@ function readPart(value: z.infer<typeof block>, context: z.RefinementCtx): Conte
   return read(PARTS.get(value.type) ?? block, value, context)
 }
 
-/** A block that is one part. Those that are not known here (`search_result`, …) stay as they are. */
+/** A block that becomes one part. Unknown types (`search_result`, …) stay unchanged. */
 export const partSchema = block.transform(readPart)
 
-/** Content, for which a string is short when it is one block of text. */
+/** Content: a list of blocks, or a string, which is short for one text block. */
 export function contentOf<T extends z.ZodType>(blockSchema: T) {
   return z.preprocess(
     (content) => (typeof content === 'string' ? [{ type: 'text', text: content }] : content),
@@ -117,7 +117,7 @@ function read<T>(schema: z.ZodType<T>, value: unknown, context: z.RefinementCtx)
   return z.NEVER
 }
 
-/** One plain text is said as every provider knows it. */
+/** Reduces a single plain text part to a string, which every provider accepts. */
 export function joinParts(parts: ContentPart[]): string | ContentPart[] {
   const [first] = parts
   if (!first) return ''

@@ -9,7 +9,7 @@ export interface ErrorObject {
 
 /** https://platform.claude.com/docs/en/api/errors */
 export function renderError(error: SluiceError, requestId: string): RenderedError {
-  // What the upstream said of the request is said again; what it said of the gateway's key is not.
+  // Pass on the upstream's status for the request, but not its status for the gateway's key.
   const { upstreamStatus = 0 } = error
   const status = upstreamStatus >= 400 && error.code !== 'upstream_auth' ? upstreamStatus : error.status
   return {
@@ -32,7 +32,7 @@ const TYPES: Partial<Record<number, string>> = {
   408: 'timeout_error',
   413: 'request_too_large',
   429: 'rate_limit_error',
-  // The caller has gone or has stopped the stream: nothing was wrong with the request.
+  // The caller disconnected or cancelled the stream; the request was valid.
   499: 'api_error',
   503: 'overloaded_error',
   504: 'timeout_error',

@@ -19,18 +19,18 @@ export type MessageEvent =
   | { type: 'message_stop' }
   | { type: 'error'; error: ErrorObject }
 
-/** What an event of the stream depends on beside the event of the log. */
+/** Encoder state: everything that events depend on besides the log's event. */
 export interface MessageState {
   readonly info: StreamInfo
   readonly started: boolean
-  /** What Anthropic's own `message_start` has said, when Anthropic is the provider. */
+  /** Fields of the upstream's `message_start`, when Anthropic is the provider. */
   readonly own?: Fields | undefined
-  /** How many blocks have begun; the last of them is open when there is a type. */
+  /** Number of blocks so far; the last one is open when `open` has its type. */
   readonly blocks: number
   readonly open?: string | undefined
-  /** The block of each tool call. */
+  /** Block index of each tool call. */
   readonly calls: AppendMap<number, number>
-  /** What the provider has said of the end. */
+  /** Carried fields about the end of the message. */
   readonly end: AnthropicCarried
 }
 
@@ -39,9 +39,9 @@ export function initialState(info: StreamInfo): MessageState {
 }
 
 /**
- * The events that say what one event of a log says; what is carried is told in `wires/anthropic.ts`.
- * A delta continues the block that is open if it is of its kind, and begins one if not. Choices other than the first
- * have no form here: who asks for several is refused.
+ * Converts events of a log to Messages events; `wires/anthropic.ts` explains carried fields. A delta continues the open
+ * block if the type matches, and otherwise starts a new one. Only the first choice is supported: requests for several
+ * are refused.
  */
 export function toMessageEvents(
   event: StreamEvent,
@@ -58,7 +58,7 @@ export function toMessageEvents(
   return writer
 }
 
-/** What a block is at its start when a delta implies it. */
+/** The start of a block that a delta implies. */
 const EMPTY_BLOCKS = {
   text: { type: 'text', text: '' },
   thinking: { type: 'thinking', thinking: '', signature: '' },
@@ -92,7 +92,7 @@ class EventWriter {
   writeDone(done: Done): void {
     const outcome = outcomeOf(done)
     if (typeof outcome !== 'string') {
-      // The open block stays open and nothing says that the message is over: no SDK takes it for a whole one.
+      // Leave the block open and omit `message_stop`, so that no SDK takes the message for complete.
       this.events.push({ type: 'error', error: outcome })
       return
     }
@@ -100,7 +100,7 @@ class EventWriter {
     this.#close()
     const { own, calls, end } = this.state
     const { delta, ...beside } = recordOrEmpty(end.message_delta)
-    // OpenAI says `stop` when the call was the caller's choice.
+    // OpenAI reports `stop` when the caller forced the tool call.
     const stop_reason = !own && outcome === 'end_turn' && calls.size > 0 ? 'tool_use' : outcome
     this.events.push(
       {
@@ -121,7 +121,7 @@ class EventWriter {
   #start(carried: Carried | undefined): void {
     const { id, model = openaiFields(carried).chunk?.model, message_start: own } = anthropicFields(carried)
     const message = {
-      // Other providers have ids of their own kind.
+      // Ids of other providers have other formats.
       id: own && id !== undefined ? id : `msg_${this.state.info.id}`,
       type: 'message',
       role: 'assistant',
@@ -158,7 +158,7 @@ class EventWriter {
     this.events.push({ type: 'content_block_delta', index, delta })
   }
 
-  /** Arguments of a call that is not the last go to its block all the same: SDKs add up by index. */
+  /** Arguments go to their call's block even if it is not the last: SDKs accumulate by index. */
   #writeToolCall({ index, id = '', function: called = {} }: ToolCallDelta, block: Fields | undefined): void {
     let place = this.state.calls.get(index)
     if (place === undefined) {
@@ -170,7 +170,7 @@ class EventWriter {
   }
 }
 
-/** The stop reason that says what the finish reason says, or the failure. */
+/** The stop reason for a finish reason, or the error of a failed stream. */
 function outcomeOf(done: Done): string | ErrorObject {
   switch (done.finish_reason) {
     case 'stop':

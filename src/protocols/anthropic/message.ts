@@ -4,7 +4,7 @@ import { readInSlices } from '../../stream/time-slices.ts'
 import { initialState, toMessageEvents, type MessageEvent } from './events.ts'
 
 /**
- * The message that a log adds up to, as an SDK adds up a stream; an error body when it has no good end.
+ * The complete message of a log, accumulated as an SDK accumulates a stream; an error body when the stream failed.
  * https://platform.claude.com/docs/en/api/messages (`Message`)
  */
 export async function renderWhole(log: StreamLog): Promise<Fields> {
@@ -46,7 +46,7 @@ class Answer {
       case 'error':
         this.message = { ...event }
         return
-      case 'content_block_stop': // Whether a block is complete is said by the end of the message.
+      case 'content_block_stop': // The end of the message shows whether the blocks are complete.
     }
   }
 }
@@ -76,7 +76,7 @@ class Block {
       case 'thinking_delta':
         this.#addText('thinking', delta.thinking)
         return
-      default: // `signature_delta`, `compaction_delta`: the value, whole.
+      default: // `signature_delta`, `compaction_delta`: complete values.
         for (const [name, value] of Object.entries(delta)) this.#fields.set(name, value)
     }
   }
@@ -102,7 +102,7 @@ class Block {
   }
 }
 
-/** An input that is cut off, or that exceeds `JSON_LIMITS`, is returned as text. */
+/** Returns truncated input, or input that exceeds `JSON_LIMITS`, as text. */
 function parseInput(json: string): unknown {
   try {
     return parseJson(json)

@@ -13,7 +13,7 @@ export const anthropicMessages: Protocol = {
   createPath: '/v1/messages',
   paths: ['/v1/messages'],
   clientHeader: 'anthropic-version',
-  // Where Anthropic's SDK looks for it.
+  // Anthropic's SDK reads the request id from this header.
   headers: (requestId) => ({ 'request-id': requestId }),
   heartbeat: encodeEvent({ event: 'ping', data: { type: 'ping' } }),
   reconnects: false,
@@ -33,7 +33,7 @@ export const anthropicMessages: Protocol = {
   renderError,
 }
 
-/** The frames of a Messages stream, each named as the type in its data. */
+/** Encodes the frames of a Messages stream. The name of each frame is the type in its data. */
 class MessageEncoder implements Encoder {
   readonly #state: MessageState
 
@@ -49,7 +49,7 @@ class MessageEncoder implements Encoder {
       const step = toMessageEvents(event, state)
       state = step.state
       frames += step.events.length
-      // Only the last frame of an event has its seq: a reader never resumes in the middle of one.
+      // Only the last frame of an event has its seq: a reader never resumes within an event.
       for (const [i, data] of step.events.entries())
         text += encodeEvent({ id: i === step.events.length - 1 ? seq : undefined, event: data.type, data })
     }

@@ -30,7 +30,7 @@ const own = {
     .optional(),
 }
 
-/** Parameters that mean something to a provider, but nothing to the Messages API. */
+/** Parameters of a chat request that the Messages API does not have. */
 const foreign = Object.keys(chatRequestSchema.shape).filter((name) => !Object.hasOwn(own, name))
 
 const bodySchema = z.preprocess(
@@ -42,15 +42,15 @@ const bodySchema = z.preprocess(
   }),
 )
 
-/** For every parameter that may be null, null is what happens without it. */
+/** For every nullable parameter, null means the same as omitting it. */
 function withoutNulls(body: unknown): unknown {
   if (!isRecord(body) || !Object.keys(body).some((name) => body[name] === null)) return body
   return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
 }
 
 /**
- * The body of `POST /v1/messages` as a chat request. What OpenAI has no name for stays under Anthropic's, so that
- * the `anthropic` provider can say it again.
+ * Converts the body of `POST /v1/messages` to a chat request. Fields without an OpenAI name keep Anthropic's, so that
+ * the `anthropic` provider can send them on.
  *
  * @throws SluiceError `invalid_request` with the faults and their paths in this body
  * https://platform.claude.com/docs/en/api/messages
@@ -65,7 +65,7 @@ type Body = z.infer<typeof bodySchema>
 
 function toInput(body: Body): ChatInput {
   const { stream: _, messages, system, stop_sequences, tools, tool_choice, metadata, output_config, ...rest } = body
-  // Not spread again: with tens of thousands of fields each copy takes 20 ms.
+  // No further spread: with tens of thousands of fields, each copy takes 20 ms.
   return Object.assign(rest, {
     messages: [...(system === undefined ? [] : [system]), ...messages.flat()],
     ...(stop_sequences && { stop: stop_sequences }),
@@ -90,7 +90,7 @@ function toOutput(output_config: Body['output_config']): Partial<ChatInput> {
   const kept = { ...rest, ...(format && !schema && { format }) }
   return {
     ...(typeof effort === 'string' && { reasoning_effort: effort }),
-    // OpenAI wants a name, of which the model sees little and the caller nothing.
+    // OpenAI requires a name; it is not visible to the caller and hardly matters to the model.
     ...(schema && { response_format: { type: 'json_schema', json_schema: { name: 'answer', schema, strict: true } } }),
     ...(Object.keys(kept).length > 0 && { output_config: kept }),
   }

@@ -23,7 +23,7 @@ const customTool = z
     },
   }))
 
-/** Anthropic's own tools (`web_search_20250305`, …), which stay as they are. */
+/** Anthropic's own tools (`web_search_20250305`, …) stay unchanged. */
 const serverTool = z.looseObject({ type: z.string() })
 
 const isCustom = z.object({ type: z.literal(['custom', null]).optional() })
@@ -38,7 +38,7 @@ export const toolSchema = z.unknown().transform((tool, context): Tool => {
 
 const serial = { disable_parallel_tool_use: z.boolean().optional() }
 
-/** What a tool choice is in a chat request, where whether tools may be used in parallel is said apart. */
+/** Converts a tool choice to a chat request's fields: parallel tool use has a field of its own. */
 export const toolChoiceSchema = z
   .discriminatedUnion('type', [
     z.object({ type: z.literal('auto'), ...serial }),

@@ -3,7 +3,7 @@ import type { ChatMessage } from '../../chat-request.ts'
 import { MAX_FAULTS } from '../../errors.ts'
 import { contentOf, joinParts, partSchema, pieceSchema, type Piece } from './blocks.ts'
 
-/** The kinds of block that each role may have, in the order in which a message of a chat request has them. */
+/** Block kinds allowed for each role, in the order in which a chat message has them. */
 const KINDS = {
   user: ['part', 'result'],
   assistant: ['thoughts', 'part', 'call'],
@@ -13,8 +13,8 @@ const KINDS = {
 type Role = keyof typeof KINDS
 
 /**
- * One message, as one or more of a chat request that say the same in the same order: each result of a tool is a
- * message of its own, and a block that comes later than its place begins another. The provider puts them together.
+ * Converts one message to one or more chat messages in the same order: each tool result becomes its own message, and a
+ * block out of order starts a new one. The provider merges them again.
  */
 export const messageSchema = z
   .looseObject({ role: z.enum(['user', 'assistant', 'system']), content: contentOf(pieceSchema) })
@@ -29,7 +29,7 @@ export const messageSchema = z
     splitContent(role, content).map((pieces, i) => Object.assign(toMessage(role, pieces), i === 0 && rest)),
   )
 
-/** The `system` parameter, as the message that a chat request begins with. */
+/** Converts the `system` parameter to the first chat message. */
 export const systemSchema = contentOf(partSchema).transform((parts): ChatMessage => ({
   role: 'system',
   content: joinParts(parts),

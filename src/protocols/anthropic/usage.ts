@@ -1,12 +1,13 @@
 import { recordOrEmpty, type Fields } from '../../json.ts'
 import type { Usage } from '../../stream/events.ts'
 
-/** The counts before anything is known of them. */
+/** Counts at the start, before any are known. */
 export const NO_USAGE: Fields = { input_tokens: 0, output_tokens: 0 }
 
 /**
- * Counts in Anthropic's names, where what the prompt cache gave or took is apart from the other input, and details
- * that have no name in OpenAI's as the provider gave them. https://platform.claude.com/docs/en/api/messages (`usage`)
+ * Converts counts to Anthropic's names: tokens read from and written to the prompt cache are apart from the other
+ * input. Details without an OpenAI name are kept as the provider sent them.
+ * https://platform.claude.com/docs/en/api/messages (`usage`)
  */
 export function toUsage(usage: Usage | undefined): Fields {
   if (!usage) return NO_USAGE

@@ -37,27 +37,27 @@ export const native: Protocol = {
   renderError: renderProblem,
 }
 
-/** The headers say how the answer comes. @throws SluiceError `not_acceptable` */
+/** The headers choose the mode of the answer. @throws SluiceError `not_acceptable` */
 function readMode({ prefer = '', accept = '' }: IncomingHttpHeaders): Mode {
   // https://www.rfc-editor.org/rfc/rfc7240.html#section-4.1
   if (/(^|[,;\s])respond-async($|[,;\s])/i.test(String(prefer))) return 'background'
   return negotiate(accept, EVENT_STREAM, JSON_TYPE) === JSON_TYPE ? 'whole' : 'stream'
 }
 
-/** A frame depends on nothing that came before it. */
+/** Stateless: a frame does not depend on earlier events. */
 export const nativeEncoder: Encoder = {
   encode({ events }: Batch): Encoded {
     let text = ''
     for (const { seq, event } of events)
       text += isPlainText(event)
-        ? // The same without an object in between: JSON has no line break that could end the line.
+        ? // Same output, without an intermediate object: JSON contains no line breaks.
           `event: delta\ndata: {"content":${encodeJson(event.content)}}\nid: ${seq}\n\n`
         : encodeEvent({ id: seq, event: event.type, data: toData(event) })
     return { text, frames: events.length, next: nativeEncoder }
   },
 }
 
-/** The event's name is on the frame, so it is left out of the data. */
+/** Omits the type from the data: it is the frame's name. */
 function toData(event: StreamEvent): Omit<StreamEvent, 'type'> {
   const { type: _, ...data } = event
   return data
@@ -73,7 +73,7 @@ function renderProblem({ code, status, message, faults, retryable }: SluiceError
 
 export type StreamStatus = 'running' | 'finished' | 'cancelled' | 'failed'
 
-/** A stream at one moment, as JSON. */
+/** The state of a stream at one moment, as JSON. */
 export interface Snapshot {
   id: string
   status: StreamStatus
@@ -87,7 +87,7 @@ export interface Snapshot {
   error: StreamError | null
 }
 
-/** The log as it is now; later appends are not included. */
+/** Snapshot of the log now; excludes later appends. */
 export async function takeSnapshot(log: StreamLog): Promise<Snapshot> {
   const { id, created, model, provider } = log.info
   const { done, last } = log

@@ -36,7 +36,7 @@ function parseCompletion(body: unknown): ParsedRequest {
   const parsed = completionSchema.safeParse(body)
   if (!parsed.success) throw invalidRequest(toFaults(parsed.error.issues))
   const { stream, stream_options, ...input } = parsed.data
-  // Usage is always asked for; whether the caller hears of it is decided here.
+  // Usage is always requested from the upstream; this option decides whether the caller receives it.
   const { include_usage, ...options } = stream_options ?? {}
   return {
     input: { ...input, ...(Object.keys(options).length > 0 && { stream_options: options }) },
@@ -48,7 +48,7 @@ function parseCompletion(body: unknown): ParsedRequest {
 class ChunkEncoder implements Encoder {
   readonly #state: ChunkState
   readonly #begun: boolean
-  /** What stands around the text of a chunk that has nothing else, as long as the state is this. */
+  /** JSON before and after the text of a text-only chunk; valid for this state. */
   #around: readonly [before: string, after: string] | undefined
 
   constructor(state: ChunkState) {
@@ -60,7 +60,7 @@ class ChunkEncoder implements Encoder {
     const [only] = batch.events
     if (batch.events.length === 1 && only && isPlainText(only.event) && this.#begun) {
       const { content } = only.event
-      // Most batches: a whole chunk would cost more to build and to write than all else that is done for a token.
+      // Most batches take this path: building and serialising a whole chunk costs more than the rest of a token's work.
       if (content !== '') {
         const [before, after] = (this.#around ??= aroundText(this.#state))
         const text = `data: ${before}${encodeJson(content)}${after}\nid: ${only.seq}\n\n`
@@ -83,7 +83,7 @@ class ChunkEncoder implements Encoder {
   }
 }
 
-/** A chunk with a text that no other field of it can be, cut where that was. */
+/** Serialises a chunk with a unique placeholder as its text, and splits the JSON there. */
 function aroundText(state: ChunkState): readonly [string, string] {
   const event = { type: 'delta', content: '\0' } as const
   const [chunks] = toChunks([{ seq: 0, event }], state).eventChunks
@@ -93,10 +93,10 @@ function aroundText(state: ChunkState): readonly [string, string] {
   return [json.slice(0, at), json.slice(at + text.length)]
 }
 
-/** The `data` of each frame. Only the last of an event has its seq: a reader never resumes in the middle of one. */
+/** The `data` of each frame. Only the last frame of an event has its seq: a reader never resumes within an event. */
 function toData({ seq, chunks, done }: EventChunks): { seq?: number; data: string }[] {
   const data = chunks.map((chunk) => encodeJson(chunk))
-  // No `[DONE]` after a failure: an SDK would take what it has for the whole answer.
+  // No `[DONE]` after a failure: an SDK would take a partial answer for the whole.
   if (done) data.push(isAnswer(done) ? '[DONE]' : encodeJson({ error: toErrorObject(failureOf(done)) }))
   return data.map((each, i) => (i === data.length - 1 ? { seq, data: each } : { data: each }))
 }
@@ -117,7 +117,7 @@ function withoutUsage(info: StreamInfo): StreamInfo {
   return { ...info, labels: {} }
 }
 
-/** https://platform.openai.com/docs/api-reference/models/object – when a model was created is not known here. */
+/** https://platform.openai.com/docs/api-reference/models/object – the creation time of a model is unknown. */
 function renderModel({ id, provider }: Model) {
   return { id, object: 'model', created: 0, owned_by: provider }
 }

@@ -27,17 +27,17 @@ export interface ChunkChoice {
   [field: string]: unknown
 }
 
-/** What is sent for one event: chunks, and at the end perhaps an error instead of a last one. */
+/** The output for one event: chunks, and at the end possibly an error in place of the last chunk. */
 export interface EventChunks {
   seq: number
   chunks: Chunk[]
   done?: Done
 }
 
-/** What a chunk depends on beside its event. */
+/** Encoder state: everything that a chunk depends on besides its event. */
 export interface ChunkState {
   readonly head: ChunkHead
-  /** Choices that have been introduced with a role, and those that have been finished. */
+  /** Choices whose role has been sent, and choices that have finished. */
   readonly begun: AppendMap<number, true>
   readonly finished: AppendMap<number, true>
   readonly includeUsage: boolean
@@ -52,7 +52,7 @@ export function initialState({ id, created, model, labels }: StreamInfo): ChunkS
   }
 }
 
-/** The chunks that say what these events say. */
+/** Converts events to chunks. */
 export function toChunks(
   events: readonly SequencedEvent[],
   state: ChunkState,
@@ -74,7 +74,7 @@ export function toChunks(
   return { eventChunks, state }
 }
 
-/** Whether a stream that ended so is an answer. */
+/** Whether a stream with this end is a complete answer. */
 export function isAnswer({ finish_reason }: Done): boolean {
   return finish_reason !== 'error' && finish_reason !== 'cancelled'
 }
@@ -91,7 +91,7 @@ class ChunkWriter {
     const { head, once, choice, rest } = toPlaces(carried)
     if (head) this.state = { ...this.state, head: { ...this.state.head, ...head } }
     const delta: Record<string, unknown> = {}
-    // OpenAI introduces a choice with its role alone, or with the start of its first tool call.
+    // OpenAI starts a choice with its role alone, or with the start of its first tool call.
     if (!this.state.begun.has(index) && (role || content || reasoning || refusal || tool_calls || choice || rest)) {
       this.state = { ...this.state, begun: this.state.begun.with(index, true) }
       if (tool_calls) Object.assign(delta, { role: 'assistant', content: null })
@@ -126,9 +126,9 @@ class ChunkWriter {
 }
 
 interface Places {
-  /** Of every chunk from now on. */
+  /** Fields of this and every later chunk. */
   head?: Fields
-  /** Of one chunk. */
+  /** Fields of this chunk only. */
   once?: Fields
   choice?: Fields
   rest?: Fields
@@ -136,7 +136,7 @@ interface Places {
 
 const NOTHING: Places = {}
 
-/** Where carried fields of this wire stood. Of another wire, it is only said which model answers, and under which id. */
+/** The places of carried OpenAI fields. From Anthropic, only the id and the model are used. */
 function toPlaces(carried: Carried | undefined): Places {
   if (!carried) return NOTHING
   const { chunk = {}, choice, delta: rest } = openaiFields(carried)
@@ -149,7 +149,7 @@ function toPlaces(carried: Carried | undefined): Places {
   return places
 }
 
-/** A module may carry anything, but not take the place of what is modelled. */
+/** A module may carry any field, but must not replace modelled ones. */
 function besideDelta({ index: _index, delta: _delta, ...fields }: Fields): Fields {
   return fields
 }

@@ -10,10 +10,10 @@ export interface Completion {
   [field: string]: unknown
 }
 
-/** Adds up chunks, like an SDK that collects a stream. */
+/** Accumulates chunks, like an SDK that collects a stream. */
 export class CompletionCollector {
   readonly #fields = new JoinedFields(replacing)
-  /** By index. Not a list: the upstream chooses indexes, and could make it huge. */
+  /** Keyed by index. Not an array: the upstream chooses indexes and could make it huge. */
   readonly #choices = new Map<number, ChoiceCollector>()
 
   add({ choices, ...fields }: Chunk): void {
@@ -67,7 +67,7 @@ class ChoiceCollector {
       for (const call of value) this.#addToolCall(call)
       return
     }
-    // `content: ""` beside a role only announces content; without a piece of text the content stays null.
+    // `content: ""` with a role only announces content; until text arrives, the content stays null.
     if (value === '' && name === 'content') return
     this.#message.add(name, value)
   }

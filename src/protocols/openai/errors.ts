@@ -12,7 +12,7 @@ export function renderError(error: SluiceError): RenderedError {
   }
 }
 
-/** What the upstream said of the request is said again; what it said of the gateway's key is not. */
+/** Passes on the upstream's status for the request, but not its status for the gateway's key. */
 function statusOf({ code, status, upstreamStatus = 0 }: SluiceError): number {
   return upstreamStatus >= 400 && code !== 'upstream_auth' ? upstreamStatus : status
 }
