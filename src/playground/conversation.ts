@@ -73,5 +73,11 @@ function parseTurns(text: string | null): Turn[] {
 }
 
 function isTurn(value: unknown): value is Turn {
-  return typeof value === 'object' && value !== null && 'answer' in value && typeof value.answer === 'string'
+  if (typeof value !== 'object' || value === null) return false
+  const { question, answer, streamId }: Partial<Record<keyof Turn, unknown>> = value
+  return isOptionalText(question) && typeof answer === 'string' && isOptionalText(streamId)
+}
+
+function isOptionalText(value: unknown): boolean {
+  return value === undefined || typeof value === 'string'
 }

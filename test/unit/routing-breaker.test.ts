@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Breaker } from '../../src/routing/breaker.ts'
-import { Breakers } from '../../src/routing/breakers.ts'
+import { Breaker, Breakers } from '../../src/routing/breaker.ts'
 
 let time = 0
 let breaker: Breaker
