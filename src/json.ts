@@ -1,3 +1,7 @@
+import { isRecord, type Fields } from './wires/fields.ts'
+
+export { isRecord, type Fields }
+
 /** Text that is not JSON or exceeds the limits. The message may be shown to the sender. */
 export class JsonError extends SyntaxError {
   override readonly name: string = 'JsonError'
@@ -76,13 +80,6 @@ export function countJson(text: string, { depth: maxDepth, size: maxSize }: Json
     }
   }
   return size
-}
-
-/** An object with unknown fields. */
-export type Fields = Record<string, unknown>
-
-export function isRecord(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Excludes the other objects that a YAML file can contain: bytes, times, sets. */
