@@ -1,4 +1,4 @@
-import { invalidField, type SluiceError } from '../errors.ts'
+import { invalidField } from '../errors.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import type { LastEventId } from '../sse/last-event-id.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
@@ -26,12 +26,8 @@ export function checkSyntax({ path, value }: LastEventId): void {
 export function readCursor(context: RequestContext, log: StreamLog, protocol: Protocol): number {
   const cursor = protocol.readCursor(context)
   if (!cursor) return 0
-  if (!SEQ.test(cursor.value)) throw invalidCursor(cursor, log)
-  const seq = Number(cursor.value)
-  if (log.done && seq > log.last) throw invalidCursor(cursor, log)
-  return seq
-}
-
-function invalidCursor({ path }: LastEventId, { last }: StreamLog): SluiceError {
-  return invalidField('invalid_cursor', path, `must be a whole number from 0 to ${last}, the last event`)
+  const { path, value } = cursor
+  const seq = Number(value)
+  if (SEQ.test(value) && (!log.done || seq <= log.last)) return seq
+  throw invalidField('invalid_cursor', path, `must be a whole number from 0 to ${log.last}, the last event`)
 }
