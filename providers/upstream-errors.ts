@@ -5,8 +5,8 @@ import { EventTooLargeError } from '../src/sse/decode.ts'
 import { ConnectTimeoutError, MalformedResponseError, ProxyError, type ResponseHead } from './transport/transport.ts'
 import { ProviderError } from './provider.ts'
 
-/** The error for a response that is not an event stream, from its head and the start of its body. */
-export function answerError({ status, headers }: ResponseHead, body: string): ProviderError {
+/** The error for a response that is not a stream of the `expected` media type, from its head and the start of its body. */
+export function answerError({ status, headers }: ResponseHead, body: string, expected: string): ProviderError {
   const said = readErrorBody(body)
   // HTTP defines no status above 599, and we cannot pass one on.
   if (status >= 600) return invalidResponse(`The upstream answered ${status}, which is no HTTP status.`)
@@ -15,7 +15,7 @@ export function answerError({ status, headers }: ResponseHead, body: string): Pr
   const type = headers.get('content-type') ?? 'no content type'
   return new ProviderError({
     code: 'upstream_invalid_response',
-    message: `The upstream answered ${status} with ${type} instead of an event stream.`,
+    message: `The upstream answered ${status} with ${type} instead of ${expected}.`,
     upstreamStatus: status,
   })
 }

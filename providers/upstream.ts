@@ -243,7 +243,8 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
   }
 
   #refuse(refusal: Refusal): void {
-    this.#fail(answerError(refusal, Buffer.concat(refusal.chunks).toString('utf8', 0, MAX_ERROR_BYTES)))
+    const body = Buffer.concat(refusal.chunks).toString('utf8', 0, MAX_ERROR_BYTES)
+    this.#fail(answerError(refusal, body, this.#format.mediaType))
   }
 
   /** For an error response, reports its status rather than why its body cannot be read. */

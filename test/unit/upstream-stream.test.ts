@@ -264,6 +264,9 @@ describe('the format of a stream', () => {
   it('is refused when it is another', async () => {
     const { handler, end } = follow('text/event-stream')
     handler.onEnd()
-    expect(await end).toMatchObject({ code: 'upstream_invalid_response' })
+    expect(await end).toMatchObject({
+      code: 'upstream_invalid_response',
+      message: 'The upstream answered 200 with text/event-stream instead of application/x-ndjson.',
+    })
   })
 })
