@@ -18,11 +18,17 @@ export interface Endpoint {
   secrets: readonly string[]
 }
 
-export interface EndpointOptions extends TransportOptions {
+/** What the configuration says of a provider, beside the options of its kind. */
+export interface ProviderIdentity {
   /** The provider's name in the configuration. */
   name: string
-  baseUrl: string
+  models?: readonly string[] | undefined
+  /** All keys an attempt may use; redacted from errors. */
   keys?: readonly string[] | undefined
+}
+
+export interface EndpointOptions extends TransportOptions, Pick<ProviderIdentity, 'name' | 'keys'> {
+  baseUrl: string
 }
 
 /** @throws ConfigError for a certificate or a proxy that cannot be used */

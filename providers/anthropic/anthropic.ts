@@ -1,5 +1,12 @@
 import { z } from 'zod'
-import { baseUrlSchema, connectTo, headersSchema, keySchema, transportOptions } from '../endpoint.ts'
+import {
+  baseUrlSchema,
+  connectTo,
+  headersSchema,
+  keySchema,
+  type ProviderIdentity,
+  transportOptions,
+} from '../endpoint.ts'
 import { MessageReader } from './events.ts'
 import { toBody } from './request.ts'
 import type { Provider } from '../provider.ts'
@@ -16,12 +23,7 @@ export const anthropicOptions = z.object({
   maxTokens: z.number().int().positive().default(8192),
 })
 
-export type AnthropicOptions = z.infer<typeof anthropicOptions> & {
-  name: string
-  models?: readonly string[] | undefined
-  /** All keys an attempt may use; redacted from errors. */
-  keys?: readonly string[]
-}
+export type AnthropicOptions = ProviderIdentity & z.infer<typeof anthropicOptions>
 
 type Headers = Readonly<Record<string, string>>
 

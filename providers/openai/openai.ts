@@ -1,6 +1,13 @@
 import { z } from 'zod'
 import type { ChatRequest } from '../../src/chat-request.ts'
-import { baseUrlSchema, connectTo, headersSchema, keySchema, transportOptions } from '../endpoint.ts'
+import {
+  baseUrlSchema,
+  connectTo,
+  headersSchema,
+  keySchema,
+  type ProviderIdentity,
+  transportOptions,
+} from '../endpoint.ts'
 import { ChunkReader } from './chunks.ts'
 import { toChatRequest } from './request.ts'
 import type { Provider } from '../provider.ts'
@@ -17,12 +24,7 @@ export const openaiOptions = z.object({
   includeUsage: z.boolean().default(true),
 })
 
-export type OpenAIOptions = z.infer<typeof openaiOptions> & {
-  name: string
-  models?: readonly string[] | undefined
-  /** All keys an attempt may use; redacted from errors. */
-  keys?: readonly string[]
-}
+export type OpenAIOptions = ProviderIdentity & z.infer<typeof openaiOptions>
 
 /**
  * Any server that implements Chat Completions: OpenAI, vLLM, Ollama, llama.cpp, Groq, DeepSeek, Mistral …
