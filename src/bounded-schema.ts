@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { MAX_FAULTS } from './errors.ts'
+import { MAX_FAULTS } from './faults.ts'
 import { isRecord } from './json.ts'
 
 /**

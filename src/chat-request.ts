@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { boundedArray, boundedRecord } from './bounded-schema.ts'
-import { invalidRequest, toFaults } from './errors.ts'
+import { invalidRequest } from './errors.ts'
+import { toFaults } from './faults.ts'
 
 /**
  * The common request: protocols convert their requests to it, and providers receive it. Names are OpenAI's. Types are

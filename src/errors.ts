@@ -1,4 +1,4 @@
-import { isRecord } from './json.ts'
+import { firstOf, isFaults, type Fault } from './faults.ts'
 import type { Done, StreamError } from './stream/events.ts'
 
 /**
@@ -61,12 +61,6 @@ export function isErrorCode(value: unknown): value is ErrorCode {
 /** The HTTP status of a failure before the stream starts; 500 for an unknown code. */
 export function statusOfCode(code: string): number {
   return isErrorCode(code) ? ERRORS[code].status : 500
-}
-
-/** One fault in a request: its location (a JSON path, a header name or a query parameter) and a description. */
-export interface Fault {
-  path: string
-  message: string
 }
 
 export interface SluiceErrorOptions {
@@ -199,72 +193,16 @@ function isStatus(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 100 && value < 600
 }
 
-function isFaults(value: unknown): value is Fault[] {
-  return Array.isArray(value) && value.every(isFault)
-}
-
-function isFault(value: unknown): value is Fault {
-  return isRecord(value) && typeof value.path === 'string' && typeof value.message === 'string'
-}
-
 /** A `SluiceError` for one fault in one field. */
 export function invalidField(code: ErrorCode, path: string, message: string): SluiceError {
   return new SluiceError(code, `${path}: ${message}`, { faults: [{ path, message }] })
 }
-
-/** How many faults of one request are reported. */
-export const MAX_FAULTS = 20
-
-/** Limits for quoted input, whose length is otherwise unbounded. */
-const MAX_KEY = 100
-const MAX_TEXT = 500
 
 /** A `SluiceError` for a body with these faults. */
 export function invalidRequest(faults: Fault[]): SluiceError {
   const reported = firstOf(faults)
   const words = reported.map(({ path, message }) => `${path}: ${message}`).join('; ')
   return new SluiceError('invalid_request', `Invalid request: ${words}`, { faults: reported })
-}
-
-/** Zod's first issues as faults, with paths in JavaScript notation: `messages[0].content`. */
-export function toFaults(issues: readonly Issue[]): Fault[] {
-  const faults: Fault[] = []
-  for (const { path, message, keys } of issues) {
-    if (faults.length > MAX_FAULTS) break
-    if (keys)
-      for (const key of keys.slice(0, MAX_FAULTS + 1))
-        faults.push({ path: formatPath([...path, key]), message: 'is not known' })
-    else faults.push({ path: formatPath(path), message })
-  }
-  return firstOf(faults)
-}
-
-interface Issue {
-  path: readonly PropertyKey[]
-  message: string
-  /** Unknown names in a strict object. */
-  keys?: readonly string[]
-}
-
-/** Replaces the first omitted fault by 'and more'. */
-function firstOf(faults: readonly Fault[]): Fault[] {
-  const reported = faults.slice(0, MAX_FAULTS)
-  const next = faults[MAX_FAULTS]
-  if (next) reported.push({ path: next.path, message: 'and more' })
-  return reported.map(({ path, message }) => ({ path: shorten(path, MAX_TEXT), message: shorten(message, MAX_TEXT) }))
-}
-
-function formatPath(path: readonly PropertyKey[]): string {
-  let text = ''
-  for (const key of path) {
-    if (typeof key === 'number') text += `[${key}]`
-    else text += `${text && '.'}${shorten(String(key), MAX_KEY)}`
-  }
-  return text || '(body)'
-}
-
-function shorten(text: string, length: number): string {
-  return text.length > length ? `${text.slice(0, length)}…` : text
 }
 
 /**

@@ -9,7 +9,8 @@ export type GatewayOptions = Pick<AllOptions, 'logger' | 'providers'>
 /** @throws Error when a provider or a certificate cannot be loaded */
 export const createGateway: (config: Config, options?: GatewayOptions) => Promise<Gateway> = create
 export { loadConfig, type Config } from './config.ts'
-export { ConfigError, SluiceError, type ErrorCode, type Fault } from './errors.ts'
+export { ConfigError, SluiceError, type ErrorCode } from './errors.ts'
+export type { Fault } from './faults.ts'
 export type { Delta, Done, FinishReason, StreamError, StreamEvent, ToolCallDelta, Usage } from './stream/events.ts'
 export type { Snapshot } from './protocols/native/native.ts'
 export {

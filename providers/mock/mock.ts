@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import type { ChatRequest } from '../../src/chat-request.ts'
-import { invalidRequest, isErrorCode, toFaults, type ErrorCode } from '../../src/errors.ts'
+import { invalidRequest, isErrorCode, type ErrorCode } from '../../src/errors.ts'
+import { toFaults } from '../../src/faults.ts'
 import { writeText, type Random } from './text.ts'
 import { ProviderError, type Delta, type Provider, type ProviderContext, type StreamEvent } from '../provider.ts'
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { toFaults, type Fault } from '../errors.ts'
+import { toFaults, type Fault } from '../faults.ts'
 import { numeric, positiveMilliseconds } from '../numeric.ts'
 
 /** `provider/model`, as in the configuration; the model may hold slashes of its own. */

@@ -67,6 +67,7 @@ function strays(area: string, { values, types = [] }: { values: string[]; types?
 }
 
 const ERRORS = 'src/errors.ts'
+const FAULTS = 'src/faults.ts'
 const REQUEST = 'src/chat-request.ts'
 const SCHEMA = 'src/bounded-schema.ts'
 const WIRES = 'src/wires/'
@@ -114,6 +115,7 @@ describe('arrows point inward', () => {
       'src/json.ts',
       'src/media-types.ts',
       ERRORS,
+      FAULTS,
       REQUEST,
       SCHEMA,
       'zod',
@@ -124,7 +126,7 @@ describe('arrows point inward', () => {
   })
 
   it('providers/ know of the gateway only requests, events, wires, errors and how to decode SSE and JSON', () => {
-    const values = ['src/stream/events.ts', 'src/sse/decode.ts', 'src/json.ts', WIRES, ERRORS, REQUEST]
+    const values = ['src/stream/events.ts', 'src/sse/decode.ts', 'src/json.ts', WIRES, ERRORS, FAULTS, REQUEST]
     // Whatever it takes to speak to an upstream is theirs to choose.
     expect(
       strays('providers/', { values, types: ['src/stream/source.ts'] }).filter((arrow) => arrow.includes('→ src/')),

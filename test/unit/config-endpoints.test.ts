@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { ConfigError, type Fault } from '../../src/errors.ts'
+import { ConfigError } from '../../src/errors.ts'
+import type { Fault } from '../../src/faults.ts'
 import { endpointAt } from '../../providers/endpoint.ts'
 import { load } from './config-file.ts'
 

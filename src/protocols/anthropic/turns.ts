@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ChatMessage } from '../../chat-request.ts'
-import { MAX_FAULTS } from '../../errors.ts'
+import { MAX_FAULTS } from '../../faults.ts'
 import { contentOf, joinParts, partSchema, pieceSchema, type Piece } from './blocks.ts'
 
 /** Block kinds allowed for each role, in the order in which a chat message has them. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { chatRequestSchema, modelName } from '../../chat-request.ts'
-import { failureOf, invalidRequest, toFaults } from '../../errors.ts'
+import { failureOf, invalidRequest } from '../../errors.ts'
+import { toFaults } from '../../faults.ts'
 import { encodeComment, encodeJson } from '../../sse/encode.ts'
 import { readLastEventId } from '../../sse/last-event-id.ts'
 import { isPlainText } from '../../stream/events.ts'
