@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { startGateway } from '../support/gateway.ts'
+import { expectEveryToken } from '../support/proxies/every-token.ts'
 import { startNginx } from '../support/proxies/nginx.ts'
 import { describeWith } from '../support/programs.ts'
 import { chat } from '../support/reader.ts'
@@ -11,17 +12,7 @@ describeWith('nginx', 'behind nginx with its default settings', (program) => {
     const provider = new ScriptedProvider()
     const gateway = await startGateway({}, { providers: [provider] })
     const url = await startNginx(program, gateway.url, { httpVersion: '1.0' })
-    const reader = await chat(url, { model: 'scripted' })
-    const run = await provider.nextRun()
-    // A proxy that held anything back would wait for more, and no more comes until this has been seen.
-    for (let count = 1; count <= 50; count++) {
-      run.text(`${count} `)
-      await reader.until(({ messages }) => messages.length === count)
-    }
-    run.done()
-    await reader.end()
-    expect(reader.ids).toStrictEqual(Array.from({ length: 51 }, (_, index) => index + 1))
-    expect(reader.dones).toMatchObject([{ finish_reason: 'stop' }])
+    const reader = await expectEveryToken(provider, url)
     expect(reader.headers['cache-control']).toBe('no-cache, no-transform')
   })
 

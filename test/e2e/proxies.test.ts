@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { expectEveryToken } from '../support/proxies/every-token.ts'
 import { describeBehindProxies, type StartProxy } from '../support/proxies/index.ts'
 import { chat, open, resume } from '../support/reader.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'
@@ -19,18 +20,7 @@ const LEAVING = { resumeWindowMs: 0, heartbeatMs: 50 }
 describeBehindProxies((start) => {
   it('brings every token as soon as it is there', async () => {
     const { provider, url } = await serve(start)
-    const reader = await chat(url, { model: 'scripted' })
-    const run = await provider.nextRun()
-    // A proxy that held anything back would wait for more, and no more comes until this has been seen.
-    for (let count = 1; count <= 50; count++) {
-      run.text(`${count} `)
-      await reader.until(({ messages }) => messages.length === count)
-    }
-    run.done()
-    await reader.end()
-    expect(reader.ids).toStrictEqual(Array.from({ length: 51 }, (_, index) => index + 1))
-    expect(reader.dones).toMatchObject([{ finish_reason: 'stop' }])
-    expect(reader.complete).toBe(true)
+    await expectEveryToken(provider, url)
   })
 
   it('brings the headers of a stream that has no byte yet', async () => {
