@@ -4,7 +4,6 @@ import type { StreamInfo } from '../stream/stream-log.ts'
 import { NOBODY, type Budget } from './budget.ts'
 import type { Directory, Idempotency, Located, Names, Registered } from './directory.ts'
 import { ExpiryTimer } from './expiry-timer.ts'
-import { Tombstones } from './tombstones.ts'
 
 /** A tombstone is kept for this many times the retention, and for at least a minute. */
 const TOMBSTONE_RETENTIONS = 12
@@ -147,4 +146,62 @@ function bytesOf({ key, alias }: Named): number {
 
 function nameBytes(name: string | undefined): number {
   return name === undefined ? 0 : NAME_BYTES + 2 * name.length
+}
+
+/** Beyond this number the oldest are dropped. */
+const MAX_TOMBSTONES = 100_000
+const TOMBSTONE_BYTES = 200
+
+interface Tombstone {
+  owner: string
+  /** By `performance.now()`: the wall clock may be set back. */
+  forgetAt: number
+}
+
+/** Records of dropped streams, which tell "expired" from "unknown". In order of expiry. */
+export class Tombstones {
+  readonly #budget: Budget
+  readonly #keepMs: number
+  readonly #byId = new Map<string, Tombstone>()
+
+  constructor(budget: Budget, keepMs: number) {
+    this.#budget = budget
+    this.#keepMs = keepMs
+  }
+
+  /** When the next one expires; `Infinity` when there is none. */
+  get nextExpiry(): number {
+    const [oldest] = this.#byId.values()
+    return oldest?.forgetAt ?? Infinity
+  }
+
+  add(id: string, owner: string): void {
+    this.#byId.set(id, { owner, forgetAt: performance.now() + this.#keepMs })
+    this.#budget.add('records', NOBODY, TOMBSTONE_BYTES)
+    if (this.#byId.size > MAX_TOMBSTONES) this.dropOldest()
+  }
+
+  has(id: string, owner: string): boolean {
+    const tombstone = this.#byId.get(id)
+    return tombstone?.owner === owner && tombstone.forgetAt > performance.now()
+  }
+
+  /** False when there is none. */
+  dropOldest(): boolean {
+    const [oldest] = this.#byId.keys()
+    if (oldest === undefined) return false
+    this.#byId.delete(oldest)
+    this.#budget.add('records', NOBODY, -TOMBSTONE_BYTES)
+    return true
+  }
+
+  clear(): void {
+    this.#budget.add('records', NOBODY, -TOMBSTONE_BYTES * this.#byId.size)
+    this.#byId.clear()
+  }
+
+  /** Drops those that expire at `now` or before. */
+  expire(now: number): void {
+    while (this.nextExpiry <= now) this.dropOldest()
+  }
 }
