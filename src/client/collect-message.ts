@@ -1,5 +1,4 @@
-import type { Delta } from '../stream/events.ts'
-import type { Message, ToolCall } from '../stream/message.ts'
+import type { Delta, Message, ToolCall } from '../stream/events.ts'
 import { MessageCollector } from '../wires/message-collector.ts'
 import type { ChatEvent } from './chat-event.ts'
 

@@ -1,5 +1,5 @@
 import { isOver } from '../sse/http2.ts'
-import { follow } from '../stream/subscription.ts'
+import { follow } from '../stream/readers.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { RequestContext } from './context.ts'
 

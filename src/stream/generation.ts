@@ -1,10 +1,9 @@
 import { Ended, SluiceError, toStreamError } from '../errors.ts'
 import type { Done, StreamEvent } from './events.ts'
-import { isLongText, splitLongText } from './long-text.ts'
-import type { ReaderListener } from './reader-count.ts'
+import { isLongText, splitLongText, endsInHalf, WholeCharacters } from './delta-text.ts'
+import type { ReaderListener } from './readers.ts'
 import type { Sink } from './source.ts'
 import type { AnsweredBy, StreamLog } from './stream-log.ts'
-import { endsInHalf, WholeCharacters } from './whole-characters.ts'
 
 export interface GenerationOptions {
   log: StreamLog
@@ -175,4 +174,48 @@ const ENDED = new Ended('The stream has ended.')
 
 function failed(error: unknown): Done {
   return { type: 'done', finish_reason: 'error', error: toStreamError(error) }
+}
+
+/** The generations that run in this process. */
+export class Generations {
+  readonly #running = new Map<string, Generation>()
+  #onIdle: (() => void)[] = []
+
+  get size(): number {
+    return this.#running.size
+  }
+
+  start(options: GenerationOptions): Generation {
+    const generation = new Generation(options)
+    this.#running.set(options.log.info.id, generation)
+    void generation.run()
+    void this.#forget(generation)
+    return generation
+  }
+
+  /** Stops a generation for everybody; false when it does not run here. */
+  cancel(id: string): boolean {
+    const generation = this.#running.get(id)
+    generation?.cancel()
+    return generation !== undefined
+  }
+
+  /** Ends all that run in the same way. */
+  endAll(done: Done): void {
+    for (const generation of this.#running.values()) generation.cancel(done)
+  }
+
+  /** Resolves when none runs. */
+  async idle(): Promise<void> {
+    if (this.#running.size > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
+  }
+
+  /** When its log has ended, whatever its provider may still be doing. */
+  async #forget(generation: Generation): Promise<void> {
+    await generation.ended
+    this.#running.delete(generation.log.info.id)
+    if (this.#running.size > 0) return
+    for (const resolve of this.#onIdle) resolve()
+    this.#onIdle = []
+  }
 }

@@ -1,11 +1,10 @@
 import { SluiceError } from '../errors.ts'
-import { afterThisTurn, throwLater } from './after-this-turn.ts'
+import { afterThisTurn, throwLater } from './event-loop.ts'
 import { EventList } from './event-list.ts'
-import { measureEvent, type EventSize } from './event-size.ts'
-import type { Done, SequencedEvent, StreamEvent } from './events.ts'
-import { mergeDeltas } from './merge.ts'
+import { measureEvent, type EventSize } from './check-event.ts'
+import { type Done, type SequencedEvent, type StreamEvent, mergeDeltas } from './events.ts'
 import { eventsOf, type HeadRecord, type Piece } from './piece.ts'
-import { ReaderCount } from './reader-count.ts'
+import { ReaderCount } from './readers.ts'
 
 /** Identity and metadata of a stream; fixed at its creation. */
 export interface StreamInfo {

@@ -1,6 +1,5 @@
 import type { Carried } from './carried.ts'
-import { isRecord, type Fields } from './fields.ts'
-import { replacing } from './joined-fields.ts'
+import { isRecord, type Fields, replacing } from './fields.ts'
 
 /**
  * Fields of a Messages stream that are not modelled, carried so that the stream can be restored without loss:

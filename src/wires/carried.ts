@@ -1,6 +1,5 @@
 import { ruleOfAnthropic, type AnthropicCarried } from './anthropic.ts'
-import type { Fields } from './fields.ts'
-import { JoinedFields, replacing, type Rule } from './joined-fields.ts'
+import { type Fields, JoinedFields, replacing, type Rule } from './fields.ts'
 import { ruleOfOpenAI, type OpenAICallCarried, type OpenAICarried } from './openai.ts'
 
 /**

@@ -1,4 +1,6 @@
-/** An object with unknown fields. Defined here, since this folder also runs in browsers. */
+// Objects with unknown fields, and how the pieces of one add up. Defined here, since this folder also runs in browsers.
+
+/** An object with unknown fields. */
 export type Fields = Record<string, unknown>
 
 export function isRecord(value: unknown): value is Fields {
@@ -8,4 +10,66 @@ export function isRecord(value: unknown): value is Fields {
 /** Undefined for values that are not objects. */
 export function recordOf(value: unknown): Fields | undefined {
   return isRecord(value) ? value : undefined
+}
+
+/** How a field with this name accumulates: the rule for the fields in it, or undefined when the last value wins. */
+export type Rule = (name: string) => Rule | undefined
+
+/** Strings, lists and objects grow, recursively. */
+export const growing: Rule = () => growing
+
+/** The last value of each field wins. */
+export const replacing: Rule = () => undefined
+
+/**
+ * Accumulates fields that arrive in pieces. If a field cannot grow, the last value wins; null replaces nothing. The
+ * first value is kept uncopied; the second copies it once and grows the copy, so the cost is linear in the input.
+ */
+export class JoinedFields {
+  /** A Map, since upstreams choose the names. */
+  readonly #values = new Map<string, unknown>()
+  readonly #rule: Rule
+
+  constructor(rule: Rule, first: Fields = {}) {
+    this.#rule = rule
+    for (const [name, value] of Object.entries(first)) this.#values.set(name, value)
+  }
+
+  addAll(fields: Fields): void {
+    for (const [name, value] of Object.entries(fields)) this.add(name, value)
+  }
+
+  add(name: string, value: unknown): void {
+    const before = this.#values.get(name)
+    const rule = this.#rule(name)
+    this.#values.set(name, rule ? join(before, value, rule) : (value ?? before))
+  }
+
+  toFields(): Fields {
+    return Object.fromEntries([...this.#values].map(([name, value]) => [name, finish(value)]))
+  }
+}
+
+/** Lists that we copied and do not share: they may grow in place. */
+const copies = new WeakSet<readonly unknown[]>()
+
+function finish(value: unknown): unknown {
+  if (Array.isArray(value)) copies.delete(value)
+  return value instanceof JoinedFields ? value.toFields() : value
+}
+
+function join(before: unknown, more: unknown, rule: Rule): unknown {
+  if (typeof before === 'string' && typeof more === 'string') return before + more
+  if (Array.isArray(before) && Array.isArray(more)) {
+    const list: unknown[] = copies.has(before) ? before : Array.from<unknown>(before)
+    copies.add(list)
+    for (const item of more) list.push(item)
+    return list
+  }
+  if (isRecord(before) && isRecord(more)) {
+    const fields = before instanceof JoinedFields ? before : new JoinedFields(rule, before)
+    fields.addAll(more)
+    return fields
+  }
+  return more ?? before
 }

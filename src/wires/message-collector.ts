@@ -1,5 +1,4 @@
-import type { Delta, ToolCallDelta } from '../stream/events.ts'
-import type { Message, ToolCall } from '../stream/message.ts'
+import type { Delta, ToolCallDelta, Message, ToolCall } from '../stream/events.ts'
 import { CarriedCollector } from './carried.ts'
 
 /** Text fields of a delta; they accumulate by concatenation. */

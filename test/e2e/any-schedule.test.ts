@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { splitLongText } from '../../src/stream/long-text.ts'
+import { splitLongText } from '../../src/stream/delta-text.ts'
 import { startGateway } from '../support/gateway.ts'
 import { chat, resume, type Reader } from '../support/reader.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Delta } from '../../src/stream/events.ts'
-import { collectMessage } from '../../src/stream/collect-message.ts'
+import { collectMessage } from '../../src/protocols/native/native.ts'
 import { StreamLog } from '../../src/stream/stream-log.ts'
 import { accumulate, anyDelta } from './any-delta.ts'
 

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, it } from 'vitest'
 import type { Delta } from '../../src/stream/events.ts'
-import { isLongText, MAX_TEXT, splitLongText } from '../../src/stream/long-text.ts'
+import { isLongText, MAX_TEXT, splitLongText } from '../../src/stream/delta-text.ts'
 
 it('cuts a long text between characters, and changes nothing else', () => {
   const unit = fc.constantFrom('a', 'é', '漢', '😀')

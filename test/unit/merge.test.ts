@@ -1,7 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Delta, ToolCallDelta } from '../../src/stream/events.ts'
-import { mergeDeltas } from '../../src/stream/merge.ts'
+import { type Delta, type ToolCallDelta, mergeDeltas } from '../../src/stream/events.ts'
 import { accumulate, anyDelta } from './any-delta.ts'
 
 function delta(fields: Omit<Delta, 'type'>): Delta {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ReaderCount } from '../../src/stream/reader-count.ts'
+import { ReaderCount } from '../../src/stream/readers.ts'
 
 describe('a count of readers', () => {
   it('is the sum over all sources', () => {

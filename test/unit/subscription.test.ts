@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { StreamEvent } from '../../src/stream/events.ts'
 import { StreamLog, type Batch } from '../../src/stream/stream-log.ts'
-import { follow, Subscription } from '../../src/stream/subscription.ts'
+import { follow, Subscription } from '../../src/stream/readers.ts'
 
 const DONE = { type: 'done', finish_reason: 'stop' } as const
 

@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { collectMessage } from '../../src/stream/collect-message.ts'
+import { collectMessage } from '../../src/protocols/native/native.ts'
 import { StreamLog } from '../../src/stream/stream-log.ts'
-import { readInSlices, TimeSlices } from '../../src/stream/time-slices.ts'
+import { readInSlices, TimeSlices } from '../../src/stream/event-loop.ts'
 
 /** Slices of three steps each: every step advances the clock. */
 function slicesOfThree() {

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Delta } from '../../src/stream/events.ts'
-import { WholeCharacters } from '../../src/stream/whole-characters.ts'
+import { WholeCharacters } from '../../src/stream/delta-text.ts'
 
 const [FIRST, SECOND] = ['\ud83d', '\ude00']
 

@@ -1,6 +1,6 @@
 import { parseJson, recordOrEmpty, type Fields } from '../../json.ts'
 import type { StreamLog } from '../../stream/stream-log.ts'
-import { readInSlices } from '../../stream/time-slices.ts'
+import { readInSlices } from '../../stream/event-loop.ts'
 import { initialState, toMessageEvents, type MessageEvent } from './events.ts'
 
 /**

@@ -11,11 +11,12 @@ import {
   type StreamError,
   type StreamEvent,
   type Usage,
+  type Message,
 } from '../../stream/events.ts'
-import { collectMessage } from '../../stream/collect-message.ts'
-import type { Message } from '../../stream/message.ts'
 import type { Batch, StreamLog } from '../../stream/stream-log.ts'
 import type { Encoded, Encoder, Mode, Protocol, RenderedError } from '../protocol.ts'
+import { MessageCollector } from '../../wires/message-collector.ts'
+import { readInSlices } from '../../stream/event-loop.ts'
 
 /** Sluice's own wire format: named `delta` and `done` events whose ids are seqs. */
 export const native: Protocol = {
@@ -118,4 +119,13 @@ function statusOf({ finish_reason }: Done): StreamStatus {
     case 'content_filter':
       return 'finished'
   }
+}
+
+/** The message of one choice, up to the current end of the log. */
+export async function collectMessage(log: StreamLog, choice = 0): Promise<Message> {
+  const collector = new MessageCollector()
+  await readInSlices(log, log.last, ({ events }) => {
+    for (const { event } of events) if (event.type === 'delta' && (event.index ?? 0) === choice) collector.add(event)
+  })
+  return collector.message
 }

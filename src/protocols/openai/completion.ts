@@ -1,5 +1,5 @@
 import type { Fields } from '../../json.ts'
-import { growing, JoinedFields, replacing } from '../../wires/joined-fields.ts'
+import { growing, JoinedFields, replacing } from '../../wires/fields.ts'
 import { ruleOfChoices } from '../../wires/openai.ts'
 import type { Chunk, ChunkChoice } from './chunks.ts'
 

@@ -1,4 +1,65 @@
+// When readers get their turn: once this turn of the event loop is over, after a short delay, or in slices of later turns.
+
 import type { Batch, StreamLog } from './stream-log.ts'
+
+/**
+ * Wakes of all logs that grew in this turn of the event loop, run by one `setImmediate`. So each reader gets all events
+ * of a turn in one write, however many upstreams and network reads they came from.
+ */
+let pending: (() => void)[] = []
+
+/** Calls `wake` once this turn of the event loop is over. It must not throw: the wakes of other logs come after it. */
+export function afterThisTurn(wake: () => void): void {
+  if (pending.length === 0) setImmediate(wakeAll)
+  pending.push(wake)
+}
+
+function wakeAll(): void {
+  const wakes = pending
+  pending = []
+  for (const wake of wakes) wake()
+}
+
+/** Throws in a turn of its own, as an uncaught exception, so that the caller can finish its work first. */
+export function throwLater(error: unknown): void {
+  setImmediate(() => {
+    throw error
+  })
+}
+
+/**
+ * Delays flushes, so that deltas coalesce into fewer and larger frames: one timer for all readers, and none while no
+ * reader waits.
+ */
+export class FlushTimer {
+  readonly #intervalMs: number
+  #waiting = new Set<() => void>()
+  #timer: NodeJS.Timeout | undefined
+
+  /** @param intervalMs the longest delay */
+  constructor(intervalMs: number) {
+    this.#intervalMs = intervalMs
+  }
+
+  /** Calls `flush` when the timer fires; once, however often it is asked for until then. */
+  wait(flush: () => void): void {
+    this.#waiting.add(flush)
+    this.#timer ??= setTimeout(this.#flush, this.#intervalMs)
+  }
+
+  leave(flush: () => void): void {
+    if (!this.#waiting.delete(flush) || this.#waiting.size > 0) return
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  readonly #flush = (): void => {
+    const waiting = this.#waiting
+    this.#waiting = new Set()
+    this.#timer = undefined
+    for (const flush of waiting) flush()
+  }
+}
 
 /** Milliseconds of each turn that all waiting steps may take together. */
 const SLICE_MS = 4
