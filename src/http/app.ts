@@ -1,20 +1,13 @@
 import Koa from 'koa'
-import type { RequestContext, RequestState } from './context.ts'
-import { closeAfterAnswer } from './close-connection.ts'
-import { clientAddress } from './client-address.ts'
-import { allowedHosts, listensOnLoopback } from './middleware/allowed-hosts.ts'
-import { allowOrigins } from './middleware/cors.ts'
-import { countResponses } from './middleware/count-responses.ts'
+import type { RequestContext, RequestState, Services } from './context.ts'
+import { closeAfterResponse, isOver } from '../sse/http2.ts'
+import { clientAddress, requestId, useProtocol } from './middleware/request-state.ts'
+import { allowedHosts, listensOnLoopback, allowOrigins } from './middleware/allowed-origins.ts'
+import { countResponses, sendResponses } from './middleware/whole-responses.ts'
 import { renderErrors } from './middleware/errors.ts'
-import { requestId } from './middleware/request-id.ts'
-import { requestLog } from './middleware/request-log.ts'
-import { sendResponses } from './middleware/send-responses.ts'
-import { traceRequests } from './middleware/trace.ts'
-import { useProtocol } from './middleware/use-protocol.ts'
-import { isOver } from '../sse/http2.ts'
+import { requestLog, traceRequests } from './middleware/observe-requests.ts'
 import { withoutMessage } from '../telemetry/without-message.ts'
 import { createRoutes } from './routes.ts'
-import type { Services } from './services.ts'
 
 const PROBES = ['/healthz', '/readyz', '/metrics']
 
@@ -39,7 +32,7 @@ export function createApp(services: Services): Koa<RequestState> {
   app.use((context, next) => {
     context.state.owner = 'anonymous'
     context.state.client = clientAddress(addressOf(context))
-    if (services.draining) closeAfterAnswer(context.res)
+    if (services.draining) closeAfterResponse(context.res)
     return next()
   })
   app.use(countResponses(budget, { always: PROBES }))

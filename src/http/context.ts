@@ -1,7 +1,20 @@
+// What handlers and middleware are given: the context of their request, and the parts of the gateway.
+
 import type { DefaultState, Middleware, ParameterizedContext } from 'koa'
 import type { Protocol } from '../protocols/protocol.ts'
-import type { Hold } from '../store/budget.ts'
+import type { Hold, Budget } from '../store/budget.ts'
 import type { Trace } from '../telemetry/tracing.ts'
+import type { Config } from '../config.ts'
+import type { ProtocolTable } from '../protocols/protocol-table.ts'
+import type { RoutingObserver } from '../routing/observer.ts'
+import type { Router } from '../routing/router.ts'
+import type { Heartbeat } from '../sse/heartbeat.ts'
+import type { StreamStore } from '../store/stream-store.ts'
+import type { FlushTimer } from '../stream/event-loop.ts'
+import type { Generations } from '../stream/generation.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { ReaderCells } from '../telemetry/observe-readers.ts'
 
 /** State of a request, shared by middleware and handlers. */
 export interface RequestState extends DefaultState {
@@ -31,3 +44,23 @@ export interface RequestState extends DefaultState {
 export type RequestContext = ParameterizedContext<RequestState>
 export type Handler = (context: RequestContext) => Promise<void> | void
 export type RequestMiddleware = Middleware<RequestState>
+
+/** Dependencies of the handlers; assembled in `gateway.ts`. */
+export interface Services {
+  readonly config: Config
+  readonly protocols: ProtocolTable
+  readonly router: Router
+  readonly routing: RoutingObserver
+  readonly store: StreamStore
+  readonly budget: Budget
+  readonly generations: Generations
+  readonly heartbeat: Heartbeat
+  /** Delays deltas so that they coalesce; undefined when they are sent at once. */
+  readonly flushTimer: FlushTimer | undefined
+  readonly metrics: Metrics
+  /** The metric cells for a protocol's readers. */
+  readonly readers: (protocol: string) => ReaderCells
+  readonly logger: Logger
+  /** The gateway is shutting down: it finishes running streams and starts no new ones. */
+  draining: boolean
+}

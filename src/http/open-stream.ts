@@ -8,10 +8,8 @@ import type { Created } from '../store/stream-store.ts'
 import type { Generation } from '../stream/generation.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import { observeGeneration } from '../telemetry/observe-generation.ts'
-import type { RequestContext } from './context.ts'
-import { checkSyntax, isBeginning } from './cursor.ts'
-import { countInvalid, countMissing } from './resume-stream.ts'
-import type { Services } from './services.ts'
+import type { RequestContext, Services } from './context.ts'
+import { checkSyntax, isBeginning, countInvalid, countMissing } from './resume-stream.ts'
 
 export interface OpenedStream {
   log: StreamLog

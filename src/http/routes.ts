@@ -1,14 +1,12 @@
 import { Router } from '@koa/router'
-import type { RequestState } from './context.ts'
-import { cancelStream } from './handlers/cancel-stream.ts'
+import type { RequestState, Services } from './context.ts'
+import { cancelStream, readStream } from './handlers/stream-by-id.ts'
 import { createStream } from './handlers/create-stream.ts'
 import { getModel, listModels } from './handlers/list-models.ts'
 import { gatewayStatus } from './handlers/gateway-status.ts'
 import { health, metrics, readiness } from './handlers/operations.ts'
 import { playground } from './handlers/playground.ts'
-import { readStream } from './handlers/read-stream.ts'
 import { jsonBody } from './middleware/json-body.ts'
-import type { Services } from './services.ts'
 
 /** Every URL of the gateway. */
 export function createRoutes(services: Services): Router<RequestState> {

@@ -8,8 +8,7 @@ import { Subscription } from '../stream/readers.ts'
 import { catchUp } from '../stream/event-loop.ts'
 import { streamDigest } from '../telemetry/stream-digest.ts'
 import { withoutMessage } from '../telemetry/without-message.ts'
-import type { RequestContext } from './context.ts'
-import type { Services } from './services.ts'
+import type { RequestContext, Services } from './context.ts'
 
 /** Estimate for a reader: request, response, subscription, socket. */
 export const READER_BYTES = 16 * 1024

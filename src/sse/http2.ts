@@ -62,3 +62,18 @@ export function cutOffAfterWrites(response: AnyResponse): void {
   // 20 completes it at once, and frees the memory of writes batched with it before they are sent.
   else if (!isOver(response)) stream.write(':\n', () => cutOff(response))
 }
+
+/** Closes the connection gracefully: no further requests; those in flight complete. */
+export function closeAfterResponse(response: AnyResponse): void {
+  const stream = http2Stream(response)
+  if (stream) stream.session?.close()
+  else response.setHeader('Connection', 'close')
+}
+
+/** Refuses the rest of the request body. Call before the response is sent; takes effect after it. */
+export function refuseBody(response: AnyResponse): void {
+  const stream = http2Stream(response)
+  // Node delays a reset that comes while the end is being written until more of the body is read.
+  if (stream) stream.once('finish', () => setImmediate(() => stream.close()))
+  else response.setHeader('Connection', 'close')
+}

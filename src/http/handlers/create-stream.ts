@@ -1,16 +1,14 @@
 import { failureOf, fromStreamError, toSluiceError } from '../../errors.ts'
 import type { Protocol } from '../../protocols/protocol.ts'
 import { isOver } from '../../sse/http2.ts'
-import { setAnswerHeaders } from '../answer-headers.ts'
-import type { Handler, RequestContext } from '../context.ts'
-import { isBeginning } from '../cursor.ts'
+import type { Handler, RequestContext, Services } from '../context.ts'
+import { isBeginning, resumeStream } from '../resume-stream.ts'
 import { openStream, type OpenedStream } from '../open-stream.ts'
-import { renderAnswer } from '../render-answer.ts'
-import { resumeStream } from '../resume-stream.ts'
+import { renderResponse } from '../middleware/whole-responses.ts'
 import { sendStream } from '../send-stream.ts'
-import type { Services } from '../services.ts'
-import { streamUrl } from '../stream-url.ts'
-import { waitFor } from '../wait-for.ts'
+import type { StreamLog } from '../../stream/stream-log.ts'
+import { follow } from '../../stream/readers.ts'
+import type { Config } from '../../config.ts'
 
 /** `POST` of a protocol: starts a stream, or joins it, and answers in the mode that the request asks for. */
 export function createStream(services: Services, protocol: Protocol): Handler {
@@ -65,9 +63,9 @@ async function sendWhole(
 ): Promise<void> {
   const { log, generation } = opened
   await waitFor(context, log, 'end')
-  setAnswerHeaders(context, log)
+  setTargetHeaders(context, log)
   if (!protocol.wholeSaysEnd) throwFailure(opened)
-  context.body = await renderAnswer(context, budget, log, protocol.renderWhole, { paid: generation !== undefined })
+  context.body = await renderResponse(context, budget, log, protocol.renderWhole, { paid: generation !== undefined })
 }
 
 function beginStream(
@@ -93,7 +91,7 @@ async function beginWithStatus(
   const { log } = opened
   await waitFor(context, log, 'first event', services.config.heartbeatMs)
   if (isOver(context.res)) return
-  setAnswerHeaders(context, log)
+  setTargetHeaders(context, log)
   // A reader with a cursor has already had a 200: its stream reports the failure.
   if (log.last === 1 && isBeginning(protocol.readCursor(context))) throwFailure(opened)
   sendOpened(context, services, protocol, opened)
@@ -112,4 +110,64 @@ function sendOpened(
 function throwFailure({ log, generation }: OpenedStream): void {
   if (log.done?.finish_reason !== 'error' && log.done?.finish_reason !== 'cancelled') return
   throw generation?.failure === undefined ? fromStreamError(failureOf(log.done)) : toSluiceError(generation.failure)
+}
+
+/** The target that answered, and the number of attempts. Known with the first token, or once all attempts failed. */
+function setTargetHeaders(context: RequestContext, { answer }: StreamLog): void {
+  if (!answer) return
+  // Encoded: a provider that accepts any model lets callers choose the name, and headers cannot hold every character.
+  context.set('Sluice-Target', encodeURI(`${answer.provider}/${answer.model}`.toWellFormed()))
+  context.set('Sluice-Attempts', String(answer.attempts))
+}
+
+/**
+ * Waits for the first event or for the end, at most `limitMs`. Counts as a reader meanwhile, so that a caller that
+ * hangs up leaves the stream without readers. Returns early, without an error, when the caller has gone.
+ */
+async function waitFor(
+  context: RequestContext,
+  log: StreamLog,
+  what: 'first event' | 'end',
+  limitMs?: number,
+): Promise<void> {
+  const enough = new AbortController()
+  const stop = () => enough.abort()
+  const onClose = () => {
+    context.state.ended = 'disconnected'
+    stop()
+  }
+  context.res.once('close', onClose)
+  if (isOver(context.res)) onClose()
+  const limit = limitMs === undefined ? undefined : setTimeout(stop, limitMs)
+  try {
+    const cursor = what === 'end' ? log.last : 0
+    for await (const _ of follow(log, cursor, enough.signal)) if (what === 'first event') break
+  } catch (error) {
+    if (!enough.signal.aborted) throw error
+  } finally {
+    clearTimeout(limit)
+    context.res.off('close', onClose)
+  }
+}
+
+/** A path prefix without a query, and without `//`, which would start a host name. */
+const PREFIX = /^(?:\/[\w.~%!$&'()*+;=:@-]+)+$/
+
+/**
+ * The URL of a stream for clients: below `PUBLIC_URL`, or below the prefix that a proxy stripped from the path and
+ * reports. An absolute path, not relative to the request: clients resolve it against the page, or prepend an origin.
+ */
+function streamUrl(context: RequestContext, { publicUrl }: Config, id: string): string {
+  return `${publicUrl || forwardedPrefix(context)}/v1/streams/${id}`
+}
+
+/** Each proxy appends the prefix that it strips: `/a, /b` was `/a/b` for the client. */
+function forwardedPrefix(context: RequestContext): string {
+  const header = context.get('X-Forwarded-Prefix')
+  if (header === '') return ''
+  const prefix = header
+    .split(',')
+    .map((part) => part.trim().replace(/\/$/, ''))
+    .join('')
+  return PREFIX.test(prefix) ? prefix : ''
 }

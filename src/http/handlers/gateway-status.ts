@@ -2,9 +2,8 @@ import { EVENT_STREAM, JSON_TYPE, negotiate } from '../../media-types.ts'
 import type { EventFields } from '../../sse/encode.ts'
 import { eventStream } from '../../sse/event-stream.ts'
 import { VERSION } from '../../version.ts'
-import type { Handler, RequestContext } from '../context.ts'
+import type { Handler, RequestContext, Services } from '../context.ts'
 import { READER_BYTES } from '../send-stream.ts'
-import type { Services } from '../services.ts'
 
 /** Aggregate status. Contains nothing about individual streams. */
 export interface GatewayStatus {

@@ -1,7 +1,6 @@
 import { invalidField, SluiceError } from '../../errors.ts'
 import type { ModelProtocol, ProtocolTable } from '../../protocols/protocol-table.ts'
-import type { Handler, RequestContext } from '../context.ts'
-import type { Services } from '../services.ts'
+import type { Handler, RequestContext, Services } from '../context.ts'
 
 /** `GET /v1/models`: the models that requests can name, in the format of the requesting SDK. */
 export function listModels({ protocols, router }: Services): Handler {

@@ -1,7 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Handler } from '../context.ts'
+import type { Handler, Services } from '../context.ts'
 import { preferredType } from '../../media-types.ts'
-import type { Services } from '../services.ts'
 
 /** `GET /healthz`: the process responds. */
 export function health(): Handler {

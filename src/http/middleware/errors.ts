@@ -1,8 +1,7 @@
 import { SluiceError, type ErrorCode } from '../../errors.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import { withoutMessage } from '../../telemetry/without-message.ts'
-import { cutOff } from '../../sse/http2.ts'
-import { refuseBody } from '../close-connection.ts'
+import { cutOff, refuseBody } from '../../sse/http2.ts'
 import type { RequestContext, RequestMiddleware } from '../context.ts'
 
 /** Renders errors in the request's protocol. An error other than a `SluiceError` is a bug: logged, not shown. */

@@ -1,10 +1,9 @@
 import bodyParser from 'koa-bodyparser'
 import { invalidField, SluiceError } from '../../errors.ts'
 import { countJson, JsonError, VALUE_BYTES } from '../../json.ts'
-import type { Heartbeat } from '../../sse/heartbeat.ts'
+import type { Heartbeat, HeartbeatListener } from '../../sse/heartbeat.ts'
 import { http2Stream, whenOver } from '../../sse/http2.ts'
 import { storeFull, type Budget, type Hold } from '../../store/budget.ts'
-import { BodyPace, FIRST_BYTES } from '../body-pace.ts'
 import type { RequestContext, RequestMiddleware } from '../context.ts'
 
 export interface JsonBodyOptions {
@@ -154,4 +153,62 @@ const PROTO = /"(?:_|\\u005f){2}(?:p|\\u0070)(?:r|\\u0072)(?:o|\\u006f)(?:t|\\u0
 function refuseProto(name: string, value: unknown): unknown {
   if (name === '__proto__') throw invalidField('invalid_request', '__proto__', 'is not allowed as a name')
   return value
+}
+
+/** Reserved for a body before its first bytes arrive. */
+const FIRST_BYTES = 16 * 1024
+
+/** Bytes of a body that must arrive in each period: less than any usable network carries. */
+const BYTES_PER_PERIOD = 16 * 1024
+
+interface BodyPaceOptions {
+  /** Grows with the body. */
+  hold: Hold
+  /** Largest ratio of decompressed to compressed size. */
+  ratio: number
+  /** Largest body in bytes, decompressed. */
+  most: number
+  /** Milliseconds in which the next 16 KiB of the body, or its end, must arrive. */
+  periodMs: number
+}
+
+/** Checks that a body keeps coming, and counts its memory. */
+class BodyPace implements HeartbeatListener {
+  /** Rejects when the body is too slow, or when there is no memory for it. */
+  readonly failed: Promise<never>
+  #fail: (error: SluiceError) => void = () => {}
+  readonly #options: BodyPaceOptions
+  #held = FIRST_BYTES
+  #received = 0
+  #periodStart = performance.now()
+  #receivedBefore = 0
+
+  constructor(options: BodyPaceOptions) {
+    this.#options = options
+    this.failed = new Promise((_, reject) => (this.#fail = reject))
+    this.failed.catch(() => {})
+  }
+
+  add(bytes: number): void {
+    const { hold, ratio, most } = this.#options
+    this.#received += bytes
+    const needed = Math.min(most, ratio * this.#received)
+    if (needed <= this.#held) return
+    // Reserved ahead, so that the budget is asked once per quarter of growth.
+    this.#held = Math.min(most, Math.ceil(1.25 * needed))
+    try {
+      // A string that grows chunk by chunk takes up to a quarter more than its bytes.
+      hold.become('requests', Math.ceil(1.25 * this.#held))
+    } catch (error) {
+      if (error instanceof SluiceError) this.#fail(error)
+    }
+  }
+
+  beat(now: number): void {
+    if (now - this.#periodStart < this.#options.periodMs) return
+    if (this.#received - this.#receivedBefore < BYTES_PER_PERIOD)
+      this.#fail(new SluiceError('request_timeout', 'The body of the request came too slowly.'))
+    this.#receivedBefore = this.#received
+    this.#periodStart = now
+  }
 }

@@ -1,7 +1,53 @@
+// Whole responses: their memory is counted from the rendering until they have been sent, slice by slice.
+
 import { Readable } from 'node:stream'
+import { Hold, type Budget, storeFull } from '../../store/budget.ts'
+import type { RequestMiddleware, RequestContext } from '../context.ts'
+import type { StreamLog } from '../../stream/stream-log.ts'
 import type { HeartbeatListener, Heartbeat } from '../../sse/heartbeat.ts'
 import { dropReader, isOver, type AnyResponse } from '../../sse/http2.ts'
-import type { RequestMiddleware } from '../context.ts'
+
+export interface CountResponsesOptions {
+  /** Paths that get their response even when the memory is full. */
+  always?: readonly string[]
+}
+
+/** Renders JSON inside the error boundary, and counts the memory of a whole response until it has been sent. */
+export function countResponses(budget: Budget, { always = [] }: CountResponsesOptions = {}): RequestMiddleware {
+  return async (context, next) => {
+    await next()
+    const { body, state } = context
+    if (typeof body === 'object' && body !== null && !Buffer.isBuffer(body)) context.body = JSON.stringify(body)
+    if (!context.length) return
+    if (state.unread) return state.unread.resize('responses', context.length)
+    state.unread = always.includes(context.path)
+      ? new Hold(budget, 'responses', state.client, context.length)
+      : budget.hold('responses', state.client, context.length)
+  }
+}
+
+export interface RenderOptions {
+  /** This request has paid for the generation: render the answer even when the memory is full. */
+  paid: boolean
+}
+
+/**
+ * Renders the whole answer of a log. Rendering takes several turns, so its memory is counted from the start, with the
+ * log's size until its own is known.
+ *
+ * @throws SluiceError `store_full`, before anything is rendered
+ */
+export function renderResponse(
+  { state }: RequestContext,
+  budget: Budget,
+  log: StreamLog,
+  render: (log: StreamLog) => Promise<unknown>,
+  { paid }: RenderOptions,
+): Promise<unknown> {
+  if (!paid && !budget.admits(state.client, log.bytes)) throw storeFull()
+  state.unread = new Hold(budget, 'responses', state.client, log.bytes)
+  return render(log)
+}
 
 /** Bytes that a reader must take within `slowReaderMs`. */
 const SLICE_BYTES = 16 * 1024

@@ -1,11 +1,12 @@
-import { invalidField } from '../../errors.ts'
+// The routes of one stream: `/v1/streams/:id`.
+
+import { invalidField, SluiceError } from '../../errors.ts'
 import { EVENT_STREAM, JSON_TYPE, negotiate, parseMediaRanges } from '../../media-types.ts'
 import type { Protocol } from '../../protocols/protocol.ts'
-import type { Handler, RequestContext } from '../context.ts'
-import { findStream } from '../find-stream.ts'
-import { renderAnswer } from '../render-answer.ts'
+import type { Handler, RequestContext, Services } from '../context.ts'
+import { renderResponse } from '../middleware/whole-responses.ts'
 import { countMissing, resumeStream } from '../resume-stream.ts'
-import type { Services } from '../services.ts'
+import type { StreamLog } from '../../stream/stream-log.ts'
 
 /**
  * `GET /v1/streams/:id`: the stream from the reader's cursor on, or a snapshot as JSON. With the protocol in the URL it
@@ -23,7 +24,7 @@ export function readStream(services: Services): Handler {
       named === undefined && renderSnapshot ? negotiate(context.get('Accept'), EVENT_STREAM, JSON_TYPE) : EVENT_STREAM
     if (format === EVENT_STREAM || !renderSnapshot) return resumeStream(context, services, log, protocol)
     log.touch()
-    context.body = await renderAnswer(context, services.budget, log, renderSnapshot, { paid: false })
+    context.body = await renderResponse(context, services.budget, log, renderSnapshot, { paid: false })
   }
 }
 
@@ -42,4 +43,32 @@ function findProtocol({ protocols }: Services, name: string | string[] | undefin
   const protocol = name === undefined ? protocols.default : protocols.named(String(name))
   if (protocol) return protocol
   throw invalidField('not_acceptable', 'protocol', `must be one of ${protocols.names.join(', ')}`)
+}
+
+/** `DELETE /v1/streams/:id`: stops the generation for all readers. Idempotent. */
+export function cancelStream(services: Services): Handler {
+  return async (context) => {
+    const log = await findStream(context, services)
+    const here = services.generations.cancel(log.info.id)
+    if (!here && !log.done) await services.store.cancelElsewhere(log)
+    context.status = 204
+  }
+}
+
+/**
+ * The stream that the path names.
+ * @throws SluiceError `stream_not_found`, with the same message for an unknown stream and for another owner's
+ */
+async function findStream(context: RequestContext, { store }: Services): Promise<StreamLog> {
+  const id = String(context.params.id)
+  const found = await store.find(id, context.state.owner)
+  switch (found.status) {
+    case 'found':
+      context.state.streamId = id
+      return found.log
+    case 'expired':
+      throw new SluiceError('stream_expired', 'The stream has ended and is no longer kept.')
+    case 'unknown':
+      throw new SluiceError('stream_not_found', 'There is no such stream.')
+  }
 }
