@@ -4,7 +4,7 @@
  */
 import { Counter, Histogram, Registry } from 'prom-client'
 import { protocols } from '../src/protocols/index.ts'
-import { startAtZero } from '../src/telemetry/known-labels.ts'
+import { startAtZero } from '../src/telemetry/observe-streams.ts'
 import { Metrics } from '../src/telemetry/metrics.ts'
 
 const FRAMES = 1_000_000

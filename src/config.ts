@@ -8,7 +8,7 @@ import { toFaults, type Fault } from './faults.ts'
 import { isPlainRecord } from './json.ts'
 import { maskConfig, maskUrl } from './mask-config.ts'
 import { milliseconds, numeric, positiveMilliseconds } from './numeric.ts'
-import { breakerSchema, checkTargets, modelsSchema } from './routing/target-spec.ts'
+import { breakerSchema, checkTargets, modelsSchema } from './routing/model-table.ts'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 

@@ -5,7 +5,7 @@ import { findThrower } from '../providers/modules.ts'
 import { describeSettings, loadConfig, printConfig, type Config } from './config.ts'
 import { describeFatal } from './describe-fatal.ts'
 import { createGateway } from './gateway.ts'
-import { withoutMessage, type ErrorPlace } from './telemetry/without-message.ts'
+import { withoutMessage, type ErrorPlace } from './telemetry/redact.ts'
 
 const HELP = `Sluice, a token-streaming gateway.
 

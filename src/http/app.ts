@@ -6,7 +6,7 @@ import { allowedHosts, listensOnLoopback, allowOrigins } from './middleware/allo
 import { countResponses, sendResponses } from './middleware/whole-responses.ts'
 import { renderErrors } from './middleware/errors.ts'
 import { requestLog, traceRequests } from './middleware/observe-requests.ts'
-import { withoutMessage } from '../telemetry/without-message.ts'
+import { withoutMessage } from '../telemetry/redact.ts'
 import { createRoutes } from './routes.ts'
 
 const PROBES = ['/healthz', '/readyz', '/metrics']

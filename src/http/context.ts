@@ -1,11 +1,10 @@
 // What handlers and middleware are given: the context of their request, and the parts of the gateway.
 
 import type { DefaultState, Middleware, ParameterizedContext } from 'koa'
-import type { Protocol } from '../protocols/protocol.ts'
+import type { Protocol, ProtocolTable } from '../protocols/protocol.ts'
 import type { Hold, Budget } from '../store/budget.ts'
 import type { Trace } from '../telemetry/tracing.ts'
 import type { Config } from '../config.ts'
-import type { ProtocolTable } from '../protocols/protocol-table.ts'
 import type { RoutingObserver } from '../routing/observer.ts'
 import type { Router } from '../routing/router.ts'
 import type { Heartbeat } from '../sse/heartbeat.ts'
@@ -14,7 +13,7 @@ import type { FlushTimer } from '../stream/event-loop.ts'
 import type { Generations } from '../stream/generation.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { ReaderCells } from '../telemetry/observe-readers.ts'
+import type { ReaderCells } from '../telemetry/observe-streams.ts'
 
 /** State of a request, shared by middleware and handlers. */
 export interface RequestState extends DefaultState {

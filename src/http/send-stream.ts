@@ -6,8 +6,7 @@ import { Hold, storeFull } from '../store/budget.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import { Subscription } from '../stream/readers.ts'
 import { catchUp } from '../stream/event-loop.ts'
-import { streamDigest } from '../telemetry/stream-digest.ts'
-import { withoutMessage } from '../telemetry/without-message.ts'
+import { streamDigest, withoutMessage } from '../telemetry/redact.ts'
 import type { RequestContext, Services } from './context.ts'
 
 /** Estimate for a reader: request, response, subscription, socket. */

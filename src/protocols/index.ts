@@ -1,9 +1,7 @@
 import { anthropicMessages } from './anthropic/messages.ts'
 import { native } from './native/native.ts'
-import { openaiChat } from './openai/chat.ts'
-import { toErrorObject } from './openai/errors.ts'
-import { ProtocolTable } from './protocol-table.ts'
-import type { Protocol } from './protocol.ts'
+import { openaiChat, toErrorObject } from './openai/chat.ts'
+import { ProtocolTable, type Protocol } from './protocol.ts'
 
 /**
  * For paths that belong to no protocol. RFC 9457 allows the extra member `error`; OpenAI's SDKs read the message from

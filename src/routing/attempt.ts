@@ -4,7 +4,7 @@ import type { Done, StreamEvent } from '../stream/events.ts'
 import { pipeToSink, type Sink } from '../stream/source.ts'
 import { AttemptTimeouts } from './attempt-timeouts.ts'
 import type { Permit } from './breaker.ts'
-import { errorOf, isTargetsFault } from './failures.ts'
+import { errorOf, isTargetsFault } from './next-step.ts'
 import type { AttemptObserver, RoutingObserver } from './observer.ts'
 import type { Target } from './target.ts'
 

@@ -1,7 +1,10 @@
-import type { SluiceError } from '../errors.ts'
-import { retryDelay } from './backoff.ts'
-import { isKeysFault, isRequestsFault } from './failures.ts'
-import type { Random } from './weights.ts'
+// What follows a failed attempt: whose fault it was, what is tried next, and after how long.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { failureOf, fromStreamError, type SluiceError } from '../errors.ts'
+import type { Random } from './target.ts'
+import type { Done } from '../stream/events.ts'
+import { AnswerTooLongError } from './attempt-timeouts.ts'
 
 /** An attempt that failed before its first token, and its target. */
 export interface FailedAttempt {
@@ -31,3 +34,58 @@ export function nextStep({ error, retry, retries, closed, freshKey }: FailedAtte
   const afterMs = retryDelay(retry, error, random)
   return afterMs === undefined ? { step: 'next-target' } : { step: 'retry', afterMs }
 }
+
+/** The failure that a provider's `done` reports, if any. */
+export function errorOf(done: Done): SluiceError | undefined {
+  return done.finish_reason === 'error' ? fromStreamError(failureOf(done)) : undefined
+}
+
+/** The request itself is at fault: every other target would reject it, too. */
+function isRequestsFault({ code }: SluiceError): boolean {
+  return code === 'upstream_rejected' || code === 'invalid_request'
+}
+
+/** Another key may work: this one is invalid, lacks permission, or is rate-limited. */
+export function isKeysFault({ code }: SluiceError): boolean {
+  return code === 'upstream_auth' || code === 'upstream_rate_limited'
+}
+
+/** The target or its last key is rate-limited: it is healthy, but asks for later requests. */
+export function isRateLimit({ code }: SluiceError): boolean {
+  return code === 'upstream_rate_limited'
+}
+
+/**
+ * Likely to affect other requests to this target. A non-retryable failure concerns one request only, but a refused key.
+ */
+export function isTargetsFault(error: SluiceError): boolean {
+  if (isRateLimit(error) || error instanceof AnswerTooLongError) return false
+  return error.retryable || error.code === 'upstream_auth'
+}
+
+const BASE_MS = 250
+const CAP_MS = 8000
+
+/** Longest `Retry-After` that a run waits for; beyond it there is no retry. */
+const LONGEST_WISH_MS = 10_000
+
+/**
+ * How long to wait before a retry, in milliseconds: the upstream's `Retry-After` plus a random part (full jitter) of an
+ * exponential backoff, so that requests that failed together do not retry together. Undefined when the error is not
+ * retryable or `Retry-After` is too long.
+ *
+ * @param retry 0 for the first retry
+ */
+export function retryDelay(
+  retry: number,
+  { retryable, retryAfter = 0 }: SluiceError,
+  random: Random,
+): number | undefined {
+  if (!retryable || retryAfter * 1000 > LONGEST_WISH_MS) return undefined
+  return retryAfter * 1000 + random() * Math.min(CAP_MS, BASE_MS * 2 ** retry)
+}
+
+/** Waits; resolves at once when `signal` is aborted. */
+export type Pause = (milliseconds: number, signal: AbortSignal) => Promise<void>
+
+export const pause: Pause = (milliseconds, signal) => sleep(milliseconds, undefined, { signal }).catch(() => {})

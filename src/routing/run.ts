@@ -4,15 +4,11 @@ import type { StreamEvent } from '../stream/events.ts'
 import type { Sink } from '../stream/source.ts'
 import type { AnsweredBy } from '../stream/stream-log.ts'
 import { Attempt, type AttemptEnd, type AttemptReports } from './attempt.ts'
-import { pause as wait, type Pause } from './backoff.ts'
+import { pause as wait, errorOf, isKeysFault, isRateLimit, isTargetsFault, nextStep, type Pause } from './next-step.ts'
 import type { Breaker, Permit } from './breaker.ts'
-import { errorOf, isKeysFault, isRateLimit, isTargetsFault } from './failures.ts'
-import { KeyRing } from './keys.ts'
-import { nextStep } from './next-step.ts'
+import { KeyRing, type Plan, type Target, type Random } from './target.ts'
 import type { RoutingObserver } from './observer.ts'
 import { Opening } from './opening.ts'
-import type { Plan, Target } from './target.ts'
-import type { Random } from './weights.ts'
 
 /** The sink that a run feeds. */
 export interface RunSink extends Sink {

@@ -1,3 +1,5 @@
+// What is tried for a request: its targets in a random order by weight, each with one of its keys.
+
 import type { Provider } from '../../providers/provider.ts'
 import type { Key } from '../../providers/registry.ts'
 import type { Breaker } from './breaker.ts'
@@ -36,4 +38,45 @@ export interface Plan {
   readonly model: string
   /** Never empty; in the order in which they are tried. */
   readonly targets: readonly [Target, ...Target[]]
+}
+
+/** A number in [0, 1). */
+export type Random = () => number
+
+/**
+ * All items in random order, as if drawn one by one by weight without replacement: each gets an exponentially
+ * distributed arrival time with its weight as the rate, and the times are sorted.
+ */
+export function drawOrder<T extends { readonly weight: number }>(items: readonly T[], random: Random): T[] {
+  return items
+    .map((item) => ({ item, arrival: -Math.log(1 - random()) / item.weight }))
+    .toSorted((a, b) => a.arrival - b.arrival)
+    .map(({ item }) => item)
+}
+
+/** Draws API keys for one request by weight. Draws a refused key only when no other is left. */
+export class KeyRing {
+  readonly #random: Random
+  /** Keys that the upstream refused; created lazily, as most requests have none. */
+  #refused: Set<Key> | undefined
+
+  constructor(random: Random) {
+    this.#random = random
+  }
+
+  /** @returns undefined when there are no keys */
+  draw(keys: readonly Key[]): Key | undefined {
+    if (keys.length <= 1) return keys[0]
+    const fresh = keys.filter((key) => !this.#refused?.has(key))
+    return drawOrder(fresh.length > 0 ? fresh : keys, this.#random)[0]
+  }
+
+  refuse(key: Key): void {
+    ;(this.#refused ??= new Set()).add(key)
+  }
+
+  /** Whether `draw` would return a key that has not been refused. */
+  hasFresh(keys: readonly Key[]): boolean {
+    return keys.some((key) => !this.#refused?.has(key))
+  }
 }

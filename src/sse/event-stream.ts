@@ -3,9 +3,8 @@ import type { Context } from 'koa'
 import { encodeComment, encodeEvent, type EventFields } from './encode.ts'
 import { Heartbeat, type HeartbeatListener } from './heartbeat.ts'
 import { cutOffAfterWrites, dropReader, isOver } from './http2.ts'
-import { Payload } from './payload.ts'
+import { Payload, openBody, type WriteBody } from './response-body.ts'
 import { readLastEventId } from './last-event-id.ts'
-import { openBody, type WriteBody } from './response-body.ts'
 
 /** How a response ended: completely sent, the reader disconnected, or the reader stalled. */
 export type EventStreamEnd = 'finished' | 'disconnected' | 'stalled'

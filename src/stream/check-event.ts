@@ -2,7 +2,7 @@
 
 import { SluiceError } from '../errors.ts'
 import { isRecord, countJson, VALUE_BYTES } from '../json.ts'
-import { FINISH_REASONS, type StreamEvent, plainField } from './events.ts'
+import { FINISH_REASONS, plainField, type StreamEvent } from './events.ts'
 
 const FINISH_REASON_SET: ReadonlySet<unknown> = new Set(FINISH_REASONS)
 

@@ -2,7 +2,7 @@ import { SluiceError } from '../errors.ts'
 import { afterThisTurn, throwLater } from './event-loop.ts'
 import { EventList } from './event-list.ts'
 import { measureEvent, type EventSize } from './check-event.ts'
-import { type Done, type SequencedEvent, type StreamEvent, mergeDeltas } from './events.ts'
+import { mergeDeltas, type Done, type SequencedEvent, type StreamEvent } from './events.ts'
 import { eventsOf, type HeadRecord, type Piece } from './piece.ts'
 import { ReaderCount } from './readers.ts'
 

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry, type OpenMetricsContentType } from 'prom-client'
+import { Counter, Gauge, Histogram, Registry, type OpenMetricsContentType } from 'prom-client'
 import type { Cell, Exemplar, Family, HistogramCell, Labels } from './instruments.ts'
 
 export interface MetricSpec {
@@ -82,29 +82,4 @@ export function toOpenMetrics(registry: Registry): Registry<OpenMetricsContentTy
   open.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
   for (const metric of registry.getMetricsAsArray()) open.registerMetric(Object.create(metric))
   return open
-}
-
-let ofProcess: Registry | undefined
-
-/** Adds metrics of CPU, memory, file descriptors and garbage collection, collected once for all registries. */
-export function addProcessMetrics(registry: Registry): void {
-  ofProcess ??= watchProcess()
-  for (const { name } of ofProcess.getMetricsAsArray()) {
-    const metric = ofProcess.getSingleMetric(name)
-    if (metric) registry.registerMetric(metric)
-  }
-}
-
-/**
- * Metrics to remove: event loop lag, since each scrape resets it and two scrapers would each see half; and handle
- * counts, since each scrape would iterate over every socket.
- */
-const LEFT_OUT = /^nodejs_(eventloop_lag|active)_/
-
-function watchProcess(): Registry {
-  const registry = new Registry()
-  // The timer behind the lag cannot be left out, so it is set to fire once an hour.
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 3_600_000 })
-  for (const { name } of registry.getMetricsAsArray()) if (LEFT_OUT.test(name)) registry.removeSingleMetric(name)
-  return registry
 }

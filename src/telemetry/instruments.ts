@@ -1,4 +1,4 @@
-import { streamDigest } from './stream-digest.ts'
+import { streamDigest } from './redact.ts'
 
 /**
  * Counters, gauges and histograms that cost an addition or two. Their numbers are plain fields that Prometheus's

@@ -1,6 +1,7 @@
 import { Registry, type OpenMetricsContentType } from 'prom-client'
-import { addProcessMetrics, registerCells, registerHistogram, toOpenMetrics } from './exposition.ts'
+import { registerCells, registerHistogram, toOpenMetrics } from './exposition.ts'
 import { Cell, Family, HistogramCell } from './instruments.ts'
+import { addProcessMetrics } from './process-metrics.ts'
 
 /**
  * Every metric: its type, what it says, its labels, its buckets. Names are prefixed with `sluice_`; a label has few

@@ -1,5 +1,5 @@
 import type { Carried } from './carried.ts'
-import { isRecord, type Fields, replacing } from './fields.ts'
+import { isRecord, replacing, type Fields } from './fields.ts'
 
 /**
  * Fields of a Messages stream that are not modelled, carried so that the stream can be restored without loss:

@@ -1,5 +1,5 @@
 import { ruleOfAnthropic, type AnthropicCarried } from './anthropic.ts'
-import { type Fields, JoinedFields, replacing, type Rule } from './fields.ts'
+import { JoinedFields, replacing, type Fields, type Rule } from './fields.ts'
 import { ruleOfOpenAI, type OpenAICallCarried, type OpenAICarried } from './openai.ts'
 
 /**

@@ -1,5 +1,5 @@
 import type { CallCarried, Carried } from './carried.ts'
-import { recordOf, type Fields, growing, replacing, type Rule } from './fields.ts'
+import { recordOf, growing, replacing, type Fields, type Rule } from './fields.ts'
 
 /** Unmodelled fields of a Chat Completions stream, by the object that contained them. */
 export type OpenAICarried = { chunk?: Fields; choice?: Fields; delta?: Fields }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { expect, it } from 'vitest'
-import { streamDigest } from '../../src/telemetry/stream-digest.ts'
+import { streamDigest } from '../../src/telemetry/redact.ts'
 import { startGateway } from '../support/gateway.ts'
 import { describeWith } from '../support/programs.ts'
 import { startPrometheus, type Vector } from '../support/prometheus.ts'

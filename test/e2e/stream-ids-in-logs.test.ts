@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { streamDigest } from '../../src/telemetry/stream-digest.ts'
+import { streamDigest } from '../../src/telemetry/redact.ts'
 import { startGateway } from '../support/gateway.ts'
 import { chat, open } from '../support/reader.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'

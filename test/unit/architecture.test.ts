@@ -138,11 +138,7 @@ describe('arrows point inward', () => {
       ({ path, source }) => path.startsWith('src/http/') && /\b(native|openai|anthropic)/i.test(source),
     )
     expect(named.map(({ path }) => path)).toEqual([])
-    const shared = new Set([
-      'src/protocols/protocol.ts',
-      'src/protocols/protocol-table.ts',
-      'src/protocols/shared-frames.ts',
-    ])
+    const shared = new Set(['src/protocols/protocol.ts', 'src/protocols/shared-frames.ts'])
     const imported = modules
       .filter(({ path }) => path.startsWith('src/http/') || path.startsWith('src/telemetry/'))
       .flatMap(({ imports }) =>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { watchEventLoop } from '../../src/telemetry/event-loop-delay.ts'
-import { streamDigest } from '../../src/telemetry/stream-digest.ts'
+import { watchEventLoop } from '../../src/telemetry/process-metrics.ts'
+import { streamDigest } from '../../src/telemetry/redact.ts'
 import { Cell, Family, HistogramCell } from '../../src/telemetry/instruments.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Delta, type ToolCallDelta, mergeDeltas } from '../../src/stream/events.ts'
+import { mergeDeltas, type Delta, type ToolCallDelta } from '../../src/stream/events.ts'
 import { accumulate, anyDelta } from './any-delta.ts'
 
 function delta(fields: Omit<Delta, 'type'>): Delta {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { RecentEncodings, type Kept } from '../../src/protocols/recent-encodings.ts'
+import { RecentEncodings, type Kept } from '../../src/protocols/shared-frames.ts'
 
 describe('recent encodings', () => {
   it('are found by log and cursor, and evicted least recently used first', () => {

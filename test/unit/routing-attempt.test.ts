@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Provider } from '../../providers/provider.ts'
 import { SluiceError } from '../../src/errors.ts'
-import { pause } from '../../src/routing/backoff.ts'
+import { pause } from '../../src/routing/next-step.ts'
 import { Run } from '../../src/routing/run.ts'
 import type { Target } from '../../src/routing/target.ts'
 import type { StreamEvent } from '../../src/stream/events.ts'

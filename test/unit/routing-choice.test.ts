@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { SluiceError } from '../../src/errors.ts'
-import { retryDelay } from '../../src/routing/backoff.ts'
-import { KeyRing } from '../../src/routing/keys.ts'
-import { drawOrder } from '../../src/routing/weights.ts'
+import { retryDelay } from '../../src/routing/next-step.ts'
+import { KeyRing, drawOrder } from '../../src/routing/target.ts'
 
 /** Numbers in [0, 1) that look random and are the same each time. */
 function seeded(): () => number {

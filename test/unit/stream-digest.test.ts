@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { redactPath, streamDigest } from '../../src/telemetry/stream-digest.ts'
+import { redactPath, streamDigest } from '../../src/telemetry/redact.ts'
 
 const ID = `str_${'0123456789abcdef'.repeat(2)}`
 const DIGEST = streamDigest(ID)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { withoutMessage } from '../../src/telemetry/without-message.ts'
+import { withoutMessage } from '../../src/telemetry/redact.ts'
 
 describe('withoutMessage', () => {
   it('keeps type and stack, not the message', () => {

@@ -1,5 +1,5 @@
 import { invalidField, SluiceError } from '../../errors.ts'
-import type { ModelProtocol, ProtocolTable } from '../../protocols/protocol-table.ts'
+import type { ModelProtocol, ProtocolTable } from '../../protocols/protocol.ts'
 import type { Handler, RequestContext, Services } from '../context.ts'
 
 /** `GET /v1/models`: the models that requests can name, in the format of the requesting SDK. */

@@ -1,6 +1,6 @@
 import { SluiceError, type ErrorCode } from '../../errors.ts'
 import type { Logger } from '../../telemetry/logger.ts'
-import { withoutMessage } from '../../telemetry/without-message.ts'
+import { withoutMessage } from '../../telemetry/redact.ts'
 import { cutOff, refuseBody } from '../../sse/http2.ts'
 import type { RequestContext, RequestMiddleware } from '../context.ts'
 

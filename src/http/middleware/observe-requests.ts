@@ -1,7 +1,7 @@
 // A span and a line in the log for each request.
 
 import { SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api'
-import { redactPath, streamDigest } from '../../telemetry/stream-digest.ts'
+import { redactPath, streamDigest } from '../../telemetry/redact.ts'
 import { continueTrace, tracer } from '../../telemetry/tracing.ts'
 import type { RequestContext, RequestMiddleware } from '../context.ts'
 import type { Logger } from '../../telemetry/logger.ts'

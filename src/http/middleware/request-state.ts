@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import type { RequestMiddleware } from '../context.ts'
-import type { ProtocolTable } from '../../protocols/protocol-table.ts'
+import type { ProtocolTable } from '../../protocols/protocol.ts'
 
 const SANE = /^[\w.:-]{1,128}$/
 

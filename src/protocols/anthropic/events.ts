@@ -1,13 +1,12 @@
 import { failureOf } from '../../errors.ts'
 import { recordOrEmpty, type Fields } from '../../json.ts'
-import type { Delta, Done, StreamEvent, ToolCallDelta } from '../../stream/events.ts'
+import type { Delta, Done, StreamEvent, ToolCallDelta, Usage } from '../../stream/events.ts'
 import type { StreamInfo } from '../../stream/stream-log.ts'
 import { anthropicFields, type AnthropicCarried } from '../../wires/anthropic.ts'
 import type { Carried } from '../../wires/carried.ts'
 import { openaiFields } from '../../wires/openai.ts'
 import { AppendMap } from '../append-map.ts'
 import { toErrorObject, type ErrorObject } from './errors.ts'
-import { NO_USAGE, toUsage } from './usage.ts'
 
 /** An event of a Messages stream: https://platform.claude.com/docs/en/build-with-claude/streaming */
 export type MessageEvent =
@@ -185,4 +184,31 @@ function outcomeOf(done: Done): string | ErrorObject {
     case 'error':
       return toErrorObject(failureOf(done))
   }
+}
+
+/** Counts at the start, before any are known. */
+const NO_USAGE: Fields = { input_tokens: 0, output_tokens: 0 }
+
+/**
+ * Converts counts to Anthropic's names: tokens read from and written to the prompt cache are apart from the other
+ * input. Details without an OpenAI name are kept as the provider sent them.
+ * https://platform.claude.com/docs/en/api/messages (`usage`)
+ */
+export function toUsage(usage: Usage | undefined): Fields {
+  if (!usage) return NO_USAGE
+  const { prompt_tokens, completion_tokens, total_tokens: _, ...details } = usage
+  const { prompt_tokens_details, completion_tokens_details, ...own } = details
+  const cached = toCount(own.cache_read_input_tokens ?? recordOrEmpty(prompt_tokens_details).cached_tokens)
+  const reasoning = toCount(recordOrEmpty(completion_tokens_details).reasoning_tokens)
+  return {
+    input_tokens: Math.max(0, prompt_tokens - toCount(own.cache_creation_input_tokens) - cached),
+    output_tokens: completion_tokens,
+    ...(cached > 0 && { cache_read_input_tokens: cached }),
+    ...(reasoning > 0 && { output_tokens_details: { thinking_tokens: reasoning } }),
+    ...own,
+  }
+}
+
+function toCount(value: unknown): number {
+  return typeof value === 'number' ? value : 0
 }

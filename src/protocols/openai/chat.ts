@@ -1,16 +1,15 @@
 import { z } from 'zod'
 import { chatRequestSchema, modelName } from '../../chat-request.ts'
-import { failureOf, invalidRequest } from '../../errors.ts'
+import { failureOf, invalidRequest, statusOfCode, type SluiceError } from '../../errors.ts'
 import { toFaults } from '../../faults.ts'
 import { encodeComment, encodeJson } from '../../sse/encode.ts'
 import { readLastEventId } from '../../sse/last-event-id.ts'
-import { isPlainText } from '../../stream/events.ts'
+import { isPlainText, type StreamError } from '../../stream/events.ts'
 import type { Batch, StreamInfo, StreamLog } from '../../stream/stream-log.ts'
 import { readInSlices } from '../../stream/event-loop.ts'
 import { initialState, isAnswer, toChunks, type ChunkState, type EventChunks } from './chunks.ts'
 import { CompletionCollector } from './completion.ts'
-import type { Encoded, Encoder, Model, ParsedRequest, Protocol } from '../protocol.ts'
-import { renderError, toErrorObject } from './errors.ts'
+import type { Encoded, Encoder, Model, ParsedRequest, Protocol, RenderedError } from '../protocol.ts'
 
 /** OpenAI's Chat Completions: https://platform.openai.com/docs/api-reference/chat */
 export const openaiChat: Protocol = {
@@ -121,4 +120,24 @@ function withoutUsage(info: StreamInfo): StreamInfo {
 /** https://platform.openai.com/docs/api-reference/models/object – the creation time of a model is unknown. */
 function renderModel({ id, provider }: Model) {
   return { id, object: 'model', created: 0, owned_by: provider }
+}
+
+/** https://platform.openai.com/docs/guides/error-codes */
+export function renderError(error: SluiceError): RenderedError {
+  return {
+    status: statusOf(error),
+    type: 'application/json',
+    headers: { 'x-should-retry': String(error.retryable) },
+    body: { error: toErrorObject(error, error.faults?.[0]?.path) },
+  }
+}
+
+/** Passes on the upstream's status for the request, but not its status for the gateway's key. */
+function statusOf({ code, status, upstreamStatus = 0 }: SluiceError): number {
+  return upstreamStatus >= 400 && code !== 'upstream_auth' ? upstreamStatus : status
+}
+
+export function toErrorObject({ code, message, retryable }: StreamError, param: string | null = null) {
+  const isServers = retryable || statusOfCode(code) >= 500
+  return { message, type: isServers ? 'server_error' : 'invalid_request_error', param, code }
 }
