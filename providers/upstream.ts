@@ -1,4 +1,3 @@
-import { EventDecoder } from '../src/sse/decode.ts'
 import type { Pushing, Sink } from '../src/stream/source.ts'
 import { createDecompressor, type Decompressor } from './transport/decompress.ts'
 import type {
@@ -9,11 +8,9 @@ import type {
   TransportRequest,
 } from './transport/transport.ts'
 import { ProviderError, type StreamEvent } from './provider.ts'
+import { MAX_EVENT_BYTES, SSE, type MessageDecoder, type MessageParser, type StreamFormat } from './stream-format.ts'
 import { headerSecrets, withoutSecrets } from './secrets.ts'
 import { answerError, connectionError, messageError, readError, responseOverLimit } from './upstream-errors.ts'
-
-/** Maximum size of one event's text. A log stores no larger event. */
-const MAX_EVENT_BYTES = 8 * 1024 * 1024
 
 /** Maximum bytes without an event: comments, empty deltas, padding. Compressed bytes count too. */
 const MAX_SILENT_BYTES = MAX_EVENT_BYTES + 1024 * 1024
@@ -25,28 +22,6 @@ const MAX_ERROR_BYTES = 64 * 1024
 const LINGER_MS = 1000
 
 const JSON_CONTENT = { 'content-type': 'application/json' }
-
-/** Splits the bytes of a response into messages. Buffers a bounded number of bytes; throws for a larger message. */
-export interface MessageDecoder {
-  push(bytes: Uint8Array): readonly { readonly data: string }[]
-  end(): readonly { readonly data: string }[]
-}
-
-/** The format of a streamed response. */
-export interface StreamFormat {
-  /** Sent as `accept`. */
-  mediaType: string
-  /** Whether a content type denotes this format. */
-  matches(contentType: string): boolean
-  createDecoder(): MessageDecoder
-}
-
-/** https://html.spec.whatwg.org/multipage/server-sent-events.html */
-export const SSE: StreamFormat = {
-  mediaType: 'text/event-stream',
-  matches: (contentType) => contentType.includes('event-stream'),
-  createDecoder: () => new EventDecoder({ maxEventBytes: MAX_EVENT_BYTES }),
-}
 
 export interface UpstreamRequest {
   transport: Pick<Transport, 'request'>
@@ -61,15 +36,6 @@ export interface UpstreamRequest {
   signal: AbortSignal
   /** How long connecting may take, TLS included, in milliseconds. */
   connectTimeoutMs: number
-}
-
-/** Parses the messages of one stream. Both methods throw a `ProviderError` when a message or the end is invalid. */
-export interface MessageParser {
-  read(data: string): readonly StreamEvent[]
-  /** The upstream has sent its end marker. */
-  readonly finished: boolean
-  /** Returns the last events, including `done`. */
-  end(): readonly StreamEvent[]
 }
 
 /** Shared by all streams: a stack trace for each is expensive and nobody reads it. */
