@@ -1,5 +1,7 @@
+// Fields of a message from an upstream: how they are read, and how large they may be.
+
 import { isRecord, JSON_LIMITS, JsonLimitError, parseJson, type Fields } from '../src/json.ts'
-import { ProviderError } from './provider.ts'
+import { ProviderError, type Usage } from './provider.ts'
 import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
 
 /**
@@ -33,3 +35,27 @@ export function toText(value: unknown): string {
   if (typeof value === 'string') return value
   throw sentInvalid('a delta without its text')
 }
+
+/** `done` is appended even to a full log, so its fields are bounded. */
+const MAX_USAGE_CHARACTERS = 16 * 1024
+const MAX_MODEL_CHARACTERS = 256
+
+/** Drops the details of a usage that is too large. */
+export function boundUsage(usage: Usage): Usage {
+  return JSON.stringify(usage).length <= MAX_USAGE_CHARACTERS ? usage : countsOf(usage)
+}
+
+export function countsOf({ prompt_tokens, completion_tokens, total_tokens }: Usage): Usage {
+  return { prompt_tokens, completion_tokens, total_tokens }
+}
+
+/** Whether this is a valid model name. */
+export function isModel(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= MAX_MODEL_CHARACTERS
+}
+
+/** OpenAI's maximum for `n`. */
+export const MAX_CHOICES = 128
+
+/** Total for all choices of a stream; real answers have at most a few dozen. */
+export const MAX_TOOL_CALLS = 1024

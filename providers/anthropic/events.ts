@@ -1,11 +1,8 @@
-import { isFinishReason, toFinishReason, upstreamError } from './endings.ts'
-import { CumulativeUsage } from './usage.ts'
-import { isModel } from '../done-fields.ts'
-import { MAX_TOOL_CALLS } from '../limits.ts'
+import { isFinishReason, toFinishReason, upstreamError, CumulativeUsage } from './endings.ts'
+import { isModel, MAX_TOOL_CALLS, isGiven, parseRecord, requireRecord, toText } from '../received-fields.ts'
 import { ProviderError, type Delta, type StreamEvent, type ToolCallDelta } from '../provider.ts'
 import { isRecord, type Fields } from '../../src/json.ts'
 import type { AnthropicCarried } from '../../src/wires/anthropic.ts'
-import { isGiven, parseRecord, requireRecord, toText } from '../received-fields.ts'
 import { sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 
 /** Totals for all `message_delta` events: their fields are kept until the end, and no memory budget counts them. */

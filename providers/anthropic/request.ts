@@ -1,9 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import type { ChatRequest } from '../../src/chat-request.ts'
-import { inexpressible } from './blocks.ts'
+import { inexpressible, toTurns } from './turns.ts'
 import type { Fields } from '../../src/json.ts'
-import { toTurns } from './turns.ts'
 
 /**
  * Parameters that the Messages API lacks, with the value that asks for its default behaviour.

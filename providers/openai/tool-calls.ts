@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { MAX_TOOL_CALLS } from '../limits.ts'
+import { MAX_TOOL_CALLS } from '../received-fields.ts'
 import type { ToolCallDelta } from '../provider.ts'
 import { sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 

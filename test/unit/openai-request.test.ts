@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { toChatRequest } from '../../providers/openai/request.ts'
+import { toChatRequest } from '../../providers/openai/openai.ts'
 import { anthropicMessages } from '../../src/protocols/anthropic/messages.ts'
 
 const cache_control = { type: 'ephemeral' }

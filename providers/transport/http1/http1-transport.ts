@@ -1,7 +1,12 @@
 import { AddressCache } from '../address-cache.ts'
 import { ConnectionPool, type PoolOptions } from '../connection-pool.ts'
-import { requestFields } from '../request-fields.ts'
-import type { ExchangeControl, ExchangeHandler, Transport, TransportRequest } from '../transport.ts'
+import {
+  requestFields,
+  type ExchangeControl,
+  type ExchangeHandler,
+  type Transport,
+  type TransportRequest,
+} from '../transport.ts'
 import { Connection, type RequestBytes } from './connection.ts'
 
 /**

@@ -1,8 +1,13 @@
 import type { Dispatcher } from 'undici'
 import { AddressCache } from '../address-cache.ts'
 import { ConnectionPool, type PoolOptions } from '../connection-pool.ts'
-import { requestFields } from '../request-fields.ts'
-import type { ExchangeControl, ExchangeHandler, Transport, TransportRequest } from '../transport.ts'
+import {
+  requestFields,
+  type ExchangeControl,
+  type ExchangeHandler,
+  type Transport,
+  type TransportRequest,
+} from '../transport.ts'
 import { dial, refusal, type Route, type Undici } from './dial.ts'
 import { UndiciConnection } from './undici-connection.ts'
 
