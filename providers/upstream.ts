@@ -39,7 +39,7 @@ export interface UpstreamRequest {
 }
 
 /** Shared by all streams: a stack trace for each is expensive and nobody reads it. */
-const LEFT = new Error('The stream was left.')
+const STOPPED = new Error('The stream was stopped.')
 
 interface Refusal extends ResponseHead {
   chunks: Buffer[]
@@ -116,7 +116,7 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
   pushTo(sink: Sink): () => void {
     this.#sink = sink
     this.#deliver()
-    return () => this.#leave()
+    return () => this.#stop()
   }
 
   onHead({ status, headers }: ResponseHead): void {
@@ -234,7 +234,7 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
   readonly #onAbort = (): void => {
     this.#events.length = 0
     this.#finish({ error: this.#signal.reason })
-    this.#leave()
+    this.#stop()
   }
 
   #finish(end: { error?: unknown }): void {
@@ -264,9 +264,9 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
     return events
   }
 
-  #leave(): void {
+  #stop(): void {
     if (!this.#end || 'error' in this.#end) this.#close()
-    this.#finish({ error: LEFT })
+    this.#finish({ error: STOPPED })
   }
 
   /** The stream is complete except for its last bytes: waits for them, to keep the connection reusable. */

@@ -22,7 +22,7 @@ export interface PooledConnection<Request> {
    * parsed as the response (undici's GHSA-35p6-xmwp-9g52).
    */
   reuse(request: Request, handler: ExchangeHandler, onLost: () => void): ExchangeControl
-  destroy(): void
+  close(): void
 }
 
 export interface ConnectionEvents {
@@ -70,7 +70,7 @@ export class ConnectionPool<Request> {
   /** Closes idle connections now, and the others once they are idle. */
   close(): void {
     this.#closed = true
-    for (const { connection } of this.#idle) connection.destroy()
+    for (const { connection } of this.#idle) connection.close()
   }
 
   #place(exchange: PlacedExchange, request: Request, connectTimeoutMs: number): void {
@@ -141,8 +141,8 @@ export class ConnectionPool<Request> {
   }
 
   #keep(connection: PooledConnection<Request>, milliseconds: number): void {
-    if (this.#closed || milliseconds <= 0) return connection.destroy()
-    this.#idle.push({ connection, timer: setTimeout(() => connection.destroy(), milliseconds).unref() })
+    if (this.#closed || milliseconds <= 0) return connection.close()
+    this.#idle.push({ connection, timer: setTimeout(() => connection.close(), milliseconds).unref() })
     this.#serveQueue()
   }
 

@@ -133,12 +133,12 @@ export class StreamStore implements Reclaimer {
 
   #publish(log: StreamLog): void {
     let sent = 0
-    const leave = log.watch(() => {
+    const unwatch = log.watch(() => {
       for (const piece of log.pieces(sent)) {
         this.#bus.publish(log.info.id, piece)
         sent = lastOf(piece)
       }
-      if (log.done) leave()
+      if (log.done) unwatch()
     })
   }
 

@@ -99,7 +99,7 @@ export class Connection implements PooledConnection<RequestBytes> {
     return this.#control(exchange)
   }
 
-  destroy(): void {
+  close(): void {
     this.#socket.destroy()
   }
 
@@ -124,7 +124,7 @@ export class Connection implements PooledConnection<RequestBytes> {
         // An aborted connection has not failed to connect.
         this.#begin = undefined
         exchange.response.abandon()
-        this.destroy()
+        this.close()
       },
       pause: () => {
         if (this.#exchange === exchange) this.#socket.pause()
@@ -138,7 +138,7 @@ export class Connection implements PooledConnection<RequestBytes> {
   #read(bytes: Buffer): void {
     const exchange = this.#exchange
     // Unsolicited bytes (GHSA-35p6-xmwp-9g52).
-    if (!exchange?.sent) return this.destroy()
+    if (!exchange?.sent) return this.close()
     exchange.onLost = undefined
     try {
       exchange.response.push(bytes)
@@ -156,7 +156,7 @@ export class Connection implements PooledConnection<RequestBytes> {
     } catch (error) {
       this.#fail(error)
     }
-    this.destroy()
+    this.close()
   }
 
   #settle(exchange: Exchange): void {
@@ -171,7 +171,7 @@ export class Connection implements PooledConnection<RequestBytes> {
       if (this.#socket.isPaused()) this.#socket.resume()
       this.#onIdle(response.keepAlive)
     } else {
-      this.destroy()
+      this.close()
     }
     handler.onEnd()
   }
@@ -180,7 +180,7 @@ export class Connection implements PooledConnection<RequestBytes> {
     if (this.#begin) this.#onConnectFailed()
     const exchange = this.#exchange
     this.#exchange = undefined
-    this.destroy()
+    this.close()
     if (exchange?.onLost) exchange.onLost()
     else exchange?.handler.onError(error)
   }

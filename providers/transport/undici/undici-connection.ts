@@ -84,7 +84,7 @@ export class UndiciConnection implements PooledConnection<Dispatcher.DispatchOpt
     return this.#control(exchange)
   }
 
-  destroy(): void {
+  close(): void {
     this.#destroyed = true
     // Asynchronous: Node crashes when a TLS-in-TLS socket is destroyed while it delivers data.
     setImmediate(() => this.#life.abort())
@@ -131,7 +131,7 @@ export class UndiciConnection implements PooledConnection<Dispatcher.DispatchOpt
         if (this.#exchange !== exchange) return
         this.#exchange = undefined
         this.#begin = undefined
-        this.destroy()
+        this.close()
       },
       pause: () => exchange.controller?.pause(),
       resume: () => exchange.controller?.resume(),
@@ -182,14 +182,14 @@ export class UndiciConnection implements PooledConnection<Dispatcher.DispatchOpt
     this.#exchange = undefined
     // After a response that arrives before the request is fully sent, the rest of the request is still in transit.
     if (this.open && this.#link?.socket.writableLength === 0) this.#options.onIdle(exchange.keepAlive)
-    else this.destroy()
+    else this.close()
     exchange.handler.onEnd()
   }
 
   #fail(error: unknown): void {
     const exchange = this.#exchange
     this.#exchange = undefined
-    this.destroy()
+    this.close()
     if (!exchange) return
     const { onLost, controller, readBefore, answered, handler } = exchange
     const unanswered = !controller || this.#bytesRead === readBefore
