@@ -1,3 +1,5 @@
+// How a reader resumes: where its cursor is, and what it is sent from there.
+
 import { SluiceError, invalidField } from '../errors.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import { EVENT_STREAM_HEADERS } from '../sse/event-stream.ts'

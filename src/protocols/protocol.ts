@@ -1,3 +1,5 @@
+// What a protocol is, and the table of all of them.
+
 import type { IncomingHttpHeaders } from 'node:http'
 import type { ChatInput } from '../chat-request.ts'
 import type { SluiceError } from '../errors.ts'

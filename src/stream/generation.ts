@@ -1,3 +1,5 @@
+// What writes a log, and all the generations that do so in this process.
+
 import { Ended, SluiceError, toStreamError } from '../errors.ts'
 import type { Done, StreamEvent } from './events.ts'
 import { isLongText, splitLongText, endsInHalf, WholeCharacters } from './delta-text.ts'

@@ -1,3 +1,5 @@
+// The `POST` of every protocol, and the headers and waits that only its response has.
+
 import { failureOf, fromStreamError, toSluiceError } from '../../errors.ts'
 import type { Protocol } from '../../protocols/protocol.ts'
 import { isOver } from '../../sse/http2.ts'
