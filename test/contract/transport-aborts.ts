@@ -28,9 +28,10 @@ export function describeAborts({ serve }: TransportStage): void {
     ] as const)('within its %s is told no more, although all of it has come', async (_, call, told) => {
       const { server, transport } = await serve(WHOLE)
       const exchange = new Exchange(transport)
-      vi.spyOn(exchange, call).mockImplementation(() => exchange.control.abort())
+      const called = vi.spyOn(exchange, call).mockImplementation(() => exchange.control.abort())
       const [connection] = await server.connections.until(({ length }) => length === 1)
       await connection!.closed
+      expect(called).toHaveBeenCalledOnce()
       expect(exchange.told).toEqual(told)
     })
 
@@ -54,6 +55,8 @@ export function describeAborts({ serve }: TransportStage): void {
       const second = new Exchange(transport)
       first.control.abort()
       expect(await second.over).toBe('end')
+      second.control.abort()
+      expect(await new Exchange(transport).over).toBe('end')
       expect(server.connections.entries).toHaveLength(1)
     })
   })

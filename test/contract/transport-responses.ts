@@ -45,6 +45,8 @@ export function describeResponses({ serve }: TransportStage): void {
       ['chunks', `${CHUNKED}2\r\nok\r\n0\r\n\r\n`, 200, 'ok'],
       ['a length', WHOLE, 200, 'ok'],
       ['204', 'HTTP/1.1 204 No Content\r\n\r\n', 204, ''],
+      ['HTTP/1.0 that keeps it', 'HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok', 200, 'ok'],
+      ['as long a wait as anyone has', `${OK}keep-alive: timeout=999999999\r\ncontent-length: 2\r\n\r\nok`, 200, 'ok'],
       [
         'interim responses before it',
         `HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n${WHOLE}`,
@@ -151,6 +153,23 @@ export function describeResponses({ serve }: TransportStage): void {
       expect(exchange.told.at(0)).toBe('head')
     })
 
+    it('may be of several megabytes, one at a time or three', async () => {
+      const letters = ['a', 'b', 'c', 'd']
+      const big = (letter: string) => letter.repeat(3_000_000)
+      const { transport } = await serve(({ socket }, position) => {
+        const chunk = `2710\r\n${letters[position]!.repeat(10_000)}\r\n`
+        socket.write(CHUNKED)
+        for (let i = 0; i < 300; i++) socket.write(chunk)
+        socket.write('0\r\n\r\n')
+      })
+      const first = new Exchange(transport)
+      expect(await first.over).toBe('end')
+      const exchanges = [first, ...[1, 2, 3].map(() => new Exchange(transport))]
+      expect(await Promise.all(exchanges.map(({ over }) => over))).toEqual(['end', 'end', 'end', 'end'])
+      const received = exchanges.map(({ body }) => letters.find((letter) => body === big(letter)))
+      expect(new Set(received)).toEqual(new Set(letters))
+    })
+
     it('is read no further while it is paused', async () => {
       const size = 16 * 1024 * 1024
       const big = `${OK}content-length: ${size}\r\n\r\n${'x'.repeat(size)}`
@@ -159,10 +178,18 @@ export function describeResponses({ serve }: TransportStage): void {
       const told = vi.spyOn(paused, 'onBody')
       told.mockImplementationOnce(() => paused.control.pause())
       await paused.head
-      for (let i = 0; i < 20; i++) expect(await new Exchange(transport).over).toBe('end')
-      expect(paused.body.length).toBeLessThan(size / 4)
+      // Several turns of the event loop, with other responses.
+      const others = async () => {
+        for (let i = 0; i < 20; i++) expect(await new Exchange(transport).over).toBe('end')
+      }
+      await others()
+      const before = paused.body.length
+      await others()
+      expect(paused.body.length).toBe(before)
+      expect(before).toBeLessThan(size / 4)
       paused.control.resume()
       expect(await paused.over).toBe('end')
+      expect(paused.body.length + told.mock.calls[0]![0].length).toBe(size)
     })
   })
 }
