@@ -1,11 +1,10 @@
-import { describe, expect, it } from 'vitest'
-import { ConnectTimeoutError } from '../../providers/transport/transport.ts'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { ByteConnection } from '../support/byte-server.ts'
 import { Exchange } from '../support/exchange.ts'
 import { OK, reset, WHOLE, type TransportStage } from './transport-stage.ts'
 
-/** How every transport uses its connections, one after the other and several at a time. */
-export function describeConnections({ serve, proxied }: TransportStage): void {
+/** How long every transport keeps a connection, and for what. */
+export function describeConnections({ connect, serve, tls, proxied }: TransportStage): void {
   describe('a connection', () => {
     it.each([
       ['a wish to close', `${OK}connection: close\r\ncontent-length: 2\r\n\r\nok`],
@@ -17,6 +16,7 @@ export function describeConnections({ serve, proxied }: TransportStage): void {
       const first = new Exchange(transport)
       expect(await first.over).toBe('end')
       await server.connections.entries[0]!.closed
+      expect(first.told).toEqual(['head', 'body', 'end'])
       expect(first.body).toBe('ok')
       expect(await new Exchange(transport).over).toBe('end')
       expect(server.connections.entries).toHaveLength(2)
@@ -37,6 +37,38 @@ export function describeConnections({ serve, proxied }: TransportStage): void {
       busy.socket.write(WHOLE)
       expect(await Promise.all(exchanges.map(({ over }) => over))).toEqual(['end', 'end'])
       await busy.closed
+      expect(await new Exchange(transport).over).toBe('end')
+      await byPosition[2]!.closed
+    })
+
+    it('is one of as many as there are requests at a time', async () => {
+      const { server, transport } = await serve(({ socket }, position) => {
+        // None is answered before all have come.
+        if (position === 2) for (const each of server.connections.entries) each.socket.write(WHOLE)
+        if (position > 2) socket.write(WHOLE)
+      })
+      const ask = () => Promise.all([1, 2, 3].map(() => new Exchange(transport).over))
+      expect(await ask()).toEqual(['end', 'end', 'end'])
+      expect(await ask()).toEqual(['end', 'end', 'end'])
+      expect(server.connections.entries).toHaveLength(3)
+    })
+
+    it.each<[what: string, leave: (connection: ByteConnection) => void]>([
+      ['the server has closed', ({ socket }) => socket.end()],
+      ['the server has reset', ({ socket }) => reset(socket)],
+      ['says what nobody asked for', ({ socket }) => socket.write(WHOLE)],
+    ])('that %s is no longer used', async (_, leave) => {
+      const { server, host, transport } = await serve(WHOLE)
+      await new Exchange(transport).over
+      const [connection] = server.connections.entries
+      leave(connection!)
+      await connection!.closed
+      // Our side of it has closed when what was sent before has come: one that is made now says so.
+      await new Exchange(await connect(`${tls ? 'https' : 'http'}://${host}`)).over
+      const next = new Exchange(transport)
+      expect(await next.over).toBe('end')
+      expect(next.body).toBe('ok')
+      expect(server.connections.entries).toHaveLength(3)
     })
 
     it('is not used again when the response came before the request had been sent', async () => {
@@ -49,6 +81,56 @@ export function describeConnections({ serve, proxied }: TransportStage): void {
       expect(exchange.body).toBe('big')
       expect(await new Exchange(transport).over).toBe('end')
       expect(server.connections.entries).toHaveLength(2)
+    })
+  })
+
+  describe('an idle connection', () => {
+    afterEach(() => void vi.useRealTimers())
+
+    it('is not used again after four seconds, not even before it is known to be closed', async () => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+      const { server, transport } = await serve(WHOLE)
+      await new Exchange(transport).over
+      vi.advanceTimersByTime(3999)
+      await new Exchange(transport).over
+      expect(server.connections.entries).toHaveLength(1)
+      vi.advanceTimersByTime(4000)
+      expect(await new Exchange(transport).over).toBe('end')
+      expect(server.connections.entries).toHaveLength(2)
+      await server.connections.entries[0]!.closed
+    })
+
+    it('is kept for a little less than the server says', async () => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+      const { server, transport } = await serve(`${OK}Keep-Alive: max=9, timeout=60\r\ncontent-length: 0\r\n\r\n`)
+      await new Exchange(transport).over
+      vi.advanceTimersByTime(58_999)
+      await new Exchange(transport).over
+      expect(server.connections.entries).toHaveLength(1)
+      vi.advanceTimersByTime(59_000)
+      await server.connections.entries[0]!.closed
+    })
+
+    it('leaves no timer behind when it is closed', async () => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+      const { server, transport } = await serve(WHOLE)
+      await new Exchange(transport).over
+      expect(vi.getTimerCount()).toBe(1)
+      transport.close()
+      await server.connections.entries[0]!.closed
+      await expect.poll(() => vi.getTimerCount()).toBe(0)
+    })
+
+    it('keeps no process alive', async () => {
+      const { transport } = await serve(WHOLE)
+      const open = () => process.getActiveResourcesInfo().filter((each) => each === 'TCPSocketWrap').length
+      await new Exchange(transport).over
+      // undici lets go of it a turn later.
+      await new Promise((resolve) => setImmediate(resolve))
+      const idle = open()
+      const next = new Exchange(transport)
+      expect(open()).toBe(idle + 1)
+      await next.over
     })
   })
 
@@ -116,29 +198,6 @@ export function describeConnections({ serve, proxied }: TransportStage): void {
       expect(next.body).toBe('ok')
       expect(connection!.requests).toHaveLength(1)
       expect(server.connections.entries).toHaveLength(2)
-    })
-  })
-
-  describe('the connection limit', () => {
-    it('makes further requests wait, in order, for at most the connect timeout', async () => {
-      const { server, transport } = await serve(() => {}, { maxConnections: 1 })
-      const first = new Exchange(transport, { body: 'a' })
-      await server.requests.until(({ length }) => length === 1)
-      const late = new Exchange(transport, { body: 'b', connectTimeoutMs: 10 })
-      const left = new Exchange(transport, { body: 'c' })
-      const next = new Exchange(transport, { body: 'd' })
-      left.control.abort()
-      expect(await late.over).toBe('error')
-      expect(late.error).toBeInstanceOf(ConnectTimeoutError)
-      const [connection] = server.connections.entries
-      connection!.socket.write(WHOLE)
-      expect(await first.over).toBe('end')
-      await server.requests.until(({ length }) => length === 2)
-      connection!.socket.write(WHOLE)
-      expect(await next.over).toBe('end')
-      expect(server.requests.entries.map(({ body }) => body)).toEqual(['a', 'd'])
-      expect(left.told).toEqual([])
-      expect(server.connections.entries).toHaveLength(1)
     })
   })
 }

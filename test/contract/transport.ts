@@ -2,6 +2,7 @@ import { describe } from 'vitest'
 import { describeAborts } from './transport-aborts.ts'
 import { describeConnecting } from './transport-connecting.ts'
 import { describeConnections } from './transport-connections.ts'
+import { describeLimit } from './transport-limit.ts'
 import { describeRequests } from './transport-requests.ts'
 import { describeResponses } from './transport-responses.ts'
 import { TransportStage, type TransportSubject } from './transport-stage.ts'
@@ -12,8 +13,9 @@ export function describeTransport(name: string, subject: TransportSubject): void
     const stage = new TransportStage(subject)
     describeRequests(stage)
     describeResponses(stage)
-    describeConnections(stage)
     describeConnecting(stage)
+    describeConnections(stage)
+    describeLimit(stage)
     describeAborts(stage)
   })
 }
