@@ -36,6 +36,15 @@ export function toText(value: unknown): string {
   throw sentInvalid('a delta without its text')
 }
 
+/** JSON, or text when it is none. */
+export function parseValue(text: string): unknown {
+  try {
+    return parseJson(text, EVENT_LIMITS)
+  } catch {
+    return text
+  }
+}
+
 /** `done` is appended even to a full log, so its fields are bounded. */
 const MAX_USAGE_CHARACTERS = 16 * 1024
 const MAX_MODEL_CHARACTERS = 256

@@ -1,3 +1,6 @@
+import { isRecord, setField, type Fields } from '../src/json.ts'
+import { isCarried } from '../src/stream/events.ts'
+import type { Carried } from '../src/wires/carried.ts'
 import { ProviderError } from './provider.ts'
 
 /** Header names that suggest a secret value. */
@@ -32,15 +35,38 @@ export function querySecrets(url: URL): string[] {
  */
 export function withoutSecrets(error: ProviderError, secrets: readonly string[]): ProviderError {
   const message = cut(redact(error.message.slice(0, 2 * MAX_MESSAGE_CHARACTERS), secrets))
-  if (message === error.message) return error
-  const { code, retryable, retryAfter, upstreamStatus } = error
+  const carried = error.carried && redactFields(error.carried, secrets)
+  if (message === error.message && carried === error.carried) return error
+  const { code, retryable, retryAfter, upstreamStatus, usage } = error
   return new ProviderError({
     code,
     message,
     retryable,
     ...(retryAfter !== undefined && { retryAfter }),
     ...(upstreamStatus !== undefined && { upstreamStatus }),
+    ...(carried && { carried }),
+    ...(usage && { usage }),
   })
+}
+
+/** Redacts the texts and names in carried fields; returns the same object when there is no secret in it. */
+function redactFields(carried: Carried, secrets: readonly string[]): Carried {
+  let found = false
+  const clean = (text: string): string => {
+    const redacted = redact(text, secrets)
+    found ||= redacted !== text
+    return redacted
+  }
+  const visit = (value: unknown): unknown => {
+    if (typeof value === 'string') return clean(value)
+    if (Array.isArray(value)) return value.map(visit)
+    if (!isRecord(value)) return value
+    const fields: Fields = {}
+    for (const [name, each] of Object.entries(value)) setField(fields, clean(name), visit(each))
+    return fields
+  }
+  const redacted = visit(carried)
+  return found && isCarried(redacted) ? redacted : carried
 }
 
 function redact(text: string, secrets: readonly string[]): string {

@@ -1,17 +1,21 @@
-import { z } from 'zod'
-import type { ErrorCode } from '../src/errors.ts'
 import { parseJson } from '../src/json.ts'
 import { EventTooLargeError } from '../src/sse/decode.ts'
 import { ConnectTimeoutError, MalformedResponseError, ProxyError, type ResponseHead } from './transport/transport.ts'
+import { findError, upstreamFailure, type Wire } from './error-objects.ts'
 import { ProviderError } from './provider.ts'
 
 /** The error for a response that is not a stream of the `expected` media type, from its head and the start of its body. */
-export function answerError({ status, headers }: ResponseHead, body: string, expected: string): ProviderError {
-  const said = readErrorBody(body)
+export function responseError(
+  { status, headers }: ResponseHead,
+  body: string,
+  expected: string,
+  wire: Wire,
+): ProviderError {
+  const error = findError(readJson(body))
   // HTTP defines no status above 599, and we cannot pass one on.
   if (status >= 600) return invalidResponse(`The upstream answered ${status}, which is no HTTP status.`)
-  if (status >= 400) return statusError(status, said, readRetryAfter(headers))
-  if (status === 200 && said) return new ProviderError({ code: 'upstream_error', message: said.message })
+  if (status >= 400) return upstreamFailure({ error: error ?? {}, wire, status, retryAfter: readRetryAfter(headers) })
+  if (status === 200 && error) return upstreamFailure({ error, wire })
   const type = headers.get('content-type') ?? 'no content type'
   return new ProviderError({
     code: 'upstream_invalid_response',
@@ -20,51 +24,12 @@ export function answerError({ status, headers }: ResponseHead, body: string, exp
   })
 }
 
-const text = z.string().min(1)
-
-interface ErrorBody {
-  message: string
-  code?: unknown
-}
-
-/** Formats of error bodies: `{error: {message}}`, `{error: "…"}`, `{message}`, `{detail}`. */
-const errorBody: z.ZodType<ErrorBody> = z.union([
-  z.object({ error: z.object({ message: text, code: z.unknown().optional() }) }).transform(({ error }) => error),
-  z.object({ error: text }).transform(({ error }) => ({ message: error })),
-  z.object({ message: text }),
-  z.object({ detail: text }).transform(({ detail }) => ({ message: detail })),
-])
-
-function readErrorBody(body: string): ErrorBody | undefined {
+function readJson(body: string): unknown {
   try {
-    return errorBody.safeParse(parseJson(body)).data
+    return parseJson(body)
   } catch {
     return undefined // Most likely an HTML page, which does not help a reader.
   }
-}
-
-function statusError(status: number, said: ErrorBody | undefined, retryAfter: number | undefined): ProviderError {
-  const code = codeForStatus(status)
-  // The upstream's message about the key may quote part of it, and concerns only the operator.
-  const words = code === 'upstream_auth' ? undefined : said?.message
-  // OpenAI reports an unpaid bill with this code: waiting does not help.
-  const hopeless = said?.code === 'insufficient_quota'
-  return new ProviderError({
-    code,
-    message: words ?? `The upstream answered ${status}.`,
-    upstreamStatus: status,
-    ...(hopeless ? { retryable: false } : {}),
-    ...(retryAfter === undefined || hopeless ? {} : { retryAfter }),
-  })
-}
-
-export function codeForStatus(status: number): ErrorCode {
-  if (status === 401 || status === 403) return 'upstream_auth'
-  if (status === 404) return 'upstream_not_found'
-  if (status === 408 || status === 504) return 'upstream_timeout'
-  if (status === 429) return 'upstream_rate_limited'
-  if (status >= 500) return 'upstream_unavailable'
-  return 'upstream_rejected'
 }
 
 /** One day, in seconds. A longer wait means that a retry is pointless until something else changes. */

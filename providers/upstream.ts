@@ -10,7 +10,7 @@ import type {
 import { ProviderError, type StreamEvent } from './provider.ts'
 import { MAX_EVENT_BYTES, SSE, type MessageDecoder, type MessageParser, type StreamFormat } from './stream-format.ts'
 import { headerSecrets, withoutSecrets } from './secrets.ts'
-import { answerError, connectionError, messageError, readError, responseOverLimit } from './upstream-errors.ts'
+import { connectionError, messageError, readError, responseError, responseOverLimit } from './upstream-errors.ts'
 
 /** Maximum bytes without an event: comments, empty deltas, padding. Compressed bytes count too. */
 const MAX_SILENT_BYTES = MAX_EVENT_BYTES + 1024 * 1024
@@ -167,9 +167,9 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
     }
     const before = this.#events.length
     try {
-      for (const { data } of this.#decoder.push(bytes)) {
-        const events = this.#reader.read(data)
-        for (const event of events) this.#events.push(event)
+      for (const { data, event } of this.#decoder.push(bytes)) {
+        const events = this.#reader.read(data, event)
+        for (const each of events) this.#events.push(each)
         if (this.#reader.finished) {
           this.#succeed()
           return this.#closeSoon()
@@ -195,7 +195,7 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
     if (this.#end) return
     if (this.#refusal) return this.#refuse(this.#refusal)
     try {
-      for (const { data } of this.#decoder.end()) this.#events.push(...this.#reader.read(data))
+      for (const { data, event } of this.#decoder.end()) this.#events.push(...this.#reader.read(data, event))
       this.#succeed()
     } catch (error) {
       this.#fail(messageError(error))
@@ -210,7 +210,7 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
 
   #refuse(refusal: Refusal): void {
     const body = Buffer.concat(refusal.chunks).toString('utf8', 0, MAX_ERROR_BYTES)
-    this.#fail(answerError(refusal, body, this.#format.mediaType))
+    this.#fail(responseError(refusal, body, this.#format.mediaType, this.#reader.wire))
   }
 
   /** For an error response, reports its status rather than why its body cannot be read. */

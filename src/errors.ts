@@ -1,5 +1,6 @@
 import { firstOf, isFaults, type Fault } from './faults.ts'
-import type { Done, StreamError } from './stream/events.ts'
+import { isCarried, isUsage, type Done, type StreamError, type Usage } from './stream/events.ts'
+import type { Carried } from './wires/carried.ts'
 
 /**
  * All failures that Sluice reports. A code is stable: clients may switch on it.
@@ -72,6 +73,10 @@ export interface SluiceErrorOptions {
   retryAfter?: number
   /** The HTTP status of the upstream's response, if there was one. */
   upstreamStatus?: number
+  /** The upstream's error object, by its wire: a client of the same wire gets it as it came. */
+  carried?: Carried
+  /** Token counts up to the failure. */
+  usage?: Usage
 }
 
 /**
@@ -94,16 +99,20 @@ export class SluiceError extends Error {
   readonly retryAfter: number | undefined
   readonly faults: Fault[] | undefined
   readonly upstreamStatus: number | undefined
+  readonly carried: Carried | undefined
+  readonly usage: Usage | undefined
 
   constructor(code: ErrorCode, message: string, options: SluiceErrorOptions = {}) {
     super(message, { cause: options.cause })
-    const { retryable, retryAfter, faults, upstreamStatus } = validOptions(options)
+    const { retryable, retryAfter, faults, upstreamStatus, carried, usage } = validOptions(options)
     this.code = isErrorCode(code) ? code : 'provider_failed'
     this.status = ERRORS[this.code].status
     this.retryable = retryable ?? ERRORS[this.code].retryable
     this.retryAfter = retryAfter
     this.faults = faults
     this.upstreamStatus = upstreamStatus
+    this.carried = carried
+    this.usage = usage
   }
 
   get [BRAND](): true {
@@ -145,9 +154,27 @@ export function toStreamError(thrown: unknown): StreamError {
   return { code, message, retryable }
 }
 
+/** The `done` of a stream that failed. */
+export function toFailedDone(thrown: unknown): Done {
+  const { carried, usage } = toSluiceError(thrown)
+  return {
+    type: 'done',
+    finish_reason: 'error',
+    error: toStreamError(thrown),
+    ...(usage && { usage }),
+    ...(carried && { carried }),
+  }
+}
+
 /** Converts a failure that was reported to readers to an error. Providers write `done` themselves, with any code. */
-export function fromStreamError({ code, message, retryable }: StreamError): SluiceError {
-  return new SluiceError(isErrorCode(code) ? code : 'provider_failed', message, { retryable })
+export function fromFailedDone(done: Done): SluiceError {
+  const { code, message, retryable } = failureOf(done)
+  const { carried, usage } = done
+  return new SluiceError(isErrorCode(code) ? code : 'provider_failed', message, {
+    retryable,
+    ...(carried && { carried }),
+    ...(usage && { usage }),
+  })
 }
 
 /** Why a stream ended in `error` or `cancelled`, even if its `done` has no reason. */
@@ -175,12 +202,15 @@ function isOfClass<T>(value: unknown, type: abstract new (...args: never[]) => T
   return Function.prototype[Symbol.hasInstance].call(type, value)
 }
 
-function validOptions({ retryable, retryAfter, faults, upstreamStatus }: Branded): SluiceErrorOptions {
+function validOptions(options: Branded): SluiceErrorOptions {
+  const { retryable, retryAfter, faults, upstreamStatus, carried, usage } = options
   return {
     ...(typeof retryable === 'boolean' && { retryable }),
     ...(isSeconds(retryAfter) && { retryAfter }),
     ...(isFaults(faults) && { faults }),
     ...(isStatus(upstreamStatus) && { upstreamStatus }),
+    ...(isCarried(carried) && { carried }),
+    ...(isUsage(usage) && { usage }),
   }
 }
 

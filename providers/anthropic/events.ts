@@ -18,6 +18,7 @@ const MAX_SMALL_CHARACTERS = 4096
  * https://platform.claude.com/docs/en/build-with-claude/streaming
  */
 export class MessageReader {
+  readonly wire = 'anthropic'
   #message: Fields = {}
   readonly #usage = new CumulativeUsage()
   #block: OpenBlock | undefined

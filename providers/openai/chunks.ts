@@ -3,21 +3,39 @@ import { z } from 'zod'
 import { setField, type Fields } from '../../src/json.ts'
 import type { FinishReason } from '../../src/stream/events.ts'
 import { ChunkTemplate } from './chunk-template.ts'
-import { boundUsage, isModel, MAX_CHOICES, isGiven, parseRecord, requireRecord } from '../received-fields.ts'
+import {
+  boundUsage,
+  isModel,
+  MAX_CHOICES,
+  isGiven,
+  parseRecord,
+  parseValue,
+  requireRecord,
+} from '../received-fields.ts'
 import { ToolCallReader } from './tool-calls.ts'
 import { ProviderError, type Delta, type Done, type Usage } from '../provider.ts'
-import type { OpenAICarried } from '../../src/wires/openai.ts'
-import { codeForStatus, sentInvalid, sentOverLimit } from '../upstream-errors.ts'
+import { REASONING_FIELDS, type OpenAICarried } from '../../src/wires/openai.ts'
+import { findError, upstreamFailure } from '../error-objects.ts'
+import { sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 
 /** Maximum distinct names of unmodelled fields; real servers use about a dozen. */
 const MAX_NAMES = 256
 
-/** Chunk fields that are not carried: they are modelled, or padding (`obfuscation`). */
-const CHUNK_FIELDS = new Set(['object', 'choices', 'usage', 'error', 'obfuscation'])
-/** Carried once per stream, though some servers change them with every chunk. */
+/** Chunk fields that are not carried: they are modelled, or padding (`obfuscation`, Mistral's `p`). */
+const CHUNK_FIELDS = new Set(['object', 'choices', 'usage', 'error', 'obfuscation', 'p'])
+/** Carried once per stream, when first given, though some servers change them with every chunk. */
 const FIXED_FIELDS = new Set(['id', 'created', 'model'])
-const CHOICE_FIELDS = new Set(['index', 'delta', 'finish_reason'])
-const DELTA_FIELDS = new Set(['role', 'content', 'reasoning_content', 'reasoning', 'refusal', 'tool_calls'])
+/** Perplexity repeats the whole answer so far as the `message` beside each delta. */
+const CHOICE_FIELDS = new Set(['index', 'delta', 'message', 'finish_reason'])
+const DELTA_FIELDS = new Set([
+  'role',
+  'content',
+  'reasoning_content',
+  'reasoning',
+  'refusal',
+  'tool_calls',
+  'function_call',
+])
 
 const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
   ['stop', 'stop'],
@@ -31,28 +49,29 @@ const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
   ['abort', 'error'],
 ])
 
-const tokenCount = z.number().int().nonnegative()
+/** Some servers send null for a count that they do not know. */
+const tokenCount = z
+  .number()
+  .int()
+  .nonnegative()
+  .nullish()
+  .transform((count) => count ?? undefined)
 
 const usageSchema = z.looseObject({
   prompt_tokens: tokenCount,
-  completion_tokens: tokenCount.default(0),
-  total_tokens: tokenCount.optional(),
+  completion_tokens: tokenCount,
+  total_tokens: tokenCount,
 })
-
-const errorSchema = z.union([
-  z.string().transform((message) => ({ message, code: undefined })),
-  z.object({
-    message: z.string().catch('The upstream failed.'),
-    code: z.union([z.string(), z.number()]).nullish().catch(undefined),
-  }),
-])
 
 /**
  * Reads the `data` of one Chat Completions stream into deltas and a final `done`. Lenient about fields that servers
  * omit or add; strict about data loss: nothing is dropped silently.
  */
 export class ChunkReader {
+  readonly wire = 'openai'
+  /** How the first choice ended, and in the upstream's words. */
   #finishReason: FinishReason | undefined
+  #finishWord: string | undefined
   #usage: Usage | undefined
   #model: string | undefined
   #done = false
@@ -62,6 +81,7 @@ export class ChunkReader {
   /** Names of all unmodelled fields so far. */
   readonly #names = new Set<string>()
   readonly #rolesTold = new Set<number>()
+  #reasoningFields: readonly string[] = [REASONING_FIELDS[0]]
   readonly #toolCalls = new ToolCallReader()
 
   /** `[DONE]` was read. */
@@ -70,25 +90,38 @@ export class ChunkReader {
   }
 
   /** @throws ProviderError `upstream_invalid_response`, or the error that the upstream sent in its stream. */
-  read(data: string): Delta[] {
-    if (data === '[DONE]') {
+  read(data: string, event?: string): Delta[] {
+    const text = this.#template.match(data)
+    if (text !== undefined) return text === '' ? [] : [{ type: 'delta', content: text }]
+    const trimmed = data.trim()
+    if (trimmed === '[DONE]') {
       this.#done = true
       return []
     }
-    const text = this.#template.match(data)
-    if (text !== undefined) return text === '' ? [] : [{ type: 'delta', content: text }]
     // Some servers send an empty `data:` as a heartbeat.
-    if (data.trim() === '') return []
+    if (trimmed === '') return []
+    if (event === 'error') throw this.#failure(findError(parseValue(data)) ?? { message: trimmed })
     const chunk = parseRecord(data)
-    if (isGiven(chunk.error)) throw upstreamError(chunk.error)
+    const deltas = this.readChunk(chunk)
+    const [only] = deltas
+    if (deltas.length === 1 && only && isNothingButContent(only) && !isGiven(chunk.usage) && !this.#finishReason)
+      this.#template.learn(data, only.content)
+    return deltas
+  }
+
+  /** Reads a chunk, or a whole completion, whose choices have a `message` in place of a `delta`. */
+  readChunk(chunk: Fields): Delta[] {
+    const { choices } = chunk
+    const error = isGiven(chunk.error) || !Array.isArray(choices) ? findError(chunk) : undefined
+    // Errors may come beside the last usage.
+    if (isGiven(chunk.usage)) this.#usage = readUsage(chunk.usage) ?? this.#usage
+    if (error) throw this.#failure(error)
     if (isModel(chunk.model) && chunk.model !== this.#model) {
       this.#model = chunk.model
       this.#template.forget()
     }
-    if (isGiven(chunk.usage)) this.#usage = readUsage(chunk.usage) ?? this.#usage
     const deltas: Delta[] = []
-    if (Array.isArray(chunk.choices))
-      for (const choice of chunk.choices) this.#readChoice(requireRecord(choice), deltas)
+    if (Array.isArray(choices)) for (const choice of choices) this.#readChoice(requireRecord(choice), deltas)
     const changed = this.#changed(chunk)
     if (changed) {
       const first = deltas[0]
@@ -96,32 +129,48 @@ export class ChunkReader {
       else deltas.push({ type: 'delta', carried: { openai: { chunk: changed } } })
       this.#template.forget()
     }
-    const [only] = deltas
-    if (deltas.length === 1 && only && isNothingButContent(only) && !isGiven(chunk.usage) && !this.#finishReason)
-      this.#template.learn(data, only.content)
     return deltas
   }
 
   /**
-   * Returns `done`. Call it after the upstream's last message.
-   * @throws ProviderError `upstream_truncated` when the upstream did not report an end, `upstream_error` when it
-   * reported a failure
+   * Returns the last events, with `done`. Call it after the upstream's last message.
+   * @throws ProviderError `upstream_truncated` when the upstream did not report how its answer ended (`[DONE]` alone
+   * does not say it: SDKs raise), `upstream_error` when it reported a failure
    */
-  end(): [Done] {
-    const finish_reason = this.#finishReason ?? (this.#done ? 'stop' : undefined)
-    if (!finish_reason)
-      throw new ProviderError({ code: 'upstream_truncated', message: 'The upstream ended in mid-stream.' })
+  end(): [...Delta[], Done] {
+    const finish_reason = this.#finishReason
+    const usage = this.#boundUsage()
+    if (!finish_reason) {
+      const message = this.#done
+        ? 'The upstream did not say how its answer ended.'
+        : 'The upstream ended in mid-stream.'
+      throw new ProviderError({ code: 'upstream_truncated', message, ...usage })
+    }
     if (finish_reason === 'error')
-      throw new ProviderError({ code: 'upstream_error', message: 'The upstream broke off its answer.' })
-    const usage = this.#usage && { usage: boundUsage(this.#usage) }
-    return [{ type: 'done', finish_reason, ...usage, ...(this.#model !== undefined && { model: this.#model }) }]
+      throw new ProviderError({ code: 'upstream_error', message: 'The upstream broke off its answer.', ...usage })
+    const calls = this.#toolCalls
+      .end()
+      .map(([index, tool_calls]): Delta => ({ type: 'delta', ...(index !== 0 && { index }), tool_calls }))
+    return [
+      ...calls,
+      { type: 'done', finish_reason, ...usage, ...(this.#model !== undefined && { model: this.#model }) },
+    ]
+  }
+
+  #boundUsage(): Pick<Done, 'usage'> {
+    return this.#usage ? { usage: boundUsage(this.#usage) } : {}
+  }
+
+  #failure(error: Fields): ProviderError {
+    return upstreamFailure({ error, wire: 'openai', finishReason: this.#finishWord, ...this.#boundUsage() })
   }
 
   #readChoice(choice: Fields, deltas: Delta[]): void {
     const index = readIndex(choice.index)
-    const source = isGiven(choice.delta) ? requireRecord(choice.delta) : {}
+    const source = readSource(choice)
     const delta: Delta = index === 0 ? { type: 'delta' } : { type: 'delta', index }
-    if (source.role === 'assistant' && !this.#rolesTold.has(index)) {
+    const isFirst = source.role === 'assistant' && !this.#rolesTold.has(index)
+    if (isFirst) {
       this.#rolesTold.add(index)
       delta.role = 'assistant'
     }
@@ -129,22 +178,46 @@ export class ChunkReader {
     if (content) delta.content = content
     if (reasoning) delta.reasoning = reasoning
     if (typeof source.refusal === 'string' && source.refusal) delta.refusal = source.refusal
-    const calls = this.#toolCalls.read(index, source.tool_calls)
+    const calls = [
+      ...this.#toolCalls.read(index, source.tool_calls),
+      ...this.#toolCalls.readLegacy(index, source.function_call),
+    ]
     if (calls.length > 0) delta.tool_calls = calls
-    let ofChoice = otherFields(choice, CHOICE_FIELDS)
-    let ofDelta = otherFields(source, DELTA_FIELDS)
-    if (others.length > 0) ofDelta = { ...ofDelta, content_parts: others }
-    if (typeof choice.finish_reason === 'string' && choice.finish_reason) {
-      const known = FINISH_REASONS.get(choice.finish_reason)
-      // `done` has the first choice's finish reason. Unknown reasons, and those of other choices, are carried.
-      if (index === 0) this.#finishReason = known ?? 'stop'
-      if (index !== 0 || !known) ofChoice = { ...ofChoice, finish_reason: choice.finish_reason }
-    }
     const openai: OpenAICarried = {}
+    if (reasoning) this.#nameReasoning(source, openai)
+    const ofChoice = otherFields(choice, CHOICE_FIELDS)
     if (ofChoice) openai.choice = this.#checkNames(ofChoice)
+    const ofDelta = otherFields(source, DELTA_FIELDS)
     if (ofDelta) openai.delta = this.#checkNames(ofDelta)
-    if (ofChoice || ofDelta) delta.carried = { openai }
+    if (others.length > 0) openai.delta = { ...openai.delta, content_parts: others }
+    // The first chunk of a choice is sent as it came: SDKs tell no content from empty content.
+    if (isFirst && source.content !== '' && !content) openai.delta = { content: null, ...openai.delta }
+    this.#readFinish(choice, index, openai)
+    if (Object.keys(openai).length > 0) delta.carried = { openai }
     if (Object.keys(delta).length > (index === 0 ? 1 : 2)) deltas.push(delta)
+  }
+
+  #readFinish(choice: Fields, index: number, openai: OpenAICarried): void {
+    // Moonshot sends the usage here.
+    if (isGiven(choice.usage)) this.#usage = readUsage(choice.usage) ?? this.#usage
+    if (isGiven(choice.error)) throw this.#failure(findError(choice) ?? {})
+    const { finish_reason } = choice
+    if (typeof finish_reason !== 'string' || !finish_reason) return
+    const known = FINISH_REASONS.get(finish_reason)
+    // `done` has the first choice's finish reason. Other words, and the reasons of other choices, are carried.
+    if (index === 0) {
+      this.#finishReason = known ?? 'stop'
+      this.#finishWord = finish_reason
+    }
+    if (index !== 0 || known !== finish_reason) openai.choice = { ...openai.choice, finish_reason }
+  }
+
+  /** Tells under which names the upstream sends its reasoning, when they change. */
+  #nameReasoning(source: Fields, openai: OpenAICarried): void {
+    const names = REASONING_FIELDS.filter((name) => typeof source[name] === 'string' && source[name] !== '')
+    if (names.length === 0 || isDeepStrictEqual(names, this.#reasoningFields)) return
+    this.#reasoningFields = names
+    openai.reasoning_fields = [...names]
   }
 
   #changed(chunk: Fields): Record<string, unknown> | undefined {
@@ -153,7 +226,8 @@ export class ChunkReader {
     let changed: Record<string, unknown> | undefined
     for (const [name, value] of Object.entries(this.#checkNames(fields))) {
       const told = this.#told.get(name)
-      if (FIXED_FIELDS.has(name) && (told !== undefined || !value)) continue
+      // Azure sends an empty id, model and time before the first choice.
+      if (FIXED_FIELDS.has(name) && (told || (told !== undefined && !value))) continue
       if (isDeepStrictEqual(told, value)) continue
       this.#told.set(name, value)
       changed ??= {}
@@ -198,6 +272,15 @@ interface Content {
   others: Fields[]
 }
 
+/** The delta of a choice, or its message when the completion is whole. */
+function readSource({ delta, message }: Fields): Fields {
+  if (isGiven(delta)) return requireRecord(delta)
+  if (!isGiven(message)) return {}
+  const { tool_calls, ...source } = requireRecord(message)
+  // The calls of a message are numbered by their places.
+  return { ...source, ...(Array.isArray(tool_calls) && { tool_calls }) }
+}
+
 /** Content is a string, or (Mistral) a list of parts, some of which are thoughts. Reasoning has two field names. */
 function readContent({ content, reasoning_content, reasoning }: Fields): Content {
   const read: Content = { content: '', reasoning: '', others: [] }
@@ -222,15 +305,7 @@ function readPart(part: Fields, into: Content): void {
 
 function readUsage(value: unknown): Usage | undefined {
   const { data: usage } = usageSchema.safeParse(value)
-  if (!usage) return undefined
-  return Object.assign(usage, { total_tokens: usage.total_tokens ?? usage.prompt_tokens + usage.completion_tokens })
-}
-
-function upstreamError(value: unknown): ProviderError {
-  const { message, code } = errorSchema.catch({ message: 'The upstream failed.', code: undefined }).parse(value)
-  const status = code === 'invalid_api_key' ? 401 : Number(code)
-  if (!(status >= 400 && status < 600)) return new ProviderError({ code: 'upstream_error', message })
-  const ours = codeForStatus(status)
-  // The upstream's message about the key may quote part of it.
-  return new ProviderError({ code: ours, message: ours === 'upstream_auth' ? 'The upstream failed.' : message })
+  if (!usage || (usage.prompt_tokens === undefined && usage.total_tokens === undefined)) return undefined
+  const { prompt_tokens = 0, completion_tokens = 0, total_tokens = prompt_tokens + completion_tokens } = usage
+  return Object.assign(usage, { prompt_tokens, completion_tokens, total_tokens })
 }

@@ -1,31 +1,68 @@
+import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
+import { followJson, JSON_START, type JsonProgress } from '../../src/wires/json-progress.ts'
+import type { Fields } from '../../src/json.ts'
 import { MAX_TOOL_CALLS } from '../received-fields.ts'
 import type { ToolCallDelta } from '../provider.ts'
 import { sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 
+/** Some servers number calls with `null` or with a text. */
+const index = z.union([
+  z.number().int().nonnegative(),
+  z
+    .string()
+    .regex(/^\d{1,15}$/)
+    .transform(Number),
+])
+
 const toolCallsSchema = z.array(
   z.looseObject({
-    index: z.number().int().nonnegative().optional(),
+    index: index.nullish(),
     id: z.string().nullish(),
     type: z.string().nullish(),
     function: z.looseObject({ name: z.string().nullish(), arguments: z.string().nullish() }).nullish(),
+    custom: z.looseObject({ name: z.string().nullish(), input: z.string().nullish() }).nullish(),
   }),
 )
 
-type RawCall = z.infer<typeof toolCallsSchema>[number]
+const functionCallSchema = z.looseObject({ name: z.string().nullish(), arguments: z.string().nullish() })
+
+interface Piece {
+  index?: number | undefined
+  id: string | undefined
+  name: string | undefined
+  text: string
+  isCustom: boolean
+  more: Fields
+}
+
+interface Call {
+  /** Ours: calls are numbered in their order. */
+  index: number
+  id: string | undefined
+  name: string | undefined
+  isCustom: boolean
+  progress: JsonProgress
+  /** The start of the call, until both its id and its name are known; undefined once it is passed on. */
+  held: { text: string; more: Fields } | undefined
+}
 
 /** The tool calls of one choice. */
 class ChoiceCalls {
-  count = 0
-  /** Our index by id, for calls with an id. */
-  readonly byId = new Map<string, number>()
-  /** The upstream's index → our index of the latest call under it. */
-  readonly aliases = new Map<number, number>()
+  readonly all: Call[] = []
+  /** For calls with an id. */
+  readonly byId = new Map<string, Call>()
+  /** The latest call under each index of the upstream. */
+  readonly byIndex = new Map<number, Call>()
+  legacy: Call | undefined
 }
 
 /**
  * Distinguishes the tool calls of each choice. OpenAI numbers them; other servers omit the index, use one index for all
- * calls, repeat a call's id and name with every piece, or invent an id for each piece.
+ * calls, repeat a call's id and name with every piece, invent an id for each piece, or send no id at all.
+ *
+ * A call is passed on once its id and its name are known. A call that stays without an id gets one from us when it is
+ * complete: every other protocol, and the next turn, need it.
  */
 export class ToolCallReader {
   readonly #choices = new Map<number, ChoiceCalls>()
@@ -36,35 +73,136 @@ export class ToolCallReader {
     if (value === undefined || value === null) return []
     const parsed = toolCallsSchema.safeParse(value)
     if (!parsed.success) throw sentInvalid('malformed tool calls', parsed.error)
-    let calls = this.#choices.get(choice)
-    if (!calls) this.#choices.set(choice, (calls = new ChoiceCalls()))
+    const calls = this.#callsOf(choice)
     const deltas: ToolCallDelta[] = []
-    for (const call of parsed.data) deltas.push(this.#readCall(calls, call))
+    /** Entries of one list without an index are different calls. */
+    const listed = new Set<Call>()
+    for (const raw of parsed.data) {
+      const piece = toPiece(raw)
+      const known = findCall(calls, piece, listed)
+      if (!known) for (const call of calls.all) tell(call, deltas)
+      const call = known ?? this.#begin(calls, piece)
+      listed.add(call)
+      if (piece.index !== undefined) calls.byIndex.set(piece.index, call)
+      add(call, piece, deltas)
+      if (call.id !== undefined && !calls.byId.has(call.id)) calls.byId.set(call.id, call)
+    }
     return deltas
   }
 
-  #readCall(calls: ChoiceCalls, { index: theirs, id, type: _, function: called, ...call }: RawCall): ToolCallDelta {
-    const name = called?.name
-    const latest = theirs === undefined ? calls.count - 1 : calls.aliases.get(theirs)
-    const known = id && name ? calls.byId.get(id) : latest
-    const begins = latest === undefined || latest < 0 || known === undefined
-    const index = begins ? this.#begin(calls, id) : known
-    if (theirs !== undefined) calls.aliases.set(theirs, index)
-    return {
-      index,
-      ...(begins && id ? { id } : {}),
-      ...(begins ? { type: 'function' as const } : {}),
-      function: { ...(begins && name ? { name } : {}), arguments: called?.arguments ?? '' },
-      ...(Object.keys(call).length > 0 ? { carried: { openai: { call } } } : {}),
-    }
+  /** Reads `function_call`, the only call of a choice in the API before tools. */
+  readLegacy(choice: number, value: unknown): ToolCallDelta[] {
+    if (value === undefined || value === null) return []
+    const parsed = functionCallSchema.safeParse(value)
+    if (!parsed.success) throw sentInvalid('a malformed function call', parsed.error)
+    const { name, arguments: text } = parsed.data
+    const calls = this.#callsOf(choice)
+    const piece = { id: undefined, name: name || undefined, text: text ?? '', isCustom: false, more: {} }
+    const call = (calls.legacy ??= this.#begin(calls, piece))
+    const deltas: ToolCallDelta[] = []
+    add(call, piece, deltas)
+    if (call.name !== undefined) tell(call, deltas)
+    return deltas.map((delta) => ({ ...delta, carried: { openai: { legacy: true } } }))
   }
 
-  #begin(calls: ChoiceCalls, id: string | null | undefined): number {
+  /** The starts that were still held at the end of the stream, by choice. */
+  end(): [choice: number, calls: ToolCallDelta[]][] {
+    return [...this.#choices].flatMap(([choice, calls]) => {
+      const deltas: ToolCallDelta[] = []
+      for (const call of calls.all) tell(call, deltas)
+      return deltas.length > 0 ? [[choice, deltas]] : []
+    })
+  }
+
+  #callsOf(choice: number): ChoiceCalls {
+    let calls = this.#choices.get(choice)
+    if (!calls) this.#choices.set(choice, (calls = new ChoiceCalls()))
+    return calls
+  }
+
+  #begin(calls: ChoiceCalls, { isCustom }: Piece): Call {
     this.#count += 1
     if (this.#count > MAX_TOOL_CALLS) throw sentOverLimit(`more than ${MAX_TOOL_CALLS} tool calls`)
-    const index = calls.count
-    calls.count += 1
-    if (id && !calls.byId.has(id)) calls.byId.set(id, index)
-    return index
+    const call: Call = {
+      index: calls.all.length,
+      id: undefined,
+      name: undefined,
+      isCustom,
+      progress: JSON_START,
+      held: { text: '', more: {} },
+    }
+    calls.all.push(call)
+    return call
   }
+}
+
+function toPiece({
+  index: at,
+  id,
+  type,
+  function: called,
+  custom,
+  ...more
+}: z.infer<typeof toolCallsSchema>[number]): Piece {
+  const isCustom = type === 'custom' || (!called && Boolean(custom))
+  return {
+    index: at ?? undefined,
+    id: id || undefined,
+    name: (isCustom ? custom?.name : called?.name) || undefined,
+    text: (isCustom ? custom?.input : called?.arguments) ?? '',
+    isCustom,
+    more,
+  }
+}
+
+/** The call that a piece continues; undefined when the piece begins a call. */
+function findCall(
+  calls: ChoiceCalls,
+  { index: at, id, name, text }: Piece,
+  listed: ReadonlySet<Call>,
+): Call | undefined {
+  const latest = at === undefined ? calls.all.at(-1) : calls.byIndex.get(at)
+  if (!latest) return undefined
+  const named = id === undefined ? undefined : calls.byId.get(id)
+  // An id without a name may be made up for the piece, or come late.
+  if (name === undefined) return at === undefined ? (named ?? latest) : latest
+  if (id !== undefined && latest.id !== undefined) return named
+  // The name comes late, or is repeated with each piece.
+  if (at === undefined && listed.has(latest)) return undefined
+  if (latest.name === undefined) return latest
+  return latest.name === name && !latest.progress.complete && !/^\s*[{[]/.test(text) ? latest : undefined
+}
+
+/** Passes a piece on, or holds it while the call's id or name is unknown. */
+function add(call: Call, { id, name, text, more }: Piece, deltas: ToolCallDelta[]): void {
+  call.id ??= id
+  call.name ??= name
+  if (!call.isCustom && !call.progress.complete) call.progress = followJson(call.progress, text)
+  const { held } = call
+  if (!held) {
+    deltas.push({ ...textOf(call, text), ...carry(more) })
+    return
+  }
+  held.text += text
+  Object.assign(held.more, more)
+  if (call.name !== undefined && (call.id !== undefined || call.progress.complete)) tell(call, deltas)
+}
+
+/** Passes on the start of a call, with an id of ours if it has none. */
+function tell(call: Call, deltas: ToolCallDelta[]): void {
+  const { held, isCustom, name = '' } = call
+  if (!held) return
+  call.held = undefined
+  call.id ??= `call_${randomUUID().replaceAll('-', '').slice(0, 24)}`
+  const { index: at, id } = call
+  const called = isCustom ? { custom: { name, input: held.text } } : { function: { name, arguments: held.text } }
+  deltas.push({ index: at, id, type: isCustom ? 'custom' : 'function', ...called, ...carry(held.more) })
+}
+
+function textOf({ index: at, isCustom }: Call, text: string): ToolCallDelta {
+  return isCustom ? { index: at, custom: { input: text } } : { index: at, function: { arguments: text } }
+}
+
+function carry(call: Fields): Pick<ToolCallDelta, 'carried'> {
+  return Object.keys(call).length > 0 ? { carried: { openai: { call } } } : {}
 }

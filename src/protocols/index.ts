@@ -11,7 +11,7 @@ const unclaimed: Protocol = {
   ...native,
   renderError(error, requestId) {
     const problem = native.renderError(error, requestId)
-    return { ...problem, body: { ...problem.body, error: toErrorObject(error, error.faults?.[0]?.path) } }
+    return { ...problem, body: { ...problem.body, error: toErrorObject(error, undefined, error.faults?.[0]?.path) } }
   },
 }
 

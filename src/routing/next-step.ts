@@ -1,7 +1,7 @@
 // What follows a failed attempt: whose fault it was, what is tried next, and after how long.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { failureOf, fromStreamError, type SluiceError } from '../errors.ts'
+import { fromFailedDone, type SluiceError } from '../errors.ts'
 import type { Random } from './target.ts'
 import type { Done } from '../stream/events.ts'
 import { AnswerTooLongError } from './attempt-timeouts.ts'
@@ -37,7 +37,7 @@ export function nextStep({ error, retry, retries, closed, freshKey }: FailedAtte
 
 /** The failure that a provider's `done` reports, if any. */
 export function errorOf(done: Done): SluiceError | undefined {
-  return done.finish_reason === 'error' ? fromStreamError(failureOf(done)) : undefined
+  return done.finish_reason === 'error' ? fromFailedDone(done) : undefined
 }
 
 /** The request itself is at fault: every other target would reject it, too. */

@@ -2,7 +2,7 @@
 
 import { SluiceError } from '../errors.ts'
 import { isRecord, countJson, VALUE_BYTES } from '../json.ts'
-import { FINISH_REASONS, plainField, type StreamEvent } from './events.ts'
+import { FINISH_REASONS, isCarried, isUsage, plainField, type StreamEvent } from './events.ts'
 
 const FINISH_REASON_SET: ReadonlySet<unknown> = new Set(FINISH_REASONS)
 
@@ -30,6 +30,7 @@ export function checkEvent(value: StreamEvent): StreamEvent {
     if (fields.error !== undefined && !isStreamError(fields.error)) throw invalid('`error` is malformed')
     if (!isText(fields.model)) throw invalid('`model` is not a string')
     if (!isText(fields.provider)) throw invalid('`provider` is not a string')
+    if (fields.carried !== undefined && !isCarried(fields.carried)) throw invalid('`carried` is malformed')
   } else {
     throw invalid('its `type` is unknown')
   }
@@ -44,23 +45,8 @@ function isText(value: unknown): boolean {
   return value === undefined || typeof value === 'string'
 }
 
-/** Checks that the fields of each wire are an object; the wire's module checks the fields themselves. */
-function isCarried(value: unknown): boolean {
-  return isRecord(value) && Object.values(value).every((fields) => fields === undefined || isRecord(fields))
-}
-
 function isIndex(value: unknown): boolean {
   return Number.isSafeInteger(value) && Number(value) >= 0
-}
-
-function isUsage(value: unknown): boolean {
-  return (
-    isRecord(value) && isCount(value.prompt_tokens) && isCount(value.completion_tokens) && isCount(value.total_tokens)
-  )
-}
-
-function isCount(value: unknown): boolean {
-  return typeof value === 'number' && value >= 0 && value < Infinity
 }
 
 function isStreamError(value: unknown): boolean {
@@ -83,7 +69,8 @@ function isToolCalls(value: unknown): boolean {
         isText(call.id) &&
         (call.carried === undefined || isCarried(call.carried)) &&
         (call.function === undefined ||
-          (isRecord(call.function) && isText(call.function.name) && isText(call.function.arguments))),
+          (isRecord(call.function) && isText(call.function.name) && isText(call.function.arguments))) &&
+        (call.custom === undefined || (isRecord(call.custom) && isText(call.custom.name) && isText(call.custom.input))),
     )
   )
 }

@@ -1,6 +1,7 @@
 // The events that a log stores: what each says, what they add up to, and how two of them merge.
 
 import type { CallCarried, Carried } from '../wires/carried.ts'
+import { isRecord } from '../wires/fields.ts'
 
 /**
  * What a log stores. Names are those of OpenAI's Chat Completions where it has them.
@@ -22,12 +23,16 @@ export interface Delta {
   carried?: Carried
 }
 
-/** The start of a tool call has an `id` and a name; later deltas have only more `arguments`. */
+/**
+ * The start of a tool call has an `id` and a name; later deltas have only more `arguments`, or more `input` of a custom
+ * tool, whose input is free text.
+ */
 export interface ToolCallDelta {
   index: number
   id?: string
-  type?: 'function'
+  type?: 'function' | 'custom'
   function?: { name?: string; arguments?: string }
+  custom?: { name?: string; input?: string }
   /** Fields that are kept but not modelled; some providers want them back. */
   carried?: CallCarried
 }
@@ -40,6 +45,8 @@ export interface Done {
   error?: StreamError
   model?: string
   provider?: string
+  /** Unmodelled fields of the end, such as the error object that the upstream sent, by their wire. */
+  carried?: Carried
 }
 
 export const FINISH_REASONS = ['stop', 'length', 'tool_calls', 'content_filter', 'cancelled', 'error'] as const
@@ -141,11 +148,28 @@ function startsCall(call: ToolCallDelta | undefined): boolean {
     call.id !== undefined ||
     call.type !== undefined ||
     call.function?.name !== undefined ||
+    call.custom?.name !== undefined ||
     call.carried !== undefined
   )
 }
 
 function mergeArguments(a: ToolCallDelta | undefined, b: ToolCallDelta | undefined): ToolCallDelta | undefined {
-  if (!a || !b || a.index !== b.index) return undefined
+  if (!a || !b || a.index !== b.index || !a.custom !== !b.custom) return undefined
+  if (a.custom) return { index: a.index, custom: { input: (a.custom.input ?? '') + (b.custom?.input ?? '') } }
   return { index: a.index, function: { arguments: (a.function?.arguments ?? '') + (b.function?.arguments ?? '') } }
+}
+
+/** Checks that the fields of each wire are an object; the wire's module checks the fields themselves. */
+export function isCarried(value: unknown): value is Carried {
+  return isRecord(value) && Object.values(value).every((fields) => fields === undefined || isRecord(fields))
+}
+
+export function isUsage(value: unknown): value is Usage {
+  return (
+    isRecord(value) && isCount(value.prompt_tokens) && isCount(value.completion_tokens) && isCount(value.total_tokens)
+  )
+}
+
+function isCount(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0 && value < Infinity
 }

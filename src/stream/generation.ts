@@ -1,6 +1,6 @@
 // What writes a log, and all the generations that do so in this process.
 
-import { Ended, SluiceError, toStreamError } from '../errors.ts'
+import { Ended, SluiceError, toFailedDone } from '../errors.ts'
 import type { Done, StreamEvent } from './events.ts'
 import { isLongText, splitLongText, endsInHalf, WholeCharacters } from './delta-text.ts'
 import type { ReaderListener } from './readers.ts'
@@ -64,7 +64,7 @@ export class Generation implements Sink, ReaderListener {
   async run(): Promise<void> {
     if (this.log.done) return
     this.log.readerCount.listen(this)
-    this.log.onDisplaced = (error) => this.#end(failed(error), error)
+    this.log.onDisplaced = (error) => this.#end(toFailedDone(error), error)
     this.readersChanged()
     await this.#start()
     await this.ended
@@ -97,7 +97,7 @@ export class Generation implements Sink, ReaderListener {
         }
     } catch (error) {
       failure = error
-      done = failed(error)
+      done = toFailedDone(error)
     }
     this.#observeTokens(count, at)
     if (done) this.#end(done, failure)
@@ -114,8 +114,8 @@ export class Generation implements Sink, ReaderListener {
 
   end(failure?: { error: unknown }): void {
     if (this.log.done) return
-    if (failure) this.#end(failed(failure.error), failure.error)
-    else this.#end(failed(new SluiceError('upstream_truncated', 'The provider ended without saying how.')))
+    if (failure) this.#end(toFailedDone(failure.error), failure.error)
+    else this.#end(toFailedDone(new SluiceError('upstream_truncated', 'The provider ended without saying how.')))
   }
 
   async #start(): Promise<void> {
@@ -157,7 +157,7 @@ export class Generation implements Sink, ReaderListener {
     } catch (error) {
       // `done` holds a value without a JSON form or nested too deeply; or a held half character found no room.
       this.failure = error
-      signed = { ...failed(error), model, provider }
+      signed = { ...toFailedDone(error), model, provider }
       log.append(signed)
     }
     this.#abort.abort(ENDED)
@@ -173,10 +173,6 @@ export class Generation implements Sink, ReaderListener {
 }
 
 const ENDED = new Ended('The stream has ended.')
-
-function failed(error: unknown): Done {
-  return { type: 'done', finish_reason: 'error', error: toStreamError(error) }
-}
 
 /** The generations that run in this process. */
 export class Generations {

@@ -1,9 +1,24 @@
 import type { CallCarried, Carried } from './carried.ts'
 import { recordOf, growing, replacing, type Fields, type Rule } from './fields.ts'
 
-/** Unmodelled fields of a Chat Completions stream, by the object that contained them. */
-export type OpenAICarried = { chunk?: Fields; choice?: Fields; delta?: Fields }
-export type OpenAICallCarried = { call?: Fields }
+/**
+ * Unmodelled fields of a Chat Completions stream, by the object that contained them.
+ *
+ * - `reasoning_fields`: the names under which the upstream sends its reasoning, unless it is `reasoning_content` alone
+ * - `error`: the error object that the upstream sent, in the `done` of a failed stream
+ */
+export type OpenAICarried = {
+  chunk?: Fields
+  choice?: Fields
+  delta?: Fields
+  reasoning_fields?: string[]
+  error?: Fields
+}
+/** `legacy`: the call was sent as `function_call`. */
+export type OpenAICallCarried = { call?: Fields; legacy?: boolean }
+
+/** Names of the reasoning in a delta; the first is the one that Sluice writes by itself. */
+export const REASONING_FIELDS = ['reasoning_content', 'reasoning'] as const
 
 /** Fields that OpenAI repeats in every chunk of an answer. */
 const REPEATED: ReadonlySet<string> = new Set(['id', 'created', 'model', 'system_fingerprint', 'service_tier'])
@@ -20,11 +35,24 @@ export function openaiFields(carried: Carried | undefined): OpenAICarried {
   const chunk = recordOf(carried.openai.chunk)
   const choice = recordOf(carried.openai.choice)
   const delta = recordOf(carried.openai.delta)
-  return { ...(chunk && { chunk }), ...(choice && { choice }), ...(delta && { delta }) }
+  const error = recordOf(carried.openai.error)
+  const names = carried.openai.reasoning_fields
+  const reasoning_fields = Array.isArray(names) && REASONING_FIELDS.filter((name) => names.includes(name))
+  return {
+    ...(chunk && { chunk }),
+    ...(choice && { choice }),
+    ...(delta && { delta }),
+    ...(reasoning_fields && reasoning_fields.length > 0 && { reasoning_fields }),
+    ...(error && { error }),
+  }
 }
 
 export function openaiCallFields(carried: CallCarried | undefined): Fields | undefined {
   return recordOf(carried?.openai?.call)
+}
+
+export function isLegacyCall(carried: CallCarried | undefined): boolean {
+  return carried?.openai?.legacy === true
 }
 
 /** Fields of a choice that arrive in parts, one per chunk. */
@@ -35,6 +63,15 @@ export const ruleOfChoices: Rule = (name) => (GROWING_OF_CHOICE.has(name) ? grow
 
 /** How the fields of each level accumulate. Chunk fields describe the whole answer; deltas and calls are increments. */
 export const ruleOfOpenAI: Rule = (level) => {
-  if (level === 'chunk') return replacing
-  return level === 'choice' ? ruleOfChoices : growing
+  switch (level) {
+    case 'chunk':
+      return replacing
+    case 'choice':
+      return ruleOfChoices
+    case 'delta':
+    case 'call':
+      return growing
+    default:
+      return undefined
+  }
 }

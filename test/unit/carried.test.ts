@@ -27,11 +27,13 @@ describe('fields of an OpenAI stream that are not modelled', () => {
   it('come out at the level where they came in, whatever their names', () => {
     fc.assert(
       fc.property(anyFields, anyFields, anyFields, (ofDelta, ofChoice, ofChunk) => {
-        const last = chunksOf(read(chunk({ ...ofDelta, content: 'a' }, ofChoice, ofChunk))).at(-1)
+        const last = chunksOf(read(chunk({ ...ofDelta, role: 'assistant', content: 'a' }, ofChoice, ofChunk))).at(-1)
         expect(last).toEqual({
           ...initialState(logOf([]).info).head,
           ...ofChunk,
-          choices: [{ index: 0, delta: { content: 'a', ...ofDelta }, finish_reason: null, ...ofChoice }],
+          choices: [
+            { index: 0, delta: { role: 'assistant', content: 'a', ...ofDelta }, finish_reason: null, ...ofChoice },
+          ],
         })
       }),
     )

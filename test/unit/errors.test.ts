@@ -5,12 +5,13 @@ import {
   ConfigError,
   ERROR_CODES,
   failureOf,
-  fromStreamError,
+  fromFailedDone,
   SluiceError,
   statusOfCode,
   toSluiceError,
   toStreamError,
 } from '../../src/errors.ts'
+import type { Done, StreamError } from '../../src/stream/events.ts'
 import { AnswerTooLongError } from '../../src/routing/attempt-timeouts.ts'
 
 /** The classes of a second copy of the package, as a plugin brings one. */
@@ -18,6 +19,8 @@ async function importCopy() {
   vi.resetModules()
   return { ...(await import('../../src/errors.ts')), ...(await import('../../providers/provider.ts')) }
 }
+
+const doneWith = (error: StreamError): Done => ({ type: 'done', finish_reason: 'error', error })
 
 const limited = { code: 'upstream_rate_limited', message: 'Slow down.', retryable: false, retryAfter: 3 } as const
 
@@ -110,14 +113,18 @@ describe('a StreamError', () => {
     const told = fc.record({ code: fc.constantFrom(...ERROR_CODES), message: fc.string(), retryable: fc.boolean() })
     fc.assert(
       fc.property(told, (error) => {
-        expect(toStreamError(fromStreamError(error))).toEqual(error)
+        expect(toStreamError(fromFailedDone(doneWith(error)))).toEqual(error)
       }),
     )
   })
 
   it('keeps its words and whether it is retryable where its code is not known', () => {
     const error = { code: 'upstream_on_fire', message: 'Help.', retryable: true }
-    expect(fromStreamError(error)).toMatchObject({ code: 'provider_failed', message: 'Help.', retryable: true })
+    expect(fromFailedDone(doneWith(error))).toMatchObject({
+      code: 'provider_failed',
+      message: 'Help.',
+      retryable: true,
+    })
   })
 
   it('is made of anything that was thrown, without words that were not written for readers', () => {

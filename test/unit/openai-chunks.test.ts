@@ -34,7 +34,10 @@ describe('streams as providers send them', () => {
       chunk({}, { finish_reason: 'content_filter', content_filter_results: { hate: { filtered: true } } }),
     )
     expect(deltas).toEqual([
-      { type: 'delta', carried: { openai: { chunk: { prompt_filter_results: filters } } } },
+      {
+        type: 'delta',
+        carried: { openai: { chunk: { id: '', created: 0, model: '', prompt_filter_results: filters } } },
+      },
       {
         type: 'delta',
         content: 'Hi',
@@ -56,7 +59,7 @@ describe('streams as providers send them', () => {
         chunk({ content: 'Yes', reasoning_content: null }),
       ),
     ).toEqual([
-      { type: 'delta', role: 'assistant', reasoning: 'Hm' },
+      { type: 'delta', role: 'assistant', reasoning: 'Hm', carried: { openai: { delta: { content: null } } } },
       { type: 'delta', content: 'Yes' },
     ])
   })
@@ -77,16 +80,27 @@ describe('streams as providers send them', () => {
       {
         type: 'delta',
         reasoning: 'Hm',
-        carried: { openai: { chunk: { provider: 'X' }, delta: { reasoning_details: details } } },
+        carried: {
+          openai: {
+            chunk: { provider: 'X' },
+            delta: { reasoning_details: details },
+            reasoning_fields: ['reasoning'],
+          },
+        },
       },
       { type: 'delta', content: 'Yes' },
       { type: 'delta', carried: { openai: { choice: { native_finish_reason: 'STOP' } } } },
     ])
   })
 
-  it('vLLM: reasoning under both of its names is told once', () => {
-    expect(read(chunk({ reasoning: 'Hm', reasoning_content: 'Hm' }))).toEqual([{ type: 'delta', reasoning: 'Hm' }])
-    expect(read(chunk({ reasoning: 'Hm', reasoning_content: '' }))).toEqual([{ type: 'delta', reasoning: 'Hm' }])
+  it('vLLM: reasoning under both of its names is told once, with its names', () => {
+    const told = (...reasoning_fields: string[]) => [
+      { type: 'delta', reasoning: 'Hm', carried: { openai: { reasoning_fields } } },
+    ]
+    const both = chunk({ reasoning: 'Hm', reasoning_content: 'Hm' })
+    expect(read(both)).toEqual(told('reasoning_content', 'reasoning'))
+    expect(read(both, both)).toEqual([...told('reasoning_content', 'reasoning'), { type: 'delta', reasoning: 'Hm' }])
+    expect(read(chunk({ reasoning: 'Hm', reasoning_content: '' }))).toEqual(told('reasoning'))
   })
 
   it('Mistral: content in parts, of which some are thoughts', () => {

@@ -20,8 +20,15 @@ describe('how a Chat Completions stream ends', () => {
     expect(endOf(hello, finish('stop'))).toMatchObject({ finish_reason: 'stop' })
   })
 
-  it('[DONE] without a finish is an end', () => {
-    expect(endOf(hello, '[DONE]')).toMatchObject({ finish_reason: 'stop' })
+  // The official SDKs raise: it does not say whether the answer is whole, or whether a tool is to be called.
+  it('[DONE] without a finish is never a success', () => {
+    const call = chunk({ tool_calls: [{ index: 0, id: 'c1', function: { name: 'f', arguments: '{}' } }] })
+    for (const chunks of [[hello], [call], []])
+      expect(() => endOf(...chunks, '[DONE]')).toThrow(thrown('upstream_truncated'))
+  })
+
+  it('[DONE] may have white space around it', () => {
+    expect(endOf(hello, finish('stop'), ' [DONE] ')).toMatchObject({ finish_reason: 'stop' })
   })
 
   it('neither is none: never a success', () => {
@@ -94,7 +101,7 @@ describe('done', () => {
     [16_000, { ...usage, details: 'x'.repeat(16_000) }],
     [17_000, usage],
   ])('keeps at most 16 KiB of usage: details of %i characters', (length, told) => {
-    expect(endOf('[DONE]', { choices: [], usage: { ...usage, details: 'x'.repeat(length) } })).toEqual({
+    expect(endOf(finish('stop'), { choices: [], usage: { ...usage, details: 'x'.repeat(length) } })).toEqual({
       type: 'done',
       finish_reason: 'stop',
       usage: told,

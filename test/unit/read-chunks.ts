@@ -20,5 +20,5 @@ export function read(...chunks: unknown[]): Delta[] {
 export function endOf(...chunks: unknown[]): Done {
   const reader = new ChunkReader()
   for (const each of chunks) reader.read(typeof each === 'string' ? each : JSON.stringify(each))
-  return reader.end()[0]
+  return reader.end().at(-1) as Done
 }

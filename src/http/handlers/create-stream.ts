@@ -1,6 +1,6 @@
 // The `POST` of every protocol, and the headers and waits that only its response has.
 
-import { failureOf, fromStreamError, toSluiceError } from '../../errors.ts'
+import { fromFailedDone, toSluiceError } from '../../errors.ts'
 import type { Protocol } from '../../protocols/protocol.ts'
 import { isOver } from '../../sse/http2.ts'
 import type { Handler, RequestContext, Services } from '../context.ts'
@@ -111,7 +111,7 @@ function sendOpened(
 
 function throwFailure({ log, generation }: OpenedStream): void {
   if (log.done?.finish_reason !== 'error' && log.done?.finish_reason !== 'cancelled') return
-  throw generation?.failure === undefined ? fromStreamError(failureOf(log.done)) : toSluiceError(generation.failure)
+  throw generation?.failure === undefined ? fromFailedDone(log.done) : toSluiceError(generation.failure)
 }
 
 /** The target that answered, and the number of attempts. Known with the first token, or once all attempts failed. */

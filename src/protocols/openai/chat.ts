@@ -10,6 +10,9 @@ import { readInSlices } from '../../stream/event-loop.ts'
 import { initialState, isAnswer, toChunks, type ChunkState, type EventChunks } from './chunks.ts'
 import { CompletionCollector } from './completion.ts'
 import type { Encoded, Encoder, Model, ParsedRequest, Protocol, RenderedError } from '../protocol.ts'
+import type { Fields } from '../../json.ts'
+import type { Carried } from '../../wires/carried.ts'
+import { openaiFields } from '../../wires/openai.ts'
 
 /** OpenAI's Chat Completions: https://platform.openai.com/docs/api-reference/chat */
 export const openaiChat: Protocol = {
@@ -97,7 +100,7 @@ function aroundText(state: ChunkState): readonly [string, string] {
 function toData({ seq, chunks, done }: EventChunks): { seq?: number; data: string }[] {
   const data = chunks.map((chunk) => encodeJson(chunk))
   // No `[DONE]` after a failure: an SDK would take a partial answer for the whole.
-  if (done) data.push(isAnswer(done) ? '[DONE]' : encodeJson({ error: toErrorObject(failureOf(done)) }))
+  if (done) data.push(isAnswer(done) ? '[DONE]' : encodeJson({ error: toErrorObject(failureOf(done), done.carried) }))
   return data.map((each, i) => (i === data.length - 1 ? { seq, data: each } : { data: each }))
 }
 
@@ -128,7 +131,7 @@ export function renderError(error: SluiceError): RenderedError {
     status: statusOf(error),
     type: 'application/json',
     headers: { 'x-should-retry': String(error.retryable) },
-    body: { error: toErrorObject(error, error.faults?.[0]?.path) },
+    body: { error: toErrorObject(error, error.carried, error.faults?.[0]?.path) },
   }
 }
 
@@ -137,7 +140,14 @@ function statusOf({ code, status, upstreamStatus = 0 }: SluiceError): number {
   return upstreamStatus >= 400 && code !== 'upstream_auth' ? upstreamStatus : status
 }
 
-export function toErrorObject({ code, message, retryable }: StreamError, param: string | null = null) {
+/** The error object of an upstream of this wire stays as it came; `sluice_code` is then our code. */
+export function toErrorObject(
+  { code, message, retryable }: StreamError,
+  carried: Carried | undefined,
+  param: string | null = null,
+): Fields {
   const isServers = retryable || statusOfCode(code) >= 500
-  return { message, type: isServers ? 'server_error' : 'invalid_request_error', param, code }
+  const ours = { message, type: isServers ? 'server_error' : 'invalid_request_error', param, code }
+  const { error } = openaiFields(carried)
+  return error ? { ...ours, ...error, sluice_code: code } : ours
 }

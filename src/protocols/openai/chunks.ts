@@ -1,9 +1,9 @@
 import { setField, type Fields } from '../../json.ts'
-import type { Delta, Done, SequencedEvent } from '../../stream/events.ts'
+import type { Delta, Done, SequencedEvent, ToolCallDelta } from '../../stream/events.ts'
 import type { StreamInfo } from '../../stream/stream-log.ts'
 import { anthropicFields } from '../../wires/anthropic.ts'
 import type { Carried } from '../../wires/carried.ts'
-import { isRepeated, openaiCallFields, openaiFields } from '../../wires/openai.ts'
+import { isLegacyCall, isRepeated, openaiCallFields, openaiFields, REASONING_FIELDS } from '../../wires/openai.ts'
 import { AppendMap } from '../append-map.ts'
 
 /** `chat.completion.chunk`: https://platform.openai.com/docs/api-reference/chat-streaming/streaming */
@@ -41,6 +41,8 @@ export interface ChunkState {
   readonly begun: AppendMap<number, true>
   readonly finished: AppendMap<number, true>
   readonly includeUsage: boolean
+  /** The names under which reasoning is sent: those of the upstream if it speaks this wire. */
+  readonly reasoningFields: readonly string[]
 }
 
 export function initialState({ id, created, model, labels }: StreamInfo): ChunkState {
@@ -49,6 +51,7 @@ export function initialState({ id, created, model, labels }: StreamInfo): ChunkS
     begun: new AppendMap(),
     finished: new AppendMap(),
     includeUsage: labels?.include_usage === 'true',
+    reasoningFields: [REASONING_FIELDS[0]],
   }
 }
 
@@ -88,20 +91,19 @@ class ChunkWriter {
   }
 
   writeDelta({ index = 0, role, content, reasoning, refusal, tool_calls, carried }: Delta): void {
-    const { head, once, choice, rest } = toPlaces(carried)
+    const { head, once, choice, rest, reasoningFields } = toPlaces(carried)
     if (head) this.state = { ...this.state, head: { ...this.state.head, ...head } }
+    if (reasoningFields) this.state = { ...this.state, reasoningFields }
     const delta: Record<string, unknown> = {}
-    // OpenAI starts a choice with its role alone, or with the start of its first tool call.
+    // The first chunk of a choice has its role. Upstreams of this wire often send it alone or with a null content.
     if (!this.state.begun.has(index) && (role || content || reasoning || refusal || tool_calls || choice || rest)) {
       this.state = { ...this.state, begun: this.state.begun.with(index, true) }
-      if (tool_calls) Object.assign(delta, { role: 'assistant', content: null })
-      else this.#push(index, { role: 'assistant', content: '' })
+      Object.assign(delta, { role: 'assistant', content: tool_calls && !content ? null : '' })
     }
     if (content) delta.content = content
-    if (reasoning) delta.reasoning_content = reasoning
+    if (reasoning) for (const name of this.state.reasoningFields) delta[name] = reasoning
     if (refusal) delta.refusal = refusal
-    if (tool_calls)
-      delta.tool_calls = tool_calls.map(({ carried: more, ...call }) => ({ ...call, ...openaiCallFields(more) }))
+    if (tool_calls) Object.assign(delta, toCalls(tool_calls))
     if (rest || Object.keys(delta).length > 0 || choice) this.#push(index, { ...delta, ...rest }, choice, once)
     else if (once) this.chunks.push({ ...this.#head(), ...once, choices: [] })
     if (choice?.finish_reason !== undefined)
@@ -109,10 +111,10 @@ class ChunkWriter {
   }
 
   writeDone(done: Done): void {
-    if (!isAnswer(done)) return
-    if (this.state.begun.size === 0) this.writeDelta({ type: 'delta', role: 'assistant' })
-    for (const index of this.state.begun.keys())
-      if (!this.state.finished.has(index)) this.#push(index, {}, { finish_reason: done.finish_reason })
+    if (isAnswer(done) && !this.state.begun.has(0)) this.writeDelta({ type: 'delta', role: 'assistant' })
+    // Before an error, an upstream of this wire may have said how the first choice ended. Nobody speaks for others.
+    const reason = isAnswer(done) ? done.finish_reason : openaiFields(done.carried).choice?.finish_reason
+    if (reason !== undefined && !this.state.finished.has(0)) this.#push(0, {}, { finish_reason: reason })
     if (this.state.includeUsage && done.usage) this.chunks.push({ ...this.#head(), choices: [], usage: done.usage })
   }
 
@@ -125,6 +127,13 @@ class ChunkWriter {
   }
 }
 
+/** The calls of a delta. A call that the upstream sent in the form before tools, is sent in this form. */
+function toCalls(calls: readonly ToolCallDelta[]): Fields {
+  const legacy = calls.find(({ carried }) => isLegacyCall(carried))
+  if (legacy) return { function_call: legacy.function }
+  return { tool_calls: calls.map(({ carried, ...call }) => ({ ...call, ...openaiCallFields(carried) })) }
+}
+
 interface Places {
   /** Fields of this and every later chunk. */
   head?: Fields
@@ -132,6 +141,7 @@ interface Places {
   once?: Fields
   choice?: Fields
   rest?: Fields
+  reasoningFields?: readonly string[]
 }
 
 const NOTHING: Places = {}
@@ -139,9 +149,13 @@ const NOTHING: Places = {}
 /** The places of carried OpenAI fields. From Anthropic, only the id and the model are used. */
 function toPlaces(carried: Carried | undefined): Places {
   if (!carried) return NOTHING
-  const { chunk = {}, choice, delta: rest } = openaiFields(carried)
+  const { chunk = {}, choice, delta: rest, reasoning_fields: reasoningFields } = openaiFields(carried)
   const { id, model } = anthropicFields(carried)
-  const places: Places = { ...(choice && { choice: besideDelta(choice) }), ...(rest && { rest }) }
+  const places: Places = {
+    ...(choice && { choice: besideDelta(choice) }),
+    ...(rest && { rest }),
+    ...(reasoningFields && { reasoningFields }),
+  }
   if (id !== undefined) (places.head ??= {}).id = id
   if (model !== undefined) (places.head ??= {}).model = model
   for (const [name, value] of Object.entries(chunk))
