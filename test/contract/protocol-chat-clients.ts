@@ -93,8 +93,12 @@ interface Chunk {
   usage: Fields | null
 }
 
-function readChatError({ message, type, param, code, ...rest }: Fields): { message: string; field?: string } {
-  const isError = typeof type === 'string' && typeof code === 'string' && Object.keys(rest).length === 0
+function readChatError({ message, type, param, code, sluice_code, ...rest }: Fields): {
+  message: string
+  field?: string
+} {
+  const isError =
+    typeof type === 'string' && typeof (code ?? sluice_code) === 'string' && Object.keys(rest).length === 0
   expectThat(isError, 'no OpenAI error')
   return { message: toText(message), ...(typeof param === 'string' && { field: param }) }
 }
