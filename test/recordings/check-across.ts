@@ -6,6 +6,7 @@ import { outcomeOf, type Outcome } from './outcome.ts'
 import { accumulateEvents } from './read-anthropic.ts'
 import { post, readFrames, requestBody, type Frame } from './read-frames.ts'
 import { accumulateChunks } from './read-openai.ts'
+import { readWithSdk } from './read-sdk.ts'
 import type { Wire } from './recording.ts'
 
 /** What was read in another protocol, and the names in it that belong to the provider's wire. */
@@ -31,6 +32,7 @@ export async function checkAcross(
     'native stream': await outcomeOf((signal) => streamNative(origin, model, signal)),
     'native whole': await outcomeOf((signal) => wholeNative(origin, model, signal)),
     [`${name} stream`]: await outcomeOf((signal) => streamOther(other, origin, model, signal)),
+    [`${name} sdk`]: await outcomeOf((signal) => readOtherWithSdk(other, origin, model, signal)),
     [`${name} whole`]: await outcomeOf((signal) => wholeOther(other, origin, model, signal)),
   }
   return Object.entries(readings).flatMap(([check, { value, error }]) => {
@@ -85,6 +87,13 @@ async function streamOther(wire: Wire, origin: string, model: string, signal: Ab
   }
   const answer = accumulateEvents(data)
   return { answer: ofAnthropic(answer), failed: answer.error !== undefined || !answer.stopped, internals }
+}
+
+/** The official SDK of the other wire must not throw either. */
+async function readOtherWithSdk(wire: Wire, origin: string, model: string, signal: AbortSignal): Promise<Translated> {
+  const read = (await readWithSdk(wire, origin, model, signal)) as Fields
+  const body = JSON.parse(JSON.stringify(read)) as Fields
+  return { answer: wire === 'openai' ? ofCompletion(body) : ofMessage(body), failed: false, internals: [] }
 }
 
 async function wholeOther(wire: Wire, origin: string, model: string, signal: AbortSignal): Promise<Translated> {

@@ -92,11 +92,12 @@ function errorIn(answer: RawAnswer | undefined): unknown {
 }
 
 export function mustFail(check: string, error: string, failure: unknown): Difference[] {
-  return failure === undefined ? [{ check, path: 'error', direct: error, through: SUCCESS }] : []
+  return failure === undefined ? [{ check, path: 'failure', direct: error, through: SUCCESS }] : []
 }
 
 function compareOutcomes(check: string, direct: Outcome<unknown>, through: Outcome<unknown>): Difference[] {
-  if (direct.error !== undefined) return mustFail(check, direct.error, through.error)
+  if (direct.error !== undefined)
+    return through.error === undefined ? [{ check, path: 'error', direct: direct.error, through: SUCCESS }] : []
   if (through.error !== undefined) return [{ check, path: 'error', direct: undefined, through: through.error }]
   return compare(check, direct.value, through.value)
 }

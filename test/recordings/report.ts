@@ -27,8 +27,10 @@ const ACROSS_CHECKS = [
   'native stream',
   'native whole',
   'messages stream',
+  'messages sdk',
   'messages whole',
   'chat stream',
+  'chat sdk',
   'chat whole',
 ]
 
