@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import { setField, type Fields } from '../../src/json.ts'
+import { isRecord, setField, type Fields } from '../../src/json.ts'
 import type { FinishReason } from '../../src/stream/events.ts'
 import { ChunkTemplate } from './chunk-template.ts'
 import {
@@ -14,7 +14,7 @@ import {
 } from '../received-fields.ts'
 import { ToolCallReader } from './tool-calls.ts'
 import { ProviderError, type Delta, type Done, type Usage } from '../provider.ts'
-import { REASONING_FIELDS, type OpenAICarried } from '../../src/wires/openai.ts'
+import { REASONING_FIELDS, ruleOfChoices, type OpenAICarried } from '../../src/wires/openai.ts'
 import { findError, upstreamFailure } from '../error-objects.ts'
 import { sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 
@@ -22,8 +22,8 @@ import { sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 const MAX_NAMES = 256
 
 /** Chunk fields that are not carried: they are modelled, or padding (`obfuscation`, Mistral's `p`). */
-const CHUNK_FIELDS = new Set(['object', 'choices', 'usage', 'error', 'obfuscation', 'p'])
-/** Carried once per stream, when first given, though some servers change them with every chunk. */
+const CHUNK_FIELDS = new Set(['choices', 'usage', 'error', 'obfuscation', 'p'])
+/** Carried when first given and, if some server changes them with every chunk, with `done`: they hinder merging. */
 const FIXED_FIELDS = new Set(['id', 'created', 'model'])
 /** Perplexity repeats the whole answer so far as the `message` beside each delta. */
 const CHOICE_FIELDS = new Set(['index', 'delta', 'message', 'finish_reason'])
@@ -77,10 +77,17 @@ export class ChunkReader {
   #done = false
   readonly #template = new ChunkTemplate()
   /** Fields that repeat on every chunk, with the last value carried: only changes are carried. */
-  readonly #told = new Map<string, unknown>()
+  readonly #told = new Map<string, unknown>([['object', 'chat.completion.chunk']])
+  /** The last values of `FIXED_FIELDS`. */
+  readonly #latest = new Map<string, unknown>()
   /** Names of all unmodelled fields so far. */
   readonly #names = new Set<string>()
+  readonly #begun = new Set<number>()
   readonly #rolesTold = new Set<number>()
+  /** Index and name of each field of a choice that has a value. Bounded: both are. */
+  readonly #valuesOfChoices = new Set<string>()
+  /** Choices whose first chunk had no content, while they have none. */
+  readonly #withoutContent = new Set<number>()
   #reasoningFields: readonly string[] = [REASONING_FIELDS[0]]
   readonly #toolCalls = new ToolCallReader()
 
@@ -114,7 +121,9 @@ export class ChunkReader {
     const { choices } = chunk
     const error = isGiven(chunk.error) || !Array.isArray(choices) ? findError(chunk) : undefined
     // Errors may come beside the last usage.
-    if (isGiven(chunk.usage)) this.#usage = readUsage(chunk.usage) ?? this.#usage
+    this.#readUsage(chunk.usage)
+    // Groq sends it here, unless asked for the standard field.
+    if (isRecord(chunk.x_groq)) this.#readUsage(chunk.x_groq.usage)
     if (error) throw this.#failure(error)
     if (isModel(chunk.model) && chunk.model !== this.#model) {
       this.#model = chunk.model
@@ -151,10 +160,21 @@ export class ChunkReader {
     const calls = this.#toolCalls
       .end()
       .map(([index, tool_calls]): Delta => ({ type: 'delta', ...(index !== 0 && { index }), tool_calls }))
+    const changed = [...this.#latest].filter(([name, value]) => value !== this.#told.get(name))
     return [
       ...calls,
-      { type: 'done', finish_reason, ...usage, ...(this.#model !== undefined && { model: this.#model }) },
+      {
+        type: 'done',
+        finish_reason,
+        ...usage,
+        ...(this.#model !== undefined && { model: this.#model }),
+        ...(changed.length > 0 && { carried: { openai: { chunk: Object.fromEntries(changed) } } }),
+      },
     ]
+  }
+
+  #readUsage(value: unknown): void {
+    if (isGiven(value)) this.#usage = readUsage(value) ?? this.#usage
   }
 
   #boundUsage(): Pick<Done, 'usage'> {
@@ -169,8 +189,9 @@ export class ChunkReader {
     const index = readIndex(choice.index)
     const source = readSource(choice)
     const delta: Delta = index === 0 ? { type: 'delta' } : { type: 'delta', index }
-    const isFirst = source.role === 'assistant' && !this.#rolesTold.has(index)
-    if (isFirst) {
+    const isFirst = !this.#begun.has(index)
+    this.#begun.add(index)
+    if (source.role === 'assistant' && !this.#rolesTold.has(index)) {
       this.#rolesTold.add(index)
       delta.role = 'assistant'
     }
@@ -185,21 +206,45 @@ export class ChunkReader {
     if (calls.length > 0) delta.tool_calls = calls
     const openai: OpenAICarried = {}
     if (reasoning) this.#nameReasoning(source, openai)
-    const ofChoice = otherFields(choice, CHOICE_FIELDS)
+    const ofChoice = this.#otherFieldsOfChoice(choice, index)
     if (ofChoice) openai.choice = this.#checkNames(ofChoice)
     const ofDelta = otherFields(source, DELTA_FIELDS)
     if (ofDelta) openai.delta = this.#checkNames(ofDelta)
     if (others.length > 0) openai.delta = { ...openai.delta, content_parts: others }
-    // The first chunk of a choice is sent as it came: SDKs tell no content from empty content.
-    if (isFirst && source.content !== '' && !content) openai.delta = { content: null, ...openai.delta }
+    const empty = this.#emptyContent(source, index, isFirst)
+    if (empty !== undefined) openai.delta = { content: empty, ...openai.delta }
     this.#readFinish(choice, index, openai)
     if (Object.keys(openai).length > 0) delta.carried = { openai }
     if (Object.keys(delta).length > (index === 0 ? 1 : 2)) deltas.push(delta)
   }
 
+  /** Null after a value counts: SDKs take the last (OpenRouter's `native_finish_reason`). */
+  #otherFieldsOfChoice(choice: Fields, index: number): Fields | undefined {
+    let fields = otherFields(choice, CHOICE_FIELDS)
+    for (const name in choice) {
+      if (CHOICE_FIELDS.has(name) || ruleOfChoices(name)) continue
+      const key = `${index} ${name}`
+      if (isGiven(choice[name])) this.#valuesOfChoices.add(key)
+      else if (this.#valuesOfChoices.delete(key)) setField((fields ??= {}), name, null)
+    }
+    return fields
+  }
+
+  /** SDKs tell no content from empty content: null in the first chunk of a choice, and the first empty text after it. */
+  #emptyContent({ role, content }: Fields, index: number, isFirst: boolean): '' | null | undefined {
+    if (isFirst && role === undefined) return content === '' ? '' : undefined
+    if (isFirst && !isGiven(content)) {
+      this.#withoutContent.add(index)
+      return null
+    }
+    return this.#withoutContent.size > 0 && isGiven(content) && this.#withoutContent.delete(index) && content === ''
+      ? ''
+      : undefined
+  }
+
   #readFinish(choice: Fields, index: number, openai: OpenAICarried): void {
     // Moonshot sends the usage here.
-    if (isGiven(choice.usage)) this.#usage = readUsage(choice.usage) ?? this.#usage
+    this.#readUsage(choice.usage)
     if (isGiven(choice.error)) throw this.#failure(findError(choice) ?? {})
     const { finish_reason } = choice
     if (typeof finish_reason !== 'string' || !finish_reason) return
@@ -226,8 +271,11 @@ export class ChunkReader {
     let changed: Record<string, unknown> | undefined
     for (const [name, value] of Object.entries(this.#checkNames(fields))) {
       const told = this.#told.get(name)
-      // Azure sends an empty id, model and time before the first choice.
-      if (FIXED_FIELDS.has(name) && (told || (told !== undefined && !value))) continue
+      if (FIXED_FIELDS.has(name)) {
+        if (isShort(value)) this.#latest.set(name, value)
+        // Azure sends an empty id, model and time before the first choice.
+        if (told || (told !== undefined && !value)) continue
+      }
       if (isDeepStrictEqual(told, value)) continue
       this.#told.set(name, value)
       changed ??= {}
@@ -244,6 +292,11 @@ export class ChunkReader {
   }
 }
 
+/** `done` is appended even to a full log. */
+function isShort(value: unknown): boolean {
+  return typeof value === 'number' || (typeof value === 'string' && value.length <= 256)
+}
+
 function isNothingButContent(delta: Delta): delta is Delta & { content: string } {
   return delta.content !== undefined && Object.keys(delta).length === 2
 }
@@ -255,8 +308,8 @@ function readIndex(value: unknown): number {
   throw sentOverLimit(`a choice whose index is not an integer from 0 to ${MAX_CHOICES - 1}`)
 }
 
-function otherFields(fields: Fields, known: ReadonlySet<string>): Record<string, unknown> | undefined {
-  let others: Record<string, unknown> | undefined
+function otherFields(fields: Fields, known: ReadonlySet<string>): Fields | undefined {
+  let others: Fields | undefined
   for (const name in fields) {
     if (known.has(name) || !isGiven(fields[name])) continue
     others ??= {}

@@ -161,7 +161,10 @@ function findCall(
   { index: at, id, name, text }: Piece,
   listed: ReadonlySet<Call>,
 ): Call | undefined {
-  const latest = at === undefined ? calls.all.at(-1) : calls.byIndex.get(at)
+  const last = calls.all.at(-1)
+  // Writer numbers the pieces of a call, too: a piece that names nothing begins no call.
+  const latest =
+    (at === undefined ? last : calls.byIndex.get(at)) ?? (id === undefined && name === undefined ? last : undefined)
   if (!latest) return undefined
   const named = id === undefined ? undefined : calls.byId.get(id)
   // An id without a name may be made up for the piece, or come late.

@@ -21,7 +21,14 @@ export type OpenAICallCarried = { call?: Fields; legacy?: boolean }
 export const REASONING_FIELDS = ['reasoning_content', 'reasoning'] as const
 
 /** Fields that OpenAI repeats in every chunk of an answer. */
-const REPEATED: ReadonlySet<string> = new Set(['id', 'created', 'model', 'system_fingerprint', 'service_tier'])
+const REPEATED: ReadonlySet<string> = new Set([
+  'id',
+  'object',
+  'created',
+  'model',
+  'system_fingerprint',
+  'service_tier',
+])
 
 export function isRepeated(nameInChunk: string): boolean {
   return REPEATED.has(nameInChunk)

@@ -36,14 +36,14 @@ describe('streams as providers send them', () => {
     expect(deltas).toEqual([
       {
         type: 'delta',
-        carried: { openai: { chunk: { id: '', created: 0, model: '', prompt_filter_results: filters } } },
+        carried: { openai: { chunk: { id: '', object: '', created: 0, model: '', prompt_filter_results: filters } } },
       },
       {
         type: 'delta',
         content: 'Hi',
         carried: {
           openai: {
-            chunk: { id: 'chatcmpl-1', created: 1700, model: 'gpt-4o' },
+            chunk: { id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1700, model: 'gpt-4o' },
             choice: { content_filter_results: {} },
           },
         },
@@ -83,7 +83,7 @@ describe('streams as providers send them', () => {
         carried: {
           openai: {
             chunk: { provider: 'X' },
-            delta: { reasoning_details: details },
+            delta: { content: '', reasoning_details: details },
             reasoning_fields: ['reasoning'],
           },
         },

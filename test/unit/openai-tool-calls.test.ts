@@ -103,6 +103,92 @@ describe('tool calls', () => {
     expect(JSON.stringify(read(chunkOf(start('c1', 'find', { index: 0, extra_content }))))).toContain('sig-1')
   })
 
+  const id = expect.stringMatching(/^call_[0-9a-f]{24}$/)
+
+  it('without ids and indexes are kept apart, and get ids', () => {
+    const whole = (name: string, text: string) => ({ type: 'function', function: { name, arguments: text } })
+    const both = { 0: { id, name: 'find', arguments: '{"q":1}' }, 1: { id, name: 'find', arguments: '{"q":2}' } }
+    expect(joined(read(chunkOf(whole('find', '{"q":1}'), whole('find', '{"q":2}'))))).toEqual(both)
+    expect(joined(read(chunkOf(whole('find', '{"q":1}')), chunkOf(whole('find', '{"q":2}'))))).toEqual(both)
+    expect(
+      joined(read(chunkOf(whole('find', '')), chunkOf(more('{"q":1}')), chunkOf(whole('find', '{"q":2}')))),
+    ).toEqual(both)
+  })
+
+  it('that repeat their name without an id with each piece are one', () => {
+    const piece = (text: string) => chunkOf({ index: 0, function: { name: 'find', arguments: text } })
+    expect(joined(read(piece('{"q"'), piece(':"{'), piece('}"}')))).toEqual({
+      0: { id, name: 'find', arguments: '{"q":"{}"}' },
+    })
+  })
+
+  it.each([null, '0'])('may have the index %j', (index) => {
+    expect(joined(read(chunkOf(start('c1', 'find', { index })), chunkOf(more('{}', { index }))))).toEqual({
+      0: { id: 'c1', name: 'find', arguments: '{}' },
+    })
+  })
+
+  it('are passed on once their id and their name are known, whichever comes late', () => {
+    const late = [chunkOf({ index: 0, id: 'c1', function: { name: null, arguments: '{' } })]
+    expect(read(...late)).toEqual([])
+    expect(read(...late, chunkOf({ index: 0, function: { name: 'find', arguments: '}' } }))).toEqual([
+      {
+        type: 'delta',
+        tool_calls: [{ index: 0, id: 'c1', type: 'function', function: { name: 'find', arguments: '{}' } }],
+      },
+    ])
+    const lateId = read(
+      chunkOf({ index: 0, id: '', function: { name: 'find', arguments: '' } }),
+      chunkOf({ index: 0, id: 'c1', function: { arguments: '{}' } }),
+    )
+    expect(joined(lateId)).toEqual({ 0: { id: 'c1', name: 'find', arguments: '{}' } })
+  })
+
+  it('that never get an id or a name are passed on before the end', () => {
+    const reader = new ChunkReader()
+    reader.read(JSON.stringify(chunkOf({ index: 0, function: { name: 'find', arguments: '{"q"' } })))
+    reader.read(JSON.stringify(chunk({}, { finish_reason: 'length' })))
+    expect(reader.end()).toMatchObject([
+      { tool_calls: [{ id, function: { name: 'find', arguments: '{"q"' } }] },
+      { type: 'done', finish_reason: 'length' },
+    ])
+  })
+
+  // Writer numbers the pieces.
+  it('go on with pieces that have an index of their own, but neither id nor name', () => {
+    const deltas = read(
+      chunkOf(start('c1', 'find', { index: 0 })),
+      chunkOf({ index: 1, id: null, function: { name: null, arguments: '{"q":' } }),
+      chunkOf({ index: 2, id: null, function: { name: null, arguments: '1}' } }),
+    )
+    expect(joined(deltas)).toEqual({ 0: { id: 'c1', name: 'find', arguments: '{"q":1}' } })
+  })
+
+  it('of custom tools keep their form', () => {
+    expect(
+      read(
+        chunkOf({ index: 0, id: 'c1', type: 'custom', custom: { name: 'run_sql', input: '' } }),
+        chunkOf({ index: 0, custom: { input: 'SELECT 1;' } }),
+      ),
+    ).toEqual([
+      { type: 'delta', tool_calls: [{ index: 0, id: 'c1', type: 'custom', custom: { name: 'run_sql', input: '' } }] },
+      { type: 'delta', tool_calls: [{ index: 0, custom: { input: 'SELECT 1;' } }] },
+    ])
+  })
+
+  it('may be a function call, the form before tools', () => {
+    const carried = { openai: { legacy: true } }
+    expect(
+      read(chunk({ function_call: { name: 'find', arguments: '' } }), chunk({ function_call: { arguments: '{}' } })),
+    ).toEqual([
+      {
+        type: 'delta',
+        tool_calls: [{ index: 0, id, type: 'function', function: { name: 'find', arguments: '' }, carried }],
+      },
+      { type: 'delta', tool_calls: [{ index: 0, function: { arguments: '{}' }, carried }] },
+    ])
+  })
+
   it('are none when the list is empty or null', () => {
     expect(read(chunk({ content: 'a', tool_calls: [] }), chunk({ content: 'b', tool_calls: null }))).toEqual([
       { type: 'delta', content: 'a' },

@@ -111,6 +111,8 @@ class ChunkWriter {
   }
 
   writeDone(done: Done): void {
+    const { head } = toPlaces(done.carried)
+    if (head) this.state = { ...this.state, head: { ...this.state.head, ...head } }
     if (isAnswer(done) && !this.state.begun.has(0)) this.writeDelta({ type: 'delta', role: 'assistant' })
     // Before an error, an upstream of this wire may have said how the first choice ended. Nobody speaks for others.
     const reason = isAnswer(done) ? done.finish_reason : openaiFields(done.carried).choice?.finish_reason
