@@ -23,3 +23,22 @@ export type WireEvent =
   | { type: 'end'; as: 'finished' | 'cancelled' | 'failed' | 'aborted' }
 
 export type ActivityListener = (activity: Activity) => void
+
+export type Report = (event: WireEvent) => void
+
+/** Creates the function that tells a listener of a stream's events, also of its first token. */
+export function reportTo(listener: ActivityListener | undefined): Report {
+  const startedAt = performance.now()
+  let gotToken = false
+  return function report(event) {
+    try {
+      listener?.({ at: performance.now(), ...event })
+    } catch (error) {
+      // A faulty listener must not break the stream.
+      console.error(error)
+    }
+    if (gotToken || event.type !== 'frame' || event.event.type !== 'delta') return
+    gotToken = true
+    report({ type: 'first-token', afterMs: performance.now() - startedAt })
+  }
+}

@@ -1,10 +1,8 @@
 import { readProblem } from './client-error.ts'
 import type { EventLog } from './event-log.ts'
-import { pause } from './pause.ts'
 import { decide, type Disconnect, type ReconnectPolicy } from './reconnect.ts'
-import { deleteRequest } from './requests.ts'
-import type { Send } from './send.ts'
-import { watchSilence } from './watch-silence.ts'
+import { deleteRequest, type Send } from './requests.ts'
+import { pause, watchSilence } from './waiting.ts'
 
 export interface CancelOptions {
   send: Send

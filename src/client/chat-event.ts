@@ -1,8 +1,10 @@
-import type { Delta, Done, FinishReason, StreamEvent } from '../stream/events.ts'
-import { TEXT_FIELDS } from '../wires/message-collector.ts'
-import { invalidResponse } from './client-error.ts'
+import type { Delta, Done, FinishReason, Message, StreamEvent, ToolCall } from '../stream/events.ts'
+import { isRecord, type Fields } from '../wires/fields.ts'
+import { MessageCollector, TEXT_FIELDS } from '../wires/message-collector.ts'
+import { invalidResponse, parseRecord } from './client-error.ts'
 import type { Frame } from './frame-decoder.ts'
-import { isRecord, parseJson, type Fields } from './json.ts'
+
+export type { Message, ToolCall }
 
 /** An event with its seq; for merged deltas, the seq of the last one. */
 export type ChatEvent = StreamEvent & { seq: number }
@@ -25,8 +27,8 @@ const FINISH_REASONS: readonly unknown[] = [
 export function readEvent({ name, data, id }: Frame): ChatEvent | undefined {
   if (name !== 'delta' && name !== 'done') return undefined
   const seq = Number(id)
-  const fields = parseJson(data)
-  if (seq > 0 && isRecord(fields)) {
+  const fields = parseRecord(data)
+  if (seq > 0 && fields) {
     if (name === 'delta' && isDelta(fields)) return { ...fields, type: 'delta', seq }
     if (name === 'done' && isDone(fields)) return { ...fields, type: 'done', seq }
   }
@@ -50,4 +52,20 @@ function isIndex(value: unknown): boolean {
 function isDone(fields: Fields): fields is Omit<Done, 'type'> {
   const { finish_reason, error = {} } = fields
   return FINISH_REASONS.includes(finish_reason) && isRecord(error)
+}
+
+/** Accumulates the deltas of the first choice, as the gateway does. */
+export function collectMessage(events: Iterable<ChatEvent>): Message {
+  const collector = new MessageCollector()
+  for (const event of events) if (isFirstChoice(event)) collector.add(event)
+  return collector.message
+}
+
+/** The text that an event adds to the first choice; empty when there is none. */
+export function textOf(event: ChatEvent): string {
+  return (isFirstChoice(event) && event.content) || ''
+}
+
+function isFirstChoice(event: ChatEvent): event is Delta & { seq: number } {
+  return event.type === 'delta' && !event.index
 }

@@ -1,8 +1,7 @@
 import type { FinishReason, Usage } from '../stream/events.ts'
-import type { ChatEvent } from './chat-event.ts'
-import { collectMessage, textOf, type Message } from './collect-message.ts'
-import { quiet } from './deferred.ts'
-import type { Subscription } from './subscription.ts'
+import { collectMessage, textOf, type ChatEvent, type Message } from './chat-event.ts'
+import type { ResumingReader } from './resuming-reader.ts'
+import { quiet } from './waiting.ts'
 
 /** The result of a stream that has ended, as this reader received it. */
 export interface FinalChat {
@@ -25,30 +24,30 @@ export interface FinalChat {
  * the stream for all readers, call `cancel`.
  */
 export class ChatStream implements AsyncIterable<ChatEvent> {
-  readonly #subscription: Subscription
+  readonly #reader: ResumingReader
 
-  constructor(subscription: Subscription) {
-    this.#subscription = subscription
+  constructor(reader: ResumingReader) {
+    this.#reader = reader
   }
 
   /** The stream's id, known from the first response. Rejects when the stream ends earlier. */
   get id(): Promise<string> {
-    return this.#subscription.id
+    return this.#reader.id
   }
 
   /** All events, `done` last. A failed stream throws after its last event. */
   [Symbol.asyncIterator](): AsyncIterator<ChatEvent> {
-    return this.#subscription.log.read()
+    return this.#reader.log.read()
   }
 
   /** The text of the first choice, once the stream has ended. */
   text(): Promise<string> {
-    return quiet(this.#subscription.log.whole().then(({ events }) => events.map(textOf).join('')))
+    return quiet(this.#reader.log.whole().then(({ events }) => events.map(textOf).join('')))
   }
 
   /** The text of the first choice as it arrives. Each access returns a new stream from the beginning. */
   get textStream(): ReadableStream<string> {
-    const events = this.#subscription.log.read()
+    const events = this.#reader.log.read()
     return new ReadableStream({
       async pull(controller) {
         for (;;) {
@@ -71,11 +70,11 @@ export class ChatStream implements AsyncIterable<ChatEvent> {
    * a `SluiceClientError` when the cancel request failed. Does nothing after the end.
    */
   cancel(): Promise<void> {
-    return quiet(this.#subscription.cancel())
+    return quiet(this.#reader.cancel())
   }
 
   async #final(): Promise<FinalChat> {
-    const { events, done } = await this.#subscription.log.whole()
+    const { events, done } = await this.#reader.log.whole()
     const { finish_reason, usage = null, model = null, provider = null } = done
     return { message: collectMessage(events), finish_reason, usage, model, provider }
   }

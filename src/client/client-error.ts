@@ -1,4 +1,4 @@
-import { isRecord, parseJson } from './json.ts'
+import { isRecord, recordOf, type Fields } from '../wires/fields.ts'
 
 /** One fault in a request: its location (a JSON path, a header or a query parameter) and a description. */
 export interface Fault {
@@ -60,8 +60,7 @@ export function unreachable(cause: unknown, retryable: boolean): SluiceClientErr
 /** Reads RFC 9457 problem details; falls back to the status for responses of other servers. */
 export async function readProblem(response: Response): Promise<SluiceClientError> {
   const { status, headers } = response
-  const body = parseJson(await response.text().catch(() => ''))
-  const { code, detail, retryable, errors } = isRecord(body) ? body : {}
+  const { code, detail, retryable, errors } = parseRecord(await response.text().catch(() => '')) ?? {}
   return new SluiceClientError({
     status,
     code: typeof code === 'string' ? code : `http_${status}`,
@@ -86,4 +85,13 @@ function parseRetryAfter(value: string | null): number | undefined {
   if (!value) return undefined
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
   return Number.isNaN(ms) ? undefined : Math.max(0, ms)
+}
+
+/** Undefined when the text is not a JSON object. */
+export function parseRecord(text: string): Fields | undefined {
+  try {
+    return recordOf(JSON.parse(text))
+  } catch {
+    return undefined
+  }
 }

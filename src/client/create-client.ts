@@ -1,10 +1,8 @@
 import type { ActivityListener } from './activity.ts'
 import { ChatStream } from './chat-stream.ts'
-import { createIdempotencyKey } from './idempotency-key.ts'
 import { jitteredBackoff } from './reconnect.ts'
-import type { HeaderFields } from './requests.ts'
-import { createSend } from './send.ts'
-import { Subscription, type Target } from './subscription.ts'
+import { createIdempotencyKey, createSend, type HeaderFields } from './requests.ts'
+import { ResumingReader, type WantedStream } from './resuming-reader.ts'
 
 export interface ClientOptions {
   /** URL of the gateway; in a page, the page's own origin by default. */
@@ -73,8 +71,8 @@ export function createClient({
 }: ClientOptions = {}): Client {
   const send = createSend({ baseUrl, headers, fetch })
   const shared = { send, policy: { backoff, maxAttempts }, silenceMs: 3 * heartbeatMs }
-  const open = (target: Target, { signal, onActivity }: StreamOptions) =>
-    new ChatStream(new Subscription(target, { ...shared, signal, onActivity }))
+  const open = (wanted: WantedStream, { signal, onActivity }: StreamOptions) =>
+    new ChatStream(new ResumingReader(wanted, { ...shared, signal, onActivity }))
   return {
     chat(body, options = {}) {
       return open({ body: JSON.stringify(body), key: options.idempotencyKey ?? createIdempotencyKey() }, options)

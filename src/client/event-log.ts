@@ -1,6 +1,6 @@
 import type { Done } from '../stream/events.ts'
 import type { ChatEvent } from './chat-event.ts'
-import { deferred } from './deferred.ts'
+import { deferred } from './waiting.ts'
 
 /** How the stream ended for this reader. `aborted`: the caller left; the stream may continue. */
 export type Ending = { as: 'finished' | 'cancelled'; done: Done } | { as: 'failed' | 'aborted'; error: unknown }

@@ -1,9 +1,8 @@
 /** The client SDK, `sluice/client`: streams that survive network failures, in browsers, workers, Node and similar. */
 export type { Activity, ActivityListener } from './activity.ts'
-export type { ChatEvent } from './chat-event.ts'
+export type { ChatEvent, Message, ToolCall } from './chat-event.ts'
 export type { ChatStream, FinalChat } from './chat-stream.ts'
 export { SluiceClientError, type Fault } from './client-error.ts'
-export type { Message, ToolCall } from './collect-message.ts'
 export {
   createClient,
   type AttachOptions,

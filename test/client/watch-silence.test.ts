@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { watchSilence } from '../../src/client/watch-silence.ts'
+import { watchSilence } from '../../src/client/waiting.ts'
 
 describe('silence', () => {
   beforeEach(() => void vi.useFakeTimers())

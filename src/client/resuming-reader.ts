@@ -1,13 +1,10 @@
-import type { ActivityListener, WireEvent } from './activity.ts'
+import { reportTo, type ActivityListener, type Report } from './activity.ts'
 import { cancelStream } from './cancel-stream.ts'
 import { readEvent } from './chat-event.ts'
 import { SluiceClientError } from './client-error.ts'
-import { Connection } from './connection.ts'
-import { deferred, quiet } from './deferred.ts'
 import { EventLog, type Ending } from './event-log.ts'
 import type { Frame } from './frame-decoder.ts'
-import { watchPage } from './page-events.ts'
-import { pause } from './pause.ts'
+import { GatewayConnection } from './gateway-connection.ts'
 import {
   CANCELLED,
   decide,
@@ -16,13 +13,13 @@ import {
   type ReconnectPolicy,
   type ReconnectState,
 } from './reconnect.ts'
-import { createRequest, readStreamId, resumeRequest } from './requests.ts'
-import type { Send } from './send.ts'
+import { createRequest, readStreamId, resumeRequest, type Send } from './requests.ts'
+import { deferred, pause, quiet, watchPage } from './waiting.ts'
 
 /** A stream to create, or one to join. */
-export type Target = { body: string; key: string } | { id: string; after: number }
+export type WantedStream = { body: string; key: string } | { id: string; after: number }
 
-export interface SubscriptionOptions {
+export interface ReaderOptions {
   send: Send
   policy: ReconnectPolicy
   /** The longest allowed silence of a connection, in milliseconds. */
@@ -37,17 +34,16 @@ const FAREWELL_MS = 1000
 const UNNAMED = { code: 'cancelled', message: 'Cancelled before it had an id.', retryable: false }
 
 /** One reader: a cursor that follows a stream across connections, and fills its own log. */
-export class Subscription {
+export class ResumingReader {
   readonly log = new EventLog()
-  readonly #options: SubscriptionOptions
+  readonly #options: ReaderOptions
+  readonly #report: Report
   readonly #state: ReconnectState
-  #target: Target
+  #wanted: WantedStream
   readonly #id = deferred<string>()
-  readonly #startedAt = performance.now()
   /** The seq of the last event in the log; at first, the starting cursor. */
   #cursor: number
-  #gotToken = false
-  #connection: Connection | undefined
+  #connection: GatewayConnection | undefined
   /**
    * Skips the pause before the next connection. May be aborted early: a page may become visible before its loss is
    * noticed.
@@ -56,14 +52,15 @@ export class Subscription {
   /** Aborted when the log has ended. */
   readonly #over = new AbortController()
 
-  constructor(target: Target, options: SubscriptionOptions) {
+  constructor(wanted: WantedStream, options: ReaderOptions) {
     this.#options = options
-    this.#target = target
-    const created = 'id' in target
-    this.#cursor = created ? target.after : 0
+    this.#report = reportTo(options.onActivity)
+    this.#wanted = wanted
+    const created = 'id' in wanted
+    this.#cursor = created ? wanted.after : 0
     this.#state = { failures: 0, retryMs: 1000, created }
     void quiet(this.#id.promise)
-    if (created) this.#id.resolve(target.id)
+    if (created) this.#id.resolve(wanted.id)
     this.#watch(options.signal)
     this.#run().catch((error: unknown) => this.#leave({ as: 'failed', error }))
   }
@@ -101,12 +98,12 @@ export class Subscription {
   }
 
   async #connect(): Promise<Disconnect> {
-    const target = this.#target
+    const wanted = this.#wanted
     // To request the event at the cursor again, ask for events after the one before it.
     const after = this.#state.rereading ? this.#cursor - 1 : this.#cursor
-    const request = 'id' in target ? resumeRequest(target.id, after) : createRequest(target.body, target.key)
+    const request = 'id' in wanted ? resumeRequest(wanted.id, after) : createRequest(wanted.body, wanted.key)
     // Before the report: a listener may leave the stream at once.
-    const connection = (this.#connection = new Connection())
+    const connection = (this.#connection = new GatewayConnection())
     this.#hurry = new AbortController()
     this.#report({ type: 'request', method: request.method, after })
     const outcome = await connection.run(this.#options.send, request, this.#handlers, this.#options.silenceMs)
@@ -136,7 +133,7 @@ export class Subscription {
   #onOpen(response: Response): void {
     if (this.#state.created) return
     const id = readStreamId(response)
-    this.#target = { id, after: 0 }
+    this.#wanted = { id, after: 0 }
     this.#state.created = true
     this.#id.resolve(id)
   }
@@ -152,10 +149,6 @@ export class Subscription {
       this.log.append(event)
     }
     this.#report({ type: 'frame', event, covers })
-    if (event.type === 'delta' && !this.#gotToken) {
-      this.#gotToken = true
-      this.#report({ type: 'first-token', afterMs: performance.now() - this.#startedAt })
-    }
     if (event.type !== 'done') return
     const next = decide(this.#state, { type: 'done', done: event }, this.#options.policy)
     if ('end' in next) this.#end(next.end)
@@ -201,15 +194,6 @@ export class Subscription {
     this.#over.abort()
     this.#hurry.abort()
     this.#report({ type: 'end', as: ending.as })
-  }
-
-  #report(event: WireEvent): void {
-    try {
-      this.#options.onActivity?.({ at: performance.now(), ...event })
-    } catch (error) {
-      // A faulty listener must not break the stream.
-      console.error(error)
-    }
   }
 }
 

@@ -1,10 +1,8 @@
 import { invalidResponse, isPermanent, readProblem, SluiceClientError, unreachable } from './client-error.ts'
-import { deferred } from './deferred.ts'
 import { FrameDecoder, type FrameHandlers } from './frame-decoder.ts'
 import type { Disconnect } from './reconnect.ts'
-import type { Request } from './requests.ts'
-import type { Send } from './send.ts'
-import { watchSilence } from './watch-silence.ts'
+import type { Request, Send } from './requests.ts'
+import { deferred, watchSilence } from './waiting.ts'
 
 export interface ConnectionHandlers extends FrameHandlers {
   /** Headers have arrived, possibly cut short. */
@@ -19,8 +17,8 @@ export interface ConnectionHandlers extends FrameHandlers {
 /** Characters of a request body that extend the timeout by 1 ms: 16 kB a second, a bad mobile connection. */
 const SLOWEST_UPLOAD = 16
 
-/** One request and its event stream, until either ends. */
-export class Connection {
+/** One request to the gateway and its event stream, until either ends. */
+export class GatewayConnection {
   readonly #abort = new AbortController()
   readonly #dropped = deferred<Disconnect>()
 
