@@ -1,5 +1,5 @@
 import { create } from './dom.ts'
-import { endOfSentences } from './sentences.ts'
+import { endOfSentences } from './wording.ts'
 
 /** No more often than this, in milliseconds. */
 const PERIOD_MS = 1500

@@ -1,5 +1,7 @@
-import { SluiceClientError, type ChatEvent, type ToolCallDelta } from '../client/index.ts'
+import type { ChatEvent, FinalChat, ToolCallDelta } from '../client/index.ts'
 import { create } from './dom.ts'
+import type { Reader } from './reader.ts'
+import { describeEnd, describeFailure } from './wording.ts'
 
 /** An answer as it comes: reasoning, text, tool calls and how it ended. Whatever a model says is shown as text. */
 export class AnswerView {
@@ -59,9 +61,31 @@ export class AnswerView {
   }
 }
 
-/** How a failure is told to people. */
-export function describeFailure(error: unknown): string {
-  if (!(error instanceof SluiceClientError)) return error instanceof Error ? error.message : String(error)
-  const faults = error.faults?.map(({ path, message }) => `${path} ${message}`).join('; ')
-  return `${error.code}: ${faults || error.message}${error.retryable ? ' Asking again may help.' : ''}`
+export interface Followed {
+  /** All that was received; undefined when the stream failed or the reader left. */
+  final: FinalChat | undefined
+  /** How it ended, in a sentence. */
+  ending: string
+}
+
+/** Shows what a reader receives, until its end. Never rejects. */
+export async function follow(
+  reader: Reader,
+  view: AnswerView,
+  onEvent: (event: ChatEvent) => void = () => {},
+): Promise<Followed> {
+  try {
+    for await (const event of reader.stream) {
+      view.append(event)
+      onEvent(event)
+    }
+    const final = await reader.stream.final()
+    const ending = describeEnd(final)
+    view.finish(ending)
+    return { final, ending }
+  } catch (error) {
+    const ending = reader.left ? 'left' : describeFailure(error)
+    view.finish(ending, !reader.left)
+    return { final: undefined, ending }
+  }
 }

@@ -1,6 +1,6 @@
 import { create, find } from './dom.ts'
+import type { Model } from './gateway-info.ts'
 import { PRESETS, readKnobs, type Knobs } from './knobs.ts'
-import type { Model } from './models.ts'
 
 /** What the form asks for. */
 export interface Question {

@@ -1,5 +1,5 @@
 import type { AwayCause, Row } from './reader-record.ts'
-import { formatMs } from './format.ts'
+import { formatMs, plural } from './wording.ts'
 
 export interface Description {
   /** What kind of thing it is, in the words of the wire. */
@@ -70,8 +70,4 @@ function describeAway({ cause, at, until, attempts }: Extract<Row, { type: 'away
 
 function range(first: number, last: number): string {
   return first === last ? String(first) : `${first}–${last}`
-}
-
-export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

@@ -1,7 +1,7 @@
 import { describeRow } from './describe-row.ts'
 import { create } from './dom.ts'
-import { formatSeconds } from './format.ts'
 import type { ReaderRecord, Row } from './reader-record.ts'
+import { formatSeconds } from './wording.ts'
 
 /** More lines than anybody reads would make the page slow. */
 const LONGEST = 500

@@ -1,10 +1,9 @@
-import { listModels } from './models.ts'
+import { listModels } from './gateway-info.ts'
 import { Playground } from './playground.ts'
-import { StatusView } from './status-view.ts'
-import { followStatus } from './follow-status.ts'
+import { followStatus, StatusView } from './status-view.ts'
 
 const playground = new Playground()
 const status = new StatusView()
 followStatus((update) => status.show(update))
-playground.models = await listModels()
+playground.models = await listModels(location.href)
 playground.open(location.hash)

@@ -1,15 +1,14 @@
 import type { ChatEvent, FinalChat } from '../client/index.ts'
 import { Announcer } from './announcer.ts'
-import { AnswerView } from './answer-view.ts'
+import { AnswerView, follow, type Followed } from './answer-view.ts'
 import { Composer, type Question } from './composer.ts'
 import { Conversation, type Turn } from './conversation.ts'
 import { create, find } from './dom.ts'
-import { follow, type Followed } from './follow.ts'
-import { formatCount } from './format.ts'
-import type { Model } from './models.ts'
+import type { Model } from './gateway-info.ts'
 import { Reader } from './reader.ts'
 import { ReaderActions } from './reader-actions.ts'
 import { WireView } from './wire-view.ts'
+import { formatCount } from './wording.ts'
 
 /** A reader of the latest answer. */
 interface Reading {

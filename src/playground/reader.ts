@@ -1,5 +1,4 @@
 import { createClient, type ChatBody, type ChatStream, type Client, type StreamOptions } from '../client/index.ts'
-import { Line } from './line.ts'
 import { ReaderRecord } from './reader-record.ts'
 
 /** How long a slow reader stays away after each frame, in milliseconds. */
@@ -60,5 +59,24 @@ export class Reader {
   #hangUp(cause: 'cut' | 'slow'): void {
     this.record.expectDisconnect(cause)
     this.#line.cut()
+  }
+}
+
+/** The way to the gateway, with a place to cut it. */
+class Line {
+  #connection: AbortController | undefined
+
+  readonly fetch: typeof globalThis.fetch = (input, init = {}) => {
+    // What tells the gateway to stop is no stream, and is not cut with it.
+    if (init.method === 'DELETE') return globalThis.fetch(input, init)
+    const connection = (this.#connection = new AbortController())
+    const { signal } = init
+    signal?.addEventListener('abort', () => connection.abort(signal.reason), { signal: connection.signal })
+    return globalThis.fetch(input, { ...init, signal: connection.signal })
+  }
+
+  /** As a tunnel does it: the SDK is told nothing but that its connection broke. */
+  cut(): void {
+    this.#connection?.abort(new TypeError('The connection was cut'))
   }
 }

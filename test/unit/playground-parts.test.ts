@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { endOfSentences } from '../../src/playground/sentences.ts'
 import { chartScale, cursorPath, framePath, ticks } from '../../src/playground/chart-scale.ts'
 import { Conversation } from '../../src/playground/conversation.ts'
-import { formatBytes, formatDuration, formatMs } from '../../src/playground/format.ts'
+import { parseStatus } from '../../src/playground/gateway-info.ts'
 import { PRESETS, readKnobs } from '../../src/playground/knobs.ts'
-import { parseStatus } from '../../src/playground/parse-status.ts'
+import { endOfSentences, formatBytes, formatDuration, formatMs } from '../../src/playground/wording.ts'
 import { mock } from '../../providers/mock/mock.ts'
 
 describe('the chart', () => {

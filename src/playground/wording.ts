@@ -1,3 +1,5 @@
+import { SluiceClientError, type FinalChat } from '../client/index.ts'
+
 const number = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
 const integer = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 const seconds = new Intl.NumberFormat('en', { minimumFractionDigits: 2, maximumFractionDigits: 2 })
@@ -29,4 +31,27 @@ export function formatDuration(ms: number): string {
   if (minutes < 1) return `${Math.max(0, Math.floor(ms / 1000))} s`
   if (minutes < 60) return `${minutes} min`
   return minutes < 1440 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1440)} d`
+}
+
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}
+
+/** How an answer ended: why, its length and its model. */
+export function describeEnd({ finish_reason: reason, usage, model }: FinalChat): string {
+  const tokens = usage ? `${formatCount(usage.completion_tokens)} tokens` : ''
+  return [reason, tokens, model].filter(Boolean).join(' · ')
+}
+
+/** How a failure is told to people. */
+export function describeFailure(error: unknown): string {
+  if (!(error instanceof SluiceClientError)) return error instanceof Error ? error.message : String(error)
+  const faults = error.faults?.map(({ path, message }) => `${path} ${message}`).join('; ')
+  return `${error.code}: ${faults || error.message}${error.retryable ? ' Asking again may help.' : ''}`
+}
+
+/** Where the last whole sentence ends; 0 when there is none. */
+export function endOfSentences(text: string): number {
+  const [sentences = ''] = /^.*[.!?…:](?=\s)/s.exec(text) ?? []
+  return sentences.length
 }

@@ -31,6 +31,31 @@ function isStatus(value: unknown): value is Status {
   )
 }
 
+/** A model that can be asked for. */
+export interface Model {
+  id: string
+  provider: string
+}
+
+/** What `GET /v1/models` of the gateway at this URL lists; nothing when it cannot be had. */
+export async function listModels(gateway: string): Promise<Model[]> {
+  try {
+    const response = await fetch(new URL('v1/models', gateway))
+    const body: unknown = await response.json()
+    return isList(body) ? body.data.filter(isModel).map(({ id, owned_by }) => ({ id, provider: owned_by })) : []
+  } catch {
+    return []
+  }
+}
+
+function isList(body: unknown): body is { data: unknown[] } {
+  return isRecord(body) && Array.isArray(body.data)
+}
+
+function isModel(value: unknown): value is { id: string; owned_by: string } {
+  return isRecord(value) && typeof value.id === 'string' && typeof value.owned_by === 'string'
+}
+
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
 }
