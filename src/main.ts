@@ -2,9 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { findThrower } from '../providers/modules.ts'
-import { describeSettings, loadConfig, printConfig, type Config } from './config.ts'
+import { loadConfig, printConfig, type Config } from './config.ts'
 import { describeFatal } from './describe-fatal.ts'
 import { createGateway } from './gateway.ts'
+import { describeSettings } from './settings.ts'
 import { withoutMessage, type ErrorPlace } from './telemetry/redact.ts'
 
 const HELP = `Sluice, a token-streaming gateway.

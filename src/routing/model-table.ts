@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { toFaults, type Fault } from '../faults.ts'
-import { numeric, positiveMilliseconds } from '../numeric.ts'
+import { numeric, positiveMilliseconds } from '../setting-schemas.ts'
 
 /** `provider/model`, as in the configuration; the model may hold slashes of its own. */
 const targetName = z.string().regex(/^[\w.-]+\/.+$/, 'expected "provider/model"')

@@ -160,9 +160,9 @@ describe('arrows point inward', () => {
       ({ path, imports }) =>
         path.startsWith('src/') && imports.some(({ target, typeOnly }) => !typeOnly && target.startsWith('providers/')),
     )
-    // `config.ts` reads their options, `gateway.ts` loads them, `index.ts` exports the types to write one, and
-    // `main.ts` finds the provider that threw an error.
-    const allowed = ['src/config.ts', 'src/gateway.ts', 'src/index.ts', 'src/main.ts']
+    // `gateway.ts` loads them, `index.ts` exports the types to write one, `main.ts` finds the provider that threw an
+    // error, and `settings.ts` reads their options.
+    const allowed = ['src/gateway.ts', 'src/index.ts', 'src/main.ts', 'src/settings.ts']
     expect(importers.map(({ path }) => path).toSorted()).toEqual(allowed)
   })
 

@@ -1,0 +1,72 @@
+import { z } from 'zod'
+import { maskUrl } from './mask-config.ts'
+
+/** A number or a numeric string: the environment and `${NAME}` in a file contain only strings. */
+export function numeric<T extends z.ZodType>(schema: T) {
+  return z.preprocess((value) => (typeof value === 'string' && value.trim() !== '' ? Number(value) : value), schema)
+}
+
+/** The longest delay of a Node timer. */
+const MAX_MS = 2 ** 31 - 1
+
+export const milliseconds = numeric(z.number().int().nonnegative().max(MAX_MS))
+export const positiveMilliseconds = numeric(z.number().int().min(1).max(MAX_MS))
+
+export const UNITS = {
+  b: 1,
+  kb: 1024,
+  kib: 1024,
+  mb: 1024 ** 2,
+  mib: 1024 ** 2,
+  gb: 1024 ** 3,
+  gib: 1024 ** 3,
+} as const
+
+export const flag = z.union([z.boolean(), z.stringbool()])
+
+/** `10mb`, `512 KiB` or a number of bytes; a kilobyte is 1024 bytes. */
+export const bytes = z.union([z.number(), z.string()]).transform((value, context) => {
+  const [, amount, unit = 'b'] = /^(\d+(?:\.\d+)?)\s*([kmg]?i?b)?$/i.exec(String(value).trim()) ?? []
+  const factor = unit.toLowerCase()
+  if (amount !== undefined && isUnit(factor)) return Math.floor(Number(amount) * UNITS[factor])
+  context.addIssue({ code: 'custom', message: 'expected a size such as 10mb' })
+  return z.NEVER
+})
+
+function isUnit(text: string): text is keyof typeof UNITS {
+  return text in UNITS
+}
+
+/** Comma-separated origins as browsers send them: no path, no default port. */
+export const origins = z.string().transform((value, context) =>
+  value.split(',').flatMap((part) => {
+    const origin = part.trim().replace(/\/$/, '').toLowerCase()
+    if (origin === '' || origin === '*') return origin === '' ? [] : '*'
+    if (/^[a-z][a-z\d+.-]*:\/\/[^/?#@*\s]+$/.test(origin) && URL.canParse(origin)) {
+      const { origin: normal } = new URL(origin)
+      return normal === 'null' ? origin : normal // Only the web's own schemes have a normal form.
+    }
+    context.addIssue({
+      code: 'custom',
+      message: `expected * or origins such as https://chat.example: ${maskUrl(part.trim())}`,
+    })
+    return z.NEVER
+  }),
+)
+
+/** Without a trailing slash: paths are appended to it. */
+export const publicUrl = z.string().transform((value, context) => {
+  const text = value.trim().replace(/\/+$/, '')
+  if (text === '') return text
+  if (/^https?:\/\/[^?#@\s]+$/i.test(text) && URL.canParse(text)) return new URL(text).href.replace(/\/$/, '')
+  context.addIssue({ code: 'custom', message: `expected a URL such as https://chat.example/llm: ${maskUrl(text)}` })
+  return z.NEVER
+})
+
+export const names = z.string().transform((value) =>
+  value
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== ''),
+)

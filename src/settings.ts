@@ -1,0 +1,115 @@
+import { getHeapStatistics } from 'node:v8'
+import { z } from 'zod'
+import { providerConfigSchema } from '../providers/registry.ts'
+import { breakerSchema, modelsSchema } from './routing/model-table.ts'
+import {
+  bytes,
+  flag,
+  milliseconds,
+  names,
+  numeric,
+  origins,
+  positiveMilliseconds,
+  publicUrl,
+  UNITS,
+} from './setting-schemas.ts'
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+
+/** The rest is for short-lived objects: under load, at least a third of the heap is garbage. */
+const HEAP_SHARE = 0.4
+
+/**
+ * All settings, with default and `--help` text. In `sluice.yaml` under these names, in the environment as `UPPER_CASE`.
+ */
+export const settings = {
+  host: z.string().min(1).default('127.0.0.1').describe('address to listen on; 0.0.0.0 for all'),
+  port: numeric(z.number().int().min(0).max(65_535)).default(8080).describe('port to listen on; 0 for any free one'),
+  logLevel: z
+    .enum(LOG_LEVELS)
+    .default('info')
+    .describe(`one of ${LOG_LEVELS.join(', ')}`),
+  // OkHttp gives up after 10 s of silence.
+  heartbeatMs: positiveMilliseconds.default(8_000).describe('silence before a heartbeat comment'),
+  resumeWindowMs: milliseconds.default(30_000).describe('how long a generation goes on without a reader'),
+  retentionMs: milliseconds.default(300_000).describe('how long a finished stream can be read'),
+  streamMaxBytes: bytes.default(8 * UNITS.mib).describe('size of one stream, beyond which it ends'),
+  storeMaxBytes: bytes
+    .default(Math.floor(HEAP_SHARE * getHeapStatistics().heap_size_limit))
+    .describe("memory of all streams, requests and answers; by default 40 % of Node's heap limit"),
+  slowReaderMs: positiveMilliseconds
+    .default(30_000)
+    .describe('time in which a client must read or send the next 16 KiB'),
+  firstTokenTimeoutMs: positiveMilliseconds.default(300_000).describe('silence of a provider before its first token'),
+  idleTimeoutMs: positiveMilliseconds.default(120_000).describe('silence of a provider after its first token'),
+  flushIntervalMs: milliseconds.default(0).describe('how long deltas may gather before they leave as one frame'),
+  drainMs: milliseconds.default(30_000).describe('how long running streams may go on after SIGTERM, SIGINT or SIGHUP'),
+  bodyLimit: bytes.default(10 * UNITS.mib).describe('size of a request body'),
+  sdkResumeWindowMs: milliseconds.default(0).describe('resumeWindowMs for the OpenAI and Anthropic protocols'),
+  keepAliveMs: positiveMilliseconds
+    .default(75_000)
+    .describe('how long an idle connection is kept; proxies in front must give theirs up sooner'),
+  tlsCert: z.string().default('').describe('file with a certificate in PEM; with TLS_KEY, HTTPS with HTTP/2'),
+  tlsKey: z.string().default('').describe('file with its key in PEM'),
+  publicUrl: publicUrl
+    .prefault('')
+    .describe('URL under which clients reach the gateway, for the addresses of streams; by default a path'),
+  corsOrigin: origins.prefault('').describe('origins whose pages may use the API, comma-separated; * for all'),
+  corsCredentials: flag.default(false).describe('let pages of CORS_ORIGIN send cookies, for a proxy that checks them'),
+  allowedHosts: names.prefault('').describe('host names accepted on loopback, comma-separated; * for all'),
+  trustProxy: numeric(z.number().int().min(0).max(100))
+    .default(0)
+    .describe('proxies in front that add the address of their client to X-Forwarded-For'),
+  defaultModel: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('model of requests that name none; by default the mock, if offered'),
+  mock: flag.optional().describe('offer the mock; by default only when there is no other provider'),
+  playground: flag.default(true).describe('serve the playground at /'),
+}
+
+/** Environment variables of a provider: they add it, or fill in fields that its entry omits. */
+export const PROVIDER_VARIABLES = {
+  openai: { apiKey: 'OPENAI_API_KEY', baseUrl: 'OPENAI_BASE_URL' },
+  anthropic: { apiKey: 'ANTHROPIC_API_KEY', baseUrl: 'ANTHROPIC_BASE_URL' },
+} as const
+
+export const configSchema = z
+  .strictObject({
+    ...settings,
+    providers: z
+      .record(z.string().regex(/^[\w.-]+$/, 'a name has letters, digits, ".", "_" and "-"'), providerConfigSchema)
+      .default({}),
+    models: modelsSchema.default({}),
+    /** Accept only the models named in `models`. */
+    modelsOnly: z.boolean().default(false),
+    breaker: breakerSchema.prefault({}),
+  })
+  .refine(
+    ({ corsCredentials, corsOrigin }) => !corsCredentials || (corsOrigin.length > 0 && !corsOrigin.includes('*')),
+    {
+      path: ['corsCredentials'],
+      message: 'needs origins by name in CORS_ORIGIN: browsers send no cookies to a server that takes any origin',
+    },
+  )
+
+export type Config = Readonly<z.infer<typeof configSchema>>
+
+/** `heartbeatMs` → `HEARTBEAT_MS`. */
+export function variableName(setting: string): string {
+  return setting.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
+}
+
+/** One line for each setting: variable, default and description. */
+export function describeSettings(): string {
+  const rows = Object.entries(settings).map(([name, schema]) => ({
+    variable: variableName(name),
+    value: String(schema.parse(undefined) ?? ''),
+    text: schema.description ?? '',
+  }))
+  for (const variables of Object.values(PROVIDER_VARIABLES))
+    for (const variable of Object.values(variables)) rows.push({ variable, value: '', text: 'adds this provider' })
+  const width = Math.max(...rows.map(({ variable }) => variable.length))
+  return rows.map(({ variable, value, text }) => `  ${variable.padEnd(width)}  ${value.padEnd(11)} ${text}`).join('\n')
+}
