@@ -46,6 +46,9 @@ export const settings = {
   drainMs: milliseconds.default(30_000).describe('how long running streams may go on after SIGTERM, SIGINT or SIGHUP'),
   bodyLimit: bytes.default(10 * UNITS.mib).describe('size of a request body'),
   sdkResumeWindowMs: milliseconds.default(0).describe('resumeWindowMs for the OpenAI and Anthropic protocols'),
+  sdkStatusWaitMs: milliseconds
+    .default(8_000)
+    .describe('how long these wait for the first token, for an error to be a status; then the stream begins'),
   keepAliveMs: positiveMilliseconds
     .default(75_000)
     .describe('how long an idle connection is kept; proxies in front must give theirs up sooner'),

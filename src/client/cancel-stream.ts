@@ -8,7 +8,7 @@ export interface CancelOptions {
   send: Send
   policy: ReconnectPolicy
   /** Timeout for the gateway's response, in milliseconds. */
-  silenceMs: number
+  silenceMs: () => number
 }
 
 /**
@@ -39,7 +39,7 @@ export async function cancelStream(
 }
 
 /** Undefined when the gateway has cancelled the stream. */
-async function attempt(send: Send, id: string, silenceMs: number): Promise<Disconnect | undefined> {
+async function attempt(send: Send, id: string, silenceMs: () => number): Promise<Disconnect | undefined> {
   // Not `AbortSignal.timeout`: its timer cannot be cleared and keeps the process alive.
   const abort = new AbortController()
   const silence = watchSilence(silenceMs, () => abort.abort())

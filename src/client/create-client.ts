@@ -12,7 +12,10 @@ export interface ClientOptions {
    */
   headers?: HeaderFields | (() => HeaderFields | Promise<HeaderFields>)
   fetch?: typeof globalThis.fetch
-  /** The gateway's `HEARTBEAT_MS`, in milliseconds. A connection that is silent for three heartbeats counts as dead. */
+  /**
+   * The gateway's `HEARTBEAT_MS`, in milliseconds; by default the gateway states it. A connection that is silent for three
+   * heartbeats counts as dead.
+   */
   heartbeatMs?: number
   /** Consecutive failed attempts before the stream fails; 12 take about five minutes. */
   maxAttempts?: number
@@ -65,12 +68,12 @@ export function createClient({
   baseUrl = '',
   headers = {},
   fetch = (input, init) => globalThis.fetch(input, init),
-  heartbeatMs = 8_000,
+  heartbeatMs,
   maxAttempts = 12,
   backoff = jitteredBackoff,
 }: ClientOptions = {}): Client {
   const send = createSend({ baseUrl, headers, fetch })
-  const shared = { send, policy: { backoff, maxAttempts }, silenceMs: 3 * heartbeatMs }
+  const shared = { send, policy: { backoff, maxAttempts }, heartbeatMs }
   const open = (wanted: WantedStream, { signal, onActivity }: StreamOptions) =>
     new ChatStream(new ResumingReader(wanted, { ...shared, signal, onActivity }))
   return {

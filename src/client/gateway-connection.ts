@@ -28,8 +28,8 @@ export class GatewayConnection {
     this.#abort.abort()
   }
 
-  /** Never rejects. `silenceMs` is the longest allowed silence. */
-  async run(send: Send, request: Request, handlers: ConnectionHandlers, silenceMs: number): Promise<Disconnect> {
+  /** Never rejects. `silenceMs` is the longest allowed silence; `onOpen` may change it. */
+  async run(send: Send, request: Request, handlers: ConnectionHandlers, silenceMs: () => number): Promise<Disconnect> {
     // No response arrives while the body is uploaded.
     const uploadMs = (request.body?.length ?? 0) / SLOWEST_UPLOAD
     const silence = watchSilence(silenceMs, () => this.drop({ type: 'silent' }), uploadMs)
@@ -64,10 +64,10 @@ async function receive(
       const { done = true, value } = (await reader?.read()) ?? {}
       signal.throwIfAborted()
       if (done || !value) return { type: 'lost' }
-      onSign()
       // Only after the first bytes: Chromium reports truncated headers as a complete, empty response.
       if (!opened) open(response, handlers)
       opened = true
+      onSign()
       handlers.onBytes(value.length)
       decoder.push(text.decode(value, { stream: true }))
     }

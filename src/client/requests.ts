@@ -34,6 +34,11 @@ export function readStreamId({ headers }: Response): string {
   throw invalidResponse('No Sluice-Stream-Id came; other origins need it in Access-Control-Expose-Headers.')
 }
 
+/** How often the gateway sends a heartbeat on a silent connection, in milliseconds; NaN or 0 when it does not say. */
+export function readHeartbeat({ headers }: Response): number {
+  return Number(headers.get('sluice-heartbeat'))
+}
+
 function pathOf(id: string): string {
   return `/v1/streams/${encodeURIComponent(id)}`
 }

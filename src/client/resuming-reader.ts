@@ -13,7 +13,7 @@ import {
   type ReconnectPolicy,
   type ReconnectState,
 } from './reconnect.ts'
-import { createRequest, readStreamId, resumeRequest, type Send } from './requests.ts'
+import { createRequest, readHeartbeat, readStreamId, resumeRequest, type Send } from './requests.ts'
 import { deferred, pause, quiet, watchPage } from './waiting.ts'
 
 /** A stream to create, or one to join. */
@@ -22,11 +22,17 @@ export type WantedStream = { body: string; key: string } | { id: string; after: 
 export interface ReaderOptions {
   send: Send
   policy: ReconnectPolicy
-  /** The longest allowed silence of a connection, in milliseconds. */
-  silenceMs: number
+  /** Overrides the gateway's own `Sluice-Heartbeat`, in milliseconds. */
+  heartbeatMs: number | undefined
   signal: AbortSignal | undefined
   onActivity: ActivityListener | undefined
 }
+
+/** The heartbeat of a gateway that has not stated it yet, in milliseconds. */
+const USUAL_HEARTBEAT_MS = 8_000
+
+/** Mobile networks fall silent for seconds, however short the gateway's heartbeat is. */
+const LEAST_HEARTBEAT_MS = 3_000
 
 /** After a `DELETE`: how long `done` may take to arrive on a connection that may be dead, in milliseconds. */
 const FAREWELL_MS = 1000
@@ -40,6 +46,7 @@ export class ResumingReader {
   readonly #report: Report
   readonly #state: ReconnectState
   #wanted: WantedStream
+  #heartbeatMs: number
   readonly #id = deferred<string>()
   /** The seq of the last event in the log; at first, the starting cursor. */
   #cursor: number
@@ -54,6 +61,7 @@ export class ResumingReader {
 
   constructor(wanted: WantedStream, options: ReaderOptions) {
     this.#options = options
+    this.#heartbeatMs = options.heartbeatMs ?? USUAL_HEARTBEAT_MS
     this.#report = reportTo(options.onActivity)
     this.#wanted = wanted
     const created = 'id' in wanted
@@ -78,7 +86,8 @@ export class ResumingReader {
     if (!this.#state.created && !this.#connection) this.#leave(CANCELLED)
     const id = await this.#id.promise.catch(() => undefined)
     if (id === undefined) return
-    if (!(await cancelStream(id, this.log, this.#over.signal, this.#options))) this.#leave(CANCELLED)
+    if (!(await cancelStream(id, this.log, this.#over.signal, { ...this.#options, silenceMs: this.#silenceMs })))
+      this.#leave(CANCELLED)
     this.#hurry.abort()
     await pause(FAREWELL_MS, this.#over.signal)
     if (!this.log.ending) this.#connection?.drop({ type: 'lost' })
@@ -106,10 +115,13 @@ export class ResumingReader {
     const connection = (this.#connection = new GatewayConnection())
     this.#hurry = new AbortController()
     this.#report({ type: 'request', method: request.method, after })
-    const outcome = await connection.run(this.#options.send, request, this.#handlers, this.#options.silenceMs)
+    const outcome = await connection.run(this.#options.send, request, this.#handlers, this.#silenceMs)
     this.#connection = undefined
     return outcome
   }
+
+  /** The longest allowed silence of a connection, in milliseconds. */
+  readonly #silenceMs = () => 3 * this.#heartbeatMs
 
   readonly #handlers = {
     onResponse: ({ status }: Response) => this.#report({ type: 'response', status }),
@@ -131,6 +143,8 @@ export class ResumingReader {
   }
 
   #onOpen(response: Response): void {
+    const stated = readHeartbeat(response)
+    if (stated > 0 && this.#options.heartbeatMs === undefined) this.#heartbeatMs = Math.max(stated, LEAST_HEARTBEAT_MS)
     if (this.#state.created) return
     const id = readStreamId(response)
     this.#wanted = { id, after: 0 }

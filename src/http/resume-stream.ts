@@ -6,7 +6,7 @@ import { EVENT_STREAM_HEADERS } from '../sse/event-stream.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { ResumeResult } from '../telemetry/metrics.ts'
 import type { RequestContext, Services } from './context.ts'
-import { admitReader, sendStream } from './send-stream.ts'
+import { admitReader, sendStream, setHeartbeatHeader } from './send-stream.ts'
 import type { LastEventId } from '../sse/last-event-id.ts'
 
 /**
@@ -24,6 +24,7 @@ export function resumeStream(context: RequestContext, services: Services, log: S
   }
   if (context.method === 'HEAD') {
     context.set(EVENT_STREAM_HEADERS)
+    setHeartbeatHeader(context, services.config, protocol)
     context.status = 200
     return
   }

@@ -12,6 +12,15 @@ import type { RequestContext, Services } from './context.ts'
 /** Estimate for a reader: request, response, subscription, socket. */
 export const READER_BYTES = 16 * 1024
 
+/** States the heartbeat to clients that reconnect by themselves, which tell a dead connection by its silence. */
+export function setHeartbeatHeader(
+  context: RequestContext,
+  { heartbeatMs }: Services['config'],
+  { reconnects }: Protocol,
+): void {
+  if (reconnects) context.set('Sluice-Heartbeat', String(heartbeatMs))
+}
+
 /** Refuses a reader when there is no memory for it. @throws SluiceError `store_full` */
 export function admitReader({ state }: RequestContext, { budget }: Services): void {
   if (!budget.admits(state.client, READER_BYTES)) throw storeFull()
@@ -35,6 +44,7 @@ export function sendStream(
   const subscription = new Subscription(log, cursor, sharedFrames(log, protocol).reader(), grown)
   context.respond = false
   context.status = 200
+  setHeartbeatHeader(context, config, protocol)
   const held = new Hold(budget, 'readers', context.state.client, READER_BYTES)
   const cells = readers(protocol.name)
   /** Arrival of the oldest unsent event; undefined when there is none, or while the socket blocks. */

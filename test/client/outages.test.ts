@@ -252,6 +252,90 @@ describe('a half-open connection', () => {
     expect(timer.mock.calls.map(([, ms]) => Math.round(Number(ms)))).toContain(3 * 54_321)
   })
 
+  describe('with a heartbeat that the gateway states', () => {
+    /** A gateway that sends only this over one connection, and then another one with the end. */
+    function quietGateway(heartbeat: string) {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+      onTestFinished(() => void vi.useRealTimers())
+      const headers = {
+        'content-type': 'text/event-stream',
+        'sluice-stream-id': 'quiet',
+        'sluice-heartbeat': heartbeat,
+      }
+      const connections: ReadableStreamDefaultController<Uint8Array>[] = []
+      const fetch = async () =>
+        new Response(new ReadableStream<Uint8Array>({ start: (controller) => void connections.push(controller) }), {
+          headers,
+        })
+      const send = (text: string) => text && connections.at(-1)?.enqueue(new TextEncoder().encode(text))
+      const after = async (ms: number, text: string) => {
+        await vi.advanceTimersByTimeAsync(ms)
+        send(text)
+        await vi.advanceTimersByTimeAsync(0)
+      }
+      return { connections, fetch, after }
+    }
+
+    const DONE =
+      'event: delta\ndata: {"content":"thought"}\nid: 1\n\nevent: done\ndata: {"finish_reason":"stop"}\nid: 2\n\n'
+
+    it('is not what a default client takes a silence for that is shorter than three of them', async () => {
+      const { connections, fetch, after } = quietGateway('60000')
+      const stream = clientOf({ url: 'http://gateway' }, { fetch }).chat(HI)
+      await after(0, 'retry: 1000\n')
+      await after(60_000, ': heartbeat\n')
+      await after(179_000, DONE)
+      expect(await stream.text()).toBe('thought')
+      expect(connections).toHaveLength(1)
+    })
+
+    it('is noticed after three of them', async () => {
+      const { connections, fetch, after } = quietGateway('60000')
+      const stream = clientOf({ url: 'http://gateway' }, { fetch }).chat(HI)
+      await after(0, 'retry: 1000\n')
+      await after(179_990, '')
+      expect(connections).toHaveLength(1)
+      await after(10, '')
+      await after(10, '')
+      expect(connections).toHaveLength(2)
+      await after(0, DONE)
+      expect(await stream.text()).toBe('thought')
+    })
+
+    it('is noticed after three times 3 s when it is shorter than a mobile network may be silent', async () => {
+      const { connections, fetch, after } = quietGateway('20')
+      const stream = clientOf({ url: 'http://gateway' }, { fetch }).chat(HI)
+      await after(0, 'retry: 1000\n')
+      // The first connection began before the gateway stated anything.
+      await after(24_000, '')
+      await after(10, 'retry: 1000\n')
+      expect(connections).toHaveLength(2)
+      await after(8_990, '')
+      expect(connections).toHaveLength(2)
+      await after(10, '')
+      await after(10, '')
+      expect(connections).toHaveLength(3)
+      await after(0, DONE)
+      expect(await stream.text()).toBe('thought')
+    })
+
+    it.each([
+      ['the option, which overrides it', '60000', { heartbeatMs: 1000 }, 3000],
+      ['the usual 8 s, when it makes no sense', 'soon', {}, 24_000],
+    ])('is noticed after three times %s', async (_, heartbeat, options, silenceMs) => {
+      const { connections, fetch, after } = quietGateway(heartbeat)
+      const stream = clientOf({ url: 'http://gateway' }, { fetch, ...options }).chat(HI)
+      await after(0, 'retry: 1000\n')
+      await after(silenceMs - 10, '')
+      expect(connections).toHaveLength(1)
+      await after(10, '')
+      await after(10, '')
+      expect(connections).toHaveLength(2)
+      await after(0, DONE)
+      expect(await stream.text()).toBe('thought')
+    })
+  })
+
   it('before the headers is noticed as well, and not paid twice', async () => {
     const provider = telling(words('once'))
     const network = await FaultyNetwork.start((await startGateway({}, { providers: [provider] })).url)

@@ -7,7 +7,7 @@ describe('silence', () => {
 
   it('is noticed when it has lasted, counted from the last sign', () => {
     const onSilence = vi.fn<() => void>()
-    const { pat } = watchSilence(100, onSilence)
+    const { pat } = watchSilence(() => 100, onSilence)
     vi.advanceTimersByTime(90)
     pat()
     vi.advanceTimersByTime(99)
@@ -19,7 +19,7 @@ describe('silence', () => {
 
   it('may last longer at first, while a large body goes up, and not afterwards', () => {
     const onSilence = vi.fn<() => void>()
-    const { pat } = watchSilence(100, onSilence, 10_000)
+    const { pat } = watchSilence(() => 100, onSilence, 10_000)
     vi.advanceTimersByTime(5000)
     expect(onSilence).not.toHaveBeenCalled()
     pat()
@@ -29,10 +29,10 @@ describe('silence', () => {
 
   it('is not noticed by one who has stopped listening, and may last for ever', () => {
     const onSilence = vi.fn<() => void>()
-    const { stop } = watchSilence(100, onSilence)
+    const { stop } = watchSilence(() => 100, onSilence)
     stop()
     expect(vi.getTimerCount()).toBe(0)
-    watchSilence(Infinity, onSilence)
+    watchSilence(() => Infinity, onSilence)
     vi.advanceTimersByTime(2 ** 32)
     expect(onSilence).not.toHaveBeenCalled()
   })

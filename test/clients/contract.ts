@@ -26,7 +26,7 @@ const SEPARATORS = 'a\u2028b\u2029c\u0085d '
 export async function setUp(language: LanguageName, { name }: ClientUnderTest, settings: Partial<Config> = {}) {
   const provider = new ScriptedProvider()
   const gateway = await startGateway(
-    { mock: true, sdkResumeWindowMs: 60_000, heartbeatMs: 50, ...settings },
+    { mock: true, sdkResumeWindowMs: 60_000, heartbeatMs: 50, sdkStatusWaitMs: 50, ...settings },
     { providers: [provider] },
   )
   const proxy = await startCuttingProxy(gateway.url)

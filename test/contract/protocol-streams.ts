@@ -118,7 +118,7 @@ export function describeRepeating(client: ProtocolClient, backend: Backend): voi
 export function describeLeaving(client: ProtocolClient, backend: Backend): void {
   async function leave(script: Script, stream: boolean, until: (stage: Stage, answer: Promise<Response>) => unknown) {
     // Nothing but its going may end the wait.
-    const stage = await backend.start({ heartbeatMs: 600_000 })
+    const stage = await backend.start({ sdkStatusWaitMs: 600_000 })
     const gone = new AbortController()
     const { headers, body } = client.request(stream)
     const answer = fetch(`${stage.gateway.url}${client.path}`, {

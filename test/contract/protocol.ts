@@ -64,7 +64,7 @@ export function describeAnswers(client: ProtocolClient, backend: Backend): void 
 
     it.each([0, 2])('is not disturbed by heartbeats before its piece %i', async (pauseAt) => {
       const script = { text, pauseAt }
-      const { stage, ask } = await start({ heartbeatMs: 20 })
+      const { stage, ask } = await start({ heartbeatMs: 20, sdkStatusWaitMs: 20 })
       const reader = await ask(script)
       await reader.until(hasHeartbeat)
       stage.goOn()
@@ -92,7 +92,7 @@ export function describeAnswers(client: ProtocolClient, backend: Backend): void 
     })
 
     it('is told within the stream once that has begun', async () => {
-      const { stage, ask } = await start({ heartbeatMs: 20 })
+      const { stage, ask } = await start({ heartbeatMs: 20, sdkStatusWaitMs: 20 })
       const reader = await ask({ text, pauseAt: 0, failAt: 0 })
       await reader.until(hasHeartbeat)
       stage.goOn()

@@ -1,7 +1,8 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { WHOLE, stream } from '../support/faults.ts'
 import { startGateway } from '../support/gateway.ts'
 import { open } from '../support/reader.ts'
+import { ScriptedProvider } from '../support/scripted-provider.ts'
 import { startUpstream } from '../support/upstream.ts'
 
 const messages = [{ role: 'user', content: 'hi' }]
@@ -23,4 +24,52 @@ it.each([
     expect(reader.headers['sluice-target']).toBe(target)
     expect(reader.headers['set-cookie']).toBeUndefined()
   }
+})
+
+describe('the heartbeat', () => {
+  it('is stated on event streams of the native protocol, to new readers and to those that come back', async () => {
+    const { url } = await startGateway({ heartbeatMs: 54_321 })
+    const body = { messages, mock: { tokens: 2, interval_ms: 0 } }
+    const created = await (await open(`${url}/v1/chat`, { method: 'POST', body })).end()
+    const resumed = await (await open(`${url}/v1/streams/${created.id}`)).end()
+    const head = await fetch(`${url}/v1/streams/${created.id}`, { method: 'HEAD' })
+    expect(created.headers['sluice-heartbeat']).toBe('54321')
+    expect(resumed.headers['sluice-heartbeat']).toBe('54321')
+    expect(head.headers.get('sluice-heartbeat')).toBe('54321')
+  })
+
+  it('is not stated where no client reconnects by itself', async () => {
+    const { url } = await startGateway()
+    const body = { model: 'mock', stream: true, messages, mock: { tokens: 2, interval_ms: 0 } }
+    const { headers } = await (await open(`${url}/v1/chat/completions`, { method: 'POST', body })).end()
+    expect(headers).not.toHaveProperty('sluice-heartbeat')
+  })
+})
+
+describe('the status of an SDK’s stream', () => {
+  const body = { model: 'scripted', stream: true, messages }
+
+  it('is sent after sdkStatusWaitMs without a token, however long the heartbeat is', async () => {
+    const provider = new ScriptedProvider()
+    const { url } = await startGateway({ sdkStatusWaitMs: 10, heartbeatMs: 600_000 }, { providers: [provider] })
+    const reader = await open(`${url}/v1/chat/completions`, { method: 'POST', body })
+    expect(reader.status).toBe(200)
+    const run = await provider.nextRun()
+    run.done()
+    await reader.end()
+  })
+
+  it('is still that of a failure after several heartbeats', async () => {
+    const provider = new ScriptedProvider()
+    const { url } = await startGateway({ sdkStatusWaitMs: 600_000, heartbeatMs: 10 }, { providers: [provider] })
+    const answer = open(`${url}/v1/chat/completions`, { method: 'POST', body })
+    const run = await provider.nextRun()
+    const witness = await open(`${url}/v1/chat`, { method: 'POST', body: { model: 'scripted', messages } })
+    const other = await provider.nextRun()
+    await witness.until(({ comments }) => comments.length === 3)
+    run.fail(new Error('broken'))
+    expect((await answer).status).toBe(502)
+    other.done()
+    await witness.end()
+  })
 })

@@ -21,7 +21,7 @@ describe.each([
     })
     const gateway = await startGateway({
       // Nothing but the client's going may end the wait.
-      heartbeatMs: 600_000,
+      sdkStatusWaitMs: 600_000,
       providers: { up: { type: 'openai', baseUrl: upstream.url, headers: {}, includeUsage: true } },
     })
     const gone = new AbortController()

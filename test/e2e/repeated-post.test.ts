@@ -112,7 +112,7 @@ describe('a POST that is repeated with a cursor', () => {
   })
 
   it('is 204 behind a failure that was told within the stream, also where a failure is a status', async () => {
-    const { provider, gateway } = await setUp({ heartbeatMs: 10, sdkResumeWindowMs: 60_000 })
+    const { provider, gateway } = await setUp({ sdkStatusWaitMs: 10, sdkResumeWindowMs: 60_000 })
     const post = (headers: Record<string, string> = {}) => {
       const body = { ...scripted, stream: true, messages: [{ role: 'user', content: 'hi' }] }
       return open(`${gateway.url}/v1/chat/completions`, { method: 'POST', headers: { ...KEY, ...headers }, body })

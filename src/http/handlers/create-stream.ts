@@ -82,7 +82,7 @@ function beginStream(
 
 /**
  * Clients that do not reconnect by themselves decide by the HTTP status whether to retry. So this waits for the first
- * event before it sends headers, at most `heartbeatMs`: proxies cut silent connections. Later errors are in the stream.
+ * event before it sends headers, at most `sdkStatusWaitMs`: proxies cut silent connections. Later errors are in the stream.
  */
 async function beginWithStatus(
   context: RequestContext,
@@ -91,7 +91,7 @@ async function beginWithStatus(
   opened: OpenedStream,
 ): Promise<void> {
   const { log } = opened
-  await waitFor(context, log, 'first event', services.config.heartbeatMs)
+  await waitFor(context, log, 'first event', services.config.sdkStatusWaitMs)
   if (isOver(context.res)) return
   setTargetHeaders(context, log)
   // A reader with a cursor has already had a 200: its stream reports the failure.
