@@ -4,9 +4,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { z } from 'zod'
 import { ConfigError } from '../src/errors.ts'
 import { toFaults } from '../src/faults.ts'
+import type { ProviderConfig } from './options.ts'
 import { findPackage, resolvePackage } from './packages.ts'
 import type { Provider } from './provider.ts'
-import type { ProviderConfig } from './registry.ts'
 
 export interface ModuleConfig {
   /** A path or URL of a module, or the name of a package, whose default export is a provider. */

@@ -1,54 +1,9 @@
-import { z } from 'zod'
-import { isRecord } from '../src/json.ts'
-import { anthropic, anthropicOptions } from './anthropic/anthropic.ts'
-import { keySchema } from './endpoint.ts'
+import { anthropic } from './anthropic/anthropic.ts'
 import { mock } from './mock/mock.ts'
 import { loadModule } from './modules.ts'
-import { openai, openaiOptions } from './openai/openai.ts'
+import { openai } from './openai/openai.ts'
+import type { Keys, ProviderConfig } from './options.ts'
 import type { Provider } from './provider.ts'
-
-const models = z.array(z.string().min(1)).min(1).optional()
-
-/** One key, or several: each attempt draws one by weight. The default weight is 1. */
-const apiKey = z
-  .union(
-    [
-      keySchema,
-      z
-        .array(
-          z.union([keySchema, z.strictObject({ key: keySchema, weight: z.coerce.number().positive().optional() })]),
-        )
-        .min(1),
-    ],
-    'expected a key or a list of keys',
-  )
-  .optional()
-
-const builtIn = z.discriminatedUnion(
-  'type',
-  [
-    z.strictObject({ type: z.literal('mock'), models }),
-    z.strictObject({ type: z.literal('openai'), models, ...openaiOptions.shape, apiKey }),
-    z.strictObject({ type: z.literal('anthropic'), models, ...anthropicOptions.shape, apiKey }),
-    z.strictObject({
-      type: z.literal('module'),
-      /** A path or URL of a module, or the name of a package, whose default export is a provider. */
-      module: z.string().min(1),
-      models,
-      apiKey,
-      options: z.record(z.string(), z.unknown()).default({}),
-    }),
-  ],
-  'needs a type (mock, openai, anthropic) or a module',
-)
-
-/** One entry under `providers` in the configuration. The field `module` implies its `type`. */
-export const providerConfigSchema = z.preprocess(
-  (entry) => (isRecord(entry) && 'module' in entry ? { type: 'module', ...entry } : entry),
-  builtIn,
-)
-
-export type ProviderConfig = z.infer<typeof providerConfigSchema>
 
 /** A key and its weight: how often it is drawn relative to the provider's other keys. */
 export interface Key {
@@ -82,7 +37,7 @@ export async function loadProvider(name: string, config: ProviderConfig): Promis
   }
 }
 
-function toKeys(configured: z.infer<typeof apiKey> = []): Key[] {
+function toKeys(configured: Keys = []): Key[] {
   return (Array.isArray(configured) ? configured : [configured]).map((item) =>
     typeof item === 'string' ? { key: item, weight: 1 } : { key: item.key, weight: item.weight ?? 1 },
   )

@@ -1,6 +1,6 @@
 import { getHeapStatistics } from 'node:v8'
 import { z } from 'zod'
-import { providerConfigSchema } from '../providers/registry.ts'
+import { providerConfigSchema } from '../providers/options.ts'
 import { breakerSchema, modelsSchema } from './routing/model-table.ts'
 import {
   bytes,

@@ -1,27 +1,10 @@
-import { z } from 'zod'
-import {
-  baseUrlSchema,
-  connectTo,
-  headersSchema,
-  keySchema,
-  type ProviderIdentity,
-  transportOptions,
-} from '../endpoint.ts'
+import type { z } from 'zod'
+import { connectTo, type ProviderIdentity } from '../endpoint.ts'
+import type { anthropicOptions } from '../options.ts'
 import { MessageReader } from './events.ts'
 import { toBody } from './request.ts'
 import type { Provider } from '../provider.ts'
 import { UpstreamStream } from '../upstream.ts'
-
-export const anthropicOptions = z.object({
-  /** Up to and without `/v1/messages`. */
-  baseUrl: baseUrlSchema.default('https://api.anthropic.com'),
-  /** Sent as `x-api-key` when an attempt brings no key of its own. */
-  apiKey: keySchema.optional(),
-  headers: headersSchema,
-  ...transportOptions,
-  /** Maximum tokens of an answer when the request sets no limit: Anthropic requires one. */
-  maxTokens: z.number().int().positive().default(8192),
-})
 
 export type AnthropicOptions = ProviderIdentity & z.infer<typeof anthropicOptions>
 

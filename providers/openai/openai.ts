@@ -1,27 +1,10 @@
-import { z } from 'zod'
-import type { ChatRequest, ChatMessage, ContentPart } from '../../src/chat-request.ts'
-import {
-  baseUrlSchema,
-  connectTo,
-  headersSchema,
-  keySchema,
-  transportOptions,
-  type ProviderIdentity,
-} from '../endpoint.ts'
+import type { z } from 'zod'
+import type { ChatMessage, ChatRequest, ContentPart } from '../../src/chat-request.ts'
+import { connectTo, type ProviderIdentity } from '../endpoint.ts'
+import type { openaiOptions } from '../options.ts'
 import { ChunkReader } from './chunks.ts'
 import type { Provider } from '../provider.ts'
 import { UpstreamStream } from '../upstream.ts'
-
-export const openaiOptions = z.object({
-  /** The URL without `/chat/completions`. */
-  baseUrl: baseUrlSchema.default('https://api.openai.com/v1'),
-  /** Bearer token for attempts without their own key. Absent for local servers that need none. */
-  apiKey: keySchema.optional(),
-  headers: headersSchema,
-  ...transportOptions,
-  /** Requests token counts with `stream_options`; set to false for servers that refuse the field. */
-  includeUsage: z.boolean().default(true),
-})
 
 export type OpenAIOptions = ProviderIdentity & z.infer<typeof openaiOptions>
 

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { anthropic, anthropicOptions } from '../../providers/anthropic/anthropic.ts'
+import { anthropic } from '../../providers/anthropic/anthropic.ts'
+import { anthropicOptions } from '../../providers/options.ts'
 import type { ChatRequest, Provider, ProviderContext, StreamEvent } from '../../providers/provider.ts'
 import { SluiceError } from '../../src/errors.ts'
 import { sendCut, startUpstream, type Answer } from '../support/upstream.ts'

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { loadProvider, type ProviderConfig } from '../../providers/registry.ts'
+import type { ProviderConfig } from '../../providers/options.ts'
+import { loadProvider } from '../../providers/registry.ts'
 import { stream, status } from '../support/faults.ts'
 import { chatChunks, chunk, startUpstream, type Answer } from '../support/upstream.ts'
 import { iterate } from '../support/iterate.ts'

@@ -166,6 +166,17 @@ describe('arrows point inward', () => {
     expect(importers.map(({ path }) => path).toSorted()).toEqual(allowed)
   })
 
+  it('reading the settings loads no provider', () => {
+    const reached = new Set(['src/config.ts'])
+    for (const path of reached)
+      for (const { target, typeOnly } of modules.find((module) => module.path === path)?.imports ?? [])
+        if (!typeOnly) reached.add(target)
+    expect([...reached].filter((path) => path.startsWith('providers/'))).toEqual([
+      'providers/options.ts',
+      'providers/transport/proxy.ts',
+    ])
+  })
+
   it('nothing but the way in and the way out knows what is outermost', () => {
     const inner = modules.filter(
       ({ path }) => !isIn(path, ['src/main.ts', 'src/index.ts', 'src/gateway.ts', 'src/http/']),
