@@ -61,8 +61,10 @@ export function accumulateEvents(events: readonly Fields[]): AnthropicAnswer {
   return finish(answer)
 }
 
-function start({ content: _, ...message }: Fields): AnthropicAnswer {
-  return { message, blocks: {}, beside: {}, stopped: false }
+/** The start of a message may have content already: calls that code has made. */
+function start({ content, ...message }: Fields): AnthropicAnswer {
+  const blocks = Array.isArray(content) ? content.filter(isRecord) : []
+  return { message, blocks: Object.fromEntries(blocks.entries()), beside: {}, stopped: false }
 }
 
 function addMessageDelta(answer: AnthropicAnswer, { type: _, delta, usage, ...rest }: Fields): void {

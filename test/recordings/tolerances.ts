@@ -49,6 +49,7 @@ export const TOLERANCES: readonly Tolerance[] = [
     reason:
       'openai-node keeps only the last piece of a field that it does not know. Sluice joins the pieces that arrive together; the raw reader compares the whole.',
     applies: ({ check, path, direct }, _, wire) => {
+      if (check === 'chat sdk' && path === 'reasoning') return true
       const [, field] = /^choices\[\d+\]\.message\.(\w+)/.exec(path) ?? []
       // It makes this of a list of parts.
       if (check === 'sdk' && field === 'content' && String(direct).includes('[object Object]')) return true
