@@ -5,8 +5,10 @@ import type { OpenAIAnswer } from './read-openai.ts'
 /** The part of an answer that every protocol can express. */
 export interface CommonAnswer {
   text: string
+  /** Only Chat Completions and the native protocol have it apart from the text. */
+  refusal: string
   reasoning: string
-  calls: { name: unknown; arguments: unknown }[]
+  calls: { id: unknown; name: unknown; arguments: unknown }[]
   finish: unknown
   usage: { prompt: unknown; completion: unknown } | undefined
 }
@@ -16,8 +18,9 @@ export function ofOpenAI({ chunk, choices }: OpenAIAnswer): CommonAnswer {
   const parts = Array.isArray(message.content) ? message.content.filter(isRecord) : []
   return {
     text: typeof message.content === 'string' ? message.content : textOf(parts),
+    refusal: textIn(message.refusal),
     reasoning: reasoningOf(message) || parts.map(({ thinking }) => textOf(thinking)).join(''),
-    calls: Object.values(calls).map(({ function: called }) => toCall(called)),
+    calls: Object.values(calls).map(toCall),
     finish: choice.finish_reason,
     usage: toUsage(usageOf(chunk)),
   }
@@ -29,8 +32,9 @@ export function ofCompletion(completion: Fields): CommonAnswer {
   const message = isRecord(choice.message) ? choice.message : {}
   return {
     text: textIn(message.content),
+    refusal: textIn(message.refusal),
     reasoning: reasoningOf(message),
-    calls: listOf(message.tool_calls).map(({ function: called }) => toCall(called)),
+    calls: listOf(message.tool_calls).map(toCall),
     finish: choice.finish_reason,
     usage: toUsage(completion.usage),
   }
@@ -46,10 +50,11 @@ export function ofMessage({ content, stop_reason, usage }: Fields): CommonAnswer
   const ofType = (type: string) => blocks.filter((block) => block.type === type)
   return {
     text: textOf(ofType('text')),
+    refusal: '',
     reasoning: ofType('thinking')
       .map(({ thinking }) => textIn(thinking))
       .join(''),
-    calls: ofType('tool_use').map(({ name, input }) => ({ name, arguments: input })),
+    calls: ofType('tool_use').map(({ id, name, input }) => ({ id, name, arguments: input })),
     finish: FINISH_REASONS.get(stop_reason) ?? stop_reason,
     usage: isRecord(usage) ? { prompt: promptTokens(usage), completion: usage.output_tokens } : undefined,
   }
@@ -57,11 +62,12 @@ export function ofMessage({ content, stop_reason, usage }: Fields): CommonAnswer
 
 /** A snapshot of the native protocol. */
 export function ofSnapshot({ message, finish_reason, usage }: Fields): CommonAnswer {
-  const { content, reasoning, tool_calls } = isRecord(message) ? message : {}
+  const { content, refusal, reasoning, tool_calls } = isRecord(message) ? message : {}
   return {
     text: textIn(content),
+    refusal: textIn(refusal),
     reasoning: textIn(reasoning),
-    calls: listOf(tool_calls).map(({ function: called }) => toCall(called)),
+    calls: listOf(tool_calls).map(toCall),
     finish: finish_reason,
     usage: toUsage(usage),
   }
@@ -103,9 +109,9 @@ function promptTokens(usage: Fields): number {
   return counts.reduce<number>((sum, count) => sum + (typeof count === 'number' ? count : 0), 0)
 }
 
-function toCall(called: unknown): CommonAnswer['calls'][number] {
+function toCall({ id, function: called }: Fields): CommonAnswer['calls'][number] {
   const { name, arguments: json } = isRecord(called) ? called : {}
-  return { name, arguments: parsed(json) }
+  return { id, name, arguments: parsed(json) }
 }
 
 /** No arguments at all mean none are needed. */

@@ -52,9 +52,14 @@ function commonAnswer({ openai, anthropic }: RawAnswer): CommonAnswer {
 function compareAnswers(check: string, expected: CommonAnswer, { answer, failed }: Translated): Difference[] {
   if (failed) return [{ check, path: 'error', direct: undefined, through: 'a failure' }]
   const { usage, ...rest } = answer
-  const { usage: counts, ...fields } = expected
+  const { usage: counts, ...fields } = check.startsWith('messages') ? withRefusalAsText(expected) : expected
   // A provider may not count; what Sluice says then is its own estimate.
   return [...compare(check, fields, rest), ...(counts ? compare(check, counts, usage, 'usage') : [])]
+}
+
+/** The Messages API has no refusal beside its text. */
+function withRefusalAsText({ text, refusal, ...answer }: CommonAnswer): CommonAnswer {
+  return { ...answer, text: text + refusal, refusal: '' }
 }
 
 async function streamNative(origin: string, model: string, signal: AbortSignal): Promise<Translated> {

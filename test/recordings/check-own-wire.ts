@@ -123,8 +123,14 @@ function compareWhole({ raw, sdk }: DirectReadings, whole: Outcome<Fields>): Dif
   if (sdk.error !== undefined && raw.value) return compareOutcomes('whole', { value: toWhole(raw.value) }, whole)
   const differences = compareOutcomes('whole', sdk, whole)
   if (whole.error !== undefined || !raw.value) return differences
-  const asRaw = new Set(compare('whole', toWhole(raw.value), whole.value).map(({ path }) => path))
-  return differences.filter(({ path }) => [...asRaw].some((each) => each.startsWith(path) || path.startsWith(each)))
+  const fromRaw = compare('whole', toWhole(raw.value), whole.value)
+  const lost = fromRaw.filter(
+    ({ path, through }) => through === undefined && !differences.some((each) => each.path === path),
+  )
+  const counted = differences.filter(({ path }) =>
+    fromRaw.some((each) => each.path.startsWith(path) || path.startsWith(each.path)),
+  )
+  return [...counted, ...lost]
 }
 
 function toWhole({ openai, anthropic }: RawAnswer): Fields {

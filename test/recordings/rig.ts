@@ -22,7 +22,7 @@ export function modelOf({ id, wire }: Recording): string {
   return `${wire}-${id}`
 }
 
-export async function startRig(recordings: readonly Recording[]): Promise<Rig> {
+export async function startRig(recordings: readonly Recording[], seed = ''): Promise<Rig> {
   const server = createServer()
   const bodies = new Map(recordings.map((each) => [modelOf(each), each.body]))
   /** Each reading gets cuts of its own. */
@@ -37,7 +37,7 @@ export async function startRig(recordings: readonly Recording[]): Promise<Rig> {
     const reading = (readings.get(model) ?? 0) + 1
     readings.set(model, reading)
     response.on('error', () => {})
-    await sendCut(response, body, cutsOf(`${model} ${reading}`, body.length))
+    await sendCut(response, body, cutsOf(`${model} ${reading} ${seed}`, body.length))
   }
   server.on('request', (request, response) => void answer(request, response))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -6,16 +6,21 @@ import { countKinds, describeResult, summarize } from './report.ts'
 import { startRig } from './rig.ts'
 
 // Replays the recorded streams of a folder, directly and through the gateway, and prints the differences.
-// npm run test:recordings -- FOLDER [--only=id,id] [--verbose] [--json=FILE]
+// npm run test:recordings -- FOLDER [--only=id,id] [--seed=TEXT] [--verbose] [--json=FILE]
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { only: { type: 'string' }, verbose: { type: 'boolean' }, json: { type: 'string' } },
+  options: {
+    only: { type: 'string' },
+    seed: { type: 'string' },
+    verbose: { type: 'boolean' },
+    json: { type: 'string' },
+  },
 })
 const [folder = 'test/fixtures/recordings'] = positionals
 
 const recordings = loadRecordings(folder, values.only === undefined ? undefined : new Set(values.only.split(',')))
-const rig = await startRig(recordings)
+const rig = await startRig(recordings, values.seed)
 const results = await checkRecordings(rig, recordings, (result) => console.log(describeResult(result, values.verbose)))
 await rig.close()
 
