@@ -128,9 +128,13 @@ function compareWhole({ raw, sdk }: DirectReadings, whole: Outcome<Fields>): Dif
     ({ path, through }) => through === undefined && !differences.some((each) => each.path === path),
   )
   const counted = differences.filter(({ path }) =>
-    fromRaw.some((each) => each.path.startsWith(path) || path.startsWith(each.path)),
+    fromRaw.some((each) => isWithin(each.path, path) || isWithin(path, each.path)),
   )
   return [...counted, ...lost]
+}
+
+function isWithin(path: string, outer: string): boolean {
+  return path === outer || path.startsWith(`${outer}.`) || path.startsWith(`${outer}[`)
 }
 
 function toWhole({ openai, anthropic }: RawAnswer): Fields {
@@ -139,7 +143,13 @@ function toWhole({ openai, anthropic }: RawAnswer): Fields {
   }
   const choices = Object.entries(openai.choices).map(([index, { message, calls, choice }]) => {
     const tool_calls = Object.values(calls)
-    return { index: Number(index), message: { ...message, ...(tool_calls.length > 0 && { tool_calls }) }, ...choice }
+    // As in the SDK, an empty text is no content.
+    const content = message.content === '' ? null : message.content
+    return {
+      index: Number(index),
+      message: { ...message, content, ...(tool_calls.length > 0 && { tool_calls }) },
+      ...choice,
+    }
   })
   return { ...openai.chunk, object: 'chat.completion', choices }
 }

@@ -14,6 +14,13 @@ const ID_FIELDS = new Set(['id', 'toolCallId', 'tool_call_id'])
 /** Fields of a message that openai-node accumulates; of any other field it keeps the last piece. */
 const KNOWN_MESSAGE_FIELDS = new Set(['role', 'content', 'refusal', 'function_call', 'tool_calls', 'audio', 'parsed'])
 
+const REQUIRED = [
+  /^(chunk\.)?(created|model|object)$/,
+  /message\.role$/,
+  /calls[.[]\d+\]?\.type$/,
+  /calls[.[]\d+\]?\.function\.arguments$/,
+]
+
 /** Differences that do not count, each with its reason. There is no other list. */
 export const TOLERANCES: readonly Tolerance[] = [
   {
@@ -24,9 +31,15 @@ export const TOLERANCES: readonly Tolerance[] = [
   },
   {
     name: 'required field',
-    reason: 'The wire requires the model, the time and the kind of object, so Sluice adds what a provider omits.',
+    reason: 'The wire requires these fields; Sluice adds them where a provider omits them.',
     applies: ({ path, direct, through }) =>
-      ['created', 'model', 'object'].includes(path) && isNothing(direct) && !isNothing(through),
+      isNothing(direct) && !isNothing(through) && REQUIRED.some((field) => field.test(path)),
+  },
+  {
+    name: 'cut JSON',
+    reason: 'Arguments that end in the middle are a text in one protocol; the SDK of the Messages API completes them.',
+    applies: ({ check, path, direct }) =>
+      check === 'messages sdk' && path.endsWith('.arguments') && typeof direct === 'string',
   },
   {
     name: 'absent null',
