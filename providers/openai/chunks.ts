@@ -195,7 +195,7 @@ export class ChunkReader {
       this.#rolesTold.add(index)
       delta.role = 'assistant'
     }
-    const { content, reasoning, others } = readContent(source)
+    const { content, reasoning } = readContent(source)
     if (content) delta.content = content
     if (reasoning) delta.reasoning = reasoning
     if (typeof source.refusal === 'string' && source.refusal) delta.refusal = source.refusal
@@ -210,7 +210,8 @@ export class ChunkReader {
     if (ofChoice) openai.choice = this.#checkNames(ofChoice)
     const ofDelta = otherFields(source, DELTA_FIELDS)
     if (ofDelta) openai.delta = this.#checkNames(ofDelta)
-    if (others.length > 0) openai.delta = { ...openai.delta, content_parts: others }
+    // Clients of this wire get the parts as they came.
+    if (Array.isArray(source.content)) openai.delta = { ...openai.delta, content: source.content }
     const empty = this.#emptyContent(source, index, isFirst)
     if (empty !== undefined) openai.delta = { content: empty, ...openai.delta }
     this.#readFinish(choice, index, openai)
@@ -321,22 +322,17 @@ function otherFields(fields: Fields, known: ReadonlySet<string>): Fields | undef
 interface Content {
   content: string
   reasoning: string
-  /** Parts of other kinds. */
-  others: Fields[]
 }
 
 /** The delta of a choice, or its message when the completion is whole. */
 function readSource({ delta, message }: Fields): Fields {
-  if (isGiven(delta)) return requireRecord(delta)
-  if (!isGiven(message)) return {}
-  const { tool_calls, ...source } = requireRecord(message)
-  // The calls of a message are numbered by their places.
-  return { ...source, ...(Array.isArray(tool_calls) && { tool_calls }) }
+  const source = isGiven(delta) ? delta : message
+  return isGiven(source) ? requireRecord(source) : {}
 }
 
 /** Content is a string, or (Mistral) a list of parts, some of which are thoughts. Reasoning has two field names. */
 function readContent({ content, reasoning_content, reasoning }: Fields): Content {
-  const read: Content = { content: '', reasoning: '', others: [] }
+  const read: Content = { content: '', reasoning: '' }
   if (typeof content === 'string') read.content = content
   else if (Array.isArray(content)) for (const part of content) readPart(requireRecord(part), read)
   else if (isGiven(content)) throw sentInvalid('content that is no text')
@@ -353,7 +349,7 @@ function readPart(part: Fields, into: Content): void {
       const { text } = requireRecord(thought)
       if (typeof text === 'string') into.reasoning += text
     }
-  } else into.others.push(part)
+  }
 }
 
 function readUsage(value: unknown): Usage | undefined {

@@ -125,7 +125,7 @@ function parsed(json: unknown): unknown {
   }
 }
 
-function listOf(value: unknown): Fields[] {
+export function listOf(value: unknown): Fields[] {
   return Array.isArray(value) ? value.filter(isRecord) : []
 }
 

@@ -1,3 +1,5 @@
+import { isRecord, type Fields } from '../../src/json.ts'
+import { listOf } from './answer.ts'
 import { SUCCESS } from './check-own-wire.ts'
 import type { Difference } from './differences.ts'
 import { PADDING } from './read-openai.ts'
@@ -53,6 +55,36 @@ export const TOLERANCES: readonly Tolerance[] = [
     applies: ({ check, path, through }) => check === 'sdk' && path === 'error' && through === SUCCESS,
   },
   {
+    name: 'message beside delta',
+    reason:
+      'Perplexity and Writer repeat the answer so far as the `message` of each choice: kept, an answer would grow with its square. openai-node ends with the last of them, which at Writer is empty.',
+    applies: ({ check, path, direct }, recorded) =>
+      /"message":\{/.test(recorded) &&
+      (/\.choice\.message$/.test(path) ||
+        (check === 'sdk' && path.endsWith('.message.content')) ||
+        (check === 'whole' && /\.message\.(content|tool_calls)$/.test(path) && isNothing(direct))),
+  },
+  {
+    name: 'two calls at one index',
+    reason:
+      'Two calls with different ids have one index. openai-node joins them to one, with arguments that are no JSON; the AI SDK reads two, as Sluice does.',
+    applies: ({ check, path }, recorded, wire) =>
+      wire === 'openai' && check !== 'ai-sdk' && /calls\b/.test(path) && startsTwice(recorded),
+  },
+  {
+    name: 'index of calls',
+    reason:
+      'The calls have no index, or it begins at 1: openai-node reads none of them, or a list with a hole. Sluice numbers them.',
+    applies: ({ path }, recorded, wire) =>
+      wire === 'openai' && /calls\b/.test(path) && callsIn(recorded)[0]?.index !== 0,
+  },
+  {
+    name: 'usage elsewhere',
+    reason: 'Groq tells the usage in `x_groq` alone; Sluice sends it there and as `usage`, where clients read it.',
+    applies: ({ path, direct }, recorded) =>
+      /(^|\.)usage(\.|$)/.test(path) && isNothing(direct) && recorded.includes('"x_groq"'),
+  },
+  {
     name: 'padding',
     reason: 'Random characters hide the length of a chunk from those who watch the network; they say nothing.',
     applies: ({ path }) => PADDING.has(lastName(path)),
@@ -77,6 +109,26 @@ export function toleranceOf(difference: Difference, { body, wire }: Recording): 
 
 function isNothing(value: unknown): boolean {
   return value === null || value === undefined
+}
+
+/** Whether calls with different ids have one index. */
+function startsTwice(recorded: string): boolean {
+  const ids = new Map<unknown, Set<unknown>>()
+  for (const { index, id } of callsIn(recorded))
+    if (typeof id === 'string' && id !== '') ids.set(index, (ids.get(index) ?? new Set()).add(id))
+  return [...ids.values()].some(({ size }) => size > 1)
+}
+
+function callsIn(recorded: string): Fields[] {
+  return recorded
+    .split(/\r?\n/)
+    .flatMap((line) => (line.startsWith('data: {') ? listOf(parse(line.slice(5))?.choices) : []))
+    .flatMap(({ delta }) => listOf(isRecord(delta) ? delta.tool_calls : undefined))
+}
+
+function parse(json: string): Fields | undefined {
+  const value: unknown = JSON.parse(json)
+  return isRecord(value) ? value : undefined
 }
 
 function lastName(path: string): string {

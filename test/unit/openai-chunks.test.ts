@@ -103,7 +103,12 @@ describe('streams as providers send them', () => {
     expect(read(chunk({ reasoning: 'Hm', reasoning_content: '' }))).toEqual(told('reasoning'))
   })
 
-  it('Mistral: content in parts, of which some are thoughts', () => {
+  it('Mistral: content in parts, of which some are thoughts, as they came for clients of this wire', () => {
+    const told = (texts: object, ...content: object[]) => ({
+      type: 'delta',
+      ...texts,
+      carried: { openai: { delta: { content } } },
+    })
     expect(
       read(
         chunk({ content: [{ type: 'thinking', thinking: [{ type: 'text', text: 'Hm' }], closed: true }] }),
@@ -116,9 +121,9 @@ describe('streams as providers send them', () => {
         }),
       ),
     ).toEqual([
-      { type: 'delta', reasoning: 'Hm' },
-      { type: 'delta', reasoning: 'so' },
-      { type: 'delta', content: 'Yes' },
+      told({ reasoning: 'Hm' }, { type: 'thinking', thinking: [{ type: 'text', text: 'Hm' }], closed: true }),
+      told({ reasoning: 'so' }, { type: 'thinking', thinking: 'so' }),
+      told({ content: 'Yes' }, { type: 'text', text: 'Ye' }, { type: 'text', text: 's' }),
     ])
   })
 

@@ -100,8 +100,10 @@ class ChunkWriter {
       this.state = { ...this.state, begun: this.state.begun.with(index, true) }
       Object.assign(delta, { role: 'assistant', content: tool_calls && !content ? null : '' })
     }
-    if (content) delta.content = content
-    if (reasoning) for (const name of this.state.reasoningFields) delta[name] = reasoning
+    if (!Array.isArray(rest?.content)) {
+      if (content) delta.content = content
+      if (reasoning) for (const name of this.state.reasoningFields) delta[name] = reasoning
+    }
     if (refusal) delta.refusal = refusal
     if (tool_calls) Object.assign(delta, toCalls(tool_calls))
     if (rest || Object.keys(delta).length > 0 || choice) this.#push(index, { ...delta, ...rest }, choice, once)

@@ -1,4 +1,4 @@
-import type { Fields } from '../../json.ts'
+import { isRecord, type Fields } from '../../json.ts'
 import { growing, JoinedFields, replacing } from '../../wires/fields.ts'
 import { ruleOfChoices } from '../../wires/openai.ts'
 import type { Chunk, ChunkChoice } from './chunks.ts'
@@ -37,6 +37,8 @@ export class CompletionCollector {
 class ChoiceCollector {
   readonly #index: number
   readonly #message = new JoinedFields(growing, { role: 'assistant', content: null, refusal: null })
+  /** The content, once it has come in parts (Mistral); texts between them become parts, too. */
+  #parts: PartCollector | undefined
   readonly #calls = new Map<number, JoinedFields>()
   readonly #fields = new JoinedFields(ruleOfChoices, { logprobs: null })
   #finishReason: string | null = null
@@ -55,7 +57,11 @@ class ChoiceCollector {
     const calls = inOrder(this.#calls).map((call) => call.toFields())
     return {
       index: this.#index,
-      message: { ...this.#message.toFields(), ...(calls.length > 0 && { tool_calls: calls }) },
+      message: {
+        ...this.#message.toFields(),
+        ...(this.#parts && { content: this.#parts.toList() }),
+        ...(calls.length > 0 && { tool_calls: calls }),
+      },
       ...this.#fields.toFields(),
       finish_reason: this.#finishReason,
     }
@@ -69,7 +75,16 @@ class ChoiceCollector {
     }
     // `content: ""` with a role only announces content; until text arrives, the content stays null.
     if (value === '' && name === 'content') return
-    this.#message.add(name, value)
+    if (name === 'content' && (this.#parts || Array.isArray(value))) this.#addParts(value)
+    else this.#message.add(name, value)
+  }
+
+  #addParts(content: unknown): void {
+    if (!this.#parts) {
+      this.#parts = new PartCollector()
+      this.#parts.add(this.#message.toFields().content)
+    }
+    this.#parts.add(content)
   }
 
   #addToolCall({ index, ...fields }: Fields): void {
@@ -77,6 +92,33 @@ class ChoiceCollector {
     const call = this.#calls.get(at)
     if (call) call.addAll(fields)
     else this.#calls.set(at, new JoinedFields(growing, fields))
+  }
+}
+
+/** Joins neighbouring parts of one type: a stream sends each in pieces. */
+class PartCollector {
+  readonly #parts: { type: unknown; fields: JoinedFields; thinking: PartCollector | undefined }[] = []
+
+  add(content: unknown): void {
+    if (typeof content === 'string') this.#addPart({ type: 'text', text: content })
+    else if (Array.isArray(content)) for (const part of content) if (isRecord(part)) this.#addPart(part)
+  }
+
+  toList(): Fields[] {
+    return this.#parts.map(({ type, fields, thinking }) => ({
+      type,
+      ...fields.toFields(),
+      ...(thinking && { thinking: thinking.toList() }),
+    }))
+  }
+
+  #addPart({ type, thinking, ...more }: Fields): void {
+    let part = this.#parts.at(-1)
+    if (!part || part.type !== type)
+      this.#parts.push((part = { type, fields: new JoinedFields(growing), thinking: undefined }))
+    part.fields.addAll(more)
+    if (Array.isArray(thinking)) (part.thinking ??= new PartCollector()).add(thinking)
+    else if (thinking !== undefined) part.fields.add('thinking', thinking)
   }
 }
 
