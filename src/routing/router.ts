@@ -3,9 +3,8 @@ import type { ChatInput } from '../chat-request.ts'
 import type { Config } from '../config.ts'
 import { ConfigError, invalidField, SluiceError, toSluiceError } from '../errors.ts'
 import { Breaker, Breakers } from './breaker.ts'
-import { ModelTable, checkTargets, listTargets, splitTarget, type Entry, type ModelsConfig } from './model-table.ts'
+import { ModelTable, checkTargets, type Entry } from './model-table.ts'
 import { drawOrder, type Plan, type Target, type Random } from './target.ts'
-import { OTHER } from '../telemetry/metrics.ts'
 
 const RETRIES = 2
 const CONNECT_TIMEOUT_MS = 10_000
@@ -159,17 +158,4 @@ function refusalOf({ provider, model }: Target, request: ChatInput): SluiceError
     throw error
   }
   return undefined
-}
-
-/** Models named in the configuration, by provider. A provider that accepts any model gets the label `other`. */
-export function knownModels(
-  providers: ReadonlyMap<string, RegisteredProvider>,
-  models: ModelsConfig,
-): Map<string, Set<string>> {
-  const known = new Map([...providers].map(([name, { provider }]) => [name, new Set(provider.models ?? [OTHER])]))
-  for (const { target } of Object.values(models).flatMap(listTargets)) {
-    const { provider, model } = splitTarget(target)
-    if (!model.includes('*')) known.get(provider)?.add(model)
-  }
-  return known
 }

@@ -1,11 +1,13 @@
 // The metrics of generations and of their readers, from the first scrape on.
 
+import type { RegisteredProvider } from '../../providers/registry.ts'
 import { SluiceError, ERROR_CODES } from '../errors.ts'
+import { listTargets, splitTarget, type ModelsConfig } from '../routing/model-table.ts'
 import { FINISH_REASONS, type Done } from '../stream/events.ts'
 import type { Generation, GenerationObserver } from '../stream/generation.ts'
 import type { Logger } from './logger.ts'
 import type { HistogramCell, Cell } from './instruments.ts'
-import { RESUME_RESULTS, type Metrics, type KnownModels } from './metrics.ts'
+import { OTHER, RESUME_RESULTS, type Metrics, type KnownModels } from './metrics.ts'
 import { streamDigest, withoutMessage } from './redact.ts'
 
 /** Updates the metrics during a generation, and logs one line when it has ended. */
@@ -114,14 +116,27 @@ function cellsOf(metrics: Metrics, protocol: string): ReaderCells {
 /** Codes with which an attempt is expected to fail. */
 const FAILURES = ERROR_CODES.filter((code) => /^(upstream|provider)_/.test(code))
 
+/** Models named in the configuration, by provider. A provider that accepts any model gets the label `other`. */
+export function knownModels(
+  providers: ReadonlyMap<string, RegisteredProvider>,
+  models: ModelsConfig,
+): Map<string, Set<string>> {
+  const known = new Map([...providers].map(([name, { provider }]) => [name, new Set(provider.models ?? [OTHER])]))
+  for (const { target } of Object.values(models).flatMap(listTargets)) {
+    const { provider, model } = splitTarget(target)
+    if (!model.includes('*')) known.get(provider)?.add(model)
+  }
+  return known
+}
+
 /**
  * Creates all series that are known beforehand with value 0: `rate()` misses the first event of a series that starts
  * at 1.
  */
-export function startAtZero(metrics: Metrics, knownModels: KnownModels, protocols: readonly string[]): void {
+export function startAtZero(metrics: Metrics, known: KnownModels, protocols: readonly string[]): void {
   const readers = observeReaders(metrics)
   for (const protocol of protocols) readers(protocol)
-  for (const [provider, models] of knownModels) {
+  for (const [provider, models] of known) {
     startProvider(metrics, provider, protocols)
     for (const model of models) {
       for (const type of ['prompt', 'completion']) metrics.cell('tokens_total', { provider, model, type })

@@ -133,6 +133,11 @@ describe('arrows point inward', () => {
     ).toEqual([])
   })
 
+  it('routing/ reports to observers, and knows no metric, log or trace', () => {
+    const arrows = strays('src/routing/', { values: [] })
+    expect(arrows.filter((arrow) => arrow.includes('→ src/telemetry/'))).toEqual([])
+  })
+
   it('http/ maps over the table of protocols and names none', () => {
     const named = modules.filter(
       ({ path, source }) => path.startsWith('src/http/') && /\b(native|openai|anthropic)/i.test(source),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { SluiceError } from '../../src/errors.ts'
-import { observeRouting } from '../../src/routing/observer.ts'
+import { observeRouting } from '../../src/telemetry/observe-routing.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { planOf, plays, run, STOP, targetOf, text } from './routing-plans.ts'
