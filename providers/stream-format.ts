@@ -1,6 +1,7 @@
 // From the bytes of a streamed response to events: the format splits it into messages, and a provider's parser reads these.
 
 import { EventDecoder } from '../src/sse/decode.ts'
+import type { Fields } from '../src/json.ts'
 import type { Wire } from './error-objects.ts'
 import type { StreamEvent } from './provider.ts'
 
@@ -17,6 +18,8 @@ interface Message {
 export interface MessageDecoder {
   push(bytes: Uint8Array): readonly Message[]
   end(): readonly Message[]
+  /** Text that belongs to no message: some servers report an error as plain JSON within a stream. */
+  readonly stray?: string
 }
 
 /** The format of a streamed response. */
@@ -25,6 +28,8 @@ export interface StreamFormat {
   mediaType: string
   /** Whether a content type denotes this format. */
   matches(contentType: string): boolean
+  /** Whether a body with another content type begins like this format. Not called with blanks at the start. */
+  begins?(start: string): 'yes' | 'no' | 'perhaps'
   createDecoder(): MessageDecoder
 }
 
@@ -32,15 +37,55 @@ export interface StreamFormat {
 export const SSE: StreamFormat = {
   mediaType: 'text/event-stream',
   matches: (contentType) => contentType.includes('event-stream'),
-  createDecoder: () => new EventDecoder({ maxEventBytes: MAX_EVENT_BYTES }),
+  begins(start) {
+    if (FIELDS.some((field) => start.startsWith(field))) return 'yes'
+    return FIELDS.some((field) => field.startsWith(start)) ? 'perhaps' : 'no'
+  },
+  createDecoder: () => new EventsAndStrayText(),
 }
 
-/** Parses the messages of one stream. Both methods throw a `ProviderError` when a message or the end is invalid. */
+const FIELDS = ['data:', 'event:', 'id:', 'retry:', ':']
+
+/** Characters of stray text that are kept once a message has come; before that, the text may be the whole answer. */
+const MAX_STRAY_CHARACTERS = 64 * 1024
+
+/** Keeps the lines that the standard says to ignore, from one on that begins like JSON. */
+class EventsAndStrayText implements MessageDecoder {
+  #stray = ''
+  #limit = MAX_EVENT_BYTES
+  readonly #decoder = new EventDecoder({ maxEventBytes: MAX_EVENT_BYTES, onUnknownLine: (line) => this.#keep(line) })
+
+  get stray(): string {
+    return this.#stray
+  }
+
+  push(bytes: Uint8Array): readonly Message[] {
+    const events = this.#decoder.push(bytes)
+    if (events.length > 0 && this.#limit === MAX_EVENT_BYTES) {
+      this.#limit = MAX_STRAY_CHARACTERS
+      if (this.#stray.length > this.#limit) this.#stray = ''
+    }
+    return events
+  }
+
+  end(): readonly Message[] {
+    return this.#decoder.end()
+  }
+
+  #keep(line: string): void {
+    if (this.#stray === '' && !/^\s*[[{]/.test(line)) return
+    if (this.#stray.length + line.length < this.#limit) this.#stray += `${line}\n`
+  }
+}
+
+/** Parses the messages of one stream. All methods throw a `ProviderError` when a message or the end is invalid. */
 export interface MessageParser {
   /** The wire that it parses: clients of this wire get the upstream's error objects as they came. */
   readonly wire: Wire
   /** @param event the name of the SSE event, `message` if it has none */
   read(data: string, event?: string): readonly StreamEvent[]
+  /** Reads an answer that the upstream sent in one piece; undefined when this is none. `end` follows. */
+  readWhole?(body: Fields): readonly StreamEvent[] | undefined
   /** The upstream has sent its end marker. */
   readonly finished: boolean
   /** Returns the last events, including `done`. */

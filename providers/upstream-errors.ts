@@ -2,29 +2,39 @@ import { parseJson } from '../src/json.ts'
 import { EventTooLargeError } from '../src/sse/decode.ts'
 import { ConnectTimeoutError, MalformedResponseError, ProxyError, type ResponseHead } from './transport/transport.ts'
 import { findError, upstreamFailure, type Wire } from './error-objects.ts'
-import { ProviderError } from './provider.ts'
+import { ProviderError, type Usage } from './provider.ts'
 
-/** The error for a response that is not a stream of the `expected` media type, from its head and the start of its body. */
+/** The error for a response that is no answer of the `expected` media type; `body` is undefined when it is no JSON. */
 export function responseError(
   { status, headers }: ResponseHead,
-  body: string,
+  body: unknown,
   expected: string,
   wire: Wire,
 ): ProviderError {
-  const error = findError(readJson(body))
+  const error = findError(body)
   // HTTP defines no status above 599, and we cannot pass one on.
   if (status >= 600) return invalidResponse(`The upstream answered ${status}, which is no HTTP status.`)
-  if (status >= 400) return upstreamFailure({ error: error ?? {}, wire, status, retryAfter: readRetryAfter(headers) })
-  if (status === 200 && error) return upstreamFailure({ error, wire })
+  const retryAfter = readRetryAfter(headers)
+  if (status >= 400) return upstreamFailure({ error: error ?? {}, wire, status, retryAfter })
+  if (status === 200 && error) return upstreamFailure({ error, wire, retryAfter })
   const type = headers.get('content-type') ?? 'no content type'
   return new ProviderError({
     code: 'upstream_invalid_response',
     message: `The upstream answered ${status} with ${type} instead of ${expected}.`,
     upstreamStatus: status,
+    // Another kind of answer may be paid for, too; a page of HTML is more likely from a proxy.
+    ...(status === 200 && body !== undefined && { retryable: false }),
   })
 }
 
-function readJson(body: string): unknown {
+/** The error that an upstream wrote into its stream as plain JSON, outside the messages. */
+export function strayError(text: string, wire: Wire, usage: Usage | undefined): ProviderError | undefined {
+  const error = findError(readJson(text))
+  return error && upstreamFailure({ error, wire, usage })
+}
+
+/** Undefined for text that is no JSON. */
+export function readJson(body: string): unknown {
   try {
     return parseJson(body)
   } catch {
@@ -76,7 +86,7 @@ export function messageError(cause: unknown): ProviderError {
   if (cause instanceof ProviderError) return cause
   if (cause instanceof EventTooLargeError)
     return responseOverLimit(`The upstream sent too much: ${cause.message}.`, cause)
-  return invalidResponse('The upstream sent something that cannot be read.', cause)
+  return sentInvalid('something that cannot be read', cause)
 }
 
 /** Whether an error has a code of zlib or Brotli. */
@@ -93,8 +103,9 @@ export function responseOverLimit(message: string, cause?: unknown): ProviderErr
   return new ProviderError({ code: 'upstream_invalid_response', message, retryable: false, cause })
 }
 
+/** One malformed item: not retried, since every attempt is paid for, and no sign that the target is down. */
 export function sentInvalid(what: string, cause?: unknown): ProviderError {
-  return invalidResponse(`The upstream sent ${what}.`, cause)
+  return responseOverLimit(`The upstream sent ${what}.`, cause)
 }
 
 export function sentOverLimit(what: string, cause?: unknown): ProviderError {

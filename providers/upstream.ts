@@ -8,20 +8,32 @@ import type {
   TransportRequest,
 } from './transport/transport.ts'
 import { ProviderError, type StreamEvent } from './provider.ts'
+import { isRecord } from '../src/json.ts'
 import { MAX_EVENT_BYTES, SSE, type MessageDecoder, type MessageParser, type StreamFormat } from './stream-format.ts'
 import { headerSecrets, withoutSecrets } from './secrets.ts'
-import { connectionError, messageError, readError, responseError, responseOverLimit } from './upstream-errors.ts'
+import {
+  connectionError,
+  messageError,
+  readError,
+  readJson,
+  responseError,
+  responseOverLimit,
+  sentInvalid,
+  sentOverLimit,
+  strayError,
+} from './upstream-errors.ts'
+import { WholeBody } from './whole-body.ts'
 
 /** Maximum bytes without an event: comments, empty deltas, padding. Compressed bytes count too. */
 const MAX_SILENT_BYTES = MAX_EVENT_BYTES + 1024 * 1024
-
-/** Maximum bytes read of an error body: enough for JSON, bounded for HTML. */
-const MAX_ERROR_BYTES = 64 * 1024
 
 /** After its last message, the upstream has this many milliseconds to end its response. */
 const LINGER_MS = 1000
 
 const JSON_CONTENT = { 'content-type': 'application/json' }
+
+/** Before a response has begun. */
+const NO_HEAD: ResponseHead = { status: 0, headers: new Map() }
 
 export interface UpstreamRequest {
   transport: Pick<Transport, 'request'>
@@ -41,11 +53,6 @@ export interface UpstreamRequest {
 /** Shared by all streams: a stack trace for each is expensive and nobody reads it. */
 const STOPPED = new Error('The stream was stopped.')
 
-interface Refusal extends ResponseHead {
-  chunks: Buffer[]
-  size: number
-}
-
 /**
  * Sends a request and pushes the events of its streamed response, all events of one socket read at once. Ends after
  * `done`, or with a `ProviderError` (the signal's reason when that is aborted) after the events before it. The
@@ -60,9 +67,11 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
   readonly #secrets: readonly string[]
   #exchange: ExchangeControl | undefined
   #decompressor: Decompressor | undefined
-  /** The head and body of a response that is not a stream of messages. */
-  #refusal: Refusal | undefined
-  #answered = false
+  #head = NO_HEAD
+  /** The body of a response that is not a stream of messages, as far as is known. */
+  #whole: WholeBody | undefined
+  /** Whether a message of the stream has come. */
+  #begun = false
   #sink: Sink | undefined
   readonly #events: StreamEvent[] = []
   /** Bytes since the last event. */
@@ -119,11 +128,14 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
     return () => this.#stop()
   }
 
-  onHead({ status, headers }: ResponseHead): void {
-    this.#answered = true
+  onHead(head: ResponseHead): void {
+    this.#head = head
+    const { status, headers } = head
     const type = headers.get('content-type') ?? ''
-    if (status !== 200 || (type !== '' && !this.#format.matches(type)))
-      this.#refuseSoon({ status, headers, chunks: [], size: 0 })
+    if (status !== 200 || (type !== '' && !this.#format.matches(type))) {
+      this.#whole = new WholeBody(head, this.#format)
+      if (status !== 200) this.#refuseSoon(this.#whole)
+    }
     try {
       this.#decompressor = createDecompressor(headers.get('content-encoding'), {
         onData: (bytes) => this.#read(bytes),
@@ -148,7 +160,7 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
   }
 
   onError(error: unknown): void {
-    this.#giveUp(this.#answered ? error : connectionError(error))
+    this.#giveUp(this.#head === NO_HEAD ? connectionError(error) : error)
   }
 
   #decompress(decompressor: Decompressor, bytes: Buffer): void {
@@ -158,16 +170,15 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
 
   #read(bytes: Buffer): void {
     if (this.#end) return
-    const refusal = this.#refusal
-    if (refusal) {
-      refusal.chunks.push(Buffer.from(bytes))
-      refusal.size += bytes.length
-      if (refusal.size >= MAX_ERROR_BYTES) this.#refuse(refusal)
-      return
-    }
+    if (this.#whole) this.#readWhole(this.#whole, bytes)
+    else this.#readStream(bytes)
+  }
+
+  #readStream(bytes: Buffer): void {
     const before = this.#events.length
     try {
       for (const { data, event } of this.#decoder.push(bytes)) {
+        this.#begun = true
         const events = this.#reader.read(data, event)
         for (const each of events) this.#events.push(each)
         if (this.#reader.finished) {
@@ -179,8 +190,20 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
       this.#silentBytes = 0
       this.#deliver()
     } catch (error) {
-      this.#fail(messageError(error))
+      this.#fail(this.#explain(messageError(error)))
     }
+  }
+
+  #readWhole(body: WholeBody, bytes: Buffer): void {
+    const isRecognised = body.add(bytes)
+    if (body.kind === 'stream') {
+      this.#whole = undefined
+      return this.#readStream(body.bytes)
+    }
+    if (isRecognised && body.kind === 'other') this.#refuseSoon(body)
+    if (!body.full) return this.#countSilentBytes(bytes.length)
+    if (body.kind === 'json') this.#fail(sentOverLimit(`a whole answer of more than ${MAX_EVENT_BYTES} bytes`))
+    else this.#refuse(body)
   }
 
   /** Counts bytes that complete no event; they show activity, up to a limit. */
@@ -193,30 +216,62 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
 
   #readEnd(): void {
     if (this.#end) return
-    if (this.#refusal) return this.#refuse(this.#refusal)
+    if (this.#whole) return this.#readWholeEnd(this.#whole)
     try {
-      for (const { data, event } of this.#decoder.end()) this.#events.push(...this.#reader.read(data, event))
+      for (const { data, event } of this.#decoder.end()) {
+        this.#begun = true
+        this.#events.push(...this.#reader.read(data, event))
+      }
+      const answer = this.#begun ? undefined : readJson(this.#decoder.stray ?? '')
+      if (answer === undefined) this.#succeed()
+      else this.#readAnswer(answer)
+    } catch (error) {
+      this.#fail(this.#explain(messageError(error)))
+    }
+  }
+
+  #readWholeEnd(body: WholeBody): void {
+    if (body.kind !== 'json') return this.#refuse(body)
+    const answer = readJson(body.text)
+    if (answer === undefined) this.#fail(sentInvalid('broken JSON'))
+    else this.#readAnswer(answer)
+  }
+
+  /** Reads a body of JSON: an answer in one piece, or an error. */
+  #readAnswer(body: unknown): void {
+    try {
+      const events = isRecord(body) ? this.#reader.readWhole?.(body) : undefined
+      if (!events) return this.#fail(this.#refusal(body))
+      this.#events.push(...events)
       this.#succeed()
     } catch (error) {
       this.#fail(messageError(error))
     }
   }
 
-  /** Waits up to `LINGER_MS` for the body of an error response. */
-  #refuseSoon(refusal: Refusal): void {
-    this.#refusal = refusal
-    setTimeout(() => this.#end ?? this.#refuse(refusal), LINGER_MS).unref()
+  /** A stream without its end may say why in plain JSON, outside its messages. */
+  #explain(error: ProviderError): ProviderError {
+    if (error.code !== 'upstream_truncated' && error.code !== 'upstream_disconnected') return error
+    return strayError(this.#decoder.stray ?? '', this.#reader.wire, error.usage) ?? error
   }
 
-  #refuse(refusal: Refusal): void {
-    const body = Buffer.concat(refusal.chunks).toString('utf8', 0, MAX_ERROR_BYTES)
-    this.#fail(responseError(refusal, body, this.#format.mediaType, this.#reader.wire))
+  /** Waits up to `LINGER_MS` for the body of an error response. */
+  #refuseSoon(body: WholeBody): void {
+    setTimeout(() => this.#end ?? this.#refuse(body), LINGER_MS).unref()
+  }
+
+  #refuse(body: WholeBody): void {
+    this.#fail(this.#refusal(readJson(body.text)))
+  }
+
+  #refusal(body: unknown): ProviderError {
+    return responseError(this.#head, body, this.#format.mediaType, this.#reader.wire)
   }
 
   /** For an error response, reports its status rather than why its body cannot be read. */
   #giveUp(error: unknown): void {
-    if (this.#refusal) this.#refuse(this.#refusal)
-    else this.#fail(error)
+    if (this.#whole?.kind === 'other') this.#refuse(this.#whole)
+    else this.#fail(this.#explain(readError(error)))
   }
 
   #succeed(): void {

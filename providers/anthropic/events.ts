@@ -1,4 +1,5 @@
 import { isFinishReason, toFinishReason, upstreamError, CumulativeUsage } from './endings.ts'
+import { eventsOfMessage } from './whole-message.ts'
 import { isModel, MAX_TOOL_CALLS, isGiven, parseRecord, requireRecord, toText } from '../received-fields.ts'
 import { ProviderError, type Delta, type StreamEvent, type ToolCallDelta } from '../provider.ts'
 import { isRecord, type Fields } from '../../src/json.ts'
@@ -59,6 +60,10 @@ export class MessageReader {
       default: // `ping` and future types: the API asks its clients to ignore unknown types.
         return []
     }
+  }
+
+  readWhole(body: Fields): Delta[] | undefined {
+    return eventsOfMessage(body)?.flatMap((event) => this.read(JSON.stringify(event)))
   }
 
   /**

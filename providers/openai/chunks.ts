@@ -141,6 +141,10 @@ export class ChunkReader {
     return deltas
   }
 
+  readWhole(body: Fields): Delta[] | undefined {
+    return Array.isArray(body.choices) ? this.readChunk(body) : undefined
+  }
+
   /**
    * Returns the last events, with `done`. Call it after the upstream's last message.
    * @throws ProviderError `upstream_truncated` when the upstream did not report how its answer ended (`[DONE]` alone

@@ -16,6 +16,8 @@ export interface DecoderOptions {
   maxDataLines?: number
   onComment?: (text: string) => void
   onRetry?: (milliseconds: number) => void
+  /** Called with lines that the standard says to ignore: those of unknown fields. */
+  onUnknownLine?: (line: string) => void
 }
 
 /** An event exceeds the decoder's limits. */
@@ -37,6 +39,7 @@ export class EventDecoder {
   readonly #maxDataLines: number
   readonly #onComment: ((text: string) => void) | undefined
   readonly #onRetry: ((milliseconds: number) => void) | undefined
+  readonly #onUnknownLine: ((line: string) => void) | undefined
   readonly #text = new Utf8Decoder()
   #line = ''
   /** The last chunk ended in CR: skip an LF that follows. */
@@ -49,11 +52,18 @@ export class EventDecoder {
   /** Bytes of all chunks since the last blank line. */
   #bytes = 0
 
-  constructor({ maxEventBytes = 8 * 1024 * 1024, maxDataLines = 64 * 1024, onComment, onRetry }: DecoderOptions = {}) {
+  constructor({
+    maxEventBytes = 8 * 1024 * 1024,
+    maxDataLines = 64 * 1024,
+    onComment,
+    onRetry,
+    onUnknownLine,
+  }: DecoderOptions = {}) {
     this.#maxEventBytes = maxEventBytes
     this.#maxDataLines = maxDataLines
     this.#onComment = onComment
     this.#onRetry = onRetry
+    this.#onUnknownLine = onUnknownLine
   }
 
   /** @throws EventTooLargeError */
@@ -137,7 +147,8 @@ export class EventDecoder {
       case '':
         this.#onComment?.(value)
         break
-      default: // The standard says to ignore unknown fields.
+      default:
+        this.#onUnknownLine?.(line)
     }
   }
 

@@ -1,0 +1,69 @@
+import type { ResponseHead } from './transport/transport.ts'
+import { MAX_EVENT_BYTES, type StreamFormat } from './stream-format.ts'
+
+/** Maximum bytes read of an error body: enough for JSON, bounded for HTML. */
+const MAX_ERROR_BYTES = 64 * 1024
+
+/** White space and a byte order mark, as Latin-1: some servers send blanks while they work. */
+const BLANK = /^(?:\xef\xbb\xbf|[ \t\r\n])+/
+const PARTIAL_MARK = /^\xef\xbb?$/
+
+type Kind = 'unknown' | 'stream' | 'json' | 'other'
+
+/**
+ * The body of a response that is not declared to be a stream, in memory. SDKs do not look at the content type, so the
+ * first bytes of a 200 tell what it is: a `stream` after all, an answer as one `json` value, or something `other`,
+ * like the body of an error.
+ */
+export class WholeBody {
+  readonly head: ResponseHead
+  readonly #format: StreamFormat
+  #kind: Kind
+  #chunks: Buffer[] = []
+  #size = 0
+
+  constructor(head: ResponseHead, format: StreamFormat) {
+    this.head = head
+    this.#format = format
+    this.#kind = head.status === 200 ? 'unknown' : 'other'
+  }
+
+  get kind(): Kind {
+    return this.#kind
+  }
+
+  /** Copies the bytes; true when they tell what kind of body it is. */
+  add(bytes: Buffer): boolean {
+    this.#chunks.push(Buffer.from(bytes))
+    this.#size += bytes.length
+    if (this.#kind !== 'unknown') return false
+    this.#kind = this.#recognise()
+    return this.#kind !== 'unknown'
+  }
+
+  /** As much has come as is read of this kind of body. */
+  get full(): boolean {
+    return this.#size >= (this.#kind === 'json' ? MAX_EVENT_BYTES : MAX_ERROR_BYTES)
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.#chunks)
+  }
+
+  get text(): string {
+    return this.bytes.toString('utf8', 0, this.#kind === 'json' ? MAX_EVENT_BYTES : MAX_ERROR_BYTES)
+  }
+
+  #recognise(): Kind {
+    const all = this.bytes
+    const [blank = ''] = BLANK.exec(all.toString('latin1')) ?? []
+    const rest = all.subarray(blank.length)
+    this.#chunks = [rest]
+    this.#size = rest.length
+    const start = rest.toString('latin1', 0, 64)
+    if (start === '' || PARTIAL_MARK.test(start)) return 'unknown'
+    const begins = this.#format.begins?.(start) ?? 'no'
+    if (begins === 'perhaps') return 'unknown'
+    return begins === 'yes' ? 'stream' : /^[[{]/.test(start) ? 'json' : 'other'
+  }
+}
