@@ -1,10 +1,10 @@
 // What the end of a Messages stream says: its stop reason, its error, and its usage.
 
 import { z } from 'zod'
-import type { ErrorCode } from '../../src/errors.ts'
 import type { FinishReason } from '../../src/stream/events.ts'
-import { ProviderError, type Usage } from '../provider.ts'
-import { isRecord, type Fields } from '../../src/json.ts'
+import { upstreamFailure } from '../error-objects.ts'
+import type { ProviderError, Usage } from '../provider.ts'
+import { isRecord, recordOrEmpty, type Fields } from '../../src/json.ts'
 import { boundUsage, countsOf, isGiven } from '../received-fields.ts'
 
 /** Stop reasons that map one-to-one to a finish reason. */
@@ -26,26 +26,9 @@ export function toFinishReason(stopReason: string): FinishReason {
   return FINISH_REASONS.get(stopReason) ?? (stopReason === 'model_context_window_exceeded' ? 'length' : 'stop')
 }
 
-/** https://platform.claude.com/docs/en/api/errors */
-const ERROR_CODES: ReadonlyMap<unknown, ErrorCode> = new Map([
-  ['invalid_request_error', 'upstream_rejected'],
-  ['request_too_large', 'upstream_rejected'],
-  ['authentication_error', 'upstream_auth'],
-  ['permission_error', 'upstream_auth'],
-  ['billing_error', 'upstream_auth'],
-  ['not_found_error', 'upstream_not_found'],
-  ['rate_limit_error', 'upstream_rate_limited'],
-  ['timeout_error', 'upstream_timeout'],
-  ['overloaded_error', 'upstream_unavailable'],
-])
-
 /** Converts the `error` field of an `error` event. */
-export function upstreamError(error: unknown): ProviderError {
-  const { type, message } = isRecord(error) ? error : {}
-  const code = ERROR_CODES.get(type) ?? 'upstream_error'
-  // The upstream's message about the key may quote part of it, and concerns only the operator.
-  const words = code !== 'upstream_auth' && typeof message === 'string' && message
-  return new ProviderError({ code, message: words || 'The upstream failed.' })
+export function upstreamError(error: unknown, usage: Usage | undefined): ProviderError {
+  return upstreamFailure({ error: recordOrEmpty(error), wire: 'anthropic', usage })
 }
 
 const count = z.number().int().nonnegative()

@@ -56,7 +56,7 @@ export class MessageReader {
         this.#stopped = true
         return []
       case 'error':
-        throw upstreamError(event.error)
+        throw upstreamError(event.error, this.#usage.read())
       default: // `ping` and future types: the API asks its clients to ignore unknown types.
         return []
     }

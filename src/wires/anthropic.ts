@@ -13,6 +13,7 @@ import { isRecord, replacing, type Fields } from './fields.ts'
  * | a delta of a block that is not modelled  | `content_block_delta`                                                 |
  * | `message_delta`                          | `stop_reason` and `stop_sequence`, when `finish_reason` cannot say it |
  * |                                          | `message_delta`: the rest of it, less `usage`                         |
+ * | an error                                 | `error`: its object, in the `done` of a failed stream                  |
  *
  * A text, thought or tool call implies an empty block of its type when the previous block has another type.
  */
@@ -28,6 +29,7 @@ export type AnthropicCarried = {
   stop_reason?: unknown
   stop_sequence?: unknown
   message_delta?: Fields
+  error?: Fields
 }
 
 const NOTHING: AnthropicCarried = {}
@@ -36,7 +38,7 @@ const NOTHING: AnthropicCarried = {}
 export function anthropicFields(carried: Carried | undefined): AnthropicCarried {
   if (carried?.anthropic === undefined) return NOTHING
   const { id, model, signature, redacted_thinking, stop_reason, stop_sequence, ...objects }: Fields = carried.anthropic
-  const { message_start, citation, content_block, content_block_delta, message_delta } = objects
+  const { message_start, citation, content_block, content_block_delta, message_delta, error } = objects
   return {
     ...(typeof id === 'string' && { id }),
     ...(typeof model === 'string' && { model }),
@@ -49,6 +51,7 @@ export function anthropicFields(carried: Carried | undefined): AnthropicCarried 
     ...(stop_reason !== undefined && { stop_reason }),
     ...(stop_sequence !== undefined && { stop_sequence }),
     ...(isRecord(message_delta) && { message_delta }),
+    ...(isRecord(error) && { error }),
   }
 }
 

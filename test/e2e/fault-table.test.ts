@@ -41,6 +41,12 @@ function last(reader: Reader): unknown {
   return JSON.parse(reader.messages.at(-1)?.data ?? 'null')
 }
 
+/** Our code in the body of an error: beside that of the upstream, if it has one. */
+function sluiceCode(body: unknown): unknown {
+  const { error } = body as { error: { code?: unknown; sluice_code?: unknown } }
+  return error.sluice_code ?? error.code
+}
+
 describe.each(faults)('$what', (fault) => {
   const { code, text = '', fallsBack } = fault
 
@@ -56,8 +62,10 @@ describe.each(faults)('$what', (fault) => {
       const reader = await ask(client, fault)
       expect(reader.status).toBe(statusOf(fault))
       expect(reader.headers['x-should-retry']).toMatch(/^(true|false)$/)
+      expect(reader.headers['sluice-error']).toBe(code)
+      expect(sluiceCode(reader.json)).toBe(code)
       expect(reader.json).toMatchObject(
-        client === 'openai' ? { error: { code, param: null } } : { type: 'error', error: { type: expect.any(String) } },
+        client === 'openai' ? { error: { param: null } } : { type: 'error', error: { type: expect.any(String) } },
       )
     },
   )
@@ -65,15 +73,16 @@ describe.each(faults)('$what', (fault) => {
   it('is a status to a streaming client of openai, or an error in the stream and no [DONE]', async () => {
     const reader = await ask('openai, streaming', fault)
     expect(reader.body).not.toContain('[DONE]')
-    if (text) expect(last(reader)).toMatchObject({ error: { code } })
-    else expect([reader.status, reader.json]).toMatchObject([statusOf(fault), { error: { code } }])
+    if (text) expect(sluiceCode(last(reader))).toBe(code)
+    else expect([reader.status, sluiceCode(reader.json)]).toEqual([statusOf(fault), code])
   })
 
   it('is a status to a streaming client of anthropic, or an error event and no message_stop', async () => {
     const reader = await ask('anthropic, streaming', fault)
     expect(reader.body).not.toContain('message_stop')
-    if (text) expect([reader.messages.at(-1)?.event, last(reader)]).toMatchObject(['error', { type: 'error' }])
-    else expect([reader.status, reader.json]).toMatchObject([statusOf(fault), { type: 'error' }])
+    const error = { type: 'error', error: { sluice_code: code } }
+    if (text) expect([reader.messages.at(-1)?.event, last(reader)]).toMatchObject(['error', error])
+    else expect([reader.status, reader.json]).toMatchObject([statusOf(fault), error])
   })
 
   if (fallsBack)

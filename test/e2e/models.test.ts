@@ -87,7 +87,7 @@ describe('the models', () => {
     expect(anthropic.headers['request-id']).toBe(anthropic.headers['x-request-id'])
     expect(anthropic.body).toEqual({
       type: 'error',
-      error: { type: 'not_found_error', message: expect.any(String) },
+      error: { type: 'not_found_error', message: expect.any(String), sluice_code: 'unknown_model' },
       request_id: anthropic.headers['request-id'],
     })
   })

@@ -19,7 +19,7 @@ const isOpenAIs = ({ json }: Reader) =>
 function isAnthropics(reader: Reader): void {
   expect(reader.json).toEqual({
     type: 'error',
-    error: { type: expect.any(String), message: expect.any(String) },
+    error: { type: expect.any(String), message: expect.any(String), sluice_code: expect.any(String) },
     request_id: reader.headers['x-request-id'],
   })
   expect(reader.headers['request-id']).toBe(reader.headers['x-request-id'])

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { ProviderConfig } from '../../providers/options.ts'
 import { loadProvider } from '../../providers/registry.ts'
 import { stream, status } from '../support/faults.ts'
+import type { ProviderError } from '../../providers/provider.ts'
 import { chatChunks, chunk, startUpstream, type Answer } from '../support/upstream.ts'
 import { iterate } from '../support/iterate.ts'
 
@@ -46,6 +47,11 @@ async function failureOf(type: Type, answer: Answer): Promise<Error> {
 const said: [what: string, type: Type, answer: Answer][] = [400, 401, 403, 404, 409, 422, 429, 500, 503, 529].map(
   (code) => [`with ${code}`, 'openai', status(code, JSON.stringify({ error: { message: WORDS, code: KEY } }))],
 )
+const anyField = () => ({
+  message: 'kept as it is',
+  param: `messages.${KEY}`,
+  details: { quoted: [WORDS], [QUERY_KEY]: { deep: HEADER_KEY } },
+})
 const inStream = (error: unknown) => stream(chatChunks(chunk({ content: 'a' })) + chatChunks({ error }))
 
 describe('an upstream that quotes its keys', () => {
@@ -70,6 +76,28 @@ describe('an upstream that quotes its keys', () => {
       expect(error.message).not.toContain(encodeURIComponent(secret))
       expect(error.stack).not.toContain(secret)
     }
+  })
+
+  it.each<[what: string, type: Type, answer: Answer]>([
+    ['in a response', 'openai', status(400, JSON.stringify({ error: anyField() }))],
+    ['in the stream', 'openai', inStream(anyField())],
+    ['in a response of Anthropic', 'anthropic', status(400, JSON.stringify({ type: 'error', error: anyField() }))],
+    ['in the stream of Anthropic', 'anthropic', stream(chatChunks({ type: 'error', error: anyField() }))],
+  ])('in any field of its error object does not leak them to clients of its protocol: %s', async (_, type, answer) => {
+    const { carried } = (await failureOf(type, answer)) as ProviderError
+    const json = JSON.stringify(carried)
+    expect(json).toContain('kept as it is')
+    for (const secret of secrets) expect(json).not.toContain(secret)
+  })
+
+  it('says nothing about a key that was refused, whatever the key', async () => {
+    const error = { type: 'authentication_error', message: 'invalid key sk-ab12', detail: 'sk-ab12', param: null }
+    for (const type of ['openai', 'anthropic'] as const)
+      for (const code of [200, 401, 402, 403]) {
+        const failure = await failureOf(type, status(code, JSON.stringify({ error }), { 'content-type': 'a/json' }))
+        expect(failure).toMatchObject({ code: 'upstream_auth' })
+        expect(JSON.stringify([failure, failure.message])).not.toContain('sk-ab12')
+      }
   })
 
   it('is quoted with the keys redacted', async () => {

@@ -95,7 +95,7 @@ describe.each(refusals)('$what', (refusal) => {
     expect(reader.headers).toMatchObject({ 'request-id': 'mine-1', 'x-should-retry': String(retryable) })
     expect(reader.json).toEqual({
       type: 'error',
-      error: { type, message: param === null ? expect.any(String) : expect.stringContaining(param) },
+      error: { type, message: param === null ? expect.any(String) : expect.stringContaining(param), sluice_code: code },
       request_id: 'mine-1',
     })
     if (retryable) expect(Number(reader.headers['retry-after'])).toBeGreaterThan(0)

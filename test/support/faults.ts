@@ -163,9 +163,23 @@ export const faults: Fault[] = [
   },
   {
     what: '200 with another content type',
-    answer: status(200, WHOLE, { 'content-type': 'application/octet-stream' }),
+    answer: status(200, 'hello', { 'content-type': 'application/octet-stream' }),
     code: 'upstream_invalid_response',
     ...RETRIED,
+    fallsBack: true,
+  },
+  {
+    what: '200 with JSON that is no answer',
+    answer: status(200, '{"object":"list"}', { 'content-type': 'application/json' }),
+    code: 'upstream_invalid_response',
+    ...ONCE,
+    fallsBack: true,
+  },
+  {
+    what: '200 with an error about the key',
+    answer: status(200, '{"error":{"message":"no","code":401}}', { 'content-type': 'application/json' }),
+    code: 'upstream_auth',
+    ...ONCE,
     fallsBack: true,
   },
   {
@@ -200,7 +214,7 @@ export const faults: Fault[] = [
     what: 'garbage instead of JSON',
     answer: stream('data: {"choices":[{\n\n'),
     code: 'upstream_invalid_response',
-    ...RETRIED,
+    ...ONCE,
     fallsBack: true,
   },
   {

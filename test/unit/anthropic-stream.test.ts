@@ -1,7 +1,7 @@
 import Anthropic, { NotFoundError } from '@anthropic-ai/sdk'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { SluiceError, type ErrorCode } from '../../src/errors.ts'
+import { SluiceError, toFailedDone, type ErrorCode } from '../../src/errors.ts'
 import { anthropicMessages } from '../../src/protocols/anthropic/messages.ts'
 import type { Done, StreamEvent } from '../../src/stream/events.ts'
 import { EventDecoder } from '../../src/sse/decode.ts'
@@ -249,7 +249,7 @@ describe('a stream without a good end', () => {
       error: { code, message: 'It broke.', retryable: true },
     }
     const events = told(content('some'), failed)
-    expect(events.at(-1)).toEqual({ type: 'error', error: { type, message: 'It broke.' } })
+    expect(events.at(-1)).toEqual({ type: 'error', error: { type, message: 'It broke.', sluice_code: code } })
     expect(events.map((event) => event.type)).toEqual([
       'message_start',
       'content_block_start',
@@ -261,7 +261,7 @@ describe('a stream without a good end', () => {
   it('because it was cancelled ends in an error, too', () => {
     expect(told(content('some'), { type: 'done', finish_reason: 'cancelled' }).at(-1)).toEqual({
       type: 'error',
-      error: { type: 'api_error', message: 'The stream was cancelled.' },
+      error: { type: 'api_error', message: 'The stream was cancelled.', sluice_code: 'cancelled' },
     })
   })
 
@@ -296,7 +296,7 @@ describe('a whole answer', () => {
       await anthropicMessages.renderWhole(logOf([content('x'), { type: 'done', finish_reason: 'error', error }])),
     ).toEqual({
       type: 'error',
-      error: { type: 'api_error', message: 'It broke.' },
+      error: { type: 'api_error', message: 'It broke.', sluice_code: 'upstream_error' },
     })
   })
 })
@@ -306,6 +306,35 @@ it('beats with a ping, which no client takes for anything else', async () => {
     anthropicMessages.heartbeat + framesOf(content('Hi'), done).replaceAll('\n\n', `\n\n${anthropicMessages.heartbeat}`)
   expect(await sdkMessage(frames)).toMatchObject({ content: [{ text: 'Hi' }] })
   expect(anthropicMessages.reconnects).toBe(false)
+})
+
+describe('the error object of an Anthropic upstream', () => {
+  const error = { type: 'invalid_request_error', message: 'No.', details: { error_code: 'x' }, fault: 1 }
+  const carried = { anthropic: { error } }
+
+  it('is the one of the stream', () => {
+    const failed = toFailedDone(new SluiceError('upstream_rejected', 'No.', { carried }))
+    expect(told(content('some'), failed).at(-1)).toEqual({
+      type: 'error',
+      error: { ...error, sluice_code: 'upstream_rejected' },
+    })
+  })
+
+  it('is the one of the response', () => {
+    const thrown = new SluiceError('upstream_rejected', 'No.', { carried, upstreamStatus: 400 })
+    expect(anthropicMessages.renderError(thrown, 'req_1')).toMatchObject({
+      status: 400,
+      body: { type: 'error', error: { ...error, sluice_code: 'upstream_rejected' }, request_id: 'req_1' },
+    })
+  })
+
+  it('of another wire is not: the nearest type is', () => {
+    const quota = { message: 'Pay.', type: 'insufficient_quota', code: 'insufficient_quota' }
+    const thrown = new SluiceError('upstream_rate_limited', 'Pay.', { carried: { openai: { error: quota } } })
+    expect(anthropicMessages.renderError(thrown, 'req_1').body).toMatchObject({
+      error: { type: 'rate_limit_error', message: 'Pay.', sluice_code: 'upstream_rate_limited' },
+    })
+  })
 })
 
 describe('an error before the stream', () => {
@@ -330,7 +359,7 @@ describe('an error before the stream', () => {
       status,
       type: 'application/json',
       headers: { 'request-id': 'req_1', 'x-should-retry': String(error.retryable) },
-      body: { type: 'error', error: { type, message: 'It is so.' }, request_id: 'req_1' },
+      body: { type: 'error', error: { type, message: 'It is so.', sluice_code: code }, request_id: 'req_1' },
     })
   })
 

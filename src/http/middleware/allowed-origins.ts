@@ -79,6 +79,7 @@ const READABLE = [
   'Request-Id',
   'Retry-After',
   'Sluice-Attempts',
+  'Sluice-Error',
   'Sluice-Heartbeat',
   'Sluice-Stream-Id',
   'Sluice-Target',

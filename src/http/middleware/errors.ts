@@ -37,6 +37,8 @@ function render(context: RequestContext, error: SluiceError): void {
   context.status = status
   context.type = type
   context.set(headers)
+  // In every protocol, whatever its bodies can say.
+  context.set('Sluice-Error', error.code)
   if (error.retryAfter !== undefined) context.set('Retry-After', String(Math.ceil(error.retryAfter)))
   if (!context.req.complete && REFUSES_BODY.has(error.code)) refuseBody(context.res)
   context.body = JSON.stringify(body)

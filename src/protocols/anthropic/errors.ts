@@ -1,11 +1,12 @@
 import { statusOfCode, type SluiceError } from '../../errors.ts'
+import type { Fields } from '../../json.ts'
 import type { StreamError } from '../../stream/events.ts'
+import { anthropicFields } from '../../wires/anthropic.ts'
+import type { Carried } from '../../wires/carried.ts'
 import type { RenderedError } from '../protocol.ts'
 
-export interface ErrorObject {
-  type: string
-  message: string
-}
+/** Its `type` and `message` are texts; an upstream may have added others. */
+export type ErrorObject = Fields
 
 /** https://platform.claude.com/docs/en/api/errors */
 export function renderError(error: SluiceError, requestId: string): RenderedError {
@@ -16,12 +17,20 @@ export function renderError(error: SluiceError, requestId: string): RenderedErro
     status,
     type: 'application/json',
     headers: { 'request-id': requestId, 'x-should-retry': String(error.retryable) },
-    body: { type: 'error', error: { type: errorType(status), message: error.message }, request_id: requestId },
+    body: { type: 'error', error: toErrorObject(error, error.carried, status), request_id: requestId },
   }
 }
 
-export function toErrorObject({ code, message }: StreamError): ErrorObject {
-  return { type: errorType(statusOfCode(code)), message }
+/**
+ * The error object of an upstream of this wire stays as it came. Its `type` says little of our code, so `sluice_code` is
+ * always added: SDKs keep fields that they do not know.
+ */
+export function toErrorObject(
+  { code, message }: StreamError,
+  carried?: Carried,
+  status: number = statusOfCode(code),
+): ErrorObject {
+  return { type: errorType(status), message, ...anthropicFields(carried).error, sluice_code: code }
 }
 
 const TYPES: Partial<Record<number, string>> = {

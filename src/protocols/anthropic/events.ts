@@ -182,7 +182,7 @@ function outcomeOf(done: Done): string | ErrorObject {
       return 'refusal'
     case 'cancelled':
     case 'error':
-      return toErrorObject(failureOf(done))
+      return toErrorObject(failureOf(done), done.carried)
   }
 }
 

@@ -135,8 +135,12 @@ export function renderError(error: SluiceError): RenderedError {
   }
 }
 
-/** Passes on the upstream's status for the request, but not its status for the gateway's key. */
-function statusOf({ code, status, upstreamStatus = 0 }: SluiceError): number {
+/**
+ * Passes on the upstream's status for the request, but not its status for the gateway's key, nor Anthropic's own 529 for
+ * an overload.
+ */
+function statusOf({ code, status, upstreamStatus = 0, carried }: SluiceError): number {
+  if (upstreamStatus === 529 && !openaiFields(carried).error) return status
   return upstreamStatus >= 400 && code !== 'upstream_auth' ? upstreamStatus : status
 }
 
@@ -146,8 +150,13 @@ export function toErrorObject(
   carried: Carried | undefined,
   param: string | null = null,
 ): Fields {
-  const isServers = retryable || statusOfCode(code) >= 500
-  const ours = { message, type: isServers ? 'server_error' : 'invalid_request_error', param, code }
   const { error } = openaiFields(carried)
+  const ours = { message, type: errorType(code, retryable), param, code }
   return error ? { ...ours, ...error, sluice_code: code } : ours
+}
+
+/** The nearest type for a code. */
+function errorType(code: string, retryable: boolean): string {
+  if (code === 'upstream_rate_limited') return 'rate_limit_error'
+  return retryable || statusOfCode(code) >= 500 ? 'server_error' : 'invalid_request_error'
 }
