@@ -2,9 +2,11 @@ import type { z } from 'zod'
 import type { ChatMessage, ChatRequest, ContentPart } from '../../src/chat-request.ts'
 import { connectTo, type ProviderIdentity } from '../endpoint.ts'
 import type { openaiOptions } from '../options.ts'
+import type { Fields } from '../../src/json.ts'
+import { AdaptedStream, Adaptations } from './adaptations.ts'
 import { ChunkReader } from './chunks.ts'
 import type { Provider } from '../provider.ts'
-import { UpstreamStream } from '../upstream.ts'
+import { UpstreamStream, type UpstreamRequest } from '../upstream.ts'
 
 export type OpenAIOptions = ProviderIdentity & z.infer<typeof openaiOptions>
 
@@ -24,6 +26,7 @@ export function openai({
 }: OpenAIOptions): Provider {
   const { transport, pathOf, secrets } = connectTo({ name, baseUrl, keys, ...options })
   const path = pathOf('/chat/completions')
+  const adaptations = new Adaptations()
   return {
     name,
     models,
@@ -32,15 +35,20 @@ export function openai({
         transport,
         path,
         headers: { ...traceHeaders, ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...headers },
-        body: toBody(toChatRequest(request), includeUsage),
         secrets,
         signal,
         connectTimeoutMs,
       }
-      return new UpstreamStream(upstream, new ChunkReader())
+      const body = toBody(toChatRequest(request), includeUsage)
+      return new AdaptedStream(request.model, body, adaptations, (adapted) => send(upstream, adapted))
     },
     close: async () => transport.close(),
   }
+}
+
+function send(upstream: Omit<UpstreamRequest, 'body'>, body: Fields): UpstreamStream {
+  const headers = body.stream === false ? { accept: 'application/json', ...upstream.headers } : upstream.headers
+  return new UpstreamStream({ ...upstream, headers, body }, new ChunkReader())
 }
 
 /** The request without the fields that only Sluice uses. */
