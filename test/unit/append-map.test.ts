@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { AppendMap } from '../../src/protocols/append-map.ts'
+import { AppendMap } from '../../src/wires/append-map.ts'
 
 describe('AppendMap', () => {
   it('keeps every version unchanged, whichever version is extended', () => {

@@ -4,7 +4,7 @@ import type { StreamInfo } from '../../stream/stream-log.ts'
 import { anthropicFields } from '../../wires/anthropic.ts'
 import type { Carried } from '../../wires/carried.ts'
 import { isLegacyCall, isRepeated, openaiCallFields, openaiFields, REASONING_FIELDS } from '../../wires/openai.ts'
-import { AppendMap } from '../append-map.ts'
+import { AppendMap } from '../../wires/append-map.ts'
 
 /** `chat.completion.chunk`: https://platform.openai.com/docs/api-reference/chat-streaming/streaming */
 export interface Chunk extends ChunkHead {

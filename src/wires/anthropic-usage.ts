@@ -1,0 +1,29 @@
+import type { Usage } from '../stream/events.ts'
+import { recordOf, type Fields } from './fields.ts'
+
+/** Counts at the start, before any are known. */
+export const NO_USAGE: Fields = { input_tokens: 0, output_tokens: 0 }
+
+/**
+ * Converts counts to Anthropic's names: tokens read from and written to the prompt cache are apart from the other
+ * input. Details without an OpenAI name are kept as the provider sent them.
+ * https://platform.claude.com/docs/en/api/messages (`usage`)
+ */
+export function toAnthropicUsage(usage: Usage | undefined): Fields {
+  if (!usage) return NO_USAGE
+  const { prompt_tokens, completion_tokens, total_tokens: _, ...details } = usage
+  const { prompt_tokens_details, completion_tokens_details, ...own } = details
+  const cached = toCount(own.cache_read_input_tokens ?? recordOf(prompt_tokens_details)?.cached_tokens)
+  const reasoning = toCount(recordOf(completion_tokens_details)?.reasoning_tokens)
+  return {
+    input_tokens: Math.max(0, prompt_tokens - toCount(own.cache_creation_input_tokens) - cached),
+    output_tokens: completion_tokens,
+    ...(cached > 0 && { cache_read_input_tokens: cached }),
+    ...(reasoning > 0 && { output_tokens_details: { thinking_tokens: reasoning } }),
+    ...own,
+  }
+}
+
+function toCount(value: unknown): number {
+  return typeof value === 'number' ? value : 0
+}
