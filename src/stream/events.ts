@@ -109,10 +109,20 @@ export interface Message {
   carried?: Carried
 }
 
-export interface ToolCall {
+export type ToolCall = FunctionCall | CustomCall
+
+export interface FunctionCall {
   id: string
   type: 'function'
   function: { name: string; arguments: string }
+  carried?: CallCarried
+}
+
+/** A call of a custom tool, whose input is free text. */
+export interface CustomCall {
+  id: string
+  type: 'custom'
+  custom: { name: string; input: string }
   carried?: CallCarried
 }
 

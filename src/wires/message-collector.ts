@@ -1,5 +1,8 @@
 import type { Delta, ToolCallDelta, Message, ToolCall } from '../stream/events.ts'
+import { isOfBlock } from './anthropic.ts'
+import { ContentCollector } from './anthropic-content.ts'
 import { CarriedCollector } from './carried.ts'
+import type { Fields } from './fields.ts'
 
 /** Text fields of a delta; they accumulate by concatenation. */
 export const TEXT_FIELDS = ['content', 'reasoning', 'refusal'] as const
@@ -7,7 +10,9 @@ export const TEXT_FIELDS = ['content', 'reasoning', 'refusal'] as const
 interface CollectedCall {
   id: string
   name: string
-  arguments: string
+  isCustom: boolean
+  /** Its arguments, or its input. */
+  text: string
   carried?: CarriedCollector
 }
 
@@ -18,6 +23,8 @@ interface CollectedCall {
 export class MessageCollector {
   readonly #texts: Pick<Delta, (typeof TEXT_FIELDS)[number]> = {}
   #carried: CarriedCollector | undefined
+  /** The blocks, when the message comes from Anthropic. */
+  #content: ContentCollector | undefined
   readonly #calls = new Map<number, CollectedCall>()
 
   get message(): Message {
@@ -27,7 +34,7 @@ export class MessageCollector {
       content: null,
       ...this.#texts,
       ...(calls.length > 0 && { tool_calls: calls }),
-      ...(this.#carried && { carried: this.#carried.toFields() }),
+      ...(this.#carried && { carried: this.#withContent(this.#carried.toFields()) }),
     }
   }
 
@@ -36,25 +43,33 @@ export class MessageCollector {
       const text = delta[field]
       if (text !== undefined) this.#texts[field] = (this.#texts[field] ?? '') + text
     }
+    if (delta.carried?.anthropic?.message_start) this.#content ??= new ContentCollector()
+    this.#content?.add(delta)
     if (delta.carried) (this.#carried ??= new CarriedCollector()).add(delta.carried)
     for (const call of delta.tool_calls ?? []) this.#addCall(call)
   }
 
-  #addCall({ index, id, function: called, carried }: ToolCallDelta): void {
+  /** Fields of single blocks would be those of the last; the content has them all. */
+  #withContent(carried: Record<string, Fields>): Record<string, Fields> {
+    if (!this.#content) return carried
+    const { content } = this.#content
+    const ofMessage = Object.entries(carried.anthropic ?? {}).filter(([name]) => !isOfBlock(name))
+    return { ...carried, anthropic: { ...Object.fromEntries(ofMessage), ...(content && { content }) } }
+  }
+
+  #addCall({ index, id, function: called, custom, carried }: ToolCallDelta): void {
     let call = this.#calls.get(index)
-    if (!call) this.#calls.set(index, (call = { id: '', name: '', arguments: '' }))
+    if (!call) this.#calls.set(index, (call = { id: '', name: '', isCustom: custom !== undefined, text: '' }))
     call.id = id ?? call.id
-    call.name = called?.name ?? call.name
-    call.arguments += called?.arguments ?? ''
+    call.name = called?.name ?? custom?.name ?? call.name
+    call.text += called?.arguments ?? custom?.input ?? ''
     if (carried) (call.carried ??= new CarriedCollector()).add(carried)
   }
 }
 
-function toToolCall({ id, name, arguments: json, carried }: CollectedCall): ToolCall {
-  return {
-    id,
-    type: 'function',
-    function: { name, arguments: json },
-    ...(carried && { carried: carried.toFields() }),
-  }
+function toToolCall({ id, name, isCustom, text, carried: collected }: CollectedCall): ToolCall {
+  const carried = collected && { carried: collected.toFields() }
+  return isCustom
+    ? { id, type: 'custom', custom: { name, input: text }, ...carried }
+    : { id, type: 'function', function: { name, arguments: text }, ...carried }
 }

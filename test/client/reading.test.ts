@@ -175,7 +175,8 @@ describe('final', () => {
     expect(final.finish_reason).toBe('tool_calls')
     expect(final.usage?.completion_tokens).toBeGreaterThan(8)
     expect(final.message.tool_calls).toMatchObject([{ id: 'call_mock_1', function: { name: 'weather' } }])
-    expect(JSON.parse(final.message.tool_calls?.[0]?.function.arguments ?? '')).toEqual({ city: 'Zürich', days: 3 })
+    const call = final.message.tool_calls?.[0]
+    expect(JSON.parse(call?.type === 'function' ? call.function.arguments : '')).toEqual({ city: 'Zürich', days: 3 })
     expect(final.message.reasoning).not.toBe('')
     expect(await stream.text()).toBe(final.message.content)
   })

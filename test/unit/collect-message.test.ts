@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Delta } from '../../src/stream/events.ts'
 import { collectMessage } from '../../src/protocols/native/native.ts'
 import { StreamLog } from '../../src/stream/stream-log.ts'
+import type { AnthropicCarried } from '../../src/wires/anthropic.ts'
 import { accumulate, anyDelta } from './any-delta.ts'
 
 function logOf(deltas: Delta[]): StreamLog {
@@ -62,5 +63,74 @@ describe('collectMessage', () => {
         expect(message.refusal).toBe(texts[`${choice} refusal`])
       }),
     )
+  })
+})
+
+it('has the calls of custom tools with their input', async () => {
+  const log = logOf([
+    { type: 'delta', tool_calls: [{ index: 0, id: 'c1', type: 'custom', custom: { name: 'run_sql', input: '' } }] },
+    { type: 'delta', tool_calls: [{ index: 0, custom: { input: 'SELECT ' } }] },
+    { type: 'delta', tool_calls: [{ index: 0, custom: { input: '1;' } }] },
+  ])
+  expect((await collectMessage(log)).tool_calls).toEqual([
+    { id: 'c1', type: 'custom', custom: { name: 'run_sql', input: 'SELECT 1;' } },
+  ])
+})
+
+describe('a message from Anthropic', () => {
+  const carrying = (anthropic: AnthropicCarried): Delta => ({ type: 'delta', carried: { anthropic } })
+  const start = carrying({ id: 'msg_1', message_start: {} })
+
+  it('has its blocks with all of their citations and signatures', async () => {
+    const [first, second] = [{ url: 'https://example.org/1' }, { url: 'https://example.org/2' }]
+    const text = { type: 'text', text: '' }
+    const { carried } = await collectMessage(
+      logOf([
+        start,
+        { type: 'delta', reasoning: 'Hm' },
+        carrying({ signature: 'a' }),
+        { type: 'delta', content: 'Oslo' },
+        carrying({ citation: first }),
+        carrying({ citation: second }),
+        carrying({ content_block: text }),
+        { type: 'delta', content: '.' },
+        carrying({ content_block: { type: 'server_tool_use', id: 's', name: 'web_search', input: {} } }),
+        carrying({ content_block_delta: { type: 'input_json_delta', partial_json: '{"query":"x"}' } }),
+        carrying({ redacted_thinking: 'r' }),
+        carrying({ content_block: { type: 'thinking', thinking: '', signature: '' } }),
+        carrying({ signature: 'b' }),
+      ]),
+    )
+    expect(carried).toEqual({
+      anthropic: {
+        id: 'msg_1',
+        message_start: {},
+        content: [
+          { type: 'thinking', thinking: 'Hm', signature: 'a' },
+          { type: 'text', text: 'Oslo', citations: [first, second] },
+          { type: 'text', text: '.' },
+          { type: 'server_tool_use', id: 's', name: 'web_search', input: { query: 'x' } },
+          { type: 'redacted_thinking', data: 'r' },
+          { type: 'thinking', thinking: '', signature: 'b' },
+        ],
+      },
+    })
+  })
+
+  it('has its blocks when their order is not that of its fields', async () => {
+    const thought: Delta = { type: 'delta', reasoning: 'a' }
+    const text: Delta = { type: 'delta', content: 'b' }
+    expect((await collectMessage(logOf([start, thought, text]))).carried?.anthropic).not.toHaveProperty('content')
+    expect((await collectMessage(logOf([start, text, thought]))).carried?.anthropic?.content).toHaveLength(2)
+  })
+
+  it('keeps an input that is nested too deeply as text', async () => {
+    const deep = `${'['.repeat(200)}${']'.repeat(200)}`
+    const block = { type: 'server_tool_use', input: {} }
+    const delta = { type: 'input_json_delta', partial_json: deep }
+    const message = await collectMessage(
+      logOf([start, carrying({ content_block: block }), carrying({ content_block_delta: delta })]),
+    )
+    expect(message.carried?.anthropic?.content).toEqual([{ ...block, input: deep }])
   })
 })
