@@ -46,7 +46,7 @@ export function parseValue(text: string): unknown {
 }
 
 /** `done` is appended even to a full log, so its fields are bounded. */
-const MAX_USAGE_CHARACTERS = 16 * 1024
+export const MAX_USAGE_CHARACTERS = 16 * 1024
 const MAX_MODEL_CHARACTERS = 256
 
 /** Drops the details of a usage that is too large. */

@@ -1,11 +1,10 @@
-// What the end of a Messages stream says: its stop reason, its error, and its usage.
+// What the end of a Messages stream says: its stop reason and its usage.
 
 import { z } from 'zod'
 import type { FinishReason } from '../../src/stream/events.ts'
-import { upstreamFailure } from '../error-objects.ts'
-import type { ProviderError, Usage } from '../provider.ts'
-import { isRecord, recordOrEmpty, type Fields } from '../../src/json.ts'
-import { boundUsage, countsOf, isGiven } from '../received-fields.ts'
+import type { Usage } from '../provider.ts'
+import { isRecord, type Fields } from '../../src/json.ts'
+import { boundUsage, countsOf, isGiven, MAX_USAGE_CHARACTERS } from '../received-fields.ts'
 
 /** Stop reasons that map one-to-one to a finish reason. */
 const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
@@ -24,11 +23,6 @@ export function isFinishReason(stopReason: string): boolean {
 export function toFinishReason(stopReason: string): FinishReason {
   // `stop_sequence`, `pause_turn` and unknown future reasons end the turn, too.
   return FINISH_REASONS.get(stopReason) ?? (stopReason === 'model_context_window_exceeded' ? 'length' : 'stop')
-}
-
-/** Converts the `error` field of an `error` event. */
-export function upstreamError(error: unknown, usage: Usage | undefined): ProviderError {
-  return upstreamFailure({ error: recordOrEmpty(error), wire: 'anthropic', usage })
 }
 
 const count = z.number().int().nonnegative()
@@ -54,6 +48,13 @@ export class CumulativeUsage {
     if (!isRecord(usage)) return
     for (const [name, value] of Object.entries(usage))
       if (isGiven(value) && (this.#fields.size < MAX_FIELDS || COUNTS.has(name))) this.#fields.set(name, value)
+  }
+
+  /** The fields as they came; undefined when there are none, or too many to keep. */
+  get fields(): Fields | undefined {
+    if (this.#fields.size === 0 || this.#fields.size >= MAX_FIELDS) return undefined
+    const fields = Object.fromEntries(this.#fields)
+    return JSON.stringify(fields).length <= MAX_USAGE_CHARACTERS ? fields : undefined
   }
 
   /** Drops all details when there are too many. */

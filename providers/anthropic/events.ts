@@ -1,10 +1,14 @@
-import { isFinishReason, toFinishReason, upstreamError, CumulativeUsage } from './endings.ts'
-import { eventsOfMessage } from './whole-message.ts'
-import { isModel, MAX_TOOL_CALLS, isGiven, parseRecord, requireRecord, toText } from '../received-fields.ts'
-import { ProviderError, type Delta, type StreamEvent, type ToolCallDelta } from '../provider.ts'
+import { isDeepStrictEqual } from 'node:util'
 import { isRecord, type Fields } from '../../src/json.ts'
+import type { FinishReason } from '../../src/stream/events.ts'
 import type { AnthropicCarried } from '../../src/wires/anthropic.ts'
+import { toAnthropicUsage } from '../../src/wires/anthropic-usage.ts'
+import { findError, upstreamFailure } from '../error-objects.ts'
+import { ProviderError, type Delta, type Done, type StreamEvent } from '../provider.ts'
+import { isGiven, isModel, parseRecord, parseValue, requireRecord } from '../received-fields.ts'
 import { sentInvalid, sentOverLimit } from '../upstream-errors.ts'
+import { BlockReader } from './blocks.ts'
+import { CumulativeUsage, isFinishReason, toFinishReason } from './endings.ts'
 
 /** Totals for all `message_delta` events: their fields are kept until the end, and no memory budget counts them. */
 const MAX_END_FIELDS = 256
@@ -20,33 +24,44 @@ const MAX_SMALL_CHARACTERS = 4096
  */
 export class MessageReader {
   readonly wire = 'anthropic'
-  #message: Fields = {}
+  /** Undefined before `message_start`. */
+  #message: Fields | undefined
   readonly #usage = new CumulativeUsage()
-  #block: OpenBlock | undefined
-  /** The type of the block before the open one. */
-  #previous: string | undefined
-  #toolCalls = 0
+  readonly #blocks = new BlockReader()
   /** Fields of `message_delta`: those in its `delta`, and those beside it. */
   readonly #end = new Map<string, unknown>()
   readonly #besideEnd = new Map<string, unknown>()
   #endCharacters = 0
+  /** `message_stop` was read; or `[DONE]`, with which some servers end every stream. */
   #stopped = false
+  #done = false
 
-  /** `message_stop` was read. */
   get finished(): boolean {
-    return this.#stopped
+    return this.#stopped || this.#done
   }
 
-  /** @throws ProviderError `upstream_invalid_response`, or the error that the upstream sent in its stream. */
-  read(data: string): Delta[] {
+  /**
+   * @param name the name of the SSE event: its type, if the data has none
+   * @throws ProviderError `upstream_invalid_response`, or the error that the upstream sent in its stream.
+   */
+  read(data: string, name?: string): Delta[] {
+    const trimmed = data.trim()
+    // Some servers send an empty `data:` as a heartbeat.
+    if (trimmed === '' || name === 'ping') return []
+    if (trimmed === '[DONE]') {
+      this.#done = true
+      return []
+    }
+    if (name === 'error') throw this.#failure(findError(parseValue(data)) ?? { message: trimmed })
     const event = parseRecord(data)
-    switch (event.type) {
+    const type = isGiven(event.type) ? event.type : name
+    switch (type) {
       case 'content_block_delta':
-        return this.#readDelta(requireRecord(event.delta), event.index)
+        return this.#blocks.read(requireRecord(event.delta), event.index)
       case 'content_block_start':
-        return [...this.#endBlock(), ...this.#startBlock(requireRecord(event.content_block), event.index)]
+        return this.#blocks.start(requireRecord(event.content_block), event.index)
       case 'content_block_stop':
-        return this.#endBlock()
+        return this.#blocks.stop(event.index)
       case 'message_start':
         return this.#startMessage(requireRecord(event.message))
       case 'message_delta':
@@ -56,117 +71,79 @@ export class MessageReader {
         this.#stopped = true
         return []
       case 'error':
-        throw upstreamError(event.error, this.#usage.read())
+        throw this.#failure(findError(event) ?? {})
       default: // `ping` and future types: the API asks its clients to ignore unknown types.
+        if (!isGiven(event.type) && isGiven(event.error)) throw this.#failure(findError(event) ?? {})
         return []
     }
   }
 
+  /** The start of a message may hold all of it. */
   readWhole(body: Fields): Delta[] | undefined {
-    return eventsOfMessage(body)?.flatMap((event) => this.read(JSON.stringify(event)))
+    if (body.type !== 'message' || !Array.isArray(body.content)) return undefined
+    this.#stopped = true
+    return this.#startMessage(body)
   }
 
   /**
    * Returns the last events. Call it after the upstream's last message.
-   * @throws ProviderError `upstream_truncated` when the upstream did not report an end of the message
+   * @throws ProviderError `upstream_truncated` when the upstream sent no message, or did not report its end
    */
   end(): StreamEvent[] {
-    const stop_reason = this.#end.get('stop_reason')
-    if (typeof stop_reason !== 'string' && !this.#stopped)
-      throw new ProviderError({ code: 'upstream_truncated', message: 'The upstream ended in mid-stream.' })
-    const events: StreamEvent[] = this.#endBlock()
-    const ending = this.#ending()
-    if (Object.keys(ending).length > 0) events.push(carry(ending))
+    const { model, stop_reason: early, stop_sequence } = this.#message ?? {}
+    // A message that is whole in its start has its stop reason there.
+    if (this.#stopped && typeof early === 'string' && !isGiven(this.#end.get('stop_reason'))) {
+      this.#end.set('stop_reason', early)
+      if (isGiven(stop_sequence)) this.#end.set('stop_sequence', stop_sequence)
+    }
+    const reason = this.#end.get('stop_reason')
+    const isBegun = this.#message !== undefined || this.#blocks.started
     const usage = this.#usage.read()
-    const { model } = this.#message
-    events.push({
-      type: 'done',
-      finish_reason: typeof stop_reason === 'string' ? toFinishReason(stop_reason) : 'stop',
-      ...(usage && { usage }),
-      ...(isModel(model) && { model }),
-    })
-    return events
+    if (!isBegun || (typeof reason !== 'string' && !this.#stopped)) {
+      const message = isBegun ? 'The upstream ended in mid-stream.' : 'The upstream sent no message.'
+      throw new ProviderError({ code: 'upstream_truncated', message, ...(usage && { usage }) })
+    }
+    const finish_reason = typeof reason === 'string' ? toFinishReason(reason) : this.#unsaidReason()
+    const events: StreamEvent[] = this.#blocks.end(finish_reason === 'length')
+    const ending = this.#ending()
+    if (Object.keys(ending).length > 0) events.push({ type: 'delta', carried: { anthropic: ending } })
+    const given = this.#usage.fields
+    const done: Done = { type: 'done', finish_reason, ...(usage && { usage }), ...(isModel(model) && { model }) }
+    // Some servers send OpenAI's names, too.
+    if (given && !isDeepStrictEqual(toAnthropicUsage(usage), given)) done.carried = { anthropic: { usage: given } }
+    return [...events, done]
   }
 
-  #startMessage({ type: _type, role: _role, content: _content, ...message }: Fields): Delta[] {
+  /** `message_stop` without a stop reason: SDKs return null. Other wires have no null: calls, if any, are to be run. */
+  #unsaidReason(): FinishReason {
+    return this.#blocks.hasCalls ? 'tool_calls' : 'stop'
+  }
+
+  #failure(error: Fields): ProviderError {
+    return upstreamFailure({ error, wire: 'anthropic', usage: this.#usage.read() })
+  }
+
+  #startMessage({ type: _type, role: _role, content, ...message }: Fields): Delta[] {
+    if (this.#message) {
+      // SDKs raise. Some servers repeat the start of the same message.
+      if (this.#message.id !== message.id) throw sentInvalid('a message within another')
+      return []
+    }
     this.#message = message
     this.#usage.add(message.usage)
     const { id, model, stop_reason: _reason, stop_sequence: _sequence, ...rest } = message
     const identity = { ...(typeof id === 'string' && { id }), ...(typeof model === 'string' && { model }) }
-    return [{ ...carry({ ...identity, message_start: rest }), role: 'assistant' }]
-  }
-
-  #startBlock(block: Fields, index: unknown): Delta[] {
-    const { type } = block
-    if (typeof type !== 'string') throw sentInvalid('a content block without a type')
-    const open: OpenBlock = { index, type, start: block, told: true }
-    this.#block = open
-    switch (type) {
-      case 'text':
-      case 'thinking': {
-        // The field with the block's text has the name of its type. Initial text is passed on as a first delta.
-        const text = block[type]
-        open.start = { ...block, [type]: '' }
-        open.told = false
-        const started = type === this.#previous || !isImplied(open.start) ? tell(open) : []
-        return text ? [...started, ...this.#readDelta({ type: `${type}_delta`, [type]: text }, index)] : started
-      }
-      case 'tool_use':
-        return [this.#startToolCall(open)]
-      case 'redacted_thinking':
-        if (typeof block.data === 'string' && Object.keys(block).length === 2)
-          return [carry({ redacted_thinking: block.data })]
+    const start: Delta = {
+      type: 'delta',
+      carried: { anthropic: { ...identity, message_start: rest } },
+      role: 'assistant',
     }
-    return [carry({ content_block: block })]
-  }
-
-  #startToolCall(open: OpenBlock): Delta {
-    const { type: _, id, name, input: _input, ...rest } = open.start
-    if (typeof id !== 'string' || typeof name !== 'string') throw sentInvalid('a tool call without an id or a name')
-    open.call = this.#toolCalls
-    this.#toolCalls += 1
-    if (this.#toolCalls > MAX_TOOL_CALLS) throw sentOverLimit(`more than ${MAX_TOOL_CALLS} tool calls`)
-    const call: ToolCallDelta = { index: open.call, id, type: 'function', function: { name, arguments: '' } }
-    const isMore = Object.keys(rest).length > 0
-    return {
-      ...(isMore ? carry({ content_block: { ...open.start, input: {} } }) : { type: 'delta' }),
-      tool_calls: [call],
-    }
-  }
-
-  #readDelta(delta: Fields, index: unknown): Delta[] {
-    const block = this.#block
-    if (!block || block.index !== index) throw sentInvalid('a delta of a block that is not open')
-    const { text, thinking, signature, citation, partial_json } = delta
-    switch (`${block.type} ${typeof delta.type === 'string' ? delta.type : ''}`) {
-      case 'text text_delta':
-        if (text) return imply(block, { content: toText(text) })
-        break
-      case 'text citations_delta':
-        if (isRecord(citation)) return imply(block, carry({ citation }))
-        break
-      case 'thinking thinking_delta':
-        if (thinking) return imply(block, { reasoning: toText(thinking) })
-        break
-      case 'thinking signature_delta':
-        if (typeof signature === 'string' && signature) return imply(block, carry({ signature }))
-        break
-      case 'tool_use input_json_delta':
-        if (partial_json) return toArguments(block, toText(partial_json))
-    }
-    if (saysNothing(delta)) return []
-    return [...tell(block), carry({ content_block_delta: delta })]
-  }
-
-  #endBlock(): Delta[] {
-    const block = this.#block
-    if (!block) return []
-    this.#block = undefined
-    this.#previous = block.type
-    // Some servers send the input in the start event. A call without input gets `{}`: other clients need valid JSON.
-    if (block.call !== undefined && !block.hasArguments)
-      return toArguments(block, JSON.stringify(block.start.input ?? {}))
-    return tell(block)
+    // Programmatic tool calls come whole, within the start.
+    const blocks = Array.isArray(content) ? content.map(requireRecord) : []
+    return [
+      start,
+      ...blocks.flatMap((block, index) => [...this.#blocks.start(block, index), ...this.#blocks.stop(index)]),
+    ]
   }
 
   /** Reads a `message_delta`. A stream may have several; their counts are cumulative. */
@@ -183,60 +160,19 @@ export class MessageReader {
 
   #ending(): AnthropicCarried {
     const { stop_reason, stop_sequence, ...rest }: Fields = Object.fromEntries(this.#end)
-    const isSaid = typeof stop_reason !== 'string' || isFinishReason(stop_reason)
+    const isSaid = typeof stop_reason === 'string' && isFinishReason(stop_reason)
     // Omit fields that are null here and at the start of the message.
-    const delta = Object.entries(rest).filter(([name, value]) => value !== null || this.#message[name] !== null)
+    const delta = Object.entries(rest).filter(([name, value]) => value !== null || this.#message?.[name] !== null)
     const message_delta = {
       ...(delta.length > 0 && { delta: Object.fromEntries(delta) }),
       ...Object.fromEntries(this.#besideEnd),
     }
     return {
-      ...((!isSaid || isGiven(stop_sequence)) && { stop_reason, stop_sequence: stop_sequence ?? null }),
+      ...((!isSaid || isGiven(stop_sequence)) && {
+        stop_reason: stop_reason ?? null,
+        stop_sequence: stop_sequence ?? null,
+      }),
       ...(Object.keys(message_delta).length > 0 && { message_delta }),
     }
   }
-}
-
-interface OpenBlock {
-  index: unknown
-  type: string
-  start: Fields
-  /** The deltas so far announce this block. */
-  told: boolean
-  /** Index among the tool calls. */
-  call?: number
-  hasArguments?: boolean
-}
-
-const TEXT_FIELDS = new Set(['text', 'thinking', 'signature'])
-
-/** Whether the block's deltas imply everything in this start. */
-function isImplied(start: Fields): boolean {
-  return Object.entries(start).every(([name, value]) => name === 'type' || (value === '' && TEXT_FIELDS.has(name)))
-}
-
-/** Whether a delta adds nothing to its block. */
-function saysNothing(delta: Fields): boolean {
-  return Object.entries(delta).every(([name, value]) => name === 'type' || value === '' || value === null)
-}
-
-/** A delta whose fields imply the type of its block. */
-function imply(block: OpenBlock, fields: Omit<Delta, 'type'>): Delta[] {
-  block.told = true
-  return [{ type: 'delta', ...fields }]
-}
-
-function tell(block: OpenBlock): Delta[] {
-  if (block.told) return []
-  block.told = true
-  return [carry({ content_block: block.start })]
-}
-
-function carry(anthropic: AnthropicCarried): Delta {
-  return { type: 'delta', carried: { anthropic } }
-}
-
-function toArguments(block: OpenBlock, json: string): Delta[] {
-  block.hasArguments = true
-  return [{ type: 'delta', tool_calls: [{ index: block.call ?? 0, function: { arguments: json } }] }]
 }

@@ -15,6 +15,8 @@ function endOf(...events: unknown[]): StreamEvent[] {
   return reader.end()
 }
 
+const begin = { type: 'message_start', message: { id: 'msg_1' } }
+
 function doneOf(name: string): Done {
   const done = eventsOf(name).at(-1)
   if (done?.type !== 'done') throw new Error('no done')
@@ -244,7 +246,7 @@ describe('how a stream ends', () => {
 
   it('says null where the message began without it', () => {
     const message_delta = { delta: { stop_details: null } }
-    expect(endOf(end('end_turn', { stop_details: null }))[0]).toEqual({
+    expect(endOf(begin, end('end_turn', { stop_details: null }))[0]).toEqual({
       type: 'delta',
       carried: { anthropic: { message_delta } },
     })
@@ -252,9 +254,47 @@ describe('how a stream ends', () => {
     expect(endOf(begun, end('end_turn', { stop_details: null }))).toHaveLength(1)
   })
 
-  it('with a stop reason and no `message_stop` is an end, and so is the other way round', () => {
+  it('with a stop reason and no `message_stop` is an end', () => {
     expect(endOf(start({ type: 'text', text: '' }), end('end_turn')).at(-1)).toMatchObject({ finish_reason: 'stop' })
-    expect(endOf({ type: 'message_stop' })).toEqual([{ type: 'done', finish_reason: 'stop' }])
+  })
+
+  it('with `[DONE]` in place of `message_stop` is an end when there is a stop reason', () => {
+    const reader = new MessageReader()
+    reader.read(JSON.stringify(begin))
+    reader.read(' [DONE]')
+    expect(reader.finished).toBe(true)
+    expect(codeOf(() => reader.end())).toMatchObject({ code: 'upstream_truncated' })
+    reader.read(JSON.stringify(end('end_turn')))
+    expect(reader.end().at(-1)).toMatchObject({ finish_reason: 'stop' })
+  })
+
+  it('with `message_stop` and no stop reason is an end, and carries that it had none', () => {
+    const unsaid = { type: 'delta', carried: { anthropic: { stop_reason: null, stop_sequence: null } } }
+    const finished = (finish_reason: string) => [unsaid, { type: 'done', finish_reason }]
+    expect(endOf(begin, { type: 'message_stop' })).toEqual(finished('stop'))
+    const call = start({ type: 'tool_use', id: 'a', name: 'f', input: {} })
+    expect(endOf(begin, call, stop(), { type: 'message_stop' })).toEqual(finished('tool_calls'))
+  })
+
+  it.each([[[{ type: 'message_stop' }]], [[end('end_turn'), { type: 'message_stop' }]]])(
+    'without a message is a stream that was cut: %j',
+    (events) => {
+      expect(codeOf(() => endOf(...events))).toMatchObject({ code: 'upstream_truncated' })
+    },
+  )
+
+  it('leaves a call without its end that was cut off', () => {
+    const call = start({ type: 'tool_use', id: 'a', name: 'f', input: {} })
+    expect(endOf(begin, call, end('max_tokens'))).toMatchObject([{ type: 'done', finish_reason: 'length' }])
+    expect(endOf(begin, call, end('tool_use'))).toMatchObject([{ tool_calls: [{}] }, { type: 'done' }])
+  })
+
+  it('carries a usage that the counts cannot say', () => {
+    const usage = { input_tokens: 3, output_tokens: 2, prompt_tokens_details: { cached_tokens: 30 } }
+    expect(endOf(begin, { ...end('end_turn'), usage }).at(-1)).toMatchObject({ carried: { anthropic: { usage } } })
+    expect(
+      endOf(begin, { ...end('end_turn'), usage: { input_tokens: 3, output_tokens: 2 } }).at(-1),
+    ).not.toHaveProperty('carried')
   })
 
   it('with neither is a stream that was cut', () => {
@@ -293,11 +333,24 @@ describe('a stream that fails', () => {
     ['something that is no event', ['[1]']],
     ['a delta before its block', [delta({ type: 'text_delta', text: 'x' })]],
     ['a delta of another block', [start({ type: 'text', text: '' }), delta({ type: 'text_delta', text: 'x' }, 1)]],
-    ['a delta after its block', [start({ type: 'text', text: '' }), stop(), delta({ type: 'text_delta', text: 'x' })]],
+    [
+      'a delta after its block',
+      [
+        start({ type: 'text', text: '' }),
+        stop(),
+        start({ type: 'text', text: '' }, 1),
+        delta({ type: 'text_delta', text: 'x' }),
+      ],
+    ],
+    [
+      'arguments after their call',
+      [start({ type: 'tool_use', id: 'a', name: 'f' }), stop(), delta({ type: 'input_json_delta', partial_json: '{' })],
+    ],
+    ['another message within a message', [begin, { type: 'message_start', message: { id: 'msg_2' } }]],
     ['a text that is no text', [start({ type: 'text', text: '' }), delta({ type: 'text_delta', text: 1 })]],
-    ['a tool call without a name', [start({ type: 'tool_use', id: 'a', input: {} })]],
+    ['a tool call without a name', [start({ type: 'tool_use', id: 'a', input: {} }), stop()]],
     ['a block without a type', [start({})]],
-    ['a type that cannot be a text', [delta({ type: { toString: 1 } })]],
+    ['a type that cannot be a text', [delta({ type: { toString: 1 }, x: 1 })]],
     ['an error that is no object', [{ type: 'error', error: 'x' }]],
   ])('with %s', (what, events) => {
     const code = what === 'an error that is no object' ? 'upstream_error' : 'upstream_invalid_response'
@@ -310,7 +363,7 @@ describe('a stream over a limit', () => {
 
   it('fails with more than 1,024 tool calls', () => {
     const reader = new MessageReader()
-    const call = (i: number) => reader.read(JSON.stringify(start({ type: 'tool_use', id: `t${i}`, name: 'f' }, i)))
+    const call = (i: number) => reader.read(JSON.stringify(start({ type: 'tool_use', id: `t${i}`, name: 'f' })))
     for (let i = 0; i < 1024; i++) call(i)
     expect(codeOf(() => call(1024))).toEqual({ ...tooMuch, message: 'The upstream sent more than 1024 tool calls.' })
   })
@@ -342,10 +395,10 @@ describe('a stream over a limit', () => {
 })
 
 describe('the end of a message', () => {
-  const done = (...events: unknown[]) => endOf(...events, { type: 'message_stop' }).at(-1)
+  const done = (...events: unknown[]) => endOf(...events, begin, { type: 'message_stop' }).at(-1)
 
   it.each(['constructor', '__proto__', 'toString'])('accepts the stop reason %s, and carries it', (reason) => {
-    expect(endOf(end(reason))).toMatchObject([
+    expect(endOf(begin, end(reason))).toMatchObject([
       { type: 'delta', carried: { anthropic: { stop_reason: reason } } },
       { type: 'done', finish_reason: 'stop' },
     ])
@@ -354,6 +407,7 @@ describe('the end of a message', () => {
   it('treats fields named __proto__ as ordinary fields', () => {
     const proto = '"__proto__":{"input_tokens":7}'
     const reader = new MessageReader()
+    reader.read(JSON.stringify(begin))
     reader.read(`{"type":"message_delta","delta":{"stop_reason":"end_turn",${proto}},"usage":{${proto}},${proto}}`)
     const [beside, last] = reader.end()
     expect(JSON.stringify(beside)).toBe(
@@ -389,7 +443,8 @@ describe('the end of a message', () => {
   })
 
   it('drops an invalid model name', () => {
-    const named = (length: number) => done({ type: 'message_start', message: { model: 'm'.repeat(length) } })
+    const named = (length: number) =>
+      done({ type: 'message_start', message: { id: 'msg_1', model: 'm'.repeat(length) } })
     expect(named(256)).toHaveProperty('model')
     expect(named(257)).not.toHaveProperty('model')
   })
