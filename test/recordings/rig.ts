@@ -14,6 +14,7 @@ export interface Rig {
   /** Origins without a path. */
   direct: string
   through: string
+  add(recording: Recording): void
   close(): Promise<void>
 }
 
@@ -66,6 +67,7 @@ export async function startRig(recordings: readonly Recording[], seed = ''): Pro
   return {
     direct,
     through,
+    add: (recording) => void bodies.set(modelOf(recording), recording.body),
     async close() {
       await gateway.drain()
       server.closeAllConnections()
