@@ -55,7 +55,7 @@ describe('fields of an OpenAI stream that are not modelled', () => {
 })
 
 describe('chunks of an answer that comes from Anthropic', () => {
-  it.each(answers)('have nothing of its wire beside the id and the model: %s', (name) => {
+  it.each(answers)('have nothing of its wire beside the id, the model and translations: %s', (name) => {
     const events = eventsOf(name)
     const chunks = chunksOf(events)
     for (const { id, object: _, created: __, model, choices, ...rest } of chunks) {
@@ -63,9 +63,8 @@ describe('chunks of an answer that comes from Anthropic', () => {
       expect(rest).toEqual({})
       for (const { index: ___, delta, finish_reason: ____, ...more } of choices) {
         expect(more).toEqual({})
-        expect(['role', 'content', 'reasoning_content', 'tool_calls']).toEqual(
-          expect.arrayContaining(Object.keys(delta)),
-        )
+        const fields = ['role', 'content', 'reasoning_content', 'tool_calls', 'annotations', 'reasoning_details']
+        expect(fields).toEqual(expect.arrayContaining(Object.keys(delta)))
       }
     }
   })

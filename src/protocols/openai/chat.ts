@@ -9,6 +9,7 @@ import type { Batch, StreamInfo, StreamLog } from '../../stream/stream-log.ts'
 import { readInSlices } from '../../stream/event-loop.ts'
 import { initialState, isAnswer, toChunks, type ChunkState, type EventChunks } from './chunks.ts'
 import { CompletionCollector } from './completion.ts'
+import { continuesText, withText } from './from-anthropic.ts'
 import type { Encoded, Encoder, Model, ParsedRequest, Protocol, RenderedError } from '../protocol.ts'
 import type { Fields } from '../../json.ts'
 import type { Carried } from '../../wires/carried.ts'
@@ -54,20 +55,23 @@ class ChunkEncoder implements Encoder {
   /** JSON before and after the text of a text-only chunk; valid for this state. */
   #around: readonly [before: string, after: string] | undefined
 
-  constructor(state: ChunkState) {
+  constructor(state: ChunkState, around?: readonly [string, string]) {
     this.#state = state
     this.#begun = state.begun.has(0)
+    this.#around = around
   }
 
   encode(batch: Batch): Encoded {
     const [only] = batch.events
     if (batch.events.length === 1 && only && isPlainText(only.event) && this.#begun) {
       const { content } = only.event
+      const { notes } = this.#state
       // Most batches take this path: building and serialising a whole chunk costs more than the rest of a token's work.
-      if (content !== '') {
+      if (content !== '' && (!notes || continuesText(notes))) {
         const [before, after] = (this.#around ??= aroundText(this.#state))
         const text = `data: ${before}${encodeJson(content)}${after}\nid: ${only.seq}\n\n`
-        return { text, frames: 1, next: this }
+        const next = notes ? new ChunkEncoder({ ...this.#state, notes: withText(notes, content) }, this.#around) : this
+        return { text, frames: 1, next }
       }
     }
     const { eventChunks, state } = toChunks(batch.events, this.#state)
@@ -81,7 +85,7 @@ class ChunkEncoder implements Encoder {
   }
 
   skip({ events }: Batch): Encoder {
-    if (this.#begun && events.every(({ event }) => isPlainText(event))) return this
+    if (this.#begun && !this.#state.notes && events.every(({ event }) => isPlainText(event))) return this
     return new ChunkEncoder(toChunks(events, this.#state).state)
   }
 }

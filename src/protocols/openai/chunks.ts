@@ -5,6 +5,7 @@ import { anthropicFields } from '../../wires/anthropic.ts'
 import type { Carried } from '../../wires/carried.ts'
 import { isLegacyCall, isRepeated, openaiCallFields, openaiFields, REASONING_FIELDS } from '../../wires/openai.ts'
 import { AppendMap } from '../../wires/append-map.ts'
+import { annotationsOf, NO_NOTES, translateDelta, type AnthropicNotes } from './from-anthropic.ts'
 
 /** `chat.completion.chunk`: https://platform.openai.com/docs/api-reference/chat-streaming/streaming */
 export interface Chunk extends ChunkHead {
@@ -43,6 +44,8 @@ export interface ChunkState {
   readonly includeUsage: boolean
   /** The names under which reasoning is sent: those of the upstream if it speaks this wire. */
   readonly reasoningFields: readonly string[]
+  /** For an answer from Anthropic. */
+  readonly notes?: AnthropicNotes
 }
 
 export function initialState({ id, created, model, labels }: StreamInfo): ChunkState {
@@ -90,8 +93,11 @@ class ChunkWriter {
     this.state = state
   }
 
-  writeDelta({ index = 0, role, content, reasoning, refusal, tool_calls, carried }: Delta): void {
-    const { head, once, choice, rest, reasoningFields } = toPlaces(carried)
+  writeDelta(event: Delta): void {
+    const { index = 0, role, content, reasoning, refusal, tool_calls, carried } = event
+    const { head, once, choice, reasoningFields, ...places } = toPlaces(carried)
+    const translated = this.#translate(event)
+    const rest = translated ? { ...places.rest, ...translated } : places.rest
     if (head) this.state = { ...this.state, head: { ...this.state.head, ...head } }
     if (reasoningFields) this.state = { ...this.state, reasoningFields }
     const delta: Record<string, unknown> = {}
@@ -115,11 +121,22 @@ class ChunkWriter {
   writeDone(done: Done): void {
     const { head } = toPlaces(done.carried)
     if (head) this.state = { ...this.state, head: { ...this.state.head, ...head } }
+    const annotations = this.state.notes ? annotationsOf(this.state.notes) : []
+    if (annotations.length > 0) this.#push(0, { annotations })
     if (isAnswer(done) && !this.state.begun.has(0)) this.writeDelta({ type: 'delta', role: 'assistant' })
     // Before an error, an upstream of this wire may have said how the first choice ended. Nobody speaks for others.
     const reason = isAnswer(done) ? done.finish_reason : openaiFields(done.carried).choice?.finish_reason
     if (reason !== undefined && !this.state.finished.has(0)) this.#push(0, {}, { finish_reason: reason })
     if (this.state.includeUsage && done.usage) this.chunks.push({ ...this.#head(), choices: [], usage: done.usage })
+  }
+
+  /** The fields of an answer from Anthropic for which both wires have a form. */
+  #translate(event: Delta): Fields | undefined {
+    const { notes = anthropicFields(event.carried).message_start && NO_NOTES } = this.state
+    if (!notes || event.index) return undefined
+    const translated = translateDelta(event, notes)
+    this.state = { ...this.state, notes: translated.notes }
+    return Object.keys(translated.fields).length > 0 ? translated.fields : undefined
   }
 
   #push(index: number, delta: Record<string, unknown>, choice?: Record<string, unknown>, once?: object): void {
