@@ -67,7 +67,9 @@ export const openaiChat: ProtocolClient = {
         finish = finish_reason ?? undefined
         head ??= JSON.stringify(fields)
       }
-      expectThat(head === JSON.stringify(fields), 'a chunk of another completion')
+      // An answer that fails before its first token may have a usage, and nothing else.
+      const isFirst = head === undefined && usage !== undefined
+      expectThat(isFirst || head === JSON.stringify(fields), 'a chunk of another completion')
     }
     return said
   },
