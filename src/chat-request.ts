@@ -2,51 +2,65 @@ import { z } from 'zod'
 import { boundedArray, boundedRecord } from './bounded-schema.ts'
 import { invalidRequest } from './errors.ts'
 import { toFaults } from './faults.ts'
+import { isRecord, withoutNulls } from './json.ts'
 
 /**
  * The common request: protocols convert their requests to it, and providers receive it. Names are OpenAI's. Types are
- * checked; ranges are not (they differ between models). Unknown fields pass through unchanged.
+ * checked; ranges are not (they differ between models). Unknown fields pass through unchanged. An optional field that is
+ * null is absent: clients send back messages as their SDK prints them, with `function_call: null` and the like.
  */
-const contentPart = z
-  .looseObject({
-    type: z.string(),
-    text: z.string().optional(),
-    image_url: z.looseObject({ url: z.string(), detail: z.string().optional() }).optional(),
-  })
-  .superRefine((part, context) => {
-    const field = part.type === 'text' ? 'text' : part.type === 'image_url' ? 'image_url' : undefined
-    if (field && part[field] === undefined)
-      context.addIssue({ code: 'custom', path: [field], message: `is required in a part of type "${part.type}"` })
-  })
-
-const toolCall = z.looseObject({
-  id: z.string(),
+const contentPart = optionalNulls({
   type: z.string(),
-  function: z.looseObject({ name: z.string(), arguments: z.string() }).optional(),
+  text: z.string().optional(),
+  image_url: optionalNulls({ url: z.string(), detail: z.string().optional() }).optional(),
+}).superRefine((part, context) => {
+  const field = part.type === 'text' ? 'text' : part.type === 'image_url' ? 'image_url' : undefined
+  if (field && part[field] === undefined)
+    context.addIssue({ code: 'custom', path: [field], message: `is required in a part of type "${part.type}"` })
+})
+
+function optionalNulls<T extends z.ZodRawShape>(shape: T) {
+  return z.preprocess(withoutNulls, z.looseObject(shape))
+}
+
+const toolCall = optionalNulls({
+  id: z.string(),
+  type: z.string().default('function'),
+  function: optionalNulls({ name: z.string(), arguments: z.string() }).optional(),
+  custom: optionalNulls({ name: z.string(), input: z.string() }).optional(),
 })
 
 const message = z
-  .looseObject({
-    role: z.enum(['system', 'developer', 'user', 'assistant', 'tool', 'function']),
-    content: z.union([z.string(), boundedArray(contentPart)], 'expected a string or an array of parts').nullish(),
-    name: z.string().optional(),
-    tool_calls: boundedArray(toolCall).optional(),
-    tool_call_id: z.string().optional(),
-  })
+  .preprocess(
+    withoutNullsButContent,
+    z.looseObject({
+      role: z.enum(['system', 'developer', 'user', 'assistant', 'tool', 'function']),
+      content: z.union([z.string(), boundedArray(contentPart)], 'expected a string or an array of parts').nullish(),
+      name: z.string().optional(),
+      tool_calls: boundedArray(toolCall).optional(),
+      tool_call_id: z.string().optional(),
+    }),
+  )
   .superRefine((value, context) => {
-    if (value.role !== 'assistant' && (value.content === null || value.content === undefined))
+    const isMissing = value.content === null || value.content === undefined
+    // OpenAI's role `function` has null for a function without a result.
+    if (isMissing && value.role !== 'assistant' && value.role !== 'function')
       context.addIssue({ code: 'custom', path: ['content'], message: `is required for the role "${value.role}"` })
   })
 
-const tool = z.looseObject({
+/** Null is what the content of an answer without text is: some servers want the field. */
+function withoutNullsButContent(value: unknown): unknown {
+  if (!isRecord(value) || value.content !== null) return withoutNulls(value)
+  return Object.assign({}, withoutNulls(value), { content: null })
+}
+
+const tool = optionalNulls({
   type: z.string(),
-  function: z
-    .looseObject({
-      name: z.string().min(1),
-      description: z.string().optional(),
-      parameters: boundedRecord(z.unknown()).optional(),
-    })
-    .optional(),
+  function: optionalNulls({
+    name: z.string().min(1),
+    description: z.string().optional(),
+    parameters: boundedRecord(z.unknown()).optional(),
+  }).optional(),
 })
 
 const count = z.number().int().positive()
@@ -54,7 +68,7 @@ const count = z.number().int().positive()
 /** The model name is returned in a header, which must stay readable. */
 export const modelName = z.string().min(1).max(256)
 
-export const chatRequestSchema = z.looseObject({
+export const chatFields = z.looseObject({
   messages: boundedArray(message).refine((messages) => messages.length > 0, 'at least one message is required'),
   model: modelName.optional(),
   tools: boundedArray(tool).optional(),
@@ -77,6 +91,8 @@ export const chatRequestSchema = z.looseObject({
   user: z.string().optional(),
   metadata: boundedRecord(z.unknown()).nullish(),
 })
+
+export const chatRequestSchema = z.preprocess(withoutNulls, chatFields)
 
 export type ChatInput = z.infer<typeof chatRequestSchema>
 export type ChatMessage = ChatInput['messages'][number]

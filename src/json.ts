@@ -92,6 +92,12 @@ export function recordOrEmpty(value: unknown): Fields {
   return isRecord(value) ? value : {}
 }
 
+/** An object without its fields that are null. Other values, and objects without such fields, stay as they are. */
+export function withoutNulls(value: unknown): unknown {
+  if (!isRecord(value) || !Object.keys(value).some((name) => value[name] === null)) return value
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null))
+}
+
 /** Assigning to `__proto__` would set the prototype of `fields`; this defines an ordinary field. */
 export function setField(fields: Partial<Record<string, unknown>>, name: string, value: unknown): void {
   if (name === '__proto__')

@@ -65,7 +65,11 @@ describe('parameters', () => {
       { top_k: 3, thinking: { type: 'enabled', budget_tokens: 1024 }, service_tier: 'auto', future: { a: 1 } },
       { top_k: 3, thinking: { type: 'enabled', budget_tokens: 1024 }, service_tier: 'auto', future: { a: 1 } },
     ],
-    ['null, as nothing', { container: null, thinking: null }, {}],
+    [
+      'null, as nothing',
+      { container: null, thinking: null, metadata: { user_id: null }, output_config: { effort: null, format: null } },
+      {},
+    ],
   ])('%s', (_, body, input) => {
     expect(parse(body).input).toEqual({ ...parse({}).input, ...input })
   })
@@ -152,6 +156,36 @@ describe('messages', () => {
   })
 })
 
+it('null is nothing in blocks and tools, too', () => {
+  const input_schema = { type: 'object', default: null }
+  const tools = [{ type: null, name: 'f', description: null, input_schema, strict: null, cache_control: null }]
+  const { input } = parse({
+    tools,
+    tool_choice: { type: 'auto', disable_parallel_tool_use: null },
+    messages: [
+      { role: 'user', content: 'hi' },
+      {
+        role: 'assistant',
+        content: [
+          { type: 'text', text: 'a', citations: null },
+          { type: 'tool_use', id: 'b', name: 'f', input: { x: null }, caller: null },
+        ],
+      },
+      { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'b', content: null, is_error: null }] },
+    ],
+  })
+  expect(input).toMatchObject({ tool_choice: 'auto' })
+  expect(input.tools).toEqual([{ type: 'function', function: { name: 'f', parameters: input_schema } }])
+  expect(input.messages.slice(1)).toEqual([
+    {
+      role: 'assistant',
+      content: 'a',
+      tool_calls: [{ id: 'b', type: 'function', function: { name: 'f', arguments: '{"x":null}' } }],
+    },
+    { role: 'tool', tool_call_id: 'b', content: '' },
+  ])
+})
+
 describe('a body that is wrong', () => {
   const messages = [{ role: 'user', content: 'hi' }]
   const body = { model: 'm', max_tokens: 1, messages }
@@ -222,7 +256,7 @@ interface Body {
 }
 
 /**
- * What the API says is the same: a string and a block of text, turns of one side and one turn.
+ * What the API says is the same: a string and a block of text, turns of one side and one turn, null and nothing.
  * https://platform.claude.com/docs/en/api/messages
  */
 function normal(value: object): unknown {
@@ -239,11 +273,17 @@ function normal(value: object): unknown {
 
 function blocks(content: unknown): unknown[] {
   if (typeof content === 'string') return [text(content)]
-  return (content as Record<string, unknown>[]).map((block) =>
-    block.type === 'tool_result' && Array.isArray(block.content)
-      ? { ...block, content: resultContent(block.content as Record<string, unknown>[]) }
-      : block,
-  )
+  return (content as Record<string, unknown>[])
+    .map(withoutNulls)
+    .map((block) =>
+      block.type === 'tool_result' && Array.isArray(block.content)
+        ? { ...block, content: resultContent(block.content as Record<string, unknown>[]) }
+        : block,
+    )
+}
+
+function withoutNulls(block: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(block).filter(([, value]) => value !== null))
 }
 
 /** In a result, one plain text may be a string. */

@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { z } from 'zod'
 import { boundedRecord, boundedArray } from '../../bounded-schema.ts'
-import { modelName, chatRequestSchema, type ChatInput } from '../../chat-request.ts'
+import { modelName, chatFields, type ChatInput } from '../../chat-request.ts'
 import { invalidRequest } from '../../errors.ts'
 import { toFaults } from '../../faults.ts'
-import { isRecord } from '../../json.ts'
+import { withoutNulls } from '../../json.ts'
 import { messageSchema, systemSchema } from './turns.ts'
 import type { ParsedRequest } from '../protocol.ts'
 
@@ -12,7 +12,7 @@ type Tool = NonNullable<ChatInput['tools']>[number]
 
 const customTool = z
   .looseObject({
-    type: z.string().nullish(),
+    type: z.string().optional(),
     name: z.string().min(1),
     description: z.string().optional(),
     input_schema: boundedRecord(z.unknown()),
@@ -32,10 +32,10 @@ const customTool = z
 /** Anthropic's own tools (`web_search_20250305`, …) stay unchanged. */
 const serverTool = z.looseObject({ type: z.string() })
 
-const isCustom = z.object({ type: z.literal(['custom', null]).optional() })
+const isCustom = z.object({ type: z.literal('custom').optional() })
 
 /** A tool: https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools */
-const toolSchema = z.unknown().transform((tool, context): Tool => {
+const toolSchema = z.preprocess(withoutNulls, z.unknown()).transform((tool, context): Tool => {
   const parsed = (isCustom.safeParse(tool).success ? customTool : serverTool).safeParse(tool)
   if (parsed.success) return parsed.data
   for (const { path, message } of parsed.error.issues) context.addIssue({ code: 'custom', path, message })
@@ -46,12 +46,15 @@ const serial = { disable_parallel_tool_use: z.boolean().optional() }
 
 /** Converts a tool choice to a chat request's fields: parallel tool use has a field of its own. */
 const toolChoiceSchema = z
-  .discriminatedUnion('type', [
-    z.object({ type: z.literal('auto'), ...serial }),
-    z.object({ type: z.literal('any'), ...serial }),
-    z.object({ type: z.literal('tool'), name: z.string(), ...serial }),
-    z.object({ type: z.literal('none') }),
-  ])
+  .preprocess(
+    withoutNulls,
+    z.discriminatedUnion('type', [
+      z.object({ type: z.literal('auto'), ...serial }),
+      z.object({ type: z.literal('any'), ...serial }),
+      z.object({ type: z.literal('tool'), name: z.string(), ...serial }),
+      z.object({ type: z.literal('none') }),
+    ]),
+  )
   .transform((choice): Pick<ChatInput, 'tool_choice' | 'parallel_tool_calls'> => {
     const parallel = 'disable_parallel_tool_use' in choice && choice.disable_parallel_tool_use === true
     return { tool_choice: toToolChoice(choice), ...(parallel && { parallel_tool_calls: false }) }
@@ -81,20 +84,23 @@ const own = {
   temperature: z.number().optional(),
   top_p: z.number().optional(),
   top_k: z.number().int().optional(),
-  thinking: z.looseObject({ type: z.string() }).optional(),
+  thinking: z.preprocess(withoutNulls, z.looseObject({ type: z.string() })).optional(),
   tools: boundedArray(toolSchema).optional(),
   tool_choice: toolChoiceSchema.optional(),
-  metadata: z.looseObject({ user_id: z.string().nullish() }).optional(),
+  metadata: z.preprocess(withoutNulls, z.looseObject({ user_id: z.string().optional() })).optional(),
   output_config: z
-    .looseObject({
-      effort: z.string().nullish(),
-      format: z.looseObject({ type: z.string(), schema: boundedRecord(z.unknown()).optional() }).nullish(),
-    })
+    .preprocess(
+      withoutNulls,
+      z.looseObject({
+        effort: z.string().optional(),
+        format: z.looseObject({ type: z.string(), schema: boundedRecord(z.unknown()).optional() }).optional(),
+      }),
+    )
     .optional(),
 }
 
 /** Parameters of a chat request that the Messages API does not have. */
-const foreign = Object.keys(chatRequestSchema.shape).filter((name) => !Object.hasOwn(own, name))
+const foreign = Object.keys(chatFields.shape).filter((name) => !Object.hasOwn(own, name))
 
 const bodySchema = z.preprocess(
   withoutNulls,
@@ -104,12 +110,6 @@ const bodySchema = z.preprocess(
         context.addIssue({ code: 'custom', path: [name], message: 'is not a parameter of the Messages API' })
   }),
 )
-
-/** For every nullable parameter, null means the same as omitting it. */
-function withoutNulls(body: unknown): unknown {
-  if (!isRecord(body) || !Object.keys(body).some((name) => body[name] === null)) return body
-  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
-}
 
 /**
  * Converts the body of `POST /v1/messages` to a chat request. Fields without an OpenAI name keep Anthropic's, so that

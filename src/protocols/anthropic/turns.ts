@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { boundedArray, boundedRecord } from '../../bounded-schema.ts'
 import type { ChatMessage, ContentPart } from '../../chat-request.ts'
 import { MAX_FAULTS } from '../../faults.ts'
+import { withoutNulls } from '../../json.ts'
 
 export type ToolCall = NonNullable<ChatMessage['tool_calls']>[number]
 
@@ -59,7 +60,8 @@ function toDataUrl({ media_type = '', data = '' }: z.infer<typeof source>): stri
 
 const PARTS: ReadonlyMap<string, z.ZodType<ContentPart>> = new Map(Object.entries({ text, image, document }))
 
-const block = z.looseObject({ type: z.string() })
+/** SDKs print the optional fields of an answer's blocks as null: `citations`, `caller`. */
+const block = z.preprocess(withoutNulls, z.looseObject({ type: z.string() }))
 
 function readPart(value: z.infer<typeof block>, context: z.RefinementCtx): ContentPart {
   return read(PARTS.get(value.type) ?? block, value, context)

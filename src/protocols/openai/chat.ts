@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { chatRequestSchema, modelName } from '../../chat-request.ts'
+import { chatFields, modelName } from '../../chat-request.ts'
 import { failureOf, invalidRequest, statusOfCode, type SluiceError } from '../../errors.ts'
 import { toFaults } from '../../faults.ts'
 import { encodeComment, encodeJson } from '../../sse/encode.ts'
@@ -11,7 +11,7 @@ import { initialState, isAnswer, toChunks, type ChunkState, type EventChunks } f
 import { CompletionCollector } from './completion.ts'
 import { continuesText, withText } from './from-anthropic.ts'
 import type { Encoded, Encoder, Model, ParsedRequest, Protocol, RenderedError } from '../protocol.ts'
-import type { Fields } from '../../json.ts'
+import { withoutNulls, type Fields } from '../../json.ts'
 import type { Carried } from '../../wires/carried.ts'
 import { openaiFields } from '../../wires/openai.ts'
 
@@ -30,11 +30,14 @@ export const openaiChat: Protocol = {
   renderError: (error) => renderError(error),
 }
 
-const completionSchema = chatRequestSchema.extend({
-  model: modelName,
-  stream: z.boolean().nullish(),
-  stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
-})
+const completionSchema = z.preprocess(
+  withoutNulls,
+  chatFields.extend({
+    model: modelName,
+    stream: z.boolean().optional(),
+    stream_options: z.preprocess(withoutNulls, z.looseObject({ include_usage: z.boolean().optional() })).optional(),
+  }),
+)
 
 function parseCompletion(body: unknown): ParsedRequest {
   const parsed = completionSchema.safeParse(body)
