@@ -22,6 +22,10 @@ export interface ProviderContext {
   readonly connectTimeoutMs: number
 }
 
+export interface Checked {
+  ignored: readonly string[]
+}
+
 /**
  * A source of tokens. An async generator method is enough:
  *
@@ -36,8 +40,11 @@ export interface Provider {
   readonly models?: readonly string[] | undefined
   /** Circuit breakers ignore its failures, because requests ask for them. */
   readonly exemptFromBreaker?: boolean | undefined
-  /** Validates a request before its stream exists; throws a `SluiceError` that names the invalid field. */
-  check?(request: ChatRequest): void
+  /**
+   * Validates a request before its stream exists; throws a `SluiceError` that names the invalid field. May return the
+   * names of advisory parameters that it leaves out: the response tells the client.
+   */
+  check?(request: ChatRequest): Checked | void
   /** Returns an iterable. Where a promise per token is too expensive, returns a source that pushes. */
   stream(request: ChatRequest, context: ProviderContext): AsyncIterable<StreamEvent | readonly StreamEvent[]> | Pushing
   /** Releases resources that outlive a stream (connection pools). */

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { connectTo, type ProviderIdentity } from '../endpoint.ts'
 import type { anthropicOptions } from '../options.ts'
 import { MessageReader } from './events.ts'
-import { toBody } from './request.ts'
+import { convertRequest } from './request.ts'
 import type { Provider } from '../provider.ts'
 import { UpstreamStream } from '../upstream.ts'
 
@@ -28,14 +28,15 @@ export function anthropic({
     name,
     models,
     check(request) {
-      toBody(request, maxTokens)
+      const { ignored } = convertRequest(request, maxTokens)
+      return { ignored }
     },
     stream(request, { signal, connectTimeoutMs, traceHeaders, apiKey: key = apiKey, headers: forwarded = {} }) {
       const upstream = {
         transport,
         path,
         headers: { ...traceHeaders, ...toHeaders(key, configured, forwarded) },
-        body: toBody(request, maxTokens),
+        body: convertRequest(request, maxTokens).body,
         secrets,
         signal,
         connectTimeoutMs,

@@ -2,6 +2,8 @@ import { z } from 'zod'
 import type { ChatMessage, ContentPart } from '../../src/chat-request.ts'
 import { invalidField, type SluiceError } from '../../src/errors.ts'
 import { parseJson, type Fields } from '../../src/json.ts'
+import { toToolMessages } from './legacy-functions.ts'
+import { carriedBlocks, toOwnBlock, toThoughts, toToolUseId } from './own-blocks.ts'
 
 export interface Turn extends Fields {
   role: 'user' | 'assistant' | 'system'
@@ -19,7 +21,7 @@ export interface Turn extends Fields {
 export function toTurns(messages: readonly ChatMessage[]): { system: Fields[]; turns: Turn[] } {
   const system: Fields[] = []
   const turns: Turn[] = []
-  for (const [i, message] of messages.entries()) {
+  for (const [i, message] of toToolMessages(messages).entries()) {
     const turn = toTurn(message, `messages[${i}]`)
     const previous = turns.at(-1)
     if (turn.role === 'system' && !previous && isPlain(turn)) system.push(...turn.content)
@@ -46,34 +48,29 @@ function toTurn(message: ChatMessage, path: string): Turn {
       return toAssistantTurn(message, path)
     case 'tool':
       return { role: 'user', content: [toToolResult(message, path)] }
-    case 'function':
+    case 'function': // A result without a call.
       throw inexpressible(`${path}.role`)
   }
 }
 
 function toSpoken(role: Turn['role'], message: ChatMessage, path: string): Turn {
-  const { role: _, content, name, ...rest } = message
+  const { role: _, content, name, carried: _carried, ...rest } = message
   if (name !== undefined) throw inexpressible(`${path}.name`)
   return { role, content: toBlocks(content, `${path}.content`), ...rest }
 }
 
-const thinkingBlocks = z.array(z.looseObject({ type: z.string() })).nullish()
-
-/**
- * Thoughts are returned to the API only as signed blocks, since it checks their signatures. Plain text of thoughts
- * (`reasoning_content`) and descriptions of an answer (`annotations`) are omitted.
- */
+/** Descriptions of an answer (`annotations`) and thoughts that Anthropic has not signed are omitted. */
 function toAssistantTurn(message: ChatMessage, path: string): Turn {
-  const { content, tool_calls = [], thinking_blocks, refusal } = message
+  const { content, tool_calls = [], refusal } = message
   for (const field of ['name', 'audio', 'function_call'] as const)
-    if (message[field] !== undefined && message[field] !== null) throw inexpressible(`${path}.${field}`)
-  const thinking = thinkingBlocks.safeParse(thinking_blocks)
-  if (!thinking.success) throw invalidField('invalid_request', `${path}.thinking_blocks`, 'expected an array of blocks')
+    if (message[field] !== undefined) throw inexpressible(`${path}.${field}`)
+  const own = carriedBlocks(message)
+  if (own) return { role: 'assistant', content: own.flatMap((block) => toOwnBlock(block)) }
   const calls = tool_calls.map((call, i) => toToolUse(call, `${path}.tool_calls[${i}]`))
   return {
     role: 'assistant',
     content: [
-      ...(thinking.data ?? []),
+      ...toThoughts(message, path),
       ...toBlocks(content, `${path}.content`),
       ...(typeof refusal === 'string' ? textBlocks(refusal) : []),
       ...calls,
@@ -84,17 +81,19 @@ function toAssistantTurn(message: ChatMessage, path: string): Turn {
 type ToolCall = NonNullable<ChatMessage['tool_calls']>[number]
 
 function toToolUse(call: ToolCall, path: string): Fields {
-  // Clients that assemble a call from stream pieces leave `index` in it.
-  const { type: _type, index: _index, id, function: called, ...rest } = call
-  if (!called) throw inexpressible(path)
-  return {
-    type: 'tool_use',
-    id,
-    name: called.name,
-    input: toInput(called.arguments, `${path}.function.arguments`),
-    ...rest,
-  }
+  const { type: _type, id, function: called, custom, ...rest } = call
+  const input = called ? toInput(called.arguments, `${path}.function.arguments`) : { input: custom?.input }
+  const name = called?.name ?? custom?.name
+  if (name === undefined) throw inexpressible(path)
+  for (const field of OTHERS_FIELDS) delete rest[field]
+  return { type: 'tool_use', id: toToolUseId(id), name, input, ...rest }
 }
+
+/**
+ * Fields that other upstreams want back with a call, or that Sluice added. Clients that assemble a call from the pieces
+ * of a stream leave `index` in it.
+ */
+const OTHERS_FIELDS = ['index', 'extra_content', 'carried', 'extra', 'provider_specific_fields'] as const
 
 const inputSchema = z.record(z.string(), z.unknown())
 
@@ -117,7 +116,12 @@ function toToolResult(message: ChatMessage, path: string): Fields {
   const { role: _role, name: _name, content, tool_call_id, ...rest } = message
   if (tool_call_id === undefined) throw invalidField('invalid_request', `${path}.tool_call_id`, 'is required')
   const result = typeof content === 'string' ? content : toBlocks(content, `${path}.content`)
-  return { type: 'tool_result', tool_use_id: tool_call_id, ...(result.length > 0 && { content: result }), ...rest }
+  return {
+    type: 'tool_result',
+    tool_use_id: toToolUseId(tool_call_id),
+    ...(result.length > 0 && { content: result }),
+    ...rest,
+  }
 }
 
 export function inexpressible(path: string): SluiceError {

@@ -70,6 +70,7 @@ export async function openStream(
   context.request.body = undefined
   context.state.streamId = log.info.id
   context.set('Sluice-Stream-Id', log.info.id)
+  if (plan.ignored) context.set('Sluice-Ignored', plan.ignored.join(', '))
   const { prompt } = context.state
   context.state.prompt = undefined
   const leave = log.readerCount.enter()

@@ -2,6 +2,7 @@ import type { RegisteredProvider } from '../../providers/registry.ts'
 import type { ChatInput } from '../chat-request.ts'
 import type { Config } from '../config.ts'
 import { ConfigError, invalidField, SluiceError, toSluiceError } from '../errors.ts'
+import { recordOrEmpty } from '../json.ts'
 import { Breaker, Breakers } from './breaker.ts'
 import { ModelTable, checkTargets, type Entry } from './model-table.ts'
 import { drawOrder, type Plan, type Target, type Random } from './target.ts'
@@ -59,10 +60,11 @@ export class Router {
     if (model === undefined)
       throw invalidField('invalid_request', 'model', 'is required where DEFAULT_MODEL is not set')
     const targets = this.#order(this.#find(model)).map((entry) => this.#toTarget(entry))
-    const refusals = targets.map((target) => refusalOf(target, request))
-    const [first, ...others] = targets.filter((_, index) => refusals[index] === undefined)
-    if (first) return { model, targets: [first, ...others] }
-    throw refusals[0] ?? invalidField('unknown_model', 'model', `no provider offers ${JSON.stringify(model)}`)
+    const checks = targets.map((target) => check(target, request))
+    const [first, ...others] = targets.filter((_, index) => !checks[index]?.refusal)
+    const ignored = checks.find(({ refusal }) => !refusal)?.ignored ?? []
+    if (first) return { model, targets: [first, ...others], ...(ignored.length > 0 && { ignored }) }
+    throw checks[0]?.refusal ?? invalidField('unknown_model', 'model', `no provider offers ${JSON.stringify(model)}`)
   }
 
   /** All models with a full name (no wildcards), each once: first the configuration's, then the providers'. */
@@ -149,13 +151,19 @@ function unbreakable(): Breaker {
   return new Breaker({ failures: Infinity, cooldownMs: 0 })
 }
 
-/** The error with which a target's provider refuses a request, if it does. */
-function refusalOf({ provider, model }: Target, request: ChatInput): SluiceError | undefined {
+/** The error with which a target's provider refuses a request, or the parameters that it leaves out. */
+function check({ provider, model }: Target, request: ChatInput): { refusal?: SluiceError; ignored?: string[] } {
   try {
-    provider.check?.({ ...request, model })
+    const checked = provider.check?.({ ...request, model })
+    return { ignored: readNames(checked) }
   } catch (error) {
-    if (error instanceof SluiceError) return toSluiceError(error)
+    if (error instanceof SluiceError) return { refusal: toSluiceError(error) }
     throw error
   }
-  return undefined
+}
+
+/** A module may return anything; the names are sent in a header. */
+function readNames(checked: unknown): string[] {
+  const names = recordOrEmpty(checked).ignored
+  return Array.isArray(names) ? names.filter((name) => typeof name === 'string' && /^[\w.-]{1,64}$/.test(name)) : []
 }

@@ -38,6 +38,8 @@ export interface Plan {
   readonly model: string
   /** Never empty; in the order in which they are tried. */
   readonly targets: readonly [Target, ...Target[]]
+  /** Parameters of the request that the first target leaves out. */
+  readonly ignored?: readonly string[]
 }
 
 /** A number in [0, 1). */

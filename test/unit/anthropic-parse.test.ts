@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { toBody } from '../../providers/anthropic/request.ts'
+import { convertRequest } from '../../providers/anthropic/request.ts'
 import { SluiceError } from '../../src/errors.ts'
 import { anthropicMessages } from '../../src/protocols/anthropic/messages.ts'
 import { anyBody } from './any-anthropic-body.ts'
@@ -126,29 +126,33 @@ describe('messages', () => {
     ])
   })
 
-  it('are split where OpenAI’s order is another: results before words, thoughts before words before calls', () => {
-    const thoughts = (words: string) => ({ type: 'thinking', thinking: words, signature: 's' })
-    const use = { type: 'tool_use', id: 'a', name: 'f', input: { x: [1] } }
-    expect(
-      messagesOf(
-        { role: 'assistant', content: [thoughts('1'), text('one'), thoughts('2'), use] },
-        {
-          role: 'user',
-          content: [
-            { type: 'tool_result', tool_use_id: 'a', content: [text('r')], is_error: true },
-            { type: 'tool_result', tool_use_id: 'b' },
-            text('next'),
-          ],
-        },
-      ),
-    ).toEqual([
-      { role: 'assistant', content: 'one', thinking_blocks: [thoughts('1')] },
+  const thoughts = (words: string, signature = 's') => ({ type: 'thinking', thinking: words, signature })
+  const use = { type: 'tool_use', id: 'a', name: 'f', input: { x: [1] } }
+  const call = { id: 'a', type: 'function', function: { name: 'f', arguments: '{"x":[1]}' } }
+
+  it('of an assistant are one; what it cannot say comes along for Anthropic', () => {
+    const content = [thoughts('1'), text('one'), thoughts('2'), use, text('two')]
+    expect(messagesOf({ role: 'assistant', content })).toEqual([
       {
         role: 'assistant',
-        content: null,
-        thinking_blocks: [thoughts('2')],
-        tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{"x":[1]}' } }],
+        content: 'onetwo',
+        thinking_blocks: [thoughts('1'), thoughts('2')],
+        tool_calls: [call],
+        carried: { anthropic: { content } },
       },
+    ])
+  })
+
+  it('have unsigned thoughts as reasoning: Sluice made them of it', () => {
+    expect(messagesOf({ role: 'assistant', content: [thoughts('1', ''), use] })).toEqual([
+      { role: 'assistant', content: null, reasoning_content: '1', tool_calls: [call] },
+    ])
+  })
+
+  it('of a user are split: each result is one of its own', () => {
+    const result = (id: string, more: object) => ({ type: 'tool_result', tool_use_id: id, ...more })
+    const content = [result('a', { content: [text('r')], is_error: true }), result('b', {}), text('next')]
+    expect(messagesOf({ role: 'user', content })).toEqual([
       { role: 'tool', tool_call_id: 'a', content: 'r', is_error: true },
       { role: 'tool', tool_call_id: 'b', content: '' },
       { role: 'user', content: 'next' },
@@ -243,7 +247,7 @@ describe('a body, through a chat request and back', () => {
     fc.assert(
       fc.property(anyBody, (body) => {
         const { input } = anthropicMessages.parse(body, {})
-        expect(normal(toBody({ ...input, model: 'claude' }, 1))).toEqual(normal({ ...body, stream: true }))
+        expect(normal(convertRequest({ ...input, model: 'claude' }, 1).body)).toEqual(normal({ ...body, stream: true }))
       }),
       { numRuns: 300 },
     )

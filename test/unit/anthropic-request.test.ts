@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import { toBody } from '../../providers/anthropic/request.ts'
+import { convertRequest } from '../../providers/anthropic/request.ts'
 import { chatRequestSchema } from '../../src/chat-request.ts'
 import { SluiceError } from '../../src/errors.ts'
 
 function bodyOf(fields: object): Record<string, unknown> {
   const request = chatRequestSchema.parse({ messages: [{ role: 'user', content: 'hi' }], ...fields })
-  return toBody({ ...request, model: 'claude' }, 8192)
+  return convertRequest({ ...request, model: 'claude' }, 8192).body
 }
 
-function messagesOf(...messages: unknown[]): unknown {
-  return bodyOf({ messages }).messages
+function messagesOf(...messages: unknown[]): unknown[] {
+  return bodyOf({ messages }).messages as unknown[]
 }
 
 function faultOf(fields: object): unknown {
@@ -44,7 +44,32 @@ describe('parameters', () => {
     ['stop, one', { stop: 'END' }, { stop_sequences: ['END'] }],
     ['stop, several', { stop: ['a', 'b'] }, { stop_sequences: ['a', 'b'] }],
     ['user', { user: 'u1' }, { metadata: { user_id: 'u1' } }],
-    ['metadata beside user', { user: 'u1', metadata: { a: 'b' } }, { metadata: { a: 'b', user_id: 'u1' } }],
+    ['metadata.user_id', { metadata: { user_id: 'u1' } }, { metadata: { user_id: 'u1' } }],
+    [
+      'metadata beside user, less what Anthropic refuses',
+      { user: 'u1', metadata: { a: 'b' } },
+      { metadata: { user_id: 'u1' } },
+    ],
+    ['service_tier of Anthropic’s', { service_tier: 'standard_only' }, { service_tier: 'standard_only' }],
+    ['reasoning_effort: none', { reasoning_effort: 'none' }, { thinking: { type: 'disabled' } }],
+    [
+      'any JSON object',
+      { response_format: { type: 'json_object' } },
+      { system: [text('Answer with one JSON object and nothing else: no words around it, no code fence.')] },
+    ],
+    [
+      'functions of before tools',
+      { functions: [{ name: 'f', description: 'F', parameters: { type: 'object' } }], function_call: { name: 'f' } },
+      {
+        tools: [{ name: 'f', description: 'F', input_schema: { type: 'object' } }],
+        tool_choice: { type: 'tool', name: 'f', disable_parallel_tool_use: true },
+      },
+    ],
+    [
+      'tool_choice: a custom tool',
+      { tool_choice: { type: 'custom', custom: { name: 'sql' } } },
+      { tool_choice: { type: 'tool', name: 'sql' } },
+    ],
     ['reasoning_effort', { reasoning_effort: 'high' }, { output_config: { effort: 'high' } }],
     [
       'a JSON schema',
@@ -112,29 +137,71 @@ describe('parameters', () => {
 
   it.each<[path: string, fields: object]>([
     ['n', { n: 2 }],
-    ['seed', { seed: 7 }],
-    ['frequency_penalty', { frequency_penalty: 0.5 }],
-    ['presence_penalty', { presence_penalty: -1 }],
-    ['logit_bias', { logit_bias: { 50256: -100 } }],
     ['logprobs', { logprobs: true }],
     ['top_logprobs', { top_logprobs: 3 }],
     ['audio', { audio: { voice: 'alloy' } }],
     ['modalities', { modalities: ['text', 'audio'] }],
-    ['prediction', { prediction: { type: 'content', content: 'x' } }],
     ['web_search_options', { web_search_options: {} }],
-    ['functions', { functions: [{ name: 'f' }] }],
-    ['store', { store: true }],
-    ['store', { store: JSON.parse(NESTED) }],
     ['functions', { functions: JSON.parse(NESTED) }],
-    ['reasoning_effort', { reasoning_effort: 'none' }],
-    ['response_format', { response_format: { type: 'json_object' } }],
+    ['functions', { functions: [{ description: 'no name' }] }],
     ['response_format.json_schema', { response_format: { type: 'json_schema', json_schema: { name: 'a' } } }],
     ['tool_choice', { tool_choice: { type: 'allowed_tools', allowed_tools: {} } }],
-    ['tools[0]', { tools: [{ type: 'custom', custom: { name: 'grep' } }] }],
+    ['tools[0].custom.name', { tools: [{ type: 'custom', custom: {} }] }],
     ['tools[0]', { tools: [{ type: 'function' }] }],
   ])('that cannot be expressed are refused by name: %s', (path, fields) => {
     expect(faultOf(fields)).toEqual({ path, message: BEYOND })
   })
+})
+
+it.each<[name: string, fields: object]>([
+  ['seed', { seed: 7 }],
+  ['frequency_penalty', { frequency_penalty: 0.5 }],
+  ['presence_penalty', { presence_penalty: -1 }],
+  ['logit_bias', { logit_bias: { 50256: -100 } }],
+  ['prediction', { prediction: { type: 'content', content: 'x' } }],
+  ['prompt_cache_key', { prompt_cache_key: 'k' }],
+  ['prompt_cache_retention', { prompt_cache_retention: '24h' }],
+  ['safety_identifier', { safety_identifier: 'u' }],
+  ['verbosity', { verbosity: 'low' }],
+  ['service_tier', { service_tier: 'flex' }],
+  ['store', { store: true }],
+  ['store', { store: JSON.parse(NESTED) }],
+  ['reasoning_effort', { reasoning_effort: 'minimal' }],
+  ['metadata', { metadata: { session: 's1' } }],
+])('advice that Anthropic cannot take is left out and named: %s', (name, fields) => {
+  const request = { ...chatRequestSchema.parse({ messages: [user], ...fields }), model: 'claude' }
+  const { body, ignored } = convertRequest(request, 8192)
+  expect(ignored).toEqual([name])
+  expect(body).toEqual(bodyOf({}))
+})
+
+it('tools with free text as their input get it in a field', () => {
+  const format = { type: 'grammar', grammar: { syntax: 'lark', definition: 'start: "x"' } }
+  const tools = [{ type: 'custom', custom: { name: 'sql', description: 'Runs', format } }]
+  expect(bodyOf({ tools }).tools).toEqual([
+    {
+      name: 'sql',
+      description: 'Runs\n\nThe input matches this grammar (lark):\nstart: "x"',
+      input_schema: { type: 'object', properties: { input: { type: 'string' } }, required: ['input'] },
+    },
+  ])
+  const call = { id: 'a', type: 'custom', custom: { name: 'sql', input: 'SELECT 1' } }
+  expect(messagesOf(user, { role: 'assistant', tool_calls: [call] })).toMatchObject([
+    {},
+    { content: [{ type: 'tool_use', id: 'a', name: 'sql', input: { input: 'SELECT 1' } }] },
+  ])
+})
+
+it('calls and results of functions of before tools are matched in their order', () => {
+  const call = (name: string) => ({ role: 'assistant', function_call: { name, arguments: '{"x":1}' } })
+  const result = (name: string, content: string | null) => ({ role: 'function', name, content })
+  expect(messagesOf(user, call('f'), result('f', '1'), call('f'), result('f', null))).toEqual([
+    { role: 'user', content: [text('hi')] },
+    { role: 'assistant', content: [{ type: 'tool_use', id: 'call_1', name: 'f', input: { x: 1 } }] },
+    { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'call_1', content: '1' }] },
+    { role: 'assistant', content: [{ type: 'tool_use', id: 'call_3', name: 'f', input: { x: 1 } }] },
+    { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'call_3' }] },
+  ])
 })
 
 it('tools are functions with an input schema, or Anthropic’s own as they are', () => {
@@ -287,6 +354,83 @@ describe('messages', () => {
     ])
   })
 
+  const thought = { type: 'thinking', thinking: 'Hm', signature: 's' }
+  const redacted = { type: 'redacted_thinking', data: 'x' }
+  const format = 'anthropic-claude-v1'
+  const use = { type: 'tool_use', id: 'a', name: 'f', input: {} }
+  const call = { id: 'a', type: 'function', function: { name: 'f', arguments: '{}' } }
+
+  it.each<[what: string, answer: object, blocks: object[]]>([
+    [
+      'as reasoning_details',
+      {
+        content: 'a',
+        reasoning_content: 'Hm',
+        reasoning_details: [
+          { type: 'reasoning.text', text: 'Hm', signature: 's', format, index: 0 },
+          { type: 'reasoning.encrypted', data: 'x', format, index: 1 },
+          { type: 'reasoning.encrypted', data: 'y', format: 'openai-responses-v1' },
+        ],
+      },
+      [thought, redacted, text('a')],
+    ],
+    [
+      'as the pieces of reasoning_details',
+      {
+        content: null,
+        tool_calls: [call],
+        reasoning_details: [
+          { type: 'reasoning.text', text: 'H', format, index: 0 },
+          { type: 'reasoning.text', text: 'm', format, index: 0 },
+          { type: 'reasoning.text', signature: 's', format, index: 0 },
+        ],
+      },
+      [thought, use],
+    ],
+    [
+      'in a snapshot, with a signature',
+      { content: 'a', reasoning: 'Hm', carried: { anthropic: { signature: 's', redacted_thinking: 'x' } } },
+      [thought, redacted, text('a')],
+    ],
+    [
+      'in a snapshot, with blocks in their order',
+      { content: 'a', tool_calls: [call], carried: { anthropic: { content: [thought, use, thought, text('a')] } } },
+      [thought, use, thought, text('a')],
+    ],
+    [
+      'unless the text has been changed since',
+      { content: 'b', carried: { anthropic: { content: [thought, text('a')], signature: 3 } } },
+      [text('b')],
+    ],
+    [
+      'not of another vendor',
+      {
+        content: 'a',
+        reasoning: 'Hm',
+        carried: { openai: { delta: { x: 1 } }, unknown: { y: 2 } },
+        tool_calls: [{ ...call, extra_content: { google: {} }, carried: { openai: { call: {} } }, extra: {} }],
+      },
+      [text('a'), use],
+    ],
+    ['not without a signature', { content: 'a', thinking_blocks: [{ ...thought, signature: '' }] }, [text('a')]],
+  ])('bring back thoughts of Anthropic’s: %s', (_, answer, blocks) => {
+    expect(messagesOf(user, { role: 'assistant', ...answer })).toEqual([
+      { role: 'user', content: [text('hi')] },
+      { role: 'assistant', content: blocks },
+    ])
+  })
+
+  it('bring calls of upstreams whose ids Anthropic refuses', () => {
+    const messages = [
+      { role: 'assistant', tool_calls: [{ ...call, id: 'functions.f:0' }] },
+      { role: 'tool', tool_call_id: 'functions.f:0', content: '1' },
+    ]
+    expect(messagesOf(user, ...messages).slice(1)).toEqual([
+      { role: 'assistant', content: [{ ...use, id: 'functions_f_0' }] },
+      { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'functions_f_0', content: '1' }] },
+    ])
+  })
+
   it('that say nothing are left out, and neighbours are one turn', () => {
     expect(messagesOf(user, { role: 'assistant', content: '' }, user)).toEqual([
       { role: 'user', content: [text('hi'), text('hi')] },
@@ -296,7 +440,7 @@ describe('messages', () => {
   it('do not change what they are made of', () => {
     const request = chatRequestSchema.parse({ messages: [user, { role: 'user', content: [text('x')] }] })
     const before = structuredClone(request)
-    toBody({ ...request, model: 'm' }, 1)
+    convertRequest({ ...request, model: 'm' }, 1)
     expect(request).toEqual(before)
   })
 

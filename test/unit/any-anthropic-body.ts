@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 
 const words = fc.string({ minLength: 1, maxLength: 8, unit: 'grapheme' })
 const cache_control = fc.constantFrom({ type: 'ephemeral' }, { type: 'ephemeral', ttl: '1h' })
+const id = fc.stringMatching(/^[a-zA-Z0-9_-]{1,8}$/)
 const base64 = fc.base64String({ minLength: 4, maxLength: 12 })
 const json = fc.dictionary(words, fc.jsonValue({ maxDepth: 2 }), { maxKeys: 3, noNullPrototype: true })
 
@@ -50,7 +51,7 @@ const searchResult = fc.record({
 const toolResult = record(
   {
     type: fc.constant('tool_result'),
-    tool_use_id: words,
+    tool_use_id: id,
     content: fc.oneof(words, fc.array(fc.oneof(text, image, searchResult), { minLength: 1, maxLength: 3 })),
     is_error: fc.boolean(),
     cache_control,
@@ -61,7 +62,7 @@ const toolResult = record(
 const toolUse = record(
   {
     type: fc.constant('tool_use'),
-    id: words,
+    id,
     name: words,
     input: json,
     caller: fc.constant({ type: 'direct' }),

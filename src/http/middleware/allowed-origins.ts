@@ -81,6 +81,7 @@ const READABLE = [
   'Sluice-Attempts',
   'Sluice-Error',
   'Sluice-Heartbeat',
+  'Sluice-Ignored',
   'Sluice-Stream-Id',
   'Sluice-Target',
   'X-Request-Id',

@@ -4,16 +4,19 @@ import { z } from 'zod'
 import { boundedArray, boundedRecord } from '../../bounded-schema.ts'
 import type { ChatMessage, ContentPart } from '../../chat-request.ts'
 import { MAX_FAULTS } from '../../faults.ts'
-import { withoutNulls } from '../../json.ts'
+import { withoutNulls, type Fields } from '../../json.ts'
+import { isSignedThought } from '../../wires/thoughts.ts'
+import { readThoughtSignature } from '../../wires/thought-signature.ts'
 
 export type ToolCall = NonNullable<ChatMessage['tool_calls']>[number]
 
-/** A content block, converted for a chat request. */
-export type Piece =
-  | { kind: 'thoughts'; block: Record<string, unknown> }
+/** A content block, as it is and converted for a chat request. */
+export type Piece = { block: Fields } & (
+  | { kind: 'thoughts' }
   | { kind: 'part'; part: ContentPart }
   | { kind: 'call'; call: ToolCall }
   | { kind: 'result'; message: ChatMessage }
+)
 
 /** Fields that locate the data, for each type of source. */
 const SOURCES: ReadonlyMap<string, readonly ('media_type' | 'data' | 'url' | 'file_id')[]> = new Map([
@@ -80,19 +83,23 @@ export function contentOf<T extends z.ZodType>(blockSchema: T) {
 
 const toolUse = z
   .looseObject({ type: z.string(), id: z.string(), name: z.string(), input: boundedRecord(z.unknown()) })
-  .transform(({ type: _, id, name, input, ...rest }): ToolCall => ({
-    ...rest,
-    id,
-    type: 'function',
-    function: { name, arguments: JSON.stringify(input) },
-  }))
+  .transform(({ type: _, id: given, name, input, ...rest }): ToolCall => {
+    const { id, signature } = readThoughtSignature(given)
+    return {
+      ...rest,
+      id,
+      type: 'function',
+      function: { name, arguments: JSON.stringify(input) },
+      ...(signature !== undefined && { extra_content: { google: { thought_signature: signature } } }),
+    }
+  })
 
 const toolResult = z
   .looseObject({ type: z.string(), tool_use_id: z.string(), content: contentOf(partSchema).optional() })
   .transform(({ type: _, tool_use_id, content = [], ...rest }): ChatMessage => ({
     ...rest,
     role: 'tool',
-    tool_call_id: tool_use_id,
+    tool_call_id: readThoughtSignature(tool_use_id).id,
     content: joinParts(content),
   }))
 
@@ -106,12 +113,14 @@ const pieceSchema = block.transform((value, context): Piece => {
       return { kind: 'thoughts', block: read(thinking, value, context) }
     case 'redacted_thinking':
       return { kind: 'thoughts', block: read(redactedThinking, value, context) }
-    case 'tool_use':
-      return { kind: 'call', call: read(toolUse, value, context) }
+    case 'tool_use': {
+      const call = read(toolUse, value, context)
+      return { kind: 'call', call, block: { ...value, id: call.id } }
+    }
     case 'tool_result':
-      return { kind: 'result', message: read(toolResult, value, context) }
+      return { kind: 'result', message: read(toolResult, value, context), block: value }
     default:
-      return { kind: 'part', part: readPart(value, context) }
+      return { kind: 'part', part: readPart(value, context), block: value }
   }
 })
 
@@ -126,11 +135,18 @@ function read<T>(schema: z.ZodType<T>, value: unknown, context: z.RefinementCtx)
 function joinParts(parts: ContentPart[]): string | ContentPart[] {
   const [first] = parts
   if (!first) return ''
-  const isPlain = parts.length === 1 && first.type === 'text' && Object.keys(first).length === 2
-  return isPlain && first.text !== undefined ? first.text : parts
+  return parts.length === 1 && isPlainText(first) ? first.text : parts
 }
 
-/** Block kinds allowed for each role, in the order in which a chat message has them. */
+function isPlainText(part: ContentPart): part is ContentPart & { text: string } {
+  return isText(part) && Object.keys(part).length === 2
+}
+
+function isText(part: ContentPart): part is ContentPart & { text: string } {
+  return part.type === 'text' && part.text !== undefined
+}
+
+/** Block kinds allowed for each role; for an answer in the order in which a chat message has them. */
 const KINDS = {
   user: ['part', 'result'],
   assistant: ['thoughts', 'part', 'call'],
@@ -139,10 +155,7 @@ const KINDS = {
 
 type Role = keyof typeof KINDS
 
-/**
- * Converts one message to one or more chat messages in the same order: each tool result becomes its own message, and a
- * block out of order starts a new one. The provider merges them again.
- */
+/** Converts one message to one or more chat messages in the same order: each tool result becomes its own message. */
 export const messageSchema = z
   .looseObject({ role: z.enum(['user', 'assistant', 'system']), content: contentOf(pieceSchema) })
   .superRefine(({ role, content }, context) => {
@@ -152,9 +165,12 @@ export const messageSchema = z
         context.addIssue({ code: 'custom', path: ['content', i, 'type'], message: `is not for the role "${role}"` })
     }
   })
-  .transform(({ role, content, ...rest }): ChatMessage[] =>
-    splitContent(role, content).map((pieces, i) => Object.assign(toMessage(role, pieces), i === 0 && rest)),
-  )
+  .transform(({ role, content, ...rest }): ChatMessage[] => {
+    const messages = role === 'assistant' ? [toAnswer(content)] : splitResults(role, content)
+    const [first] = messages
+    if (first) Object.assign(first, rest)
+    return messages
+  })
 
 /** Converts the `system` parameter to the first chat message. */
 export const systemSchema = contentOf(partSchema).transform((parts): ChatMessage => ({
@@ -167,28 +183,56 @@ function placeOf(role: Role, kind: Piece['kind']): number {
   return kinds.indexOf(kind)
 }
 
-function splitContent(role: Role, content: Piece[]): Piece[][] {
-  let current: Piece[] = []
-  const messages = [current]
-  for (const piece of content) {
-    const previous = current.at(-1)
-    if (previous && (piece.kind === 'result' || placeOf(role, piece.kind) < placeOf(role, previous.kind)))
-      messages.push((current = []))
-    current.push(piece)
+function splitResults(role: Role, content: readonly Piece[]): ChatMessage[] {
+  const messages: ChatMessage[] = []
+  let parts: ContentPart[] = []
+  const flush = () => {
+    if (parts.length > 0) messages.push({ role, content: joinParts(parts) })
+    parts = []
   }
-  return messages
+  for (const piece of content) {
+    if (piece.kind === 'part') parts.push(piece.part)
+    if (piece.kind !== 'result') continue
+    flush()
+    messages.push(piece.message)
+  }
+  flush()
+  return messages.length > 0 ? messages : [{ role, content: '' }]
 }
 
-function toMessage(role: Role, pieces: Piece[]): ChatMessage {
-  const [first] = pieces
-  if (first?.kind === 'result') return first.message
-  const parts = pieces.flatMap((piece) => (piece.kind === 'part' ? [piece.part] : []))
-  const thinking_blocks = pieces.flatMap((piece) => (piece.kind === 'thoughts' ? [piece.block] : []))
-  const tool_calls = pieces.flatMap((piece) => (piece.kind === 'call' ? [piece.call] : []))
+/**
+ * One chat message, since OpenAI wants the results of all calls right after the answer. Where it cannot say everything,
+ * such as thoughts between calls, `carried` has the blocks, for Anthropic.
+ */
+function toAnswer(content: readonly Piece[]): ChatMessage {
+  const parts = content.flatMap((piece) => (piece.kind === 'part' ? [piece.part] : []))
+  const tool_calls = content.flatMap((piece) => (piece.kind === 'call' ? [piece.call] : []))
+  const thoughts = content.flatMap((piece) => (piece.kind === 'thoughts' ? [piece.block] : []))
+  const thinking_blocks = thoughts.filter(isSignedThought)
+  // Sluice leaves the signature of a thought empty when its upstream speaks Chat Completions.
+  const unsigned = thoughts.filter((thought) => !isSignedThought(thought))
+  const reasoning = unsigned.map((thought) => (typeof thought.thinking === 'string' ? thought.thinking : '')).join('')
   return {
-    role,
-    content: parts.length === 0 && role === 'assistant' ? null : joinParts(parts),
+    role: 'assistant',
+    content: joinTexts(parts),
+    ...(reasoning && { reasoning_content: reasoning }),
     ...(thinking_blocks.length > 0 && { thinking_blocks }),
     ...(tool_calls.length > 0 && { tool_calls }),
+    ...(!isInOrder(content) && { carried: { anthropic: { content: content.map((piece) => piece.block) } } }),
   }
+}
+
+/** A string if possible: many servers take nothing else from an assistant. */
+function joinTexts(parts: ContentPart[]): ChatMessage['content'] {
+  if (parts.length === 0) return null
+  return parts.every(isText) ? parts.map(({ text: words }) => words).join('') : parts
+}
+
+function isInOrder(content: readonly Piece[]): boolean {
+  const parts = content.filter((piece) => piece.kind === 'part')
+  if (parts.length > 1 || !parts.every(({ part }) => isPlainText(part))) return false
+  return content.every(({ kind }, i) => {
+    const previous = content[i - 1]
+    return !previous || placeOf('assistant', previous.kind) <= placeOf('assistant', kind)
+  })
 }

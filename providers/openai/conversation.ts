@@ -1,0 +1,114 @@
+// Earlier messages as a server of Chat Completions wants them: its own fields back, in an order that it accepts.
+
+import type { ChatMessage, ChatRequest, ContentPart } from '../../src/chat-request.ts'
+import { recordOrEmpty } from '../../src/json.ts'
+import { withReasoning } from './reasoning.ts'
+import type { Server } from './servers.ts'
+
+type ToolCall = NonNullable<ChatMessage['tool_calls']>[number]
+
+/** Removes what only Anthropic reads and does not affect the answer, and what Sluice adds to its answers. */
+export function toConversation({ messages, model }: ChatRequest, server: Server): ChatMessage[] {
+  return placeResults(joinAnswers(messages.map((message) => toChatMessage(message, server, model))))
+}
+
+function toChatMessage(message: ChatMessage, server: Server, model: string): ChatMessage {
+  const { cache_control: _, is_error: _error, toolset_name: _toolset, ...kept } = message
+  const { content, tool_calls, ...rest } = message.role === 'assistant' ? withReasoning(kept, server, model) : kept
+  return {
+    ...rest,
+    ...(content !== undefined && { content: Array.isArray(content) ? content.map(toChatPart) : content }),
+    ...(tool_calls && { tool_calls: tool_calls.map((call) => toChatCall(call, server)) }),
+  }
+}
+
+function toChatPart({ cache_control: _, citations: _citations, ...part }: ContentPart): ContentPart {
+  return part
+}
+
+/** `extra` is what older versions of Sluice called the fields of a call that they carried. */
+function toChatCall(call: ToolCall, server: Server): ToolCall {
+  const { cache_control: _, caller: _caller, toolset_name: _toolset, carried, extra, ...rest } = call
+  const own = recordOrEmpty(recordOrEmpty(carried).openai).call
+  const restored = { ...recordOrEmpty(extra), ...recordOrEmpty(own), ...rest }
+  if (server.signatures) return restored
+  const { extra_content: _signature, ...unsigned } = restored
+  return { ...unsigned, id: rest.id, type: rest.type }
+}
+
+/** Joins an answer to the one before it if that one has calls, since their results must follow at once. */
+function joinAnswers(messages: readonly ChatMessage[]): ChatMessage[] {
+  const joined: ChatMessage[] = []
+  for (const message of messages) {
+    const previous = joined.at(-1)
+    if (message.role === 'assistant' && previous?.role === 'assistant' && previous.tool_calls?.length)
+      joined[joined.length - 1] = joinTwo(previous, message)
+    else joined.push(message)
+  }
+  return joined
+}
+
+function joinTwo(first: ChatMessage, second: ChatMessage): ChatMessage {
+  const joined: ChatMessage = { ...first, ...second, content: joinContent(first.content, second.content) }
+  joined.tool_calls = [...(first.tool_calls ?? []), ...(second.tool_calls ?? [])]
+  for (const name of ['reasoning_content', 'reasoning', 'refusal', 'reasoning_details'] as const) {
+    const value = joinFields(first[name], second[name])
+    if (value !== undefined) joined[name] = value
+  }
+  return joined
+}
+
+function joinContent(a: ChatMessage['content'], b: ChatMessage['content']): ChatMessage['content'] {
+  if (!a?.length || !b?.length) return a?.length ? a : (b ?? null)
+  if (typeof a === 'string' && typeof b === 'string') return a + b
+  return [...toParts(a), ...toParts(b)]
+}
+
+function toParts(content: string | ContentPart[]): ContentPart[] {
+  return typeof content === 'string' ? [{ type: 'text', text: content }] : content
+}
+
+function joinFields(a: unknown, b: unknown): unknown {
+  if (typeof a === 'string' && typeof b === 'string') return a + b
+  if (Array.isArray(a) && Array.isArray(b)) return [...Array.from<unknown>(a), ...Array.from<unknown>(b)]
+  return b ?? a
+}
+
+/** Puts the results of an answer's calls right after it, before whatever else the user says in that turn. */
+function placeResults(messages: readonly ChatMessage[]): ChatMessage[] {
+  const placed: ChatMessage[] = []
+  let calls: ReadonlySet<unknown> = new Set()
+  let others: ChatMessage[] = []
+  for (const message of messages) {
+    if (message.role === 'tool' && calls.has(message.tool_call_id)) {
+      const { result, media } = withoutMedia(message)
+      placed.push(result)
+      if (media) others.push(media)
+      continue
+    }
+    if (message.role === 'assistant') {
+      placed.push(...others)
+      others = []
+      calls = new Set(message.tool_calls?.map(({ id }) => id))
+      placed.push(message)
+    } else others.push(message)
+  }
+  placed.push(...others)
+  return placed
+}
+
+const MEDIA: ReadonlySet<string> = new Set(['image_url', 'file', 'input_audio'])
+
+/** The API takes text alone as a result: images and files of a result become a message of the user's. */
+function withoutMedia(message: ChatMessage): { result: ChatMessage; media?: ChatMessage } {
+  const { content } = message
+  if (!Array.isArray(content) || !content.some(({ type }) => MEDIA.has(type))) return { result: message }
+  const media = content.filter(({ type }) => MEDIA.has(type))
+  const rest = content.filter(({ type }) => !MEDIA.has(type))
+  const [only] = rest
+  const text = rest.length === 1 && only?.type === 'text' ? only.text : undefined
+  return {
+    result: { ...message, content: text ?? (rest.length > 0 ? rest : 'The result is in a message below.') },
+    media: { role: 'user', content: [{ type: 'text', text: `Result of ${message.tool_call_id}:` }, ...media] },
+  }
+}
