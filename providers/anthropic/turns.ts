@@ -65,7 +65,7 @@ function toAssistantTurn(message: ChatMessage, path: string): Turn {
   for (const field of ['name', 'audio', 'function_call'] as const)
     if (message[field] !== undefined) throw inexpressible(`${path}.${field}`)
   const own = carriedBlocks(message)
-  if (own) return { role: 'assistant', content: own.flatMap((block) => toOwnBlock(block)) }
+  if (own) return { role: 'assistant', content: own.flatMap(toOwnBlock).map((block) => withInput(block, path)) }
   const calls = tool_calls.map((call, i) => toToolUse(call, `${path}.tool_calls[${i}]`))
   return {
     role: 'assistant',
@@ -94,6 +94,12 @@ function toToolUse(call: ToolCall, path: string): Fields {
  * of a stream leave `index` in it.
  */
 const OTHERS_FIELDS = ['index', 'extra_content', 'carried', 'extra', 'provider_specific_fields'] as const
+
+/** A snapshot has an input that was cut off, or is very long, as text. */
+function withInput(block: Fields, path: string): Fields {
+  if (block.type !== 'tool_use' || typeof block.input !== 'string') return block
+  return { ...block, input: toInput(block.input, `${path}.carried.anthropic.content`) }
+}
 
 const inputSchema = z.record(z.string(), z.unknown())
 

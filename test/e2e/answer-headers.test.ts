@@ -73,3 +73,22 @@ describe('the status of an SDK’s stream', () => {
     await witness.end()
   })
 })
+
+it('parameters that the target leaves out are named in a header', async () => {
+  const upstream = await startUpstream(stream(WHOLE))
+  const gateway = await startGateway({
+    corsOrigin: ['*'],
+    providers: { up: { type: 'openai', baseUrl: upstream.url, headers: {}, includeUsage: true } },
+  })
+  const ask = async (path: string, more: object) => {
+    const body = { model: 'up/m', messages, max_tokens: 5, stream: true, ...more }
+    return (
+      await open(`${gateway.url}${path}`, { method: 'POST', body, headers: { origin: 'https://a.example' } })
+    ).end()
+  }
+  const reader = await ask('/v1/messages', { thinking: { type: 'adaptive' }, speed: 'fast' })
+  expect(reader.headers['sluice-ignored']).toBe('speed, thinking')
+  expect(reader.headers['access-control-expose-headers']).toContain('Sluice-Ignored')
+  for (const path of ['/v1/chat/completions', '/v1/messages', '/v1/chat'])
+    expect((await ask(path, {})).headers).not.toHaveProperty('sluice-ignored')
+})

@@ -168,6 +168,14 @@ describe('targets that refuse a request', () => {
     })
   })
 
+  it('may name what they leave out: the plan has the names of the first that accepts', () => {
+    const leaves = (name: string, ...ignored: string[]) => provider(name, undefined, () => ({ ignored }))
+    const more = [refuses('no'), leaves('one', 'seed', 'a b', 'store'), leaves('two', 'top_k'), leaves('none')]
+    const router = routerOf({ models: { fast: ['no/x', 'one/x', 'two/x'] } }, ...more)
+    expect(router.plan('fast', request).ignored).toEqual(['seed', 'store'])
+    expect(router.plan('none/x', request)).not.toHaveProperty('ignored')
+  })
+
   it('are asked with the name that they know', () => {
     const asked: string[] = []
     const asks = provider('asks', undefined, ({ model }) => void asked.push(model))
