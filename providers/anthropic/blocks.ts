@@ -84,7 +84,9 @@ export class BlockReader {
         if (thinking) return this.#readText(block, 'thinking', { reasoning: toText(thinking) })
         break
       case 'signature_delta':
-        if (typeof signature === 'string' && signature) return this.#readInText(block, 'thinking', { signature })
+        // llama.cpp's signatures are empty, and may come after later blocks have begun.
+        if (typeof signature === 'string' && (signature || block === this.#last))
+          return this.#readInText(block, 'thinking', { signature })
         break
       case 'citations_delta':
         if (isRecord(citation)) return this.#readInText(block, 'text', { citation })

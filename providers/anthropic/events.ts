@@ -90,11 +90,13 @@ export class MessageReader {
    * @throws ProviderError `upstream_truncated` when the upstream sent no message, or did not report its end
    */
   end(): StreamEvent[] {
-    const { model, stop_reason: early, stop_sequence } = this.#message ?? {}
+    const { model, stop_reason: early, stop_sequence, container } = this.#message ?? {}
     // A message that is whole in its start has its stop reason there.
     if (this.#stopped && typeof early === 'string' && !isGiven(this.#end.get('stop_reason'))) {
       this.#end.set('stop_reason', early)
       if (isGiven(stop_sequence)) this.#end.set('stop_sequence', stop_sequence)
+      // The AI SDK takes it from the end.
+      if (isGiven(container)) this.#end.set('container', container)
     }
     const reason = this.#end.get('stop_reason')
     const isBegun = this.#message !== undefined || this.#blocks.started

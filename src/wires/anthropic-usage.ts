@@ -13,7 +13,11 @@ export function toAnthropicUsage(usage: Usage | undefined): Fields {
   if (!usage) return NO_USAGE
   const { prompt_tokens, completion_tokens, total_tokens: _, ...details } = usage
   const { prompt_tokens_details, completion_tokens_details, ...own } = details
-  const cached = toCount(own.cache_read_input_tokens ?? recordOf(prompt_tokens_details)?.cached_tokens)
+  // xAI counts more cached tokens than tokens.
+  const cached = Math.min(
+    prompt_tokens,
+    toCount(own.cache_read_input_tokens ?? recordOf(prompt_tokens_details)?.cached_tokens),
+  )
   const reasoning = toCount(recordOf(completion_tokens_details)?.reasoning_tokens)
   return {
     input_tokens: Math.max(0, prompt_tokens - toCount(own.cache_creation_input_tokens) - cached),

@@ -124,7 +124,7 @@ const FOREIGN: Record<Wire, ReadonlySet<string>> = {
   anthropic: new Set(['choices', 'finish_reason', 'tool_calls', 'system_fingerprint', 'reasoning_content', 'openai']),
 }
 
-/** Foreign names at any level, less what a tool is given. */
+/** Foreign names at any level, less what a tool is given, and signatures in the form that Chat Completions has for them. */
 function internalsIn(wire: Wire, value: unknown): string[] {
   const found = new Set<string>()
   const visit = (each: unknown): void => {
@@ -132,7 +132,7 @@ function internalsIn(wire: Wire, value: unknown): string[] {
     if (!isRecord(each)) return
     for (const [name, field] of Object.entries(each)) {
       if (FOREIGN[wire].has(name)) found.add(name)
-      if (name !== 'input') visit(field)
+      if (name !== 'input' && name !== 'reasoning_details') visit(field)
     }
   }
   visit(value)

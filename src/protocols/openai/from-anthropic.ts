@@ -93,7 +93,7 @@ function readDelta(
     return { ...notes, thoughts: notes.thoughts + thinking }
   if (type === 'citations_delta' && typeof citation === 'object')
     return { ...notes, cited: { citation: { ...citation }, before: notes.cited } }
-  if (type !== 'signature_delta' || typeof signature !== 'string') return notes
+  if (type !== 'signature_delta' || typeof signature !== 'string' || signature === '') return notes
   details.push(toSignedDetail(notes.thoughts, signature, notes.details))
   return { ...notes, thoughts: '', details: notes.details + 1 }
 }
