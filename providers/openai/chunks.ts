@@ -1,54 +1,16 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { isRecord, setField, type Fields } from '../../src/json.ts'
-import type { FinishReason } from '../../src/stream/events.ts'
-import { ChunkTemplate } from './chunk-template.ts'
-import {
-  boundUsage,
-  isModel,
-  MAX_CHOICES,
-  isGiven,
-  parseRecord,
-  parseValue,
-  requireRecord,
-} from '../received-fields.ts'
-import { ToolCallReader } from './tool-calls.ts'
-import { ProviderError, type Delta, type Done, type Usage } from '../provider.ts'
-import { REASONING_FIELDS, ruleOfChoices, type OpenAICarried } from '../../src/wires/openai.ts'
 import { findError, upstreamFailure } from '../error-objects.ts'
-import { sentInvalid, sentOverLimit } from '../upstream-errors.ts'
-
-/** Maximum distinct names of unmodelled fields; real servers use about a dozen. */
-const MAX_NAMES = 256
+import { ProviderError, type Delta, type Done, type Usage } from '../provider.ts'
+import { boundUsage, isGiven, isModel, parseRecord, parseValue, requireRecord } from '../received-fields.ts'
+import { ChoiceReader, FieldNames, otherFields } from './choices.ts'
+import { ChunkTemplate } from './chunk-template.ts'
 
 /** Chunk fields that are not carried: they are modelled, or padding (`obfuscation`, Mistral's `p`). */
 const CHUNK_FIELDS = new Set(['choices', 'usage', 'error', 'obfuscation', 'p'])
 /** Carried when first given and, if some server changes them with every chunk, with `done`: they hinder merging. */
 const FIXED_FIELDS = new Set(['id', 'created', 'model'])
-/** Perplexity repeats the whole answer so far as the `message` beside each delta. */
-const CHOICE_FIELDS = new Set(['index', 'delta', 'message', 'finish_reason'])
-const DELTA_FIELDS = new Set([
-  'role',
-  'content',
-  'reasoning_content',
-  'reasoning',
-  'refusal',
-  'tool_calls',
-  'function_call',
-])
-
-const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
-  ['stop', 'stop'],
-  ['length', 'length'],
-  ['tool_calls', 'tool_calls'],
-  ['function_call', 'tool_calls'],
-  ['content_filter', 'content_filter'],
-  // OpenRouter, DeepSeek and vLLM report an answer that broke off with these reasons.
-  ['error', 'error'],
-  ['insufficient_system_resource', 'error'],
-  ['abort', 'error'],
-])
-
 /** Some servers send null for a count that they do not know. */
 const tokenCount = z
   .number()
@@ -69,27 +31,16 @@ const usageSchema = z.looseObject({
  */
 export class ChunkReader {
   readonly wire = 'openai'
-  /** How the first choice ended, and in the upstream's words. */
-  #finishReason: FinishReason | undefined
-  #finishWord: string | undefined
   #usage: Usage | undefined
   #model: string | undefined
   #done = false
   readonly #template = new ChunkTemplate()
+  readonly #names = new FieldNames()
+  readonly #choices = new ChoiceReader(this.#names)
   /** Fields that repeat on every chunk, with the last value carried: only changes are carried. */
   readonly #told = new Map<string, unknown>([['object', 'chat.completion.chunk']])
   /** The last values of `FIXED_FIELDS`. */
   readonly #latest = new Map<string, unknown>()
-  /** Names of all unmodelled fields so far. */
-  readonly #names = new Set<string>()
-  readonly #begun = new Set<number>()
-  readonly #rolesTold = new Set<number>()
-  /** Index and name of each field of a choice that has a value. Bounded: both are. */
-  readonly #valuesOfChoices = new Set<string>()
-  /** Choices whose first chunk had no content, while they have none. */
-  readonly #withoutContent = new Set<number>()
-  #reasoningFields: readonly string[] = [REASONING_FIELDS[0]]
-  readonly #toolCalls = new ToolCallReader()
 
   /** `[DONE]` was read. */
   get finished(): boolean {
@@ -111,7 +62,13 @@ export class ChunkReader {
     const chunk = parseRecord(data)
     const deltas = this.readChunk(chunk)
     const [only] = deltas
-    if (deltas.length === 1 && only && isNothingButContent(only) && !isGiven(chunk.usage) && !this.#finishReason)
+    if (
+      deltas.length === 1 &&
+      only &&
+      isNothingButContent(only) &&
+      !isGiven(chunk.usage) &&
+      !this.#choices.finishReason
+    )
       this.#template.learn(data, only.content)
     return deltas
   }
@@ -141,8 +98,16 @@ export class ChunkReader {
     return deltas
   }
 
-  readWhole(body: Fields): Delta[] | undefined {
+  readWhole({ object: _, ...body }: Fields): Delta[] | undefined {
     return Array.isArray(body.choices) ? this.readChunk(body) : undefined
+  }
+
+  #readChoice(choice: Fields, deltas: Delta[]): void {
+    const delta = this.#choices.read(choice)
+    if (delta) deltas.push(delta)
+    // Moonshot sends the usage here.
+    this.#readUsage(choice.usage)
+    if (isGiven(choice.error)) throw this.#failure(findError(choice) ?? {})
   }
 
   /**
@@ -151,7 +116,7 @@ export class ChunkReader {
    * does not say it: SDKs raise), `upstream_error` when it reported a failure
    */
   end(): [...Delta[], Done] {
-    const finish_reason = this.#finishReason
+    const { finishReason: finish_reason } = this.#choices
     const usage = this.#boundUsage()
     if (!finish_reason) {
       const message = this.#done
@@ -161,12 +126,9 @@ export class ChunkReader {
     }
     if (finish_reason === 'error')
       throw new ProviderError({ code: 'upstream_error', message: 'The upstream broke off its answer.', ...usage })
-    const calls = this.#toolCalls
-      .end()
-      .map(([index, tool_calls]): Delta => ({ type: 'delta', ...(index !== 0 && { index }), tool_calls }))
     const changed = [...this.#latest].filter(([name, value]) => value !== this.#told.get(name))
     return [
-      ...calls,
+      ...this.#choices.end(),
       {
         type: 'done',
         finish_reason,
@@ -186,95 +148,14 @@ export class ChunkReader {
   }
 
   #failure(error: Fields): ProviderError {
-    return upstreamFailure({ error, wire: 'openai', finishReason: this.#finishWord, ...this.#boundUsage() })
-  }
-
-  #readChoice(choice: Fields, deltas: Delta[]): void {
-    const index = readIndex(choice.index)
-    const source = readSource(choice)
-    const delta: Delta = index === 0 ? { type: 'delta' } : { type: 'delta', index }
-    const isFirst = !this.#begun.has(index)
-    this.#begun.add(index)
-    if (source.role === 'assistant' && !this.#rolesTold.has(index)) {
-      this.#rolesTold.add(index)
-      delta.role = 'assistant'
-    }
-    const { content, reasoning } = readContent(source)
-    if (content) delta.content = content
-    if (reasoning) delta.reasoning = reasoning
-    if (typeof source.refusal === 'string' && source.refusal) delta.refusal = source.refusal
-    const calls = [
-      ...this.#toolCalls.read(index, source.tool_calls),
-      ...this.#toolCalls.readLegacy(index, source.function_call),
-    ]
-    if (calls.length > 0) delta.tool_calls = calls
-    const openai: OpenAICarried = {}
-    if (reasoning) this.#nameReasoning(source, openai)
-    const ofChoice = this.#otherFieldsOfChoice(choice, index)
-    if (ofChoice) openai.choice = this.#checkNames(ofChoice)
-    const ofDelta = otherFields(source, DELTA_FIELDS)
-    if (ofDelta) openai.delta = this.#checkNames(ofDelta)
-    // Clients of this wire get the parts as they came.
-    if (Array.isArray(source.content)) openai.delta = { ...openai.delta, content: source.content }
-    const empty = this.#emptyContent(source, index, isFirst)
-    if (empty !== undefined) openai.delta = { content: empty, ...openai.delta }
-    this.#readFinish(choice, index, openai)
-    if (Object.keys(openai).length > 0) delta.carried = { openai }
-    if (Object.keys(delta).length > (index === 0 ? 1 : 2)) deltas.push(delta)
-  }
-
-  /** Null after a value counts: SDKs take the last (OpenRouter's `native_finish_reason`). */
-  #otherFieldsOfChoice(choice: Fields, index: number): Fields | undefined {
-    let fields = otherFields(choice, CHOICE_FIELDS)
-    for (const name in choice) {
-      if (CHOICE_FIELDS.has(name) || ruleOfChoices(name)) continue
-      const key = `${index} ${name}`
-      if (isGiven(choice[name])) this.#valuesOfChoices.add(key)
-      else if (this.#valuesOfChoices.delete(key)) setField((fields ??= {}), name, null)
-    }
-    return fields
-  }
-
-  /** SDKs tell no content from empty content: null in the first chunk of a choice, and the first empty text after it. */
-  #emptyContent({ role, content }: Fields, index: number, isFirst: boolean): '' | null | undefined {
-    if (isFirst && role === undefined) return content === '' ? '' : undefined
-    if (isFirst && !isGiven(content)) {
-      this.#withoutContent.add(index)
-      return null
-    }
-    return this.#withoutContent.size > 0 && isGiven(content) && this.#withoutContent.delete(index) && content === ''
-      ? ''
-      : undefined
-  }
-
-  #readFinish(choice: Fields, index: number, openai: OpenAICarried): void {
-    // Moonshot sends the usage here.
-    this.#readUsage(choice.usage)
-    if (isGiven(choice.error)) throw this.#failure(findError(choice) ?? {})
-    const { finish_reason } = choice
-    if (typeof finish_reason !== 'string' || !finish_reason) return
-    const known = FINISH_REASONS.get(finish_reason)
-    // `done` has the first choice's finish reason. Other words, and the reasons of other choices, are carried.
-    if (index === 0) {
-      this.#finishReason = known ?? 'stop'
-      this.#finishWord = finish_reason
-    }
-    if (index !== 0 || known !== finish_reason) openai.choice = { ...openai.choice, finish_reason }
-  }
-
-  /** Tells under which names the upstream sends its reasoning, when they change. */
-  #nameReasoning(source: Fields, openai: OpenAICarried): void {
-    const names = REASONING_FIELDS.filter((name) => typeof source[name] === 'string' && source[name] !== '')
-    if (names.length === 0 || isDeepStrictEqual(names, this.#reasoningFields)) return
-    this.#reasoningFields = names
-    openai.reasoning_fields = [...names]
+    return upstreamFailure({ error, wire: 'openai', finishReason: this.#choices.finishWord, ...this.#boundUsage() })
   }
 
   #changed(chunk: Fields): Record<string, unknown> | undefined {
     const fields = otherFields(chunk, CHUNK_FIELDS)
     if (!fields) return undefined
     let changed: Record<string, unknown> | undefined
-    for (const [name, value] of Object.entries(this.#checkNames(fields))) {
+    for (const [name, value] of Object.entries(this.#names.check(fields))) {
       const told = this.#told.get(name)
       if (FIXED_FIELDS.has(name)) {
         if (isShort(value)) this.#latest.set(name, value)
@@ -288,13 +169,6 @@ export class ChunkReader {
     }
     return changed
   }
-
-  /** Limits distinct names: collectors keep one field per name and level. */
-  #checkNames(fields: Record<string, unknown>): Record<string, unknown> {
-    for (const name of Object.keys(fields)) this.#names.add(name)
-    if (this.#names.size > MAX_NAMES) throw sentOverLimit(`more than ${MAX_NAMES} different fields`)
-    return fields
-  }
 }
 
 /** `done` is appended even to a full log. */
@@ -304,56 +178,6 @@ function isShort(value: unknown): boolean {
 
 function isNothingButContent(delta: Delta): delta is Delta & { content: string } {
   return delta.content !== undefined && Object.keys(delta).length === 2
-}
-
-/** Limits the index, since state is kept per choice. */
-function readIndex(value: unknown): number {
-  if (!isGiven(value)) return 0
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < MAX_CHOICES) return value
-  throw sentOverLimit(`a choice whose index is not an integer from 0 to ${MAX_CHOICES - 1}`)
-}
-
-function otherFields(fields: Fields, known: ReadonlySet<string>): Fields | undefined {
-  let others: Fields | undefined
-  for (const name in fields) {
-    if (known.has(name) || !isGiven(fields[name])) continue
-    others ??= {}
-    setField(others, name, fields[name])
-  }
-  return others
-}
-
-interface Content {
-  content: string
-  reasoning: string
-}
-
-/** The delta of a choice, or its message when the completion is whole. */
-function readSource({ delta, message }: Fields): Fields {
-  const source = isGiven(delta) ? delta : message
-  return isGiven(source) ? requireRecord(source) : {}
-}
-
-/** Content is a string, or (Mistral) a list of parts, some of which are thoughts. Reasoning has two field names. */
-function readContent({ content, reasoning_content, reasoning }: Fields): Content {
-  const read: Content = { content: '', reasoning: '' }
-  if (typeof content === 'string') read.content = content
-  else if (Array.isArray(content)) for (const part of content) readPart(requireRecord(part), read)
-  else if (isGiven(content)) throw sentInvalid('content that is no text')
-  if (typeof reasoning_content === 'string' && reasoning_content) read.reasoning += reasoning_content
-  else if (typeof reasoning === 'string') read.reasoning += reasoning
-  return read
-}
-
-function readPart(part: Fields, into: Content): void {
-  if (typeof part.text === 'string') into.content += part.text
-  else if (typeof part.thinking === 'string') into.reasoning += part.thinking
-  else if (Array.isArray(part.thinking)) {
-    for (const thought of part.thinking) {
-      const { text } = requireRecord(thought)
-      if (typeof text === 'string') into.reasoning += text
-    }
-  }
 }
 
 function readUsage(value: unknown): Usage | undefined {
