@@ -1,31 +1,24 @@
-import { randomUUID } from 'node:crypto'
 import { isRecord, type Fields } from '../../src/json.ts'
 import type { AnthropicCarried } from '../../src/wires/anthropic.ts'
 import type { Delta } from '../provider.ts'
 import { MAX_TOOL_CALLS, toText } from '../received-fields.ts'
 import { sentInvalid, sentOverLimit } from '../upstream-errors.ts'
+import {
+  EMPTY_BLOCKS,
+  isImplied,
+  isUnnamed,
+  saysNothing,
+  toIndex,
+  toInputJson,
+  toOpenBlock,
+  toolUseId,
+  toTextFields,
+  type OpenBlock,
+  type TextType,
+} from './open-block.ts'
 
 /** Blocks that started and have not stopped. */
 const MAX_OPEN_BLOCKS = 1024
-
-/** Types of blocks that are a text; its field has the name of the type. */
-type TextType = 'text' | 'thinking'
-
-interface OpenBlock {
-  type: string
-  start: Fields
-  /** Its place among the blocks, once a delta has announced it. */
-  place: number | undefined
-  /** A text that goes on as another block: a piece of another kind came in between. */
-  interrupted: boolean
-  stopped: boolean
-  /** A piece of another kind within this block. */
-  inner?: OpenBlock
-  /** Index among the tool calls, and the JSON before its name is known. */
-  call?: number
-  heldJson: string
-  hasArguments: boolean
-}
 
 /** Converts the content blocks of one message to deltas. The upstream tells blocks apart by index; they may overlap. */
 export class BlockReader {
@@ -119,9 +112,8 @@ export class BlockReader {
   #stop(block: OpenBlock): Delta[] {
     if (isUnnamed(block)) throw sentInvalid('a tool call without a name')
     block.stopped = true
-    // Some servers send the input in the start event. A call without input gets `{}`: other clients need valid JSON.
     if (block.call !== undefined && !block.hasArguments)
-      return this.#readArguments(block, JSON.stringify(block.start.input ?? {}))
+      return this.#readArguments(block, toInputJson(block.start.input))
     return this.#announce(block)
   }
 
@@ -131,8 +123,8 @@ export class BlockReader {
     if (!block || block.stopped) return []
     const { input } = block.start
     if (block.call === undefined) return this.#announce(block)
-    if (block.hasArguments || !isRecord(input) || Object.keys(input).length === 0) return []
-    return this.#readArguments(block, JSON.stringify(input))
+    const json = toInputJson(input)
+    return block.hasArguments || json === '{}' ? [] : this.#readArguments(block, json)
   }
 
   #begin(open: OpenBlock, overlaps: boolean): Delta[] {
@@ -244,45 +236,6 @@ export class BlockReader {
     this.#places += 1
     this.#last = block
   }
-}
-
-const EMPTY_BLOCKS = {
-  text: { type: 'text', text: '' },
-  thinking: { type: 'thinking', thinking: '', signature: '' },
-}
-
-function toOpenBlock(type: string, start: Fields): OpenBlock {
-  return { type, start, place: undefined, interrupted: false, stopped: false, heldJson: '', hasArguments: false }
-}
-
-function isUnnamed({ type, start, call }: OpenBlock): boolean {
-  return type === 'tool_use' && call === undefined && (typeof start.name !== 'string' || start.name === '')
-}
-
-/** Some servers number blocks with texts, or with null. */
-function toIndex(index: unknown): number | undefined {
-  if (typeof index === 'number') return index
-  return typeof index === 'string' && /^\d{1,15}$/.test(index) ? Number(index) : undefined
-}
-
-const TEXT_FIELDS = new Set(['text', 'thinking', 'signature'])
-
-/** Whether the block's deltas imply everything in this start. */
-function isImplied(start: Fields): boolean {
-  return Object.entries(start).every(([name, value]) => name === 'type' || (value === '' && TEXT_FIELDS.has(name)))
-}
-
-/** Whether a delta adds nothing to its block. */
-function saysNothing(delta: Fields): boolean {
-  return Object.entries(delta).every(([name, value]) => name === 'type' || value === '' || value === null)
-}
-
-function toTextFields(type: TextType, text: string): Pick<Delta, 'content' | 'reasoning'> {
-  return type === 'text' ? { content: text } : { reasoning: text }
-}
-
-function toolUseId(): string {
-  return `toolu_${randomUUID().replaceAll('-', '').slice(0, 24)}`
 }
 
 function carry(anthropic: AnthropicCarried): Delta {

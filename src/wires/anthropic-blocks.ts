@@ -29,8 +29,9 @@ interface Tail {
   readonly text: string
 }
 
-/** Citations quote at most this much, in characters. */
+/** How far back a citation may begin, and how much it quotes. In characters; Anthropic's own quote 150. */
 const MAX_TAIL = 16 * 1024
+const MAX_QUOTE = 512
 
 export const NO_BLOCKS: BlockState = {
   count: 0,
@@ -123,7 +124,8 @@ class BlockWriter implements Step {
 
   #quote(start: number, end: number): string {
     const { tail } = this.state
-    return tail && start >= tail.start && end > start ? tail.text.slice(start - tail.start, end - tail.start) : ''
+    if (!tail || start < tail.start || end <= start) return ''
+    return tail.text.slice(start - tail.start, Math.min(end, start + MAX_QUOTE) - tail.start)
   }
 
   /** @param place the block, when it is not the last */

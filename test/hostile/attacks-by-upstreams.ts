@@ -63,6 +63,26 @@ const ANSWERS: Record<string, (n: number) => string> = {
     repeat(n, (index) =>
       delta({ tool_calls: [{ index, id: `c${index}`, function: { name: 'f', arguments: '{}' } }] }),
     ) + END,
+  'tool calls that are mixed': (n) =>
+    [
+      ...Array.from({ length: 1000 }, (_, index) => ({
+        index,
+        id: `c${index}`,
+        function: { name: 'f', arguments: '' },
+      })),
+      ...Array.from({ length: n }, () => ({ index: 999, function: { arguments: ' ' } })),
+      ...Array.from({ length: 1000 }, (_, index) => ({ index, function: { arguments: '{}' } })),
+    ]
+      .map((call) => delta({ tool_calls: [call] }))
+      .join('') + END,
+  'a call that hinders all else': (n) =>
+    delta({ tool_calls: [{ index: 0, id: 'c', function: { name: 'f', arguments: '{' } }] }) +
+    repeat(n, () => delta({ content: 'x'.repeat(200) })) +
+    END,
+  'citations of all that was said': (n) => {
+    const url_citation = { url: 'x', start_index: 0, end_index: 16_000 }
+    return repeat(n, () => delta({ content: 'a', annotations: [{ type: 'url_citation', url_citation }] })) + END
+  },
   'a new name in each delta': (n) => repeat(n, (i) => delta({ content: 'a', [`k${i}`]: 1 })) + END,
   'a new name in an object': (n) => repeat(n, (i) => delta({ content: 'a', x: { [`k${i}`]: 1 } })) + END,
   'a new name in each chunk': (n) => repeat(n, (i) => event({ [`k${i}`]: i, choices: [] })) + END,
@@ -123,6 +143,13 @@ const ANTHROPIC_ANSWERS: Record<string, (n: number) => string> = {
       (i) =>
         block(i, { type: 'tool_use', id: `t${i}`, name: 'f', input: {} }) +
         event({ type: 'content_block_stop', index: i }),
+    ) +
+    STOP,
+  'blocks that are never closed': (n) =>
+    START +
+    repeat(n, (i) => block(i % 1000, { type: 'text', text: '' })) +
+    repeat(n, (i) =>
+      event({ type: 'content_block_delta', index: i % 1000, delta: { type: 'text_delta', text: 'x' } }),
     ) +
     STOP,
   'a stop reason that is a name of a prototype': () =>

@@ -166,6 +166,14 @@ describe('a tool call', () => {
     ])
   })
 
+  it.each([
+    ['', {}],
+    [null, {}],
+    ['{"a":1}', { a: 1 }],
+  ])('has an object as its input when it starts with %j', async (input, expected) => {
+    expect(await contentOf(start(0, { ...call('a', 'f'), input }), stop(0))).toMatchObject([{ input: expected }])
+  })
+
   it('may get its name from a second start', async () => {
     const unnamed = { type: 'tool_use', id: 'a', input: {} }
     expect(

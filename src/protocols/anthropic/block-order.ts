@@ -24,7 +24,8 @@ export interface OrderState {
 interface Waiting {
   readonly event: BlockEvent
   readonly before: Waiting | undefined
-  /** Characters of this and all before. */
+  /** In characters: of this, and of this and all before. */
+  readonly own: number
   readonly size: number
 }
 
@@ -48,17 +49,17 @@ export class BlockOrder {
     this.state = state
   }
 
-  push(event: BlockEvent): void {
+  push(event: BlockEvent, size?: number): void {
     const { open, call, held, waiting } = this.state
     const isBlocked = waiting !== undefined || (call !== undefined && !call.complete)
     if (event.type === 'start') {
-      if (isBlocked) this.#wait(event)
+      if (isBlocked) this.#wait(event, size)
       else this.#start(event)
     } else if (event.index === open) {
       this.#send(event.index, event.delta)
       if (call) this.#follow(call, event.delta)
     } else if (held.includes(event.index)) this.#send(event.index, event.delta)
-    else if (waiting && open !== undefined && event.index > open) this.#wait(event)
+    else if (waiting && open !== undefined && event.index > open) this.#wait(event, size)
     // Some upstreams end a call with white space.
     else if (!isBlank(event.delta)) this.state = { ...this.state, broken: true }
   }
@@ -93,10 +94,11 @@ export class BlockOrder {
     if (this.state.call?.complete && this.state.waiting) this.#release()
   }
 
-  #wait(event: BlockEvent): void {
+  /** @param own its size, if it has waited before */
+  #wait(event: BlockEvent, own = 64 + JSON.stringify(event).length): void {
     const { waiting } = this.state
-    const size = (waiting?.size ?? 0) + 64 + JSON.stringify(event).length
-    this.state = { ...this.state, waiting: { event, before: waiting, size } }
+    const size = (waiting?.size ?? 0) + own
+    this.state = { ...this.state, waiting: { event, before: waiting, own, size } }
     if (size > MAX_WAITING) this.#release({ force: true })
   }
 
@@ -105,18 +107,18 @@ export class BlockOrder {
    * @param force whether to close incomplete calls, too
    */
   #release({ force = false } = {}): void {
-    const blocks = new Map<number, BlockEvent[]>()
-    const events: BlockEvent[] = []
-    for (let each = this.state.waiting; each; each = each.before) events.push(each.event)
-    for (const event of events.toReversed()) {
-      const ofBlock = blocks.get(event.index)
-      if (ofBlock) ofBlock.push(event)
-      else blocks.set(event.index, [event])
+    const blocks = new Map<number, Waiting[]>()
+    const all: Waiting[] = []
+    for (let each = this.state.waiting; each; each = each.before) all.push(each)
+    for (const each of all.toReversed()) {
+      const ofBlock = blocks.get(each.event.index)
+      if (ofBlock) ofBlock.push(each)
+      else blocks.set(each.event.index, [each])
     }
     this.state = { ...this.state, waiting: undefined }
     for (const ofBlock of blocks.values()) {
       if (force) this.state = { ...this.state, call: undefined }
-      for (const event of ofBlock) this.push(event)
+      for (const { event, own } of ofBlock) this.push(event, own)
     }
   }
 
