@@ -1,6 +1,7 @@
 // Citations and signatures of thoughts, which two wires have in forms of their own. OpenRouter's form of the latter.
 
 import { isRecord, recordOf, type Fields } from './fields.ts'
+import { CLAUDE_FORMAT } from './thoughts.ts'
 
 /** The `url_citation` for a citation of the text from `start` to `end`; undefined when it cites no web page. */
 export function toAnnotation({ url, source, title }: Fields, start: number, end: number): Fields | undefined {
@@ -30,22 +31,21 @@ export function toCitations(annotations: unknown, quote: (start: number, end: nu
   })
 }
 
-const FORMAT = 'anthropic-claude-v1'
-
 /** Thoughts that are to come back with their signature. */
 export function toSignedDetail(text: string, signature: string, index: number): Fields {
-  return { type: 'reasoning.text', text, signature, format: FORMAT, index }
+  return { type: 'reasoning.text', text, signature, format: CLAUDE_FORMAT, index }
 }
 
 export function toEncryptedDetail(data: string, index: number): Fields {
-  return { type: 'reasoning.encrypted', data, format: FORMAT, index }
+  return { type: 'reasoning.encrypted', data, format: CLAUDE_FORMAT, index }
 }
 
-/** What `reasoning_details` say that Anthropic's blocks of thoughts can say, too. */
+/** Claude's signatures and hidden thoughts. Those of other models would come back as Claude's. */
 export function readDetails(details: unknown): { signature?: string; data?: string }[] {
   if (!Array.isArray(details)) return []
   return details.flatMap((detail: unknown): { signature?: string; data?: string }[] => {
-    const { type, signature, data } = recordOf(detail) ?? {}
+    const { type, signature, data, format = CLAUDE_FORMAT } = recordOf(detail) ?? {}
+    if (format !== null && format !== CLAUDE_FORMAT) return []
     if (type === 'reasoning.text' && typeof signature === 'string' && signature !== '') return [{ signature }]
     return type === 'reasoning.encrypted' && typeof data === 'string' ? [{ data }] : []
   })

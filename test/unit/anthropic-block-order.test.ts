@@ -273,6 +273,7 @@ describe('fields of Chat Completions that Messages have, too', () => {
         },
         carrying({ reasoning_details: [{ type: 'reasoning.text', signature: 's' }] }),
         carrying({ reasoning_details: [{ type: 'reasoning.encrypted', data: 'd' }] }),
+        carrying({ reasoning_details: [{ type: 'reasoning.encrypted', data: 'x', format: 'google-gemini-v1' }] }),
         content('42'),
       ),
     ).toMatchObject({
