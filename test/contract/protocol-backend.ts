@@ -81,7 +81,7 @@ function toKnobs({ reasoning, text = [], calls, finish, pauseAt, forGood, failAt
     text: `${text.join('')}${tooLong ? ' and more' : ''}`,
     tool_call: call && { name: call.name, arguments: JSON.parse(call.arguments.join('')) },
     stall_at: pauseAt,
-    stall_ms: pauseAt === undefined || forGood ? undefined : 300,
+    stall_ms: pauseAt === undefined || forGood ? undefined : 1000,
     fail_at: failAt,
     truncate_at: truncateAt,
   }
