@@ -24,9 +24,9 @@ export function toOwnBlock(block: Fields): Fields[] {
   return [block.type === 'tool_use' ? { ...block, id: toToolUseId(String(block.id)) } : block]
 }
 
-/** Other upstreams have ids that the API refuses, such as `functions.find:0`. */
+/** Kimi's ids, such as `functions.find:0`, have characters that the API refuses. */
 export function toToolUseId(id: string): string {
-  return id.replace(/[^a-zA-Z0-9_-]/g, '_')
+  return id.replace(/[.:]/g, '_')
 }
 
 /**

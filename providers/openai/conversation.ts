@@ -39,39 +39,44 @@ function toChatCall(call: ToolCall, server: Server): ToolCall {
 /** Joins an answer to the one before it if that one has calls, since their results must follow at once. */
 function joinAnswers(messages: readonly ChatMessage[]): ChatMessage[] {
   const joined: ChatMessage[] = []
+  let run: ChatMessage[] = []
   for (const message of messages) {
-    const previous = joined.at(-1)
-    if (message.role === 'assistant' && previous?.role === 'assistant' && previous.tool_calls?.length)
-      joined[joined.length - 1] = joinTwo(previous, message)
-    else joined.push(message)
+    if (message.role === 'assistant' && (run.length > 0 || message.tool_calls?.length)) {
+      run.push(message)
+      continue
+    }
+    if (run.length > 0) joined.push(joinRun(run))
+    run = []
+    joined.push(message)
   }
+  if (run.length > 0) joined.push(joinRun(run))
   return joined
 }
 
-function joinTwo(first: ChatMessage, second: ChatMessage): ChatMessage {
-  const joined: ChatMessage = { ...first, ...second, content: joinContent(first.content, second.content) }
-  joined.tool_calls = [...(first.tool_calls ?? []), ...(second.tool_calls ?? [])]
+function joinRun(run: readonly ChatMessage[]): ChatMessage {
+  const [only] = run
+  if (only && run.length === 1) return only
+  const joined: ChatMessage = Object.assign({ role: 'assistant' as const }, ...run)
+  joined.content = joinContent(run.map(({ content }) => content))
+  joined.tool_calls = run.flatMap(({ tool_calls = [] }) => tool_calls)
   for (const name of ['reasoning_content', 'reasoning', 'refusal', 'reasoning_details'] as const) {
-    const value = joinFields(first[name], second[name])
+    const value = joinFields(run.map((message) => message[name]))
     if (value !== undefined) joined[name] = value
   }
   return joined
 }
 
-function joinContent(a: ChatMessage['content'], b: ChatMessage['content']): ChatMessage['content'] {
-  if (!a?.length || !b?.length) return a?.length ? a : (b ?? null)
-  if (typeof a === 'string' && typeof b === 'string') return a + b
-  return [...toParts(a), ...toParts(b)]
+function joinContent(contents: readonly ChatMessage['content'][]): ChatMessage['content'] {
+  const given = contents.filter((content) => content?.length)
+  if (given.length === 0) return null
+  if (given.every((content) => typeof content === 'string')) return given.join('')
+  return given.flatMap((content) => (typeof content === 'string' ? [{ type: 'text', text: content }] : (content ?? [])))
 }
 
-function toParts(content: string | ContentPart[]): ContentPart[] {
-  return typeof content === 'string' ? [{ type: 'text', text: content }] : content
-}
-
-function joinFields(a: unknown, b: unknown): unknown {
-  if (typeof a === 'string' && typeof b === 'string') return a + b
-  if (Array.isArray(a) && Array.isArray(b)) return [...Array.from<unknown>(a), ...Array.from<unknown>(b)]
-  return b ?? a
+function joinFields(values: readonly unknown[]): unknown {
+  const given = values.filter((value) => value !== undefined)
+  if (given.length > 0 && given.every((value) => typeof value === 'string')) return given.join('')
+  return given.every((value) => Array.isArray(value)) && given.length > 0 ? given.flat() : given.at(-1)
 }
 
 /** Puts the results of an answer's calls right after it, before whatever else the user says in that turn. */

@@ -131,9 +131,9 @@ const inexpressible: Record<Backend['name'], [fields: Fields, path: string][]> =
   openai: [],
   anthropic: [
     [{ n: 2 }, 'n'],
-    [{ seed: 1 }, 'seed'],
-    [{ logit_bias: { '50256': -100 } }, 'logit_bias'],
-    [{ response_format: { type: 'json_object' } }, 'response_format'],
+    [{ logprobs: true }, 'logprobs'],
+    [{ audio: { voice: 'alloy', format: 'wav' } }, 'audio'],
+    [{ web_search_options: {} }, 'web_search_options'],
     [{ tool_choice: { type: 'allowed_tools' } }, 'tool_choice'],
     [user({ type: 'input_audio', input_audio: { data: 'UklGRg==', format: 'wav' } }), 'messages[0].content[0]'],
   ],
