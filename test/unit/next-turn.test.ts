@@ -209,6 +209,21 @@ describe('Anthropic', () => {
     )
   })
 
+  it('gets its blocks back through openai-chat, in the order that this has', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyContent, async (content) => {
+        const { messages } = back(await clients['openai-chat']!(logWith(content)))
+        const isThought = ({ type }: Json) => type === 'thinking' || type === 'redacted_thinking'
+        const text = content.map((block) => (block.type === 'text' ? String(block.text) : '')).join('')
+        expect(messages[1]?.content ?? []).toEqual([
+          ...content.filter(isThought),
+          ...(text ? [{ type: 'text', text }] : []),
+          ...content.filter(({ type }) => type === 'tool_use'),
+        ])
+      }),
+    )
+  })
+
   it('gets no thoughts of another upstream', async () => {
     const log = logOf([
       { type: 'delta', reasoning: 'Hm' },

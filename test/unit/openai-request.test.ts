@@ -240,6 +240,21 @@ describe('the order of messages', () => {
     ])
   })
 
+  it('answers in a row are one if a call is among them', () => {
+    const answer = (...content: object[]) => ({ role: 'assistant', content })
+    const turns = [
+      user,
+      answer(text('a'), use('t1')),
+      answer(text('b'), use('t2')),
+      { role: 'user', content: [result('t1'), result('t2')] },
+    ]
+    expect(messagesOf(turns).slice(0, 2)).toEqual([
+      { role: 'assistant', content: 'ab', tool_calls: [call('t1'), call('t2')] },
+      { role: 'tool', tool_call_id: 't1', content: 't1' },
+    ])
+    expect(messagesOf([user, answer(text('a')), answer(text('b'))])).toHaveLength(2)
+  })
+
   it('images of results are a message of the user’s, after all results', () => {
     const image = { type: 'image', source: { type: 'url', url: 'https://example.com/a.png' } }
     const looked = { type: 'tool_result', tool_use_id: 't1', content: [text('seen'), image] }
