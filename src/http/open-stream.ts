@@ -29,6 +29,9 @@ export interface OpenedStream {
  */
 const RUNNING_BYTES = 20 * 1024
 
+/** A retry in mid-answer needs the prompt. In characters: a larger one is released with the first token. */
+const MAX_KEPT_PROMPT = 1024 * 1024
+
 /**
  * Starts a generation for the request, or joins the one with the same `Idempotency-Key`. Releases the body: a handler
  * that waits for the answer would otherwise keep the whole conversation in memory.
@@ -66,6 +69,7 @@ export async function openStream(
   const { log, joined } = created
   // A drain may have begun during the `await`; it would not end this stream.
   if (services.draining && !joined) throw endedBy(shuttingDown(), log)
+  const isWaiting = mode === 'whole' && context.request.rawBody.length <= MAX_KEPT_PROMPT
   context.request.rawBody = ''
   context.request.body = undefined
   context.state.streamId = log.info.id
@@ -73,7 +77,7 @@ export async function openStream(
   if (plan.ignored) context.set('Sluice-Ignored', plan.ignored.join(', '))
   const { prompt } = context.state
   context.state.prompt = undefined
-  const leave = log.readerCount.enter()
+  const { leave, mayHoldBack } = enter(log, isWaiting)
   if (joined) {
     prompt?.release()
     return { log, mode, leave }
@@ -85,6 +89,7 @@ export async function openStream(
         signal,
         streamId: log.info.id,
         headers: forward,
+        mayHoldBack,
         observer: traceAttempts(services.routing, { trace, streamId: log.info.id, input }),
       })
         .open(input)
@@ -93,6 +98,24 @@ export async function openStream(
     observer: observeGeneration(metrics, logger, { protocol: protocol.name, provider: provider.name }),
   })
   return { log, generation, mode, leave }
+}
+
+/**
+ * The request becomes a reader. While it waits for the whole answer and nobody else reads, its run may hold events back.
+ *
+ * In a function of its own: the closures live as long as the stream, and so would everything else in their scope.
+ */
+function enter(log: StreamLog, waits: boolean): Pick<OpenedStream, 'leave'> & { mayHoldBack: () => boolean } {
+  let isWaiting = waits
+  const leave = log.readerCount.enter()
+  return {
+    leave() {
+      isWaiting = false
+      leave()
+    },
+    // The request counts twice: by this entry, and by its subscription to the end.
+    mayHoldBack: () => isWaiting && log.readerCount.total <= 2,
+  }
 }
 
 function shuttingDown(): SluiceError {

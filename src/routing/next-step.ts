@@ -6,7 +6,7 @@ import type { Random } from './target.ts'
 import type { Done } from '../stream/events.ts'
 import { AnswerTooLongError } from './attempt-timeouts.ts'
 
-/** An attempt that failed before its first token, and its target. */
+/** An attempt that failed before anything of it was passed on, and its target. */
 export interface FailedAttempt {
   error: SluiceError
   /** Retries of this target before it. */
@@ -28,7 +28,8 @@ export type NextStep =
 /** Decides on a retry, a fallback or failure after a failed attempt. All such decisions are made here. */
 export function nextStep({ error, retry, retries, closed, freshKey }: FailedAttempt, random: Random): NextStep {
   if (isRequestsFault(error)) return { step: 'fail' }
-  if (retry >= retries || !closed) return { step: 'next-target' }
+  // An answer that took the whole of its time would take it again.
+  if (retry >= retries || !closed || error instanceof AnswerTooLongError) return { step: 'next-target' }
   // Another key is another customer to the upstream, so `Retry-After` does not apply to it.
   if (isKeysFault(error) && freshKey) return { step: 'retry', afterMs: 0 }
   const afterMs = retryDelay(retry, error, random)

@@ -8,6 +8,7 @@ import { pause as wait, errorOf, isKeysFault, isRateLimit, isTargetsFault, nextS
 import type { Breaker, Permit } from './breaker.ts'
 import { KeyRing, type Plan, type Target, type Random } from './target.ts'
 import type { RoutingObserver } from './observer.ts'
+import { HeldAnswer } from './held-answer.ts'
 import { Opening } from './opening.ts'
 
 /** The sink that a run feeds. */
@@ -18,6 +19,8 @@ export interface RunSink extends Sink {
    * tried. Not called when the run's signal is aborted before that.
    */
   answeredBy(answer: AnsweredBy): void
+  /** Set by a run that holds events back: called before the stream is cancelled, so that they are not lost. */
+  beforeCancel?: (() => void) | undefined
 }
 
 export interface RunContext {
@@ -27,6 +30,11 @@ export interface RunContext {
   /** Headers of the client's request, for providers of the same protocol. */
   headers?: Readonly<Record<string, string>> | undefined
   observer?: RoutingObserver | undefined
+  /**
+   * Whether the reader waits for the whole answer, and is the only one: then events may be held back until the end, so
+   * that a failure in mid-answer is retried, too. Asked with each event, as other readers may come.
+   */
+  mayHoldBack?: (() => boolean) | undefined
   /** For tests. */
   pause?: Pause
   random?: Random
@@ -36,7 +44,8 @@ export interface RunContext {
  * Runs one request from the first attempt to the end of the answer. Attempts report to the run; only the run feeds the
  * sink.
  *
- * - *opening*: tries targets in order, with retries. Holds back an attempt's events until its first token.
+ * - *opening*: tries targets in order, with retries. Holds back an attempt's events until its first token, or, when
+ *   the only reader waits for the whole, until the end.
  * - *answering*: a target has begun to answer. No more retries or fallbacks.
  * - *ended*: the sink has got `done` or a failure.
  */
@@ -50,9 +59,9 @@ export class Run implements AttemptReports {
   #counted: Set<Breaker> | undefined
   #attempts = 0
   /** The attempt that has sent no token yet; undefined between attempts, and once a target answers. */
-  #opening:
-    | { target: Target; attempt: Attempt; brought: Opening; settle: (failed?: { error: unknown }) => void }
-    | undefined
+  #opening: OpenAttempt | undefined
+  /** What the last attempt had said when it failed, if it was held back. Told when there is no further attempt. */
+  #partial: HeldAnswer | undefined
 
   constructor(plan: Plan, sink: RunSink, context: RunContext) {
     this.#plan = plan
@@ -79,29 +88,60 @@ export class Run implements AttemptReports {
   onEvents(events: readonly StreamEvent[], at: number): void {
     const opening = this.#opening
     if (!opening) return this.#sink.push(events, at)
-    const { target, attempt, brought, settle } = opening
+    if (opening.held) return this.#hold(opening, opening.held, events, at)
+    const { attempt, brought } = opening
     brought.add(events)
     if (!brought.complete) return
     const { done, hasToken } = brought
     // The attempt's end follows and reports the failure.
     if (done && !hasToken && errorOf(done)) return
     if (!attempt.answered({ hasToken, done })) return
-    this.#opening = undefined
-    this.#reportAnswer(target)
-    this.#sink.push(brought.events, at)
-    settle()
+    const held = (opening.held = new HeldAnswer())
+    if (this.#mayHoldBack) this.#hold(opening, held, brought.events, at)
+    else this.#commit(opening, held, brought.events, at)
   }
 
   onAlive(at: number, held: number): void {
-    this.#sink.alive?.(at, held)
+    this.#sink.alive?.(at, held + this.#heldBytes)
   }
 
   onEnd(end: AttemptEnd): void {
     const opening = this.#opening
     this.#opening = undefined
+    this.#sink.beforeCancel = undefined
+    this.#partial = opening?.held
     if (opening) opening.settle({ error: 'done' in end ? errorOf(end.done) : end.error })
     // Events already sent cannot be taken back, so there is no retry.
     else if ('error' in end) this.#sink.end(end)
+  }
+
+  get #mayHoldBack(): boolean {
+    return this.#context.mayHoldBack?.() ?? false
+  }
+
+  get #heldBytes(): number {
+    return (this.#opening?.held?.bytes ?? 0) + (this.#partial?.bytes ?? 0)
+  }
+
+  #hold(opening: OpenAttempt, held: HeldAnswer, events: readonly StreamEvent[], at: number): void {
+    const last = events.at(-1)
+    const done = last?.type === 'done' ? last : undefined
+    const failed = done !== undefined && errorOf(done) !== undefined
+    if (!failed && (done || held.full || !this.#mayHoldBack)) return this.#commit(opening, held, events, at)
+    held.add(events, at)
+    this.#sink.beforeCancel ??= () => this.#commit(opening, held)
+    this.#sink.alive?.(at, this.#heldBytes)
+  }
+
+  /** Passes on the events so far: from now on the answer is not retried. */
+  #commit({ target, settle }: OpenAttempt, held: HeldAnswer, events: readonly StreamEvent[] = [], at = 0): void {
+    this.#opening = undefined
+    this.#partial = undefined
+    this.#sink.beforeCancel = undefined
+    this.#reportAnswer(target)
+    held.pushTo(this.#sink)
+    if (events.length > 0) this.#sink.push(events, at)
+    settle()
   }
 
   /** @returns the failure to report when no target answers */
@@ -154,12 +194,24 @@ export class Run implements AttemptReports {
 
   #giveUp(target: Target, { error }: { error: unknown }): { error: unknown } {
     this.#reportAnswer(target)
+    this.#partial?.pushTo(this.#sink)
+    this.#partial = undefined
     return { error }
   }
 
   #reportAnswer({ provider, model }: Target): void {
     this.#sink.answeredBy({ provider: provider.name, model, attempts: this.#attempts })
   }
+}
+
+/** The attempt that may be retried. */
+interface OpenAttempt {
+  readonly target: Target
+  readonly attempt: Attempt
+  readonly brought: Opening
+  /** The events since the first token, when they are held back. */
+  held?: HeldAnswer
+  readonly settle: (failed?: { error: unknown }) => void
 }
 
 /**

@@ -37,6 +37,8 @@ export class Generation implements Sink, ReaderListener {
   firstTokenAt: number | undefined
   /** The thrown value, if it ended the stream. */
   failure: unknown
+  /** Called before the stream is cancelled: a producer that holds events back passes them on. */
+  beforeCancel: (() => void) | undefined
   /** Resolved when `done` is in the log. */
   readonly ended: Promise<void>
   #resolveEnded: () => void = () => {}
@@ -72,6 +74,7 @@ export class Generation implements Sink, ReaderListener {
 
   /** Ends the stream at once, for every reader, and stops the provider. Does nothing when it has ended. */
   cancel(done: Done = { type: 'done', finish_reason: 'cancelled' }): void {
+    this.beforeCancel?.()
     this.#end(done)
   }
 

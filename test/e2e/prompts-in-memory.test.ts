@@ -21,7 +21,7 @@ it.each([
   ['a whole answer of openai-chat', '/v1/chat/completions', {}, {}],
   ['a stream of anthropic-messages', '/v1/messages', { stream: true, max_tokens: 10 }, {}],
   ['a whole answer of anthropic-messages', '/v1/messages', { max_tokens: 10 }, {}],
-])('does not keep the prompt of %s in memory once the upstream answers', async (_, path, fields, headers) => {
+])('does not keep the large prompt of %s in memory once the upstream answers', async (_, path, fields, headers) => {
   const upstream = await startUpstream((response, received) => {
     received.body = {}
     response.writeHead(200, { 'content-type': 'text/event-stream' })

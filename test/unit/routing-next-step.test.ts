@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { SluiceError, type ErrorCode, type SluiceErrorOptions } from '../../src/errors.ts'
+import { AnswerTooLongError } from '../../src/routing/attempt-timeouts.ts'
 import { nextStep, type FailedAttempt, type NextStep } from '../../src/routing/next-step.ts'
 
 const failed = (
@@ -14,6 +15,7 @@ const failed = (
   freshKey: false,
   ...more,
 })
+const tooLong = new AnswerTooLongError('It took too long.')
 const retry = (afterMs: number): NextStep => ({ step: 'retry', afterMs })
 const NEXT: NextStep = { step: 'next-target' }
 const FAIL: NextStep = { step: 'fail' }
@@ -35,6 +37,8 @@ describe('after an attempt that failed before its first token', () => {
     ['a wrong key, without one', failed('upstream_auth'), NEXT],
     ['another key does not help a failure of the target', failed('upstream_error', { freshKey: true }), retry(125)],
     ['a request that nobody would answer', failed('upstream_rejected'), FAIL],
+    ['an answer that took the whole of its time', { ...failed('upstream_timeout'), error: tooLong }, NEXT],
+    ['a malformed item: not of this target', failed('upstream_invalid_response', {}, { retryable: false }), NEXT],
     ['the same, with targets, keys and retries left', failed('invalid_request', { freshKey: true }), FAIL],
   ])('%s', (_, attempt, next) => {
     expect(nextStep(attempt, () => 0.5)).toEqual(next)

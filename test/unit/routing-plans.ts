@@ -87,6 +87,8 @@ export interface Ran {
   pauses: number[]
   /** `provider:code` of each attempt. */
   ended: string[]
+  /** The largest number of bytes that were held. */
+  held: number
   /** `provider:reason` of each retry. */
   retried: string[]
 }
@@ -96,7 +98,7 @@ export async function run(
   plan: Plan,
   { answeredBy, ...context }: Partial<RunContext & Pick<RunSink, 'answeredBy'>> = {},
 ): Promise<Ran> {
-  const ran: Ran = { events: [], text: '', error: undefined, answers: [], pauses: [], ended: [], retried: [] }
+  const ran: Ran = { events: [], text: '', error: undefined, answers: [], pauses: [], ended: [], held: 0, retried: [] }
   const code = (error: SluiceError | undefined) => error?.code ?? 'ok'
   let ended = () => {}
   const end = new Promise<void>((resolve) => (ended = resolve))
@@ -108,6 +110,9 @@ export async function run(
     push(events) {
       ran.events.push(...events)
       if (events.at(-1)?.type === 'done') ended()
+    },
+    alive(_, held) {
+      ran.held = Math.max(ran.held, held)
     },
     end(failure) {
       ran.error = failure?.error
