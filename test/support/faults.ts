@@ -78,8 +78,10 @@ export const faults: Fault[] = [
   // An answer that is an error.
   { what: '400', answer: status(400), code: 'upstream_rejected', ...ONCE, fallsBack: false },
   { what: '401', answer: status(401), code: 'upstream_auth', ...ONCE, fallsBack: true },
+  { what: '402', answer: status(402), code: 'upstream_auth', ...ONCE, fallsBack: true },
   { what: '403', answer: status(403), code: 'upstream_auth', ...ONCE, fallsBack: true },
   { what: '404', answer: status(404), code: 'upstream_not_found', ...ONCE, fallsBack: true },
+  { what: '410', answer: status(410), code: 'upstream_not_found', ...ONCE, fallsBack: true },
   { what: '408', answer: status(408), code: 'upstream_timeout', ...RETRIED, fallsBack: true },
   { what: '429', answer: status(429), code: 'upstream_rate_limited', ...RETRIED, fallsBack: true },
   {
