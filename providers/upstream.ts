@@ -8,21 +8,10 @@ import type {
   TransportRequest,
 } from './transport/transport.ts'
 import { ProviderError, type StreamEvent } from './provider.ts'
-import { isRecord } from '../src/json.ts'
-import { MAX_EVENT_BYTES, SSE, type MessageDecoder, type MessageParser, type StreamFormat } from './stream-format.ts'
+import { MAX_EVENT_BYTES, SSE, type MessageParser, type StreamFormat } from './stream-format.ts'
 import { headerSecrets, withoutSecrets } from './secrets.ts'
-import {
-  connectionError,
-  messageError,
-  readError,
-  readJson,
-  responseError,
-  responseOverLimit,
-  sentInvalid,
-  sentOverLimit,
-  strayError,
-} from './upstream-errors.ts'
-import { WholeBody } from './whole-body.ts'
+import { connectionError, messageError, readError, responseOverLimit } from './upstream-errors.ts'
+import { AnswerReader } from './answer-reader.ts'
 
 /** Maximum bytes without an event: comments, empty deltas, padding. Compressed bytes count too. */
 const MAX_SILENT_BYTES = MAX_EVENT_BYTES + 1024 * 1024
@@ -31,9 +20,6 @@ const MAX_SILENT_BYTES = MAX_EVENT_BYTES + 1024 * 1024
 const LINGER_MS = 1000
 
 const JSON_CONTENT = { 'content-type': 'application/json' }
-
-/** Before a response has begun. */
-const NO_HEAD: ResponseHead = { status: 0, headers: new Map() }
 
 export interface UpstreamRequest {
   transport: Pick<Transport, 'request'>
@@ -60,18 +46,11 @@ const STOPPED = new Error('The stream was stopped.')
  */
 export class UpstreamStream implements Pushing, ExchangeHandler {
   readonly #signal: AbortSignal
-  readonly #reader: MessageParser
-  readonly #format: StreamFormat
-  readonly #decoder: MessageDecoder
+  readonly #reader: AnswerReader
   readonly #headers: Readonly<Record<string, string>>
   readonly #secrets: readonly string[]
   #exchange: ExchangeControl | undefined
   #decompressor: Decompressor | undefined
-  #head = NO_HEAD
-  /** The body of a response that is not a stream of messages, as far as is known. */
-  #whole: WholeBody | undefined
-  /** Whether a message of the stream has come. */
-  #begun = false
   #sink: Sink | undefined
   readonly #events: StreamEvent[] = []
   /** Bytes since the last event. */
@@ -91,12 +70,10 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
       signal,
       connectTimeoutMs,
     }: UpstreamRequest,
-    reader: MessageParser,
+    parser: MessageParser,
   ) {
     this.#signal = signal
-    this.#reader = reader
-    this.#format = format
-    this.#decoder = format.createDecoder()
+    this.#reader = new AnswerReader(format, parser, this.#events)
     this.#headers = headers
     this.#secrets = secrets
     const json = body === undefined ? undefined : toJson(body)
@@ -129,15 +106,10 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
   }
 
   onHead(head: ResponseHead): void {
-    this.#head = head
-    const { status, headers } = head
-    const type = headers.get('content-type') ?? ''
-    if (status !== 200 || (type !== '' && !this.#format.matches(type))) {
-      this.#whole = new WholeBody(head, this.#format)
-      if (status !== 200) this.#refuseSoon(this.#whole)
-    }
+    this.#reader.begin(head)
+    if (this.#reader.refused) this.#refuseSoon()
     try {
-      this.#decompressor = createDecompressor(headers.get('content-encoding'), {
+      this.#decompressor = createDecompressor(head.headers.get('content-encoding'), {
         onData: (bytes) => this.#read(bytes),
         onIntermediateBytes: (bytes) => this.#countSilentBytes(bytes),
         onDrain: () => this.#exchange?.resume(),
@@ -160,7 +132,7 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
   }
 
   onError(error: unknown): void {
-    this.#giveUp(this.#head === NO_HEAD ? connectionError(error) : error)
+    this.#giveUp(this.#reader.begun ? error : connectionError(error))
   }
 
   #decompress(decompressor: Decompressor, bytes: Buffer): void {
@@ -170,40 +142,21 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
 
   #read(bytes: Buffer): void {
     if (this.#end) return
-    if (this.#whole) this.#readWhole(this.#whole, bytes)
-    else this.#readStream(bytes)
-  }
-
-  #readStream(bytes: Buffer): void {
     const before = this.#events.length
+    const wasRefused = this.#reader.refused
     try {
-      for (const { data, event } of this.#decoder.push(bytes)) {
-        this.#begun = true
-        const events = this.#reader.read(data, event)
-        for (const each of events) this.#events.push(each)
-        if (this.#reader.finished) {
-          this.#succeed()
-          return this.#closeSoon()
-        }
-      }
-      if (this.#events.length === before) return this.#countSilentBytes(bytes.length)
-      this.#silentBytes = 0
-      this.#deliver()
+      this.#reader.read(bytes)
     } catch (error) {
-      this.#fail(this.#explain(messageError(error)))
+      return this.#fail(messageError(error))
     }
-  }
-
-  #readWhole(body: WholeBody, bytes: Buffer): void {
-    const isRecognised = body.add(bytes)
-    if (body.kind === 'stream') {
-      this.#whole = undefined
-      return this.#readStream(body.bytes)
+    if (this.#reader.ended) {
+      this.#finish({})
+      return this.#closeSoon()
     }
-    if (isRecognised && body.kind === 'other') this.#refuseSoon(body)
-    if (!body.full) return this.#countSilentBytes(bytes.length)
-    if (body.kind === 'json') this.#fail(sentOverLimit(`a whole answer of more than ${MAX_EVENT_BYTES} bytes`))
-    else this.#refuse(body)
+    if (this.#reader.refused && !wasRefused) this.#refuseSoon()
+    if (this.#events.length === before) return this.#countSilentBytes(bytes.length)
+    this.#silentBytes = 0
+    this.#deliver()
   }
 
   /** Counts bytes that complete no event; they show activity, up to a limit. */
@@ -216,67 +169,22 @@ export class UpstreamStream implements Pushing, ExchangeHandler {
 
   #readEnd(): void {
     if (this.#end) return
-    if (this.#whole) return this.#readWholeEnd(this.#whole)
     try {
-      for (const { data, event } of this.#decoder.end()) {
-        this.#begun = true
-        this.#events.push(...this.#reader.read(data, event))
-      }
-      const answer = this.#begun ? undefined : readJson(this.#decoder.stray ?? '')
-      if (answer === undefined) this.#succeed()
-      else this.#readAnswer(answer)
-    } catch (error) {
-      this.#fail(this.#explain(messageError(error)))
-    }
-  }
-
-  #readWholeEnd(body: WholeBody): void {
-    if (body.kind !== 'json') return this.#refuse(body)
-    const answer = readJson(body.text)
-    if (answer === undefined) this.#fail(sentInvalid('broken JSON'))
-    else this.#readAnswer(answer)
-  }
-
-  /** Reads a body of JSON: an answer in one piece, or an error. */
-  #readAnswer(body: unknown): void {
-    try {
-      const events = isRecord(body) ? this.#reader.readWhole?.(body) : undefined
-      if (!events) return this.#fail(this.#refusal(body))
-      this.#events.push(...events)
-      this.#succeed()
+      this.#reader.end()
+      this.#finish({})
     } catch (error) {
       this.#fail(messageError(error))
     }
   }
 
-  /** A stream without its end may say why in plain JSON, outside its messages. */
-  #explain(error: ProviderError): ProviderError {
-    if (error.code !== 'upstream_truncated' && error.code !== 'upstream_disconnected') return error
-    return strayError(this.#decoder.stray ?? '', this.#reader.wire, error.usage) ?? error
-  }
-
   /** Waits up to `LINGER_MS` for the body of an error response. */
-  #refuseSoon(body: WholeBody): void {
-    setTimeout(() => this.#end ?? this.#refuse(body), LINGER_MS).unref()
-  }
-
-  #refuse(body: WholeBody): void {
-    this.#fail(this.#refusal(readJson(body.text)))
-  }
-
-  #refusal(body: unknown): ProviderError {
-    return responseError(this.#head, body, this.#format.mediaType, this.#reader.wire)
+  #refuseSoon(): void {
+    setTimeout(() => this.#end ?? this.#fail(this.#reader.refusal()), LINGER_MS).unref()
   }
 
   /** For an error response, reports its status rather than why its body cannot be read. */
   #giveUp(error: unknown): void {
-    if (this.#whole?.kind === 'other') this.#refuse(this.#whole)
-    else this.#fail(this.#explain(readError(error)))
-  }
-
-  #succeed(): void {
-    this.#events.push(...this.#reader.end())
-    this.#finish({})
+    this.#fail(this.#reader.refused ? this.#reader.refusal() : this.#reader.explain(readError(error)))
   }
 
   /** Fails after the events that were read before: these are delivered first. */

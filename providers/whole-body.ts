@@ -32,13 +32,11 @@ export class WholeBody {
     return this.#kind
   }
 
-  /** Copies the bytes; true when they tell what kind of body it is. */
-  add(bytes: Buffer): boolean {
+  /** Copies the bytes. */
+  add(bytes: Buffer): void {
     this.#chunks.push(Buffer.from(bytes))
     this.#size += bytes.length
-    if (this.#kind !== 'unknown') return false
-    this.#kind = this.#recognise()
-    return this.#kind !== 'unknown'
+    if (this.#kind === 'unknown') this.#kind = this.#recognise()
   }
 
   /** As much has come as is read of this kind of body. */
