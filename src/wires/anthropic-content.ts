@@ -1,7 +1,7 @@
-import type { Delta } from '../stream/events.ts'
-import { anthropicFields, isOfBlock } from './anthropic.ts'
-import { NO_BLOCKS, toBlockEvents, type BlockState } from './anthropic-blocks.ts'
-import { type Fields } from './fields.ts'
+import type { Delta, ToolCallDelta } from '../stream/events.ts'
+import { anthropicFields, isOfBlock, type AnthropicCarried } from './anthropic.ts'
+import { writeCalls, writeTexts, writeThoughts, type Blocks } from './anthropic-blocks.ts'
+import type { Fields } from './fields.ts'
 import { followJson, JSON_START } from './json-progress.ts'
 
 /** The content blocks of a message, as they grow. The cost is linear in the deltas. */
@@ -25,31 +25,50 @@ export class ContentBlocks {
 /** The order of blocks that a message's own fields imply. */
 const ORDER = ['thinking', 'text', 'tool_use']
 
-/** Accumulates the blocks of a choice, for `content` in the message's carried fields. */
-export class ContentCollector {
+/** Accumulates the blocks of a message from Anthropic, for `content` in its carried fields. */
+export class ContentCollector implements Blocks {
   readonly #blocks = new ContentBlocks()
-  #state: BlockState = NO_BLOCKS
+  readonly #calls = new Map<number, number>()
+  count = 0
+  last: string | undefined
   #rank = -1
   /** Whether the blocks say more than the message's own fields. */
   #saysMore = false
 
   add(delta: Delta): void {
-    this.#saysMore ||= Object.keys(anthropicFields(delta.carried)).some(isOfBlock)
-    const { events, state } = toBlockEvents(delta, this.#state)
-    this.#state = state
-    for (const event of events) {
-      if (event.type === 'delta') this.#blocks.add(event.index, event.delta)
-      else {
-        this.#blocks.start(event.block)
-        const rank = ORDER.indexOf(String(event.block.type))
-        this.#saysMore ||= rank < this.#rank
-        this.#rank = rank
-      }
-    }
+    const own = anthropicFields(delta.carried)
+    this.#saysMore ||= Object.keys(own).some(isOfBlock)
+    writeThoughts(this, delta, own)
+    writeTexts(this, delta, own)
+    writeCalls(this, delta, own)
   }
 
   get content(): Fields[] | undefined {
     return this.#saysMore ? this.#blocks.toFields(parseInput) : undefined
+  }
+
+  placeOf(call: number): number | undefined {
+    return this.#calls.get(call)
+  }
+
+  start(block: Fields): void {
+    this.#blocks.start(block)
+    this.count += 1
+    this.last = String(block.type)
+    const rank = ORDER.indexOf(this.last)
+    this.#saysMore ||= rank < this.#rank
+    this.#rank = rank
+  }
+
+  startCall({ index, id, function: called }: ToolCallDelta, { content_block: block }: AnthropicCarried): number {
+    const place = this.count
+    this.#calls.set(index, place)
+    this.start(block?.type === 'tool_use' ? block : { type: 'tool_use', id, name: called?.name, input: {} })
+    return place
+  }
+
+  push(index: number, delta: Fields): void {
+    this.#blocks.add(index, delta)
   }
 }
 

@@ -1,4 +1,4 @@
-import type { BlockEvent } from '../../wires/anthropic-blocks.ts'
+import type { BlockEvent } from '../../wires/block-events.ts'
 import { followJson, JSON_START, type JsonProgress } from '../../wires/json-progress.ts'
 import type { Fields } from '../../json.ts'
 

@@ -1,6 +1,6 @@
 import type { Fields } from '../../json.ts'
 import type { Delta } from '../../stream/events.ts'
-import { NO_BLOCKS, toBlockEvents, type BlockEvent, type BlockState } from '../../wires/anthropic-blocks.ts'
+import { NO_BLOCKS, toBlockEvents, type BlockEvent, type BlockState } from '../../wires/block-events.ts'
 import { toAnnotation, toEncryptedDetail, toSignedDetail } from '../../wires/citations.ts'
 
 /** What the translation of an Anthropic answer depends on. Immutable. */
