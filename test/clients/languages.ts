@@ -21,6 +21,11 @@ export interface Language {
 const python = join(BUILT, 'python/bin/python')
 const go = join(BUILT, 'clients-go')
 const java = join(BUILT, 'java')
+const newestSdks = join(BUILT, 'newest-sdks')
+
+/** The Node that is installed with the newest SDKs; where there is none for the system, the one that runs the tests. */
+const newerNode =
+  process.platform === 'linux' ? join(newestSdks, `node_modules/node-linux-${process.arch}/bin/node`) : process.execPath
 
 export const LANGUAGES = {
   python: {
@@ -51,6 +56,17 @@ export const LANGUAGES = {
       [join(java, 'classes'), join(java, 'dependency/*')].join(delimiter),
       'Main',
     ],
+  },
+  'newest-sdks': {
+    needs: ['npm'],
+    sources: ['package.json', 'package-lock.json'],
+    build: [
+      ['mkdir', '-p', newestSdks],
+      ['cp', 'package.json', 'package-lock.json', newestSdks],
+      // Entered, for npm takes no `--prefix` that is behind a symbolic link.
+      ['sh', '-c', 'cd "$0" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error', newestSdks],
+    ],
+    run: [newerNode],
   },
 } as const satisfies Record<string, Language>
 

@@ -143,5 +143,6 @@ function toPart(part: TextStreamPart<ToolSet>): Record<string, unknown> {
   if (part.type === 'start-step') return { type: part.type, warnings: part.warnings }
   if (part.type !== 'finish-step') return { ...part }
   const { id, modelId } = part.response
-  return { ...part, response: { id, modelId } }
+  // AI SDK 7 also tells how long it all took.
+  return { ...part, performance: undefined, response: { id, modelId } }
 }
