@@ -21,6 +21,7 @@ export interface Language {
 const python = join(BUILT, 'python/bin/python')
 const go = join(BUILT, 'clients-go')
 const java = join(BUILT, 'java')
+const servers = join(BUILT, 'servers/bin/python')
 const newestSdks = join(BUILT, 'newest-sdks')
 
 /** The Node that is installed with the newest SDKs; where there is none for the system, the one that runs the tests. */
@@ -67,6 +68,15 @@ export const LANGUAGES = {
       ['sh', '-c', 'cd "$0" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error', newestSdks],
     ],
     run: [newerNode],
+  },
+  servers: {
+    needs: ['python3'],
+    sources: ['requirements.txt'],
+    build: [
+      ['python3', '-m', 'venv', '--clear', join(BUILT, 'servers')],
+      [servers, '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', 'requirements.txt'],
+    ],
+    run: [servers, '-B', join(SOURCES, 'servers/llama_server.py')],
   },
 } as const satisfies Record<string, Language>
 
