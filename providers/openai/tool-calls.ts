@@ -8,7 +8,7 @@ import { sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 
 /** Some servers number calls with `null` or with a text. */
 const index = z.union([
-  z.number().int().nonnegative(),
+  z.number().int(),
   z
     .string()
     .regex(/^\d{1,15}$/)
@@ -169,11 +169,20 @@ function findCall(
   const named = id === undefined ? undefined : calls.byId.get(id)
   // An id without a name may be made up for the piece, or come late.
   if (name === undefined) return at === undefined ? (named ?? latest) : latest
-  if (id !== undefined && latest.id !== undefined) return named
-  // The name comes late, or is repeated with each piece.
-  if (at === undefined && listed.has(latest)) return undefined
-  if (latest.name === undefined) return latest
-  return latest.name === name && !latest.progress.complete && !/^\s*[{[]/.test(text) ? latest : undefined
+  if (at === undefined && listed.has(named ?? latest)) return undefined
+  const known = named ?? latest
+  // The name comes late.
+  if (known.name === undefined) return known
+  // Name and id are repeated with each piece, or the id is made up for each. Another call has another name, or starts
+  // its arguments anew; a repeated start of a call without arguments is the same call.
+  if (known.name !== name) return undefined
+  if (startsJson(text)) return known.progress.started ? undefined : known
+  if (known.progress.complete) return named && text === '' ? named : undefined
+  return named || text !== '' || id === undefined ? known : undefined
+}
+
+function startsJson(text: string): boolean {
+  return /^\s*[{[]/.test(text)
 }
 
 /** Passes a piece on, or holds it while the call's id or name is unknown. */

@@ -19,6 +19,8 @@ export interface BlockState {
   readonly last?: string
   /** Block of each tool call. */
   readonly calls: AppendMap<number, number>
+  /** The last block holds thoughts, and no signature. */
+  readonly unsigned?: boolean
   /** Blocks of custom tool calls: their JSON is ours. */
   readonly custom: AppendMap<number, true>
   /** The end of the text, for citations by place; undefined when Anthropic is the provider. */
@@ -55,9 +57,19 @@ export function toBlockEvents(delta: Delta, state: BlockState): Step {
 
 /** The events that complete the blocks. A custom tool call that was `cut` off is left as it is. */
 export function endBlocks(state: BlockState, cut: boolean): readonly BlockEvent[] {
-  return [...state.custom.keys()]
+  const custom = [...state.custom.keys()]
     .filter((index) => !cut || index < state.count - 1)
-    .map((index) => ({ type: 'delta', index, delta: { type: 'input_json_delta', partial_json: '"}' } }))
+    .map((index): BlockEvent => ({ type: 'delta', index, delta: { type: 'input_json_delta', partial_json: '"}' } }))
+  return [...custom, ...noSignature(state)]
+}
+
+/**
+ * Ends thoughts of an upstream that signs none with an empty signature: the AI SDK sends back only those whose
+ * signature it has read.
+ */
+function noSignature({ count, unsigned, tail }: BlockState): readonly BlockEvent[] {
+  if (!unsigned || !tail) return []
+  return [{ type: 'delta', index: count - 1, delta: { type: 'signature_delta', signature: '' } }]
 }
 
 class BlockWriter implements Step, Blocks {
@@ -97,8 +109,9 @@ class BlockWriter implements Step, Blocks {
   }
 
   start(block: Fields, { overlaps = false }: AnthropicCarried = {}): void {
+    if (!overlaps) this.events.push(...noSignature(this.state))
     const index = this.state.count
-    this.state = { ...this.state, count: index + 1, last: String(block.type) }
+    this.state = { ...this.state, count: index + 1, last: String(block.type), unsigned: false }
     this.events.push({ type: 'start', index, block, overlaps })
   }
 
@@ -117,6 +130,12 @@ class BlockWriter implements Step, Blocks {
 
   push(index: number, delta: Fields): void {
     this.events.push({ type: 'delta', index, delta })
+    if (delta.type === 'thinking_delta') this.#sign(index, true)
+    else if (delta.type === 'signature_delta') this.#sign(index, false)
+  }
+
+  #sign(index: number, unsigned: boolean): void {
+    if (index === this.state.count - 1 && unsigned !== this.state.unsigned) this.state = { ...this.state, unsigned }
   }
 
   #keepTail(text: string): void {

@@ -72,6 +72,24 @@ describe('thoughts', () => {
   })
 })
 
+// openai-node keeps only the last piece of a field that it does not know.
+it('sends all details and annotations in one chunk', () => {
+  const events = [
+    start,
+    carrying({ signature: 's1' }),
+    carrying({ redacted_thinking: 'r' }),
+    content('a'),
+    cite('b'),
+    done,
+  ]
+  const log = logOf(events)
+  const { text: frames } = openaiChat.encoder(log.info).encode(log.read(0)!)
+  const deltas = frames.split('\n').filter((line) => line.includes('reasoning_details'))
+  expect(deltas).toHaveLength(1)
+  expect(deltas[0]).toContain('"s1"')
+  expect(deltas[0]).toContain('"annotations":[')
+})
+
 describe.each([...answers, 'made up'])('a stream of %s', (name) => {
   const events = () =>
     name === 'made up' ? [start, content('a'), text, cite('b'), content('c'), content('d'), text, done] : eventsOf(name)

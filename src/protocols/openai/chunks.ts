@@ -5,7 +5,7 @@ import { anthropicFields } from '../../wires/anthropic.ts'
 import type { Carried } from '../../wires/carried.ts'
 import { isLegacyCall, isRepeated, openaiCallFields, openaiFields, REASONING_FIELDS } from '../../wires/openai.ts'
 import { AppendMap } from '../../wires/append-map.ts'
-import { annotationsOf, NO_NOTES, translateDelta, type AnthropicNotes } from './from-anthropic.ts'
+import { fieldsOf, NO_NOTES, noteDelta, type AnthropicNotes } from './from-anthropic.ts'
 
 /** `chat.completion.chunk`: https://platform.openai.com/docs/api-reference/chat-streaming/streaming */
 export interface Chunk extends ChunkHead {
@@ -95,9 +95,8 @@ class ChunkWriter {
 
   writeDelta(event: Delta): void {
     const { index = 0, role, content, reasoning, refusal, tool_calls, carried } = event
-    const { head, once, choice, reasoningFields, ...places } = toPlaces(carried)
-    const translated = this.#translate(event)
-    const rest = translated ? { ...places.rest, ...translated } : places.rest
+    const { head, once, choice, rest, reasoningFields } = toPlaces(carried)
+    this.#note(event)
     if (head) this.state = { ...this.state, head: { ...this.state.head, ...head } }
     if (reasoningFields) this.state = { ...this.state, reasoningFields }
     const delta: Record<string, unknown> = {}
@@ -121,8 +120,8 @@ class ChunkWriter {
   writeDone(done: Done): void {
     const { head } = toPlaces(done.carried)
     if (head) this.state = { ...this.state, head: { ...this.state.head, ...head } }
-    const annotations = this.state.notes ? annotationsOf(this.state.notes) : []
-    if (annotations.length > 0) this.#push(0, { annotations })
+    const fields = this.state.notes ? fieldsOf(this.state.notes) : {}
+    if (Object.keys(fields).length > 0) this.#push(0, fields)
     if (isAnswer(done) && !this.state.begun.has(0)) this.writeDelta({ type: 'delta', role: 'assistant' })
     // Before an error, an upstream of this wire may have said how the first choice ended. Nobody speaks for others.
     const reason = isAnswer(done) ? done.finish_reason : openaiFields(done.carried).choice?.finish_reason
@@ -130,13 +129,10 @@ class ChunkWriter {
     if (this.state.includeUsage && done.usage) this.chunks.push({ ...this.#head(), choices: [], usage: done.usage })
   }
 
-  /** The fields of an answer from Anthropic for which both wires have a form. */
-  #translate(event: Delta): Fields | undefined {
+  /** Notes the fields of an answer from Anthropic for which both wires have a form. */
+  #note(event: Delta): void {
     const { notes = anthropicFields(event.carried).message_start && NO_NOTES } = this.state
-    if (!notes || event.index) return undefined
-    const translated = translateDelta(event, notes)
-    this.state = { ...this.state, notes: translated.notes }
-    return Object.keys(translated.fields).length > 0 ? translated.fields : undefined
+    if (notes && !event.index) this.state = { ...this.state, notes: noteDelta(event, notes) }
   }
 
   #push(index: number, delta: Record<string, unknown>, choice?: Record<string, unknown>, once?: object): void {

@@ -1,4 +1,4 @@
-import type { Fields } from '../../json.ts'
+import { isRecord, type Fields } from '../../json.ts'
 import type { Delta } from '../../stream/events.ts'
 import { NO_BLOCKS, toBlockEvents, type BlockEvent, type BlockState } from '../../wires/block-events.ts'
 import { toAnnotation, toEncryptedDetail, toSignedDetail } from '../../wires/citations.ts'
@@ -9,16 +9,31 @@ export interface AnthropicNotes {
   /** Length of the content so far, and where its last text block starts. In UTF-16 units. */
   readonly length: number
   readonly textStart: number
-  /** Citations of the last text block, which may still grow. The newest comes first. */
-  readonly cited: Cited | undefined
+  /** Citations of the last text block, which may still grow. */
+  readonly cited: List | undefined
+  /** For `annotations`, of the texts before. */
+  readonly annotations: List | undefined
   /** The last block of thoughts: its signature comes after them. */
   readonly thoughts: string
-  readonly details: number
+  /** For `reasoning_details`. */
+  readonly details: List | undefined
 }
 
-interface Cited {
-  readonly citation: Fields
-  readonly before: Cited | undefined
+/** A list that grows without a copy. The newest item comes first. */
+interface List {
+  readonly item: Fields
+  readonly count: number
+  readonly before: List | undefined
+}
+
+function append(before: List | undefined, item: Fields): List {
+  return { item, count: (before?.count ?? 0) + 1, before }
+}
+
+function toArray(list: List | undefined): Fields[] {
+  const items: Fields[] = []
+  for (let each = list; each; each = each.before) items.push(each.item)
+  return items.toReversed()
 }
 
 export const NO_NOTES: AnthropicNotes = {
@@ -26,8 +41,9 @@ export const NO_NOTES: AnthropicNotes = {
   length: 0,
   textStart: 0,
   cited: undefined,
+  annotations: undefined,
   thoughts: '',
-  details: 0,
+  details: undefined,
 }
 
 /** Whether `content` only makes the open text longer. */
@@ -39,61 +55,52 @@ export function withText(notes: AnthropicNotes, content: string): AnthropicNotes
   return { ...notes, length: notes.length + content.length }
 }
 
-/**
- * Fields of a chunk's delta that say what Anthropic's blocks say beside their texts: citations of web pages are
- * `annotations`, signatures and redacted thoughts are `reasoning_details` in OpenRouter's form.
- */
-export function translateDelta(delta: Delta, before: AnthropicNotes): { fields: Fields; notes: AnthropicNotes } {
+/** Notes what Anthropic's blocks say beside their texts. */
+export function noteDelta(delta: Delta, before: AnthropicNotes): AnthropicNotes {
   const { events, state: blocks } = toBlockEvents(delta, before.blocks)
-  const annotations: Fields[] = []
-  const details: Fields[] = []
   let notes: AnthropicNotes = { ...before, blocks }
-  for (const event of events) {
-    if (event.type === 'start') {
-      annotations.push(...annotationsOf(notes))
-      notes = startBlock(event.block, notes, details)
-    } else notes = readDelta(event, notes, details)
-  }
+  for (const event of events)
+    notes = event.type === 'start' ? startBlock(event.block, endText(notes)) : noteBlockDelta(event, notes)
+  return notes
+}
+
+/**
+ * The fields for the last chunk: citations of web pages are `annotations`, signatures and redacted thoughts are
+ * `reasoning_details` in OpenRouter's form. Both at once: of a field that it does not know, openai-node keeps the last
+ * piece, and an incomplete set of signed thoughts is worse than none.
+ */
+export function fieldsOf(notes: AnthropicNotes): Fields {
+  const { annotations, details } = endText(notes)
   return {
-    fields: {
-      ...(annotations.length > 0 && { annotations }),
-      ...(details.length > 0 && { reasoning_details: details }),
-    },
-    notes,
+    ...(annotations && { annotations: toArray(annotations) }),
+    ...(details && { reasoning_details: toArray(details) }),
   }
 }
 
-/** The annotations that have waited for the end of the last text. */
-export function annotationsOf({ cited, textStart, length }: AnthropicNotes): Fields[] {
-  const citations: Fields[] = []
-  for (let each = cited; each; each = each.before) citations.push(each.citation)
-  return citations.toReversed().flatMap((citation): Fields[] => {
+function endText(notes: AnthropicNotes): AnthropicNotes {
+  const { cited, textStart, length } = notes
+  let { annotations } = notes
+  for (const citation of toArray(cited)) {
     const annotation = toAnnotation(citation, textStart, length)
-    return annotation ? [annotation] : []
-  })
+    if (annotation) annotations = append(annotations, annotation)
+  }
+  return { ...notes, cited: undefined, annotations }
 }
 
-function startBlock({ type, data }: Fields, notes: AnthropicNotes, details: Fields[]): AnthropicNotes {
-  const ended = { ...notes, cited: undefined }
-  if (type === 'text') return { ...ended, textStart: notes.length }
-  if (type === 'thinking') return { ...ended, thoughts: '' }
-  if (type !== 'redacted_thinking' || typeof data !== 'string') return ended
-  details.push(toEncryptedDetail(data, notes.details))
-  return { ...ended, details: notes.details + 1 }
+function startBlock({ type, data }: Fields, notes: AnthropicNotes): AnthropicNotes {
+  if (type === 'text') return { ...notes, textStart: notes.length }
+  if (type === 'thinking') return { ...notes, thoughts: '' }
+  if (type !== 'redacted_thinking' || typeof data !== 'string') return notes
+  return { ...notes, details: append(notes.details, toEncryptedDetail(data, notes.details?.count ?? 0)) }
 }
 
-function readDelta(
-  { delta }: BlockEvent & { type: 'delta' },
-  notes: AnthropicNotes,
-  details: Fields[],
-): AnthropicNotes {
+function noteBlockDelta({ delta }: BlockEvent & { type: 'delta' }, notes: AnthropicNotes): AnthropicNotes {
   const { type, text, thinking, signature, citation } = delta
   if (type === 'text_delta' && typeof text === 'string') return withText(notes, text)
   if (type === 'thinking_delta' && typeof thinking === 'string')
     return { ...notes, thoughts: notes.thoughts + thinking }
-  if (type === 'citations_delta' && typeof citation === 'object')
-    return { ...notes, cited: { citation: { ...citation }, before: notes.cited } }
+  if (type === 'citations_delta' && isRecord(citation)) return { ...notes, cited: append(notes.cited, citation) }
   if (type !== 'signature_delta' || typeof signature !== 'string' || signature === '') return notes
-  details.push(toSignedDetail(notes.thoughts, signature, notes.details))
-  return { ...notes, thoughts: '', details: notes.details + 1 }
+  const detail = toSignedDetail(notes.thoughts, signature, notes.details?.count ?? 0)
+  return { ...notes, thoughts: '', details: append(notes.details, detail) }
 }
