@@ -94,6 +94,15 @@ function isDecompressionError(error: unknown): boolean {
   return error instanceof Error && 'code' in error && /^(Z_|ERR__|ERR_BROTLI)/.test(String(error.code))
 }
 
+/** Its finish reason says that the answer broke off. */
+export function brokenOff(usage: Usage | undefined): ProviderError {
+  return new ProviderError({
+    code: 'upstream_error',
+    message: 'The upstream broke off its answer.',
+    ...(usage && { usage }),
+  })
+}
+
 export function invalidResponse(message: string, cause?: unknown): ProviderError {
   return new ProviderError({ code: 'upstream_invalid_response', message, cause })
 }

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { FinishReason } from '../../src/stream/events.ts'
 import type { Usage } from '../provider.ts'
 import { isRecord, type Fields } from '../../src/json.ts'
+import { finishReasonOf } from '../finish-reasons.ts'
 import { boundUsage, countsOf, isGiven, MAX_USAGE_CHARACTERS } from '../received-fields.ts'
 
 /** Stop reasons that map one-to-one to a finish reason. */
@@ -21,8 +22,8 @@ export function isFinishReason(stopReason: string): boolean {
 
 /** https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons */
 export function toFinishReason(stopReason: string): FinishReason {
-  // `stop_sequence`, `pause_turn` and unknown future reasons end the turn, too.
-  return FINISH_REASONS.get(stopReason) ?? (stopReason === 'model_context_window_exceeded' ? 'length' : 'stop')
+  // Unknown future reasons end the turn, too.
+  return finishReasonOf(stopReason) ?? 'stop'
 }
 
 const count = z.number().int().nonnegative()

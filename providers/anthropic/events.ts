@@ -6,7 +6,7 @@ import { toAnthropicUsage } from '../../src/wires/anthropic-usage.ts'
 import { findError, upstreamFailure } from '../error-objects.ts'
 import { ProviderError, type Delta, type Done, type StreamEvent } from '../provider.ts'
 import { isGiven, isModel, parseRecord, parseValue, requireRecord } from '../received-fields.ts'
-import { sentInvalid, sentOverLimit } from '../upstream-errors.ts'
+import { brokenOff, sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 import { BlockReader } from './blocks.ts'
 import { CumulativeUsage, isFinishReason, toFinishReason } from './endings.ts'
 
@@ -106,6 +106,7 @@ export class MessageReader {
       throw new ProviderError({ code: 'upstream_truncated', message, ...(usage && { usage }) })
     }
     const finish_reason = typeof reason === 'string' ? toFinishReason(reason) : this.#unsaidReason()
+    if (finish_reason === 'error') throw brokenOff(usage)
     const events: StreamEvent[] = this.#blocks.end(finish_reason === 'length')
     const ending = this.#ending()
     if (Object.keys(ending).length > 0) events.push({ type: 'delta', carried: { anthropic: ending } })

@@ -2,10 +2,14 @@ import { isDeepStrictEqual } from 'node:util'
 import { setField, type Fields } from '../../src/json.ts'
 import type { FinishReason } from '../../src/stream/events.ts'
 import { REASONING_FIELDS, ruleOfChoices, type OpenAICarried } from '../../src/wires/openai.ts'
+import { finishReasonOf } from '../finish-reasons.ts'
 import type { Delta } from '../provider.ts'
 import { isGiven, MAX_CHOICES, requireRecord } from '../received-fields.ts'
 import { sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 import { ToolCallReader } from './tool-calls.ts'
+
+/** `done` is appended even to a full log. */
+const MAX_WORD = 256
 
 /** Maximum distinct names of unmodelled fields; real servers use about a dozen. */
 const MAX_NAMES = 256
@@ -20,18 +24,6 @@ const DELTA_FIELDS = new Set([
   'refusal',
   'tool_calls',
   'function_call',
-])
-
-const FINISH_REASONS: ReadonlyMap<string, FinishReason> = new Map([
-  ['stop', 'stop'],
-  ['length', 'length'],
-  ['tool_calls', 'tool_calls'],
-  ['function_call', 'tool_calls'],
-  ['content_filter', 'content_filter'],
-  // OpenRouter, DeepSeek and vLLM report an answer that broke off with these reasons.
-  ['error', 'error'],
-  ['insufficient_system_resource', 'error'],
-  ['abort', 'error'],
 ])
 
 /** The names of all unmodelled fields so far. Bounded: collectors keep one field per name and level. */
@@ -68,9 +60,9 @@ export class ChoiceReader {
   /** @throws ProviderError `upstream_invalid_response` */
   read(choice: Fields): Delta | undefined {
     const index = readIndex(choice.index)
-    const source = readSource(choice)
-    const delta: Delta = index === 0 ? { type: 'delta' } : { type: 'delta', index }
     const isFirst = !this.#begun.has(index)
+    const source = readSource(choice, isFirst)
+    const delta: Delta = index === 0 ? { type: 'delta' } : { type: 'delta', index }
     this.#begun.add(index)
     if (source.role === 'assistant' && !this.#rolesTold.has(index)) {
       this.#rolesTold.add(index)
@@ -80,10 +72,9 @@ export class ChoiceReader {
     if (content) delta.content = content
     if (reasoning) delta.reasoning = reasoning
     if (typeof source.refusal === 'string' && source.refusal) delta.refusal = source.refusal
-    const calls = [
-      ...this.#toolCalls.read(index, source.tool_calls),
-      ...this.#toolCalls.readLegacy(index, source.function_call),
-    ]
+    const ofTools = this.#toolCalls.read(index, source.tool_calls)
+    // Some servers send a call in both forms.
+    const calls = ofTools.length > 0 ? ofTools : this.#toolCalls.readLegacy(index, source.function_call)
     if (calls.length > 0) delta.tool_calls = calls
     const openai: OpenAICarried = {}
     if (reasoning) this.#nameReasoning(source, openai)
@@ -95,7 +86,7 @@ export class ChoiceReader {
     if (Array.isArray(source.content)) openai.delta = { ...openai.delta, content: source.content }
     const empty = this.#emptyContent(source, index, isFirst)
     if (empty !== undefined) openai.delta = { content: empty, ...openai.delta }
-    this.#readFinish(choice, index, openai)
+    this.readFinish(choice, index, openai)
     if (Object.keys(openai).length > 0) delta.carried = { openai }
     return Object.keys(delta).length > (index === 0 ? 1 : 2) ? delta : undefined
   }
@@ -131,15 +122,14 @@ export class ChoiceReader {
       : undefined
   }
 
-  #readFinish({ finish_reason }: Fields, index: number, openai: OpenAICarried): void {
-    if (typeof finish_reason !== 'string' || !finish_reason) return
-    const known = FINISH_REASONS.get(finish_reason)
-    // `done` has the first choice's finish reason. Other words, and the reasons of other choices, are carried.
-    if (index === 0) {
-      this.finishReason = known ?? 'stop'
-      this.finishWord = finish_reason
+  /** Reads how a choice ended: of the first, `done` tells it; of others, it is carried. The last word counts. */
+  readFinish({ finish_reason }: Fields, index: number, openai: OpenAICarried = {}): void {
+    if (typeof finish_reason !== 'string' || finish_reason === '' || finish_reason === 'null') return
+    if (index !== 0) openai.choice = { ...openai.choice, finish_reason }
+    else {
+      this.finishReason = finishReasonOf(finish_reason) ?? 'stop'
+      this.finishWord = finish_reason.slice(0, MAX_WORD)
     }
-    if (index !== 0 || known !== finish_reason) openai.choice = { ...openai.choice, finish_reason }
   }
 
   /** Tells under which names the upstream sends its reasoning, when they change. */
@@ -152,7 +142,7 @@ export class ChoiceReader {
 }
 
 /** Limits the index, since state is kept per choice. */
-function readIndex(value: unknown): number {
+export function readIndex(value: unknown): number {
   if (!isGiven(value)) return 0
   if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < MAX_CHOICES) return value
   throw sentOverLimit(`a choice whose index is not an integer from 0 to ${MAX_CHOICES - 1}`)
@@ -174,9 +164,9 @@ interface Content {
   reasoning: string
 }
 
-/** The delta of a choice, or its message when the completion is whole. */
-function readSource({ delta, message }: Fields): Fields {
-  const source = isGiven(delta) ? delta : message
+/** The delta of a choice, or its message when the completion is whole. MiniMax ends a stream with the whole message. */
+function readSource({ delta, message }: Fields, isFirst: boolean): Fields {
+  const source = isGiven(delta) || !isFirst ? delta : message
   return isGiven(source) ? requireRecord(source) : {}
 }
 
@@ -194,10 +184,14 @@ function readContent({ content, reasoning_content, reasoning }: Fields): Content
 function readPart(part: Fields, into: Content): void {
   if (typeof part.text === 'string') into.content += part.text
   else if (typeof part.thinking === 'string') into.reasoning += part.thinking
-  else if (Array.isArray(part.thinking)) {
-    for (const thought of part.thinking) {
-      const { text } = requireRecord(thought)
-      if (typeof text === 'string') into.reasoning += text
-    }
+  // Mistral sends thoughts as a list of texts, Databricks as a summary.
+  else if (Array.isArray(part.thinking)) readThoughts(part.thinking, into)
+  else if (part.type === 'reasoning' && Array.isArray(part.summary)) readThoughts(part.summary, into)
+}
+
+function readThoughts(thoughts: unknown[], into: Content): void {
+  for (const thought of thoughts) {
+    const { text } = requireRecord(thought)
+    if (typeof text === 'string') into.reasoning += text
   }
 }

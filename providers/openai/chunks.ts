@@ -4,18 +4,17 @@ import { isRecord, setField, type Fields } from '../../src/json.ts'
 import { findError, upstreamFailure } from '../error-objects.ts'
 import { ProviderError, type Delta, type Done, type Usage } from '../provider.ts'
 import { boundUsage, isGiven, isModel, parseRecord, parseValue, requireRecord } from '../received-fields.ts'
-import { ChoiceReader, FieldNames, otherFields } from './choices.ts'
+import type { OpenAICarried } from '../../src/wires/openai.ts'
+import { ChoiceReader, FieldNames, otherFields, readIndex } from './choices.ts'
 import { ChunkTemplate } from './chunk-template.ts'
 
 /** Chunk fields that are not carried: they are modelled, or padding (`obfuscation`, Mistral's `p`). */
 const CHUNK_FIELDS = new Set(['choices', 'usage', 'error', 'obfuscation', 'p'])
 /** Carried when first given and, if some server changes them with every chunk, with `done`: they hinder merging. */
 const FIXED_FIELDS = new Set(['id', 'created', 'model'])
-/** Some servers send null for a count that they do not know. */
+/** Some servers send null for a count that they do not know, or a text. */
 const tokenCount = z
-  .number()
-  .int()
-  .nonnegative()
+  .union([z.number().nonnegative(), z.stringFormat('count', /^\d{1,15}$/).transform(Number)])
   .nullish()
   .transform((count) => count ?? undefined)
 
@@ -52,7 +51,7 @@ export class ChunkReader {
     const text = this.#template.match(data)
     if (text !== undefined) return text === '' ? [] : [{ type: 'delta', content: text }]
     const trimmed = data.trim()
-    if (trimmed === '[DONE]') {
+    if (trimmed.startsWith('[DONE]')) {
       this.#done = true
       return []
     }
@@ -76,12 +75,15 @@ export class ChunkReader {
   /** Reads a chunk, or a whole completion, whose choices have a `message` in place of a `delta`. */
   readChunk(chunk: Fields): Delta[] {
     const { choices } = chunk
-    const error = isGiven(chunk.error) || !Array.isArray(choices) ? findError(chunk) : undefined
-    // Errors may come beside the last usage.
+    const error = chunk.error || !Array.isArray(choices) || choices.length === 0 ? findError(chunk) : undefined
+    // Errors may come beside the last usage and the finish reason.
     this.#readUsage(chunk.usage)
     // Groq sends it here, unless asked for the standard field.
     if (isRecord(chunk.x_groq)) this.#readUsage(chunk.x_groq.usage)
-    if (error) throw this.#failure(error)
+    if (error) {
+      if (Array.isArray(choices)) this.#readEnds(choices)
+      throw this.#failure(error)
+    }
     if (isModel(chunk.model) && chunk.model !== this.#model) {
       this.#model = chunk.model
       this.#template.forget()
@@ -107,7 +109,8 @@ export class ChunkReader {
     if (delta) deltas.push(delta)
     // Moonshot sends the usage here.
     this.#readUsage(choice.usage)
-    if (isGiven(choice.error)) throw this.#failure(findError(choice) ?? {})
+    const failed = choice.error ? choice : isRecord(choice.delta) && choice.delta.error ? choice.delta : undefined
+    if (failed) throw this.#failure(findError(failed) ?? {})
   }
 
   /**
@@ -127,6 +130,11 @@ export class ChunkReader {
     if (finish_reason === 'error')
       throw new ProviderError({ code: 'upstream_error', message: 'The upstream broke off its answer.', ...usage })
     const changed = [...this.#latest].filter(([name, value]) => value !== this.#told.get(name))
+    const word = this.#choices.finishWord
+    const openai: OpenAICarried = {
+      ...(changed.length > 0 && { chunk: Object.fromEntries(changed) }),
+      ...(word !== finish_reason && { choice: { finish_reason: word } }),
+    }
     return [
       ...this.#choices.end(),
       {
@@ -134,13 +142,21 @@ export class ChunkReader {
         finish_reason,
         ...usage,
         ...(this.#model !== undefined && { model: this.#model }),
-        ...(changed.length > 0 && { carried: { openai: { chunk: Object.fromEntries(changed) } } }),
+        ...(Object.keys(openai).length > 0 && { carried: { openai } }),
       },
     ]
   }
 
   #readUsage(value: unknown): void {
-    if (isGiven(value)) this.#usage = readUsage(value) ?? this.#usage
+    if (isGiven(value)) this.#usage = readUsage(value, this.#usage) ?? this.#usage
+  }
+
+  #readEnds(choices: unknown[]): void {
+    for (const choice of choices) {
+      if (!isRecord(choice)) continue
+      this.#readUsage(choice.usage)
+      this.#choices.readFinish(choice, readIndex(choice.index))
+    }
   }
 
   #boundUsage(): Pick<Done, 'usage'> {
@@ -180,9 +196,17 @@ function isNothingButContent(delta: Delta): delta is Delta & { content: string }
   return delta.content !== undefined && Object.keys(delta).length === 2
 }
 
-function readUsage(value: unknown): Usage | undefined {
+/** Counts that come later complete or replace those before. */
+function readUsage(value: unknown, before: Usage | undefined): Usage | undefined {
   const { data: usage } = usageSchema.safeParse(value)
-  if (!usage || (usage.prompt_tokens === undefined && usage.total_tokens === undefined)) return undefined
-  const { prompt_tokens = 0, completion_tokens = 0, total_tokens = prompt_tokens + completion_tokens } = usage
-  return Object.assign(usage, { prompt_tokens, completion_tokens, total_tokens })
+  if (!usage) return undefined
+  const { prompt_tokens: prompt, completion_tokens: completion, total_tokens: total } = usage
+  if (prompt === undefined && completion === undefined && total === undefined) return undefined
+  const prompt_tokens = prompt ?? before?.prompt_tokens ?? 0
+  const completion_tokens = completion ?? before?.completion_tokens ?? 0
+  return Object.assign(usage, {
+    prompt_tokens,
+    completion_tokens,
+    total_tokens: total ?? prompt_tokens + completion_tokens,
+  })
 }

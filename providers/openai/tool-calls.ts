@@ -55,6 +55,8 @@ class ChoiceCalls {
   /** The latest call under each index of the upstream. */
   readonly byIndex = new Map<number, Call>()
   legacy: Call | undefined
+  /** Ids that were passed on. */
+  readonly ids = new Set<string>()
 }
 
 /**
@@ -79,13 +81,14 @@ export class ToolCallReader {
     const listed = new Set<Call>()
     for (const raw of parsed.data) {
       const piece = toPiece(raw)
+      if (saysNothing(piece) && calls.all.length === 0) continue
       const known = findCall(calls, piece, listed)
-      if (!known) for (const call of calls.all) tell(call, deltas)
+      if (!known) for (const call of calls.all) tell(call, calls.ids, deltas)
       const call = known ?? this.#begin(calls, piece)
       listed.add(call)
       if (piece.index !== undefined) calls.byIndex.set(piece.index, call)
-      add(call, piece, deltas)
-      if (call.id !== undefined && !calls.byId.has(call.id)) calls.byId.set(call.id, call)
+      add(call, calls.ids, piece, deltas)
+      if (call.id !== undefined && !(known && calls.byId.has(call.id))) calls.byId.set(call.id, call)
     }
     return deltas
   }
@@ -98,18 +101,26 @@ export class ToolCallReader {
     const { name, arguments: text } = parsed.data
     const calls = this.#callsOf(choice)
     const piece = { id: undefined, name: name || undefined, text: text ?? '', isCustom: false, more: {} }
+    // Some servers send an empty one with every answer.
+    if (!calls.legacy && saysNothing(piece)) return []
     const call = (calls.legacy ??= this.#begin(calls, piece))
     const deltas: ToolCallDelta[] = []
-    add(call, piece, deltas)
-    if (call.name !== undefined) tell(call, deltas)
+    add(call, calls.ids, piece, deltas)
+    if (call.name !== undefined) tell(call, calls.ids, deltas)
     return deltas.map((delta) => ({ ...delta, carried: { openai: { legacy: true } } }))
   }
 
-  /** The starts that were still held at the end of the stream, by choice. */
+  /**
+   * The starts that were still held at the end of the stream, by choice.
+   * @throws ProviderError `upstream_invalid_response` when a call never got a name
+   */
   end(): [choice: number, calls: ToolCallDelta[]][] {
     return [...this.#choices].flatMap(([choice, calls]) => {
       const deltas: ToolCallDelta[] = []
-      for (const call of calls.all) tell(call, deltas)
+      for (const call of calls.all) {
+        if (call.name === undefined) throw sentInvalid('a tool call without a name')
+        tell(call, calls.ids, deltas)
+      }
       return deltas.length > 0 ? [[choice, deltas]] : []
     })
   }
@@ -145,14 +156,19 @@ function toPiece({
   ...more
 }: z.infer<typeof toolCallsSchema>[number]): Piece {
   const isCustom = type === 'custom' || (!called && Boolean(custom))
+  const { name: _name, arguments: _arguments, ...ofFunction } = called ?? {}
   return {
-    index: at ?? undefined,
+    index: typeof at === 'number' && at >= 0 ? at : undefined,
     id: id || undefined,
     name: (isCustom ? custom?.name : called?.name) || undefined,
     text: (isCustom ? custom?.input : called?.arguments) ?? '',
     isCustom,
-    more,
+    more: Object.keys(ofFunction).length > 0 ? { ...more, function: ofFunction } : more,
   }
+}
+
+function saysNothing({ id, name, text, more }: Piece): boolean {
+  return id === undefined && name === undefined && text === '' && Object.keys(more).length === 0
 }
 
 /** The call that a piece continues; undefined when the piece begins a call. */
@@ -169,24 +185,21 @@ function findCall(
   const named = id === undefined ? undefined : calls.byId.get(id)
   // An id without a name may be made up for the piece, or come late.
   if (name === undefined) return at === undefined ? (named ?? latest) : latest
-  if (at === undefined && listed.has(named ?? latest)) return undefined
   const known = named ?? latest
+  if (at === undefined && listed.has(known)) return undefined
   // The name comes late.
   if (known.name === undefined) return known
-  // Name and id are repeated with each piece, or the id is made up for each. Another call has another name, or starts
-  // its arguments anew; a repeated start of a call without arguments is the same call.
   if (known.name !== name) return undefined
-  if (startsJson(text)) return known.progress.started ? undefined : known
-  if (known.progress.complete) return named && text === '' ? named : undefined
-  return named || text !== '' || id === undefined ? known : undefined
-}
-
-function startsJson(text: string): boolean {
-  return /^\s*[{[]/.test(text)
+  const { complete } = known.progress
+  const startsJson = /^\s*[{[]/.test(text)
+  // Name and id are repeated with each piece, until the call is complete and arguments start anew.
+  if (id === undefined || named || known.id === undefined) return complete && startsJson ? undefined : known
+  // The id is made up for each piece. Otherwise another id is another call.
+  return at !== undefined && text !== '' && !startsJson && !complete ? known : undefined
 }
 
 /** Passes a piece on, or holds it while the call's id or name is unknown. */
-function add(call: Call, { id, name, text, more }: Piece, deltas: ToolCallDelta[]): void {
+function add(call: Call, ids: Set<string>, { id, name, text, more }: Piece, deltas: ToolCallDelta[]): void {
   call.id ??= id
   call.name ??= name
   if (!call.isCustom && !call.progress.complete) call.progress = followJson(call.progress, text)
@@ -197,16 +210,20 @@ function add(call: Call, { id, name, text, more }: Piece, deltas: ToolCallDelta[
   }
   held.text += text
   Object.assign(held.more, more)
-  if (call.name !== undefined && (call.id !== undefined || call.progress.complete)) tell(call, deltas)
+  if (call.name !== undefined && (call.id !== undefined || call.progress.complete)) tell(call, ids, deltas)
 }
 
 /** Passes on the start of a call, with an id of ours if it has none. */
-function tell(call: Call, deltas: ToolCallDelta[]): void {
+function tell(call: Call, ids: Set<string>, deltas: ToolCallDelta[]): void {
   const { held, isCustom, name = '' } = call
   if (!held) return
   call.held = undefined
   call.id ??= `call_${randomUUID().replaceAll('-', '').slice(0, 24)}`
-  const { index: at, id } = call
+  // A result names its call by the id.
+  let id = call.id
+  for (let i = 2; ids.has(id); i++) id = `${call.id}_${i}`
+  ids.add(id)
+  const { index: at } = call
   const called = isCustom ? { custom: { name, input: held.text } } : { function: { name, arguments: held.text } }
   deltas.push({ index: at, id, type: isCustom ? 'custom' : 'function', ...called, ...carry(held.more) })
 }

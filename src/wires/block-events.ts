@@ -2,7 +2,7 @@ import type { Delta, ToolCallDelta } from '../stream/events.ts'
 import { anthropicFields, type AnthropicCarried } from './anthropic.ts'
 import { writeCalls, writeIn, writeJson, writeTexts, writeThoughts, type Blocks } from './anthropic-blocks.ts'
 import { AppendMap } from './append-map.ts'
-import { readDetails, toCitations } from './citations.ts'
+import { readDetails, readThinkingBlocks, toCitations } from './citations.ts'
 import { recordOf, type Fields } from './fields.ts'
 import { openaiCallFields, openaiFields } from './openai.ts'
 import { withThoughtSignature } from './thought-signature.ts'
@@ -93,7 +93,9 @@ class BlockWriter implements Step, Blocks {
     const { delta: beside } = openaiFields(delta.carried)
     if (own.message_start) this.state = { ...this.state, tail: undefined }
     writeThoughts(this, delta, own)
-    for (const { signature, data } of readDetails(beside?.reasoning_details)) {
+    const details = readDetails(beside?.reasoning_details)
+    const signed = details.length > 0 ? details : readThinkingBlocks(beside?.thinking_blocks)
+    for (const { signature, data } of signed) {
       if (signature !== undefined) writeIn(this, 'thinking', { type: 'signature_delta', signature })
       if (data !== undefined) this.start({ type: 'redacted_thinking', data })
     }

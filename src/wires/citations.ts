@@ -40,6 +40,16 @@ export function toEncryptedDetail(data: string, index: number): Fields {
   return { type: 'reasoning.encrypted', data, format: CLAUDE_FORMAT, index }
 }
 
+/** LiteLLM sends Claude's blocks of thoughts beside the reasoning. */
+export function readThinkingBlocks(blocks: unknown): { signature?: string; data?: string }[] {
+  if (!Array.isArray(blocks)) return []
+  return blocks.flatMap((block: unknown): { signature?: string; data?: string }[] => {
+    const { type, signature, data } = recordOf(block) ?? {}
+    if (type === 'thinking' && typeof signature === 'string' && signature !== '') return [{ signature }]
+    return type === 'redacted_thinking' && typeof data === 'string' ? [{ data }] : []
+  })
+}
+
 /** Claude's signatures and hidden thoughts. Those of other models would come back as Claude's. */
 export function readDetails(details: unknown): { signature?: string; data?: string }[] {
   if (!Array.isArray(details)) return []

@@ -15,8 +15,19 @@ export function recordOf(value: unknown): Fields | undefined {
 /** How a field with this name accumulates: the rule for the fields in it, or undefined when the last value wins. */
 export type Rule = (name: string) => Rule | undefined
 
-/** Strings, lists and objects grow, recursively. */
-export const growing: Rule = () => growing
+/** Fields that some servers repeat with each piece, in full. */
+const REPEATED_FIELDS: ReadonlySet<string> = new Set([
+  'id',
+  'type',
+  'name',
+  'role',
+  'object',
+  'format',
+  'thought_signature',
+])
+
+/** Strings, lists and objects grow, recursively, except for fields that are never sent in pieces. */
+export const growing: Rule = (name) => (REPEATED_FIELDS.has(name) ? undefined : growing)
 
 /** The last value of each field wins. */
 export const replacing: Rule = () => undefined

@@ -129,15 +129,15 @@ describe('a block whose upstream has not stopped it when the next begins', () =>
   const signed: Delta = { type: 'delta', carried: { anthropic: { block: 0, signature: 's' } } }
 
   // The AI SDK sends back only thoughts whose signature it has read in a delta.
-  it.each([['text', content('Hi')], ['the end', undefined]])(
-    'of unsigned thoughts has an empty signature before %s',
-    (_, next) => {
-      const events = [{ type: 'delta' as const, reasoning: 'Hm' }, ...(next ? [next] : []), done]
-      const frames = framesOf(events).join('')
-      expect(frames.match(/signature_delta","signature":""/g)).toHaveLength(1)
-      expect(frames.indexOf('signature_delta')).toBeLessThan(frames.indexOf('content_block_stop'))
-    },
-  )
+  it.each([
+    ['text', content('Hi')],
+    ['the end', undefined],
+  ])('of unsigned thoughts has an empty signature before %s', (_, next) => {
+    const events = [{ type: 'delta' as const, reasoning: 'Hm' }, ...(next ? [next] : []), done]
+    const frames = framesOf(events).join('')
+    expect(frames.match(/signature_delta","signature":""/g)).toHaveLength(1)
+    expect(frames.indexOf('signature_delta')).toBeLessThan(frames.indexOf('content_block_stop'))
+  })
 
   it('stays open for a late signature', async () => {
     const events = [thought, text, content('Hi'), signed, { ...done, finish_reason: 'stop' as const }]

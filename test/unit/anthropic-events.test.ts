@@ -220,6 +220,28 @@ describe('how a stream ends', () => {
     else expect(last).not.toHaveProperty('carried.anthropic.stop_reason')
   })
 
+  it.each([
+    ['guardrail_intervened', 'content_filter'],
+    ['CONTENT_FILTERED', 'content_filter'],
+    ['safety', 'content_filter'],
+    ['length', 'length'],
+    ['max_output_tokens', 'length'],
+    ['model_length', 'length'],
+    ['tool_calls', 'tool_calls'],
+    ['eos', 'stop'],
+    ['compaction', 'stop'],
+  ])('takes %s, a word of another API, for %s and passes it on', (word, finish_reason) => {
+    const events = endOf(begin, end(word), { type: 'message_stop' })
+    expect(events).toEqual([
+      { type: 'delta', carried: { anthropic: { stop_reason: word, stop_sequence: null } } },
+      expect.objectContaining({ type: 'done', finish_reason }),
+    ])
+  })
+
+  it.each(['error', 'network_error', 'malformed_function_call', 'timeout'])('is an error with %s', (word) => {
+    expect(codeOf(() => endOf(begin, end(word), { type: 'message_stop' }))).toMatchObject({ code: 'upstream_error' })
+  })
+
   it('counts input as OpenAI does, beside what Anthropic says itself', () => {
     expect(doneOf('cache').usage).toEqual({
       prompt_tokens: 10_251,

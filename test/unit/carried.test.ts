@@ -39,6 +39,36 @@ describe('fields of an OpenAI stream that are not modelled', () => {
     )
   })
 
+  // Servers repeat an id, a type or a signature with each piece.
+  it('that are repeated in full are not glued together', async () => {
+    const audio = (data: string) => chunk({ audio: { id: 'audio_1', data }, type: 'text' })
+    const signed = (text: string) =>
+      chunk({
+        tool_calls: [
+          {
+            index: 0,
+            id: 'c',
+            function: { name: 'f', arguments: text },
+            extra_content: { google: { thought_signature: 'S' } },
+          },
+        ],
+      })
+    const whole = await openaiChat.renderWhole(logOf([...read(audio('a'), audio('b'), signed('{'), signed('}')), done]))
+    expect(whole).toMatchObject({
+      choices: [
+        {
+          message: {
+            audio: { id: 'audio_1', data: 'ab' },
+            type: 'text',
+            tool_calls: [
+              { function: { name: 'f', arguments: '{}' }, extra_content: { google: { thought_signature: 'S' } } },
+            ],
+          },
+        },
+      ],
+    })
+  })
+
   it('of a tool call come out in it', () => {
     const call = { index: 0, id: 'c', function: { name: 'f', arguments: '{}' }, extra_content: { google: 's' } }
     expect(chunksOf(read(chunk({ tool_calls: [call] })))).toMatchObject([

@@ -46,11 +46,52 @@ describe('how a Chat Completions stream ends', () => {
     expect(() => endOf(hello, chunk({}, { index: 1, finish_reason: 'stop' }))).toThrow(thrown('upstream_truncated'))
   })
 
-  it.each(['end_turn', 'toString'])('an unknown reason is an end, and is carried: %s', (reason) => {
-    expect(endOf(hello, finish(reason))).toMatchObject({ finish_reason: 'stop' })
-    expect(read(finish(reason))).toEqual([
-      { type: 'delta', carried: { openai: { choice: { finish_reason: reason } } } },
+  it.each(['end_turn', 'toString'])('a word of its own is an end, and is carried: %s', (reason) => {
+    expect(read(finish(reason))).toEqual([])
+    expect(endOf(hello, finish(reason))).toMatchObject({
+      finish_reason: 'stop',
+      carried: { openai: { choice: { finish_reason: reason } } },
+    })
+  })
+
+  it.each([
+    ['SAFETY', 'content_filter'],
+    ['content_filter: RECITATION', 'content_filter'],
+    ['sensitive', 'content_filter'],
+    ['model_length', 'length'],
+    ['MAX_TOKENS', 'length'],
+  ])('%s is %s, as other servers say it', (theirs, ours) => {
+    expect(endOf(hello, finish(theirs))).toMatchObject({ finish_reason: ours })
+  })
+
+  it.each(['network_error', 'function_call_filter: MALFORMED_FUNCTION_CALL'])('%s is never a success', (reason) => {
+    expect(() => endOf(hello, finish(reason), '[DONE]')).toThrow(thrown('upstream_error'))
+  })
+
+  it('the last word counts, and "null" is none', () => {
+    const end = endOf(hello, finish('STOP'), finish('length'), finish('null'))
+    expect(end).toEqual({ type: 'done', finish_reason: 'length' })
+    expect(() => endOf(hello, finish('null'), '[DONE]')).toThrow(thrown('upstream_truncated'))
+  })
+
+  it('a whole message at the end of a stream is not said again', () => {
+    const message = { role: 'assistant', content: 'Hello', tool_calls: [{ id: 'c', function: { name: 'f' } }] }
+    const whole = { object: 'chat.completion', choices: [{ index: 0, message, finish_reason: 'stop' }] }
+    expect(read(hello, whole)).toEqual([
+      { type: 'delta', content: 'Hello' },
+      { type: 'delta', carried: { openai: { chunk: { object: 'chat.completion' } } } },
     ])
+  })
+
+  it('a finish reason and a usage in the chunk of an error are told with it', () => {
+    const usage = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }
+    const chunks = [hello, chunk({}, { finish_reason: 'length', usage }, { error: { message: 'No.', code: 400 } })]
+    expect(() => read(...chunks)).toThrow(
+      expect.objectContaining({
+        usage,
+        carried: { openai: { error: { message: 'No.', code: 400 }, choice: { finish_reason: 'length' } } },
+      }),
+    )
   })
 
   // OpenRouter, DeepSeek and vLLM, of an answer that broke off.
@@ -85,6 +126,18 @@ describe('how a Chat Completions stream ends', () => {
         },
       )
     }
+  })
+
+  it('a usage may come in parts, in texts, or with one count', () => {
+    const ended = (...usages: unknown[]) =>
+      endOf(...usages.map((usage) => ({ choices: [], usage })), finish('stop')).usage
+    expect(ended({ prompt_tokens: 5 }, { completion_tokens: 4 })).toMatchObject({
+      prompt_tokens: 5,
+      completion_tokens: 4,
+      total_tokens: 9,
+    })
+    expect(ended({ prompt_tokens: '5', completion_tokens: '4' })).toMatchObject({ total_tokens: 9 })
+    expect(ended({ completion_tokens: 4, prompt_tokens: null })).toMatchObject({ prompt_tokens: 0, total_tokens: 4 })
   })
 
   it('the model is the one that answered, and none when the upstream named none', () => {

@@ -164,6 +164,64 @@ describe('tool calls', () => {
     expect(joined(deltas)).toEqual({ 0: { id: 'c1', name: 'find', arguments: '{"q":1}' } })
   })
 
+  it('with the same id are two when their names differ, or when the first is complete', () => {
+    const whole = (name: string, text: string, fields = {}) => ({
+      id: 'c',
+      function: { name, arguments: text },
+      ...fields,
+    })
+    for (const index of [{}, { index: 0 }]) {
+      expect(joined(read(chunkOf(whole('f', '{}', index)), chunkOf(whole('g', '{}', index))))).toMatchObject({
+        0: { id: 'c', name: 'f', arguments: '{}' },
+        1: { id: 'c_2', name: 'g', arguments: '{}' },
+      })
+      expect(joined(read(chunkOf(whole('f', '{"a":1}', index)), chunkOf(whole('f', '{"a":1}', index))))).toMatchObject({
+        1: { name: 'f', arguments: '{"a":1}' },
+      })
+    }
+    expect(joined(read(chunkOf(whole('f', '{}'), whole('f', '{}'))))).toMatchObject({ 1: { name: 'f' } })
+    expect(joined(read(chunkOf(whole('f', '{"a":')), chunkOf(whole('f', '{"b":1}}'))))).toEqual({
+      0: { id: 'c', name: 'f', arguments: '{"a":{"b":1}}' },
+    })
+  })
+
+  it('with a made-up id and the name in each piece are one', () => {
+    const deltas = read(
+      chunkOf({ index: 0, id: 'x1', function: { name: 'f', arguments: '{"a"' } }),
+      chunkOf({ index: 0, id: 'x2', function: { name: 'f', arguments: ':1}' } }),
+    )
+    expect(joined(deltas)).toEqual({ 0: { id: 'x1', name: 'f', arguments: '{"a":1}' } })
+  })
+
+  it('are none when they say nothing, and one when they come in both forms', () => {
+    expect(read(chunk({ content: 'a', tool_calls: [{}], function_call: { name: '', arguments: '' } }))).toEqual([
+      { type: 'delta', content: 'a' },
+    ])
+    const called = { name: 'f', arguments: '{}' }
+    const both = { function_call: called, tool_calls: [{ index: 0, id: 'c', type: 'function', function: called }] }
+    expect(read(chunk(both))).toMatchObject([{ tool_calls: [{ id: 'c', function: called }] }])
+  })
+
+  it('without a name are an error at the end', () => {
+    const reader = new ChunkReader()
+    reader.read(JSON.stringify(chunkOf({ index: 0, id: 'c', function: { arguments: '{}' } })))
+    reader.read(JSON.stringify(chunk({}, { finish_reason: 'tool_calls' })))
+    expect(() => reader.end()).toThrow('a tool call without a name')
+  })
+
+  it('with an index below zero are numbered by us', () => {
+    expect(joined(read(chunkOf(start('c', 'f', { index: -1 }), more('{}', { index: -1 }))))).toMatchObject({
+      0: { id: 'c', arguments: '{}' },
+    })
+  })
+
+  it('keep fields within their function', () => {
+    const fields = { name: 'f', arguments: '', provider_specific_fields: { a: 1 } }
+    expect(read(chunkOf({ index: 0, id: 'c', function: fields }))).toMatchObject([
+      { tool_calls: [{ carried: { openai: { call: { function: { provider_specific_fields: { a: 1 } } } } } }] },
+    ])
+  })
+
   it('of custom tools keep their form', () => {
     expect(
       read(
@@ -226,7 +284,6 @@ describe('tool calls', () => {
   it.each<[string, unknown]>([
     ['no list', { index: 0 }],
     ['a list of texts', ['find']],
-    ['an index below zero', [{ index: -1 }]],
     ['an index that is a fraction', [{ index: 0.5 }]],
     ['an index that is not exact', [{ index: 2 ** 53 }]],
     ['an index that is a name', [{ index: '__proto__' }]],

@@ -1,4 +1,4 @@
-import { setField, type Fields } from '../../json.ts'
+import { recordOrEmpty, setField, type Fields } from '../../json.ts'
 import type { Delta, Done, SequencedEvent, ToolCallDelta } from '../../stream/events.ts'
 import type { StreamInfo } from '../../stream/stream-log.ts'
 import { anthropicFields } from '../../wires/anthropic.ts'
@@ -123,8 +123,10 @@ class ChunkWriter {
     const fields = this.state.notes ? fieldsOf(this.state.notes) : {}
     if (Object.keys(fields).length > 0) this.#push(0, fields)
     if (isAnswer(done) && !this.state.begun.has(0)) this.writeDelta({ type: 'delta', role: 'assistant' })
-    // Before an error, an upstream of this wire may have said how the first choice ended. Nobody speaks for others.
-    const reason = isAnswer(done) ? done.finish_reason : openaiFields(done.carried).choice?.finish_reason
+    // An upstream of this wire may have a word of its own for it, or may have said it before an error. Nobody speaks
+    // for other choices.
+    const word = openaiFields(done.carried).choice?.finish_reason
+    const reason = word ?? (isAnswer(done) ? done.finish_reason : undefined)
     if (reason !== undefined && !this.state.finished.has(0)) this.#push(0, {}, { finish_reason: reason })
     if (this.state.includeUsage && done.usage) this.chunks.push({ ...this.#head(), choices: [], usage: done.usage })
   }
@@ -148,7 +150,12 @@ class ChunkWriter {
 function toCalls(calls: readonly ToolCallDelta[]): Fields {
   const legacy = calls.find(({ carried }) => isLegacyCall(carried))
   if (legacy) return { function_call: legacy.function }
-  return { tool_calls: calls.map(({ carried, ...call }) => ({ ...call, ...openaiCallFields(carried) })) }
+  return {
+    tool_calls: calls.map(({ carried, function: called, ...call }) => {
+      const { function: ofFunction, ...fields } = openaiCallFields(carried) ?? {}
+      return { ...call, ...(called && { function: { ...called, ...recordOrEmpty(ofFunction) } }), ...fields }
+    }),
+  }
 }
 
 interface Places {
