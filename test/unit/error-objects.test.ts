@@ -26,16 +26,76 @@ describe('the error object in a body', () => {
     ],
     ['fields of their own', { choices: null, error_message: 'No.', error_type: 'x' }, { message: 'No.', type: 'x' }],
     ['something else', { error: true }, {}],
+    ['a truth beside its words', { error: true, message: 'No.' }, { message: 'No.' }],
+    ['an object within an object', { error: { error: { message: 'No.', code: 'x' } } }, { message: 'No.', code: 'x' }],
+    ['a list of objects', { error: [{ message: 'No.', code: 400 }] }, { message: 'No.', code: 400 }],
+    ['a list of texts', { error: ['No.'] }, { message: 'No.' }],
+    ['a list of texts under errors', { errors: ['No.', 'Never.'] }, { message: 'No.; Never.' }],
+    [
+      'faults by field',
+      { errors: { messages: ['is required'] }, title: 'Invalid' },
+      { message: 'messages: is required', messages: ['is required'] },
+    ],
+    [
+      'a text with its names beside it',
+      { error: 'No.', code: 'rate_limit_exceeded', error_type: 'limit', param: 'model' },
+      { message: 'No.', code: 'rate_limit_exceeded', type: 'limit', param: 'model' },
+    ],
+    ['a kind beside a description', { error: 'denied', error_description: 'No.' }, { message: 'No.', type: 'denied' }],
+    ['without a message', { error: { detail: 'No.', code: 'E1' } }, { message: 'No.', detail: 'No.', code: 'E1' }],
+    ['a text in a detail', { detail: { error: 'No.' } }, { message: 'No.' }],
+    ['an object in a detail', { detail: { error: { message: 'No.', code: 'x' } } }, { message: 'No.', code: 'x' }],
+    [
+      "Mistral's faults",
+      { object: 'error', message: { detail: [{ loc: ['body', 'n'], msg: 'No.' }] }, type: 'x' },
+      { message: 'body.n: No.', type: 'x' },
+    ],
+    ["MiniMax's", { base_resp: { status_code: 1004, status_msg: 'No.' } }, { message: 'No.', code: 1004 }],
+    ["Baidu's", { error_code: 336003, error_msg: 'No.' }, { message: 'No.', code: 336003 }],
+    [
+      "Amazon's",
+      { __type: 'a#ValidationException', message: 'No.' },
+      { message: 'No.', type: 'a#ValidationException' },
+    ],
+    ["Amazon's, in capitals", { Message: 'No.', Code: 'X' }, { message: 'No.', code: 'X' }],
+    ["Bedrock's", { throttlingException: { message: 'No.' } }, { message: 'No.', type: 'throttlingException' }],
+    [
+      "Volcengine's",
+      { ResponseMetadata: { Error: { Code: 'X', Message: 'No.' } } },
+      { message: 'No.', code: 'X', Code: 'X', Message: 'No.' },
+    ],
+    ["Apigee's", { fault: { faultstring: 'No.', detail: { errorcode: 'x' } } }, { message: 'No.' }],
+    ["FastChat's", { text: 'No.', error_code: 50001 }, { message: 'No.', code: 50001 }],
+    ['a problem with a title', { title: 'No.', status: 400 }, { message: 'No.', status_code: 400 }],
+    ['a reason', { success: false, reason: 'No.' }, { message: 'No.' }],
+    ['beside no choices', { choices: [], error_code: 7, error_message: 'No.' }, { message: 'No.', code: 7 }],
+    ['in a delta', { choices: [{ delta: { error: { message: 'No.' } } }] }, { message: 'No.' }],
+    ['in x_groq', { choices: [{ delta: {} }], x_groq: { error: 'No.' } }, { message: 'No.' }],
   ])('may be %s', (_, body, error) => {
     expect(findError(body)).toEqual(error)
   })
 
-  it.each([undefined, 'No.', [], {}, { error: null }, { error: '' }, { detail: [] }, { choices: [] }])(
-    'is none in %j',
-    (body) => {
-      expect(findError(body)).toBeUndefined()
-    },
-  )
+  it.each([
+    undefined,
+    'No.',
+    [],
+    {},
+    { error: null },
+    { error: '' },
+    { error: 0, choices: [] },
+    { error: false, choices: [{ delta: {} }], message: 'x' },
+    { detail: [] },
+    { choices: [] },
+    { choices: [], prompt_filter_results: [{}], usage: { total_tokens: 1 }, x_groq: { id: '1' } },
+    { choices: [{ delta: { content: 'a' } }], code: 7, message: 'x', detail: 'x' },
+    { choices: null, base_resp: { status_code: 0, status_msg: 'success' } },
+    { code: 0, message: 'success' },
+    { error_code: 0, error_msg: '' },
+    { type: 'message', content: [], message: 'x' },
+    { title: 'x', text: 'x', reason: 'x' },
+  ])('is none in %j', (body) => {
+    expect(findError(body)).toBeUndefined()
+  })
 })
 
 describe('an error of an upstream', () => {
@@ -52,6 +112,9 @@ describe('an error of an upstream', () => {
     [{ code: 429, type: 'invalid_request_error' }, 'upstream_rate_limited'],
     [{ code: '503' }, 'upstream_unavailable'],
     [{ code: 404 }, 'upstream_not_found'],
+    [{ code: 'InvalidParameter' }, 'upstream_rejected'],
+    [{ code: 'Throttling.RateQuota' }, 'upstream_rate_limited'],
+    [{ type: 'com.amazon#ValidationException' }, 'upstream_rejected'],
     [{ code: 402 }, 'upstream_auth'],
     [{ type: 'server_error' }, 'upstream_error'],
     [{ code: 200 }, 'upstream_error'],
@@ -97,6 +160,43 @@ describe('an error of an upstream', () => {
       failure({ message: 'sk-12 is unknown', type: 'authentication_error' }, 400),
     ])
       expect(JSON.stringify([told.message, told.carried])).not.toContain('sk-12')
+  })
+
+  it.each([
+    [{ message: 'Incorrect API key provided: sk***90.' }, 400],
+    [{ message: 'API key not valid. Please pass a valid API key.', details: [{ reason: 'API_KEY_INVALID' }] }, 400],
+    [{ message: 'sk***90?', details: [{ reason: 'API_KEY_INVALID' }] }, 400],
+    [{ message: 'Invalid API Key sk-li***90', code: 'invalid_api_key' }, 400],
+    [{ message: 'litellm.AuthenticationError: Incorrect API key provided: sk-li***7890' }, 500],
+    [{ message: 'Incorrect API key provided: sk-li***7890.', type: 'server_error' }, undefined],
+    [{ message: 'The key sk***90 is Unauthorized', code: 500 }, undefined],
+    [{ message: 'Your access token has expired' }, 400],
+  ])('is about the key whatever its status, and not quoted: %j', (error, status) => {
+    const told = failure(error, status)
+    expect(told).toMatchObject({ code: 'upstream_auth', retryable: false })
+    expect(JSON.stringify([told.message, told.carried])).not.toContain(error.message)
+  })
+
+  it.each([
+    [{ message: 'Invalid value: tools[0].api_key', param: 'tools[0]' }, 400],
+    [{ message: 'max_tokens is too large: the token limit is 4096' }, 400],
+    [{ message: 'No.' }, 500],
+  ])('about the request is not about the key: %j', (error, status) => {
+    const told = failure(error, status)
+    expect(told.code).not.toBe('upstream_auth')
+    expect(told.message).toBe(error.message)
+  })
+
+  it.each([
+    { message: 'Your input was flagged', metadata: { reasons: ['violence'] } },
+    { message: 'Country not supported', code: 'unsupported_country_region_territory', type: 'request_forbidden' },
+    { message: 'Against the policy', code: 'content_policy_violation' },
+  ])('of 403 that is about the request keeps its words: %j', (error) => {
+    expect(failure(error, 403)).toMatchObject({
+      code: 'upstream_rejected',
+      message: error.message,
+      upstreamStatus: 403,
+    })
   })
 
   it('keeps at most 16 KiB of its fields, and its names', () => {

@@ -6,6 +6,16 @@ function told(message: string, ...secrets: string[]): string {
   return withoutSecrets(new ProviderError({ code: 'upstream_error', message }), secrets).message
 }
 
+describe('a key that the upstream masked', () => {
+  it.each(['sk***90', 'sk-li********7890', '***7890', 'sk-proj-...AbCd', 'gsk_ab…yz'])('is not quoted: %s', (key) => {
+    expect(told(`Wrong: ${key}.`)).toBe('Wrong: [redacted].')
+  })
+
+  it.each(['wait... what', '**bold** and *italic*', 'a…b'])('is not seen in %s', (text) => {
+    expect(told(text)).toBe(text)
+  })
+})
+
 describe('headerSecrets', () => {
   it.each([
     ['authorization', 'Bearer sk-1234', ['Bearer sk-1234', 'sk-1234']],
