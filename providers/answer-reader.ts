@@ -2,7 +2,17 @@ import { isRecord } from '../src/json.ts'
 import type { ProviderError, StreamEvent } from './provider.ts'
 import { MAX_EVENT_BYTES, type MessageDecoder, type MessageParser, type StreamFormat } from './stream-format.ts'
 import type { ResponseHead } from './transport/transport.ts'
-import { messageError, readJson, responseError, sentInvalid, sentOverLimit, strayError } from './upstream-errors.ts'
+import { readErrorBody, readJson } from './error-body.ts'
+import { findError } from './error-objects.ts'
+import {
+  isAnswerStatus,
+  messageError,
+  responseError,
+  sentInvalid,
+  sentOverLimit,
+  strayError,
+  type RefusedBody,
+} from './upstream-errors.ts'
 import { WholeBody } from './whole-body.ts'
 
 /** Before a response has begun. */
@@ -34,7 +44,7 @@ export class AnswerReader {
   begin(head: ResponseHead): void {
     this.#head = head
     const type = head.headers.get('content-type') ?? ''
-    if (head.status !== 200 || (type !== '' && !this.#format.matches(type)))
+    if (!isAnswerStatus(head.status) || (type !== '' && !this.#format.matches(type)))
       this.#whole = new WholeBody(head, this.#format)
   }
 
@@ -75,7 +85,9 @@ export class AnswerReader {
 
   /** The error for a response that is no answer, with what has come of its body. */
   refusal(): ProviderError {
-    return this.#refusal(readJson(this.#whole?.text ?? ''))
+    const text = this.#whole?.text ?? ''
+    if (this.#head.status < 400) return this.#notAnAnswer(readJson(text))
+    return this.#refusal({ error: readErrorBody(text, this.#head, this.#format) })
   }
 
   /** A stream without its end may say why in plain JSON, outside its messages. */
@@ -117,7 +129,7 @@ export class AnswerReader {
   /** Reads a body of JSON: an answer in one piece, or an error. */
   #readAnswer(body: unknown): void {
     const events = isRecord(body) ? this.#parser.readWhole?.(body) : undefined
-    if (!events) throw this.#refusal(body)
+    if (!events) throw this.#notAnAnswer(body)
     this.#events.push(...events)
     this.#finish()
   }
@@ -127,7 +139,11 @@ export class AnswerReader {
     this.#events.push(...this.#parser.end())
   }
 
-  #refusal(body: unknown): ProviderError {
+  #notAnAnswer(body: unknown): ProviderError {
+    return this.#refusal({ error: findError(body), isJson: body !== undefined })
+  }
+
+  #refusal(body: RefusedBody): ProviderError {
     return responseError(this.#head, body, this.#format.mediaType, this.#parser.wire)
   }
 }

@@ -1,6 +1,8 @@
 // Fields of a message from an upstream: how they are read, and how large they may be.
 
 import { isRecord, JSON_LIMITS, JsonLimitError, parseJson, type Fields } from '../src/json.ts'
+import { kindOfError } from './error-kinds.ts'
+import { findError } from './error-shapes.ts'
 import { ProviderError, type Usage } from './provider.ts'
 import { sentInvalid, sentOverLimit } from './upstream-errors.ts'
 
@@ -17,7 +19,8 @@ export function isGiven(value: unknown): boolean {
 /** @throws ProviderError `upstream_invalid_response`, as do the functions below */
 export function parseRecord(json: string): Fields {
   try {
-    return requireRecord(parseJson(json, EVENT_LIMITS))
+    const value = parseJson(json, EVENT_LIMITS)
+    return requireRecord(isRecord(value) ? value : errorIn(value))
   } catch (error) {
     if (error instanceof ProviderError) throw error
     throw error instanceof JsonLimitError
@@ -25,6 +28,16 @@ export function parseRecord(json: string): Fields {
       : sentInvalid('broken JSON', error)
   }
 }
+
+/** Some servers send an error as a text, or as an object in a list. */
+function errorIn(value: unknown): Fields | undefined {
+  if (typeof value === 'string' && value.trim() !== '' && !kindOfError({ message: value }, undefined).isSecret)
+    throw sentInvalid(`a text in place of an object: ${value.slice(0, MAX_QUOTED)}`)
+  const error = findError(value)
+  return error && { error }
+}
+
+const MAX_QUOTED = 1000
 
 export function requireRecord(value: unknown): Fields {
   if (isRecord(value)) return value

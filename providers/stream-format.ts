@@ -44,10 +44,13 @@ export const SSE: StreamFormat = {
   createDecoder: () => new EventsAndStrayText(),
 }
 
-const FIELDS = ['data:', 'event:', 'id:', 'retry:', ':']
+const FIELDS = ['data:', 'event:', 'id:', 'retry:', 'error:', ':']
 
 /** Characters of stray text that are kept once a message has come; before that, the text may be the whole answer. */
 const MAX_STRAY_CHARACTERS = 64 * 1024
+
+/** Old llama.cpp sends an error as a field of its own. */
+const START = /^(?:error:)?(?=\s*[[{])/
 
 /** Keeps the lines that the standard says to ignore, from one on that begins like JSON. */
 class EventsAndStrayText implements MessageDecoder {
@@ -73,8 +76,9 @@ class EventsAndStrayText implements MessageDecoder {
   }
 
   #keep(line: string): void {
-    if (this.#stray === '' && !/^\s*[[{]/.test(line)) return
-    if (this.#stray.length + line.length < this.#limit) this.#stray += `${line}\n`
+    if (this.#stray === '' && !START.test(line)) return
+    const text = this.#stray === '' ? line.replace(START, '') : line
+    if (this.#stray.length + text.length < this.#limit) this.#stray += `${text}\n`
   }
 }
 

@@ -1,29 +1,40 @@
-import { parseJson } from '../src/json.ts'
+import type { Fields } from '../src/json.ts'
 import { EventTooLargeError } from '../src/sse/decode.ts'
 import { ConnectTimeoutError, MalformedResponseError, ProxyError, type ResponseHead } from './transport/transport.ts'
+import { readJson } from './error-body.ts'
 import { findError, upstreamFailure, type Wire } from './error-objects.ts'
 import { ProviderError, type Usage } from './provider.ts'
 
-/** The error for a response that is no answer of the `expected` media type; `body` is undefined when it is no JSON. */
+/** Whether SDKs read the body as an answer. 204 and 205 have none. */
+export function isAnswerStatus(status: number): boolean {
+  return status >= 200 && status < 300 && status !== 204 && status !== 205
+}
+
+/** What is known of the body of a response that is no answer. */
+export interface RefusedBody {
+  error?: Fields | undefined
+  isJson?: boolean
+}
+
+/** The error for a response that is no answer of the `expected` media type. */
 export function responseError(
   { status, headers }: ResponseHead,
-  body: unknown,
+  { error, isJson = false }: RefusedBody,
   expected: string,
   wire: Wire,
 ): ProviderError {
-  const error = findError(body)
   // HTTP defines no status above 599, and we cannot pass one on.
   if (status >= 600) return invalidResponse(`The upstream answered ${status}, which is no HTTP status.`)
   const retryAfter = readRetryAfter(headers)
   if (status >= 400) return upstreamFailure({ error: error ?? {}, wire, status, retryAfter })
-  if (status === 200 && error) return upstreamFailure({ error, wire, retryAfter })
+  if (isAnswerStatus(status) && error) return upstreamFailure({ error, wire, retryAfter })
   const type = headers.get('content-type') ?? 'no content type'
   return new ProviderError({
     code: 'upstream_invalid_response',
     message: `The upstream answered ${status} with ${type} instead of ${expected}.`,
     upstreamStatus: status,
     // Another kind of answer may be paid for, too; a page of HTML is more likely from a proxy.
-    ...(status === 200 && body !== undefined && { retryable: false }),
+    ...(isAnswerStatus(status) && isJson && { retryable: false }),
   })
 }
 
@@ -31,15 +42,6 @@ export function responseError(
 export function strayError(text: string, wire: Wire, usage: Usage | undefined): ProviderError | undefined {
   const error = findError(readJson(text))
   return error && upstreamFailure({ error, wire, usage })
-}
-
-/** Undefined for text that is no JSON. */
-export function readJson(body: string): unknown {
-  try {
-    return parseJson(body)
-  } catch {
-    return undefined // Most likely an HTML page, which does not help a reader.
-  }
 }
 
 /** One day, in seconds. A longer wait means that a retry is pointless until something else changes. */

@@ -13,6 +13,9 @@ const DECOMPRESSORS: ReadonlyMap<string, () => Transform> = new Map([
   ['br', () => createBrotliDecompress(BROTLI)],
 ])
 
+/** Codings that we cannot undo. `fetch` reads a body with any other name (`none`, `utf-8`) as it is. */
+const UNREADABLE = new Set('compress x-compress zstd lzma xz bzip2 lz4 snappy sdch exi dcb dcz pack200-gzip'.split(' '))
+
 /** Maximum codings: one by the server and one by a proxy. Each stage takes memory. */
 const MAX_CODINGS = 2
 
@@ -61,7 +64,7 @@ export class Decompressor {
 /**
  * Decompresses bodies from servers that ignore `accept-encoding: identity`. Undefined for an uncompressed body.
  *
- * @throws ProviderError `upstream_invalid_response` for an unknown coding, or for more than two codings
+ * @throws ProviderError `upstream_invalid_response` for a coding that we cannot undo, or for more than two codings
  */
 export function createDecompressor(
   contentEncoding: string | undefined,
@@ -72,7 +75,7 @@ export function createDecompressor(
     .toLowerCase()
     .split(',')
     .map((coding) => coding.trim())
-    .filter((coding) => coding !== '' && coding !== 'identity')
+    .filter((coding) => DECOMPRESSORS.has(coding) || UNREADABLE.has(coding))
   if (codings.length > MAX_CODINGS)
     throw responseOverLimit(`The upstream compressed its answer ${codings.length} times.`)
   // Codings are listed in the order in which they were applied, so they are undone from last to first.

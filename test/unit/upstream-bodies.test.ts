@@ -10,6 +10,7 @@ import { chatChunks, chunk } from '../support/upstream.ts'
 
 interface Response {
   type?: string | undefined
+  coding?: string
   status?: number
   body: string
   cuts?: readonly number[]
@@ -19,7 +20,7 @@ interface Response {
 
 /** What a provider yields for this response: its events and its failure. */
 async function read(
-  { type, status = 200, body, cuts = [], broken }: Response,
+  { type, coding, status = 200, body, cuts = [], broken }: Response,
   reader: MessageParser = new ChunkReader(),
 ) {
   const handlers: ExchangeHandler[] = []
@@ -35,7 +36,10 @@ async function read(
     stream.pushTo({ push: (some) => void events.push(...some), end: (failure) => resolve(failure?.error) }),
   )
   const [handler] = handlers as [ExchangeHandler]
-  handler.onHead({ status, headers: new Map(type === undefined ? [] : [['content-type', type]]) })
+  const headers = new Map<string, string>()
+  if (type !== undefined) headers.set('content-type', type)
+  if (coding !== undefined) headers.set('content-encoding', coding)
+  handler.onHead({ status, headers })
   const bytes = Buffer.from(body)
   const places = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].toSorted((a, b) => a - b)
   let start = 0
@@ -188,6 +192,111 @@ describe('an error with the status 200', () => {
     const body = JSON.stringify({ type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } })
     const { failure } = await read({ type: 'application/json', body }, new MessageReader())
     expect(failure).toMatchObject({ code: 'upstream_unavailable', message: 'Overloaded' })
+  })
+})
+
+describe('an answer with a status that is not 200', () => {
+  it.each([201, 203, 206])('is an answer, as to SDKs: %i', async (status) => {
+    for (const body of [answer, JSON.stringify(completion)]) {
+      const { events, failure } = await read({ status, type: 'text/event-stream', body })
+      expect(failure).toBeUndefined()
+      expect(events.at(-1)).toMatchObject({ type: 'done', finish_reason: 'stop' })
+    }
+  })
+
+  it.each([204, 205])('is none when the status says that there is none: %i', async (status) => {
+    const { failure } = await read({ status, body: '' })
+    expect(failure).toMatchObject({ code: 'upstream_invalid_response' })
+  })
+})
+
+describe('an answer with a content coding', () => {
+  it.each(['none', 'utf-8', 'identity', 'UTF-8, none', 'binary', ''])(
+    'that is no coding is read: %s',
+    async (coding) => {
+      const { events, failure } = await read({ coding, type: 'text/event-stream', body: answer })
+      expect(failure).toBeUndefined()
+      expect(textOf(events)).toBe('aé')
+    },
+  )
+
+  it('that nobody here can undo is refused', async () => {
+    const { failure } = await read({ coding: 'zstd', type: 'text/event-stream', body: answer })
+    expect(failure).toMatchObject({ code: 'upstream_invalid_response' })
+  })
+})
+
+describe('the body of an error', () => {
+  const error = { message: 'too long', code: 'context_length_exceeded', param: 'messages' }
+  const json = JSON.stringify({ error })
+
+  it.each([
+    ['JSON', json],
+    ['JSON after a byte order mark', `\uFEFF${json}`],
+    ['an event', `data: ${json}\n\n`],
+    ['an unfinished event with a name and a comment', `event: error\n:HTTP_STATUS/400\ndata: ${json}`],
+    ['lines of JSON', `${json}\n{"done":true}\n`],
+    ['a field of an old llama.cpp', `error: ${json}\n\n`],
+    ['JSON of more than 64 KiB', JSON.stringify({ error: { ...error, input: 'x'.repeat(200_000) } })],
+  ])('may be %s', async (_, body) => {
+    for (const type of [undefined, 'application/json', 'text/event-stream']) {
+      const { failure } = await read({ status: 400, type, body, cuts: [1, 70_000] })
+      expect(failure).toMatchObject({ code: 'upstream_rejected', message: 'too long', upstreamStatus: 400 })
+      expect(failure).toMatchObject({ carried: { openai: { error } } })
+    }
+  })
+
+  it.each([
+    ['a plain text', 'text/plain; charset=utf-8', 'Model x not found\n'],
+    ['a JSON text', 'application/json', '"Model x not found"'],
+  ])('may be %s', async (_, type, body) => {
+    const { failure } = await read({ status: 404, type, body })
+    expect(failure).toMatchObject({ code: 'upstream_not_found', message: 'Model x not found' })
+  })
+
+  it.each([
+    ['a page', 'text/html', '<html>Not found</html>'],
+    ['a page under the type of a text', 'text/plain', '<html>Not found</html>'],
+    ['a long text', 'text/plain', 'x'.repeat(2000)],
+    ['what is no text', 'text/plain', '\u0000\u0001'],
+    ['a text about the key', 'text/plain', 'Incorrect API key provided: sk-ab12'],
+  ])('is not quoted when it is %s', async (_, type, body) => {
+    const { failure } = await read({ status: 400, type, body })
+    expect(failure).toMatchObject({ message: 'The upstream answered 400.' })
+  })
+})
+
+describe('an error in a stream', () => {
+  const llama = 'error: {"code":400,"message":"too long","type":"invalid_request_error"}\n\n'
+
+  it.each([llama, `${llama}data: [DONE]\n\n`, `${chatChunks(chunk({ content: 'a' }))}${llama}`])(
+    'as a field of an old llama.cpp is that error: %j',
+    async (body) => {
+      for (const type of ['text/event-stream', 'text/plain']) {
+        const { failure } = await read({ type, body })
+        expect(failure).toMatchObject({ code: 'upstream_rejected', message: 'too long', retryable: false })
+      }
+    },
+  )
+
+  it('in a list is that error', async () => {
+    const { failure } = await read({ body: 'data: [{"error":{"message":"too long","code":400}}]\n\n' })
+    expect(failure).toMatchObject({ code: 'upstream_rejected', message: 'too long' })
+  })
+
+  it('as a text is quoted, and tried once', async () => {
+    const { failure } = await read({ body: 'data: "Model x not found"\n\n' })
+    expect(failure).toMatchObject({
+      code: 'upstream_invalid_response',
+      message: 'The upstream sent a text in place of an object: Model x not found.',
+      retryable: false,
+    })
+  })
+
+  it("has the code that Alibaba's name says", async () => {
+    const body = 'id:1\nevent:error\n:HTTP_STATUS/400\ndata:{"code":"InvalidParameter","message":"bad temperature"}\n\n'
+    const { failure } = await read({ type: 'text/event-stream', body })
+    expect(failure).toMatchObject({ code: 'upstream_rejected', message: 'bad temperature', retryable: false })
   })
 })
 
