@@ -13,6 +13,7 @@ const contentPart = optionalNulls({
   type: z.string(),
   text: z.string().optional(),
   image_url: optionalNulls({ url: z.string(), detail: z.string().optional() }).optional(),
+  file: z.preprocess(withoutNulls, z.unknown()).optional(),
 }).superRefine((part, context) => {
   const field = part.type === 'text' ? 'text' : part.type === 'image_url' ? 'image_url' : undefined
   if (field && part[field] === undefined)
@@ -54,6 +55,11 @@ function withoutNullsButContent(value: unknown): unknown {
   return Object.assign({}, withoutNulls(value), { content: null })
 }
 
+/** For lists that are checked where they are understood. */
+function withoutNullsInItems(value: unknown): unknown {
+  return Array.isArray(value) ? value.map(withoutNulls) : value
+}
+
 const tool = optionalNulls({
   type: z.string(),
   function: optionalNulls({
@@ -61,6 +67,7 @@ const tool = optionalNulls({
     description: z.string().optional(),
     parameters: boundedRecord(z.unknown()).optional(),
   }).optional(),
+  custom: z.preprocess(withoutNulls, z.unknown()).optional(),
 })
 
 const count = z.number().int().positive()
@@ -74,7 +81,11 @@ export const chatFields = z.looseObject({
   tools: boundedArray(tool).optional(),
   tool_choice: z.union([z.string(), z.looseObject({ type: z.string() })]).optional(),
   parallel_tool_calls: z.boolean().optional(),
-  response_format: z.looseObject({ type: z.string() }).optional(),
+  response_format: optionalNulls({
+    type: z.string(),
+    json_schema: z.preprocess(withoutNulls, z.unknown()).optional(),
+  }).optional(),
+  functions: z.preprocess(withoutNullsInItems, z.unknown()).optional(),
   temperature: z.number().nullish(),
   top_p: z.number().nullish(),
   max_tokens: count.nullish(),

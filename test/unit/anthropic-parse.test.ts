@@ -49,7 +49,17 @@ describe('parameters', () => {
       {
         response_format: {
           type: 'json_schema',
-          json_schema: { name: 'answer', schema: { type: 'object' }, strict: true },
+          json_schema: { name: 'answer', schema: { type: 'object' }, strict: false },
+        },
+      },
+    ],
+    [
+      'a format, as it was called in beta',
+      { output_format: { type: 'json_schema', schema: { type: 'object' } } },
+      {
+        response_format: {
+          type: 'json_schema',
+          json_schema: { name: 'answer', schema: { type: 'object' }, strict: false },
         },
       },
     ],
@@ -72,6 +82,31 @@ describe('parameters', () => {
     ],
   ])('%s', (_, body, input) => {
     expect(parse(body).input).toEqual({ ...parse({}).input, ...input })
+  })
+
+  const closed = { type: 'object', properties: { a: { type: 'string' } }, required: ['a'], additionalProperties: false }
+
+  it.each<[strict: boolean, what: string, schema: object]>([
+    [true, 'closed, with all fields required', closed],
+    [true, 'the same at every level', { ...closed, properties: { a: { type: 'array', items: closed } } }],
+    [false, 'open', { ...closed, additionalProperties: true }],
+    [false, 'with an optional field', { ...closed, required: [] }],
+    [false, 'open below', { ...closed, properties: { a: { anyOf: [{ type: 'object' }] } } }],
+    [false, 'with words that OpenAI lacks', { ...closed, allOf: [closed] }],
+    [false, 'no object', { type: 'string' }],
+  ])('a format is strict only if OpenAI takes its schema so: %s, %s', (strict, _, schema) => {
+    const { response_format } = parse({ output_config: { format: { type: 'json_schema', schema } } }).input
+    expect(response_format).toEqual({ type: 'json_schema', json_schema: { name: 'answer', schema, strict } })
+  })
+
+  it('null within a source and a format is nothing', () => {
+    const source = { type: 'url', url: 'https://example.com/a.png', data: null, media_type: null }
+    expect(messagesOf({ role: 'user', content: [{ type: 'image', source }] })).toEqual([
+      { role: 'user', content: [{ type: 'image_url', image_url: { url: 'https://example.com/a.png' } }] },
+    ])
+    expect(parse({ output_config: { format: { type: 'json_schema', schema: null } } }).input).toMatchObject({
+      output_config: { format: { type: 'json_schema' } },
+    })
   })
 
   it('tools are functions, and Anthropic’s own stay as they are', () => {
@@ -247,7 +282,9 @@ describe('a body, through a chat request and back', () => {
     fc.assert(
       fc.property(anyBody, (body) => {
         const { input } = anthropicMessages.parse(body, {})
-        expect(normal(convertRequest({ ...input, model: 'claude' }, 1).body)).toEqual(normal({ ...body, stream: true }))
+        expect(normal(convertRequest({ ...input, model: 'claude-opus-4-8' }, 1).body)).toEqual(
+          normal({ ...body, stream: true }),
+        )
       }),
       { numRuns: 300 },
     )
@@ -260,7 +297,8 @@ interface Body {
 }
 
 /**
- * What the API says is the same: a string and a block of text, turns of one side and one turn, null and nothing.
+ * What the API says is the same: a string and a block of text, turns of one side and one turn, null and nothing. The
+ * results of calls must come first.
  * https://platform.claude.com/docs/en/api/messages
  */
 function normal(value: object): unknown {
@@ -271,8 +309,14 @@ function normal(value: object): unknown {
     if (last?.role === role) last.content.push(...blocks(content))
     else turns.push({ role, content: [...blocks(content)] })
   }
+  for (const turn of turns)
+    turn.content = [...turn.content.filter(isResult), ...turn.content.filter((x) => !isResult(x))]
   const named = tools?.map(({ type, ...tool }) => (type === 'custom' ? tool : { type, ...tool }))
   return JSON.parse(JSON.stringify({ ...rest, messages: turns, tools: named, system: system && blocks(system) }))
+}
+
+function isResult(value: unknown): boolean {
+  return (value as { type: string }).type === 'tool_result'
 }
 
 function blocks(content: unknown): unknown[] {

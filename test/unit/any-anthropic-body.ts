@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 
-const words = fc.string({ minLength: 1, maxLength: 8, unit: 'grapheme' })
+const words = fc.string({ minLength: 1, maxLength: 8, unit: 'grapheme' }).filter((text) => text.trim() !== '')
 const cache_control = fc.constantFrom({ type: 'ephemeral' }, { type: 'ephemeral', ttl: '1h' })
 const id = fc.stringMatching(/^[a-zA-Z0-9_-]{1,8}$/)
 const base64 = fc.base64String({ minLength: 4, maxLength: 12 })
@@ -85,11 +85,12 @@ const serverToolUse = fc.record({
 })
 
 const contentOf = (block: fc.Arbitrary<unknown>) => fc.oneof(words, fc.array(block, { minLength: 1, maxLength: 5 }))
+const question = fc.record({
+  role: fc.constant('user'),
+  content: contentOf(fc.oneof(text, image, document, searchResult, toolResult)),
+})
 const message = fc.oneof(
-  fc.record({
-    role: fc.constant('user'),
-    content: contentOf(fc.oneof(text, image, document, searchResult, toolResult)),
-  }),
+  question,
   fc.record({ role: fc.constant('assistant'), content: contentOf(fc.oneof(text, thinking, toolUse, serverToolUse)) }),
 )
 const instruction = fc.record({ role: fc.constant('system'), content: contentOf(text) })
@@ -110,21 +111,44 @@ const toolChoice = fc.oneof(
   fc.constant({ type: 'none' }),
 )
 
+interface Message {
+  role: string
+  content: unknown
+}
+
+/** Leaves instructions where the API takes them, between a question and an answer, and gives each call its own id. */
+function toConversation([first, rest]: [Message, Message[]]): Message[] {
+  let calls = 0
+  return [first, ...rest]
+    .filter(
+      ({ role }, i, all) =>
+        role !== 'system' || (all[i - 1]?.role === 'user' && (all[i + 1]?.role ?? 'assistant') === 'assistant'),
+    )
+    .map(({ role, content }) => ({
+      role,
+      content: Array.isArray(content)
+        ? content.map((block: { type: string }) =>
+            block.type === 'tool_use' ? { ...block, id: `toolu_${++calls}` } : block,
+          )
+        : content,
+    }))
+}
+
 /** Any body of `POST /v1/messages` that the API could take. */
 export const anyBody = record(
   {
-    model: fc.constant('claude'),
+    model: fc.constant('claude-opus-4-8'),
     max_tokens: fc.nat(),
     messages: fc
       .tuple(
-        message,
+        question,
         fc.array(fc.oneof({ weight: 4, arbitrary: message }, { weight: 1, arbitrary: instruction }), { maxLength: 4 }),
       )
-      .map(([first, rest]) => [first, ...rest]),
+      .map(toConversation),
     system: contentOf(text),
     tools: fc.array(tool, { minLength: 1, maxLength: 3 }),
     tool_choice: toolChoice,
-    stop_sequences: fc.array(words, { maxLength: 2 }),
+    stop_sequences: fc.array(words, { minLength: 1, maxLength: 2 }),
     temperature: fc.double({ min: 0, max: 1, noNaN: true }),
     top_p: fc.double({ min: 0, max: 1, noNaN: true }),
     top_k: fc.nat(),
@@ -145,4 +169,4 @@ export const anyBody = record(
   'model',
   'max_tokens',
   'messages',
-)
+).map(({ tool_choice, ...body }) => (body.tools && tool_choice ? { ...body, tool_choice } : body))

@@ -5,6 +5,7 @@ import { modelName, chatFields, type ChatInput } from '../../chat-request.ts'
 import { invalidRequest } from '../../errors.ts'
 import { toFaults } from '../../faults.ts'
 import { withoutNulls } from '../../json.ts'
+import { canBeStrict } from './strict-schema.ts'
 import { messageSchema, systemSchema } from './turns.ts'
 import type { ParsedRequest } from '../protocol.ts'
 
@@ -74,6 +75,11 @@ function toToolChoice(choice: ToolChoice): NonNullable<ChatInput['tool_choice']>
   }
 }
 
+const outputFormat = z.preprocess(
+  withoutNulls,
+  z.looseObject({ type: z.string(), schema: boundedRecord(z.unknown()).optional() }),
+)
+
 const own = {
   model: modelName,
   messages: boundedArray(messageSchema).refine((messages) => messages.length > 0, 'at least one message is required'),
@@ -93,10 +99,12 @@ const own = {
       withoutNulls,
       z.looseObject({
         effort: z.string().optional(),
-        format: z.looseObject({ type: z.string(), schema: boundedRecord(z.unknown()).optional() }).optional(),
+        format: outputFormat.optional(),
       }),
     )
     .optional(),
+  /** What `output_config.format` was called in beta. */
+  output_format: outputFormat.optional(),
 }
 
 /** Parameters of a chat request that the Messages API does not have. */
@@ -127,7 +135,18 @@ export function parseMessages(body: unknown, headers: IncomingHttpHeaders): Pars
 type Body = z.infer<typeof bodySchema>
 
 function toInput(body: Body): ChatInput {
-  const { stream: _, messages, system, stop_sequences, tools, tool_choice, metadata, output_config, ...rest } = body
+  const {
+    stream: _,
+    messages,
+    system,
+    stop_sequences,
+    tools,
+    tool_choice,
+    metadata,
+    output_config,
+    output_format,
+    ...rest
+  } = body
   // No further spread: with tens of thousands of fields, each copy takes 20 ms.
   return Object.assign(rest, {
     messages: [...(system === undefined ? [] : [system]), ...messages.flat()],
@@ -135,7 +154,7 @@ function toInput(body: Body): ChatInput {
     ...(tools && { tools }),
     ...tool_choice,
     ...toUser(metadata),
-    ...toOutput(output_config),
+    ...toOutput(output_config, output_format),
   })
 }
 
@@ -147,14 +166,19 @@ function toUser(metadata: Body['metadata']): Partial<ChatInput> {
   }
 }
 
-function toOutput(output_config: Body['output_config']): Partial<ChatInput> {
-  const { effort, format, ...rest } = output_config ?? {}
+function toOutput(output_config: Body['output_config'], beta: Body['output_format']): Partial<ChatInput> {
+  const { effort, format = beta, ...rest } = output_config ?? {}
   const { schema } = format ?? {}
   const kept = { ...rest, ...(format && !schema && { format }) }
   return {
     ...(typeof effort === 'string' && { reasoning_effort: effort }),
     // OpenAI requires a name; it is not visible to the caller and hardly matters to the model.
-    ...(schema && { response_format: { type: 'json_schema', json_schema: { name: 'answer', schema, strict: true } } }),
+    ...(schema && {
+      response_format: {
+        type: 'json_schema',
+        json_schema: { name: 'answer', schema, strict: canBeStrict(schema) },
+      },
+    }),
     ...(Object.keys(kept).length > 0 && { output_config: kept }),
   }
 }

@@ -26,13 +26,16 @@ const SOURCES: ReadonlyMap<string, readonly ('media_type' | 'data' | 'url' | 'fi
 ])
 
 const source = z
-  .looseObject({
-    type: z.string(),
-    media_type: z.string().optional(),
-    data: z.string().optional(),
-    url: z.string().optional(),
-    file_id: z.string().optional(),
-  })
+  .preprocess(
+    withoutNulls,
+    z.looseObject({
+      type: z.string(),
+      media_type: z.string().optional(),
+      data: z.string().optional(),
+      url: z.string().optional(),
+      file_id: z.string().optional(),
+    }),
+  )
   .superRefine((value, context) => {
     for (const field of SOURCES.get(value.type) ?? [])
       if (value[field] === undefined) context.addIssue({ code: 'custom', path: [field], message: 'is required' })
