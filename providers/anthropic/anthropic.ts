@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { connectTo, type ProviderIdentity } from '../endpoint.ts'
 import type { anthropicOptions } from '../options.ts'
 import { MessageReader } from './events.ts'
-import { convertRequest } from './request.ts'
+import { convertRequest, type MessagesServer } from './request.ts'
 import type { Provider } from '../provider.ts'
 import { UpstreamStream } from '../upstream.ts'
 
@@ -23,12 +23,13 @@ export function anthropic({
 }: AnthropicOptions): Provider {
   const { transport, pathOf, secrets } = connectTo({ name, baseUrl, keys, ...options })
   const path = pathOf('/v1/messages')
+  const server = serverAt(baseUrl)
   const configured = Object.fromEntries(Object.entries(headers).map(([header, value]) => [header.toLowerCase(), value]))
   return {
     name,
     models,
     check(request) {
-      const { ignored } = convertRequest(request, maxTokens)
+      const { ignored } = convertRequest(request, maxTokens, server)
       return { ignored }
     },
     stream(request, { signal, connectTimeoutMs, traceHeaders, apiKey: key = apiKey, headers: forwarded = {} }) {
@@ -36,7 +37,7 @@ export function anthropic({
         transport,
         path,
         headers: { ...traceHeaders, ...toHeaders(key, configured, forwarded) },
-        body: convertRequest(request, maxTokens).body,
+        body: convertRequest(request, maxTokens, server).body,
         secrets,
         signal,
         connectTimeoutMs,
@@ -61,4 +62,8 @@ function toHeaders(key: string | undefined, configured: Headers, forwarded: Head
     ...(version !== undefined && { 'anthropic-version': version }),
     ...(betas.length > 0 && { 'anthropic-beta': betas.join(',') }),
   }
+}
+
+function serverAt(baseUrl: string): MessagesServer {
+  return /(^|\.)anthropic\.com$/.test(new URL(baseUrl).hostname) ? 'anthropic' : 'other'
 }

@@ -1,6 +1,7 @@
 import type { ChatMessage } from '../../src/chat-request.ts'
 import { invalidField } from '../../src/errors.ts'
 import { isRecord, recordOrEmpty, type Fields } from '../../src/json.ts'
+import { isBlank } from './content.ts'
 import { isSignedThought, isThought, toThinkingBlocks } from '../../src/wires/thoughts.ts'
 
 /**
@@ -17,24 +18,25 @@ export function carriedBlocks({ content, tool_calls = [], carried }: ChatMessage
   return isSame ? blocks : undefined
 }
 
-/** Returns no block for an empty text or an unsigned thought: the API refuses both. */
-export function toOwnBlock(block: Fields): Fields[] {
-  if (isThought(block) && !isSignedThought(block)) return []
-  if (block.type === 'text' && block.text === '') return []
-  return [block.type === 'tool_use' ? { ...block, id: toToolUseId(String(block.id)) } : block]
-}
-
-/** Kimi's ids, such as `functions.find:0`, have characters that the API refuses. */
-export function toToolUseId(id: string): string {
-  return id.replace(/[.:]/g, '_')
+/** Returns no block for a blank text or, unless the server takes these, for an unsigned thought. */
+export function toOwnBlock(block: Fields, unsigned: boolean): Fields[] {
+  if (isThought(block) && !unsigned && !isSignedThought(block)) return []
+  return block.type === 'text' && isBlank(block.text) ? [] : [block]
 }
 
 /**
  * The thoughts of an earlier answer as blocks, in whichever form they came back: as blocks (LiteLLM), as
  * `reasoning_details` (OpenRouter, and Sluice's Chat Completions), or in `carried` (Sluice's native protocol). Anthropic
- * checks signatures, so thoughts without one are left out.
+ * checks signatures, so thoughts without one are left out, unless the server takes them.
  */
-export function toThoughts(message: ChatMessage, path: string): Fields[] {
+export function toThoughts(message: ChatMessage, path: string, unsigned: boolean): Fields[] {
+  const signed = toSignedThoughts(message, path)
+  const words = message.reasoning_content ?? message.reasoning
+  if (signed.length > 0 || !unsigned || typeof words !== 'string' || words === '') return signed
+  return [{ type: 'thinking', thinking: words, signature: '' }]
+}
+
+function toSignedThoughts(message: ChatMessage, path: string): Fields[] {
   const { thinking_blocks, reasoning_details, carried, reasoning } = message
   if (thinking_blocks !== undefined) {
     if (!Array.isArray(thinking_blocks) || !thinking_blocks.every(isRecord))

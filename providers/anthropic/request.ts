@@ -1,9 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import type { ChatRequest } from '../../src/chat-request.ts'
-import { inexpressible, toTurns } from './turns.ts'
-import { isRecord, recordOrEmpty, type Fields } from '../../src/json.ts'
-import { hasFunctions, toTools, toToolChoice as toFunctionChoice } from './legacy-functions.ts'
+import { inexpressible, isBlank } from './content.ts'
+import { refusesEffort, takesInstructions } from './models.ts'
+import { toTurns } from './turns.ts'
+import { isRecord, type Fields } from '../../src/json.ts'
+import { toTools } from './tools.ts'
 
 /**
  * Parameters that the Messages API lacks and that change what an answer is, with the value that asks for its default
@@ -34,6 +36,7 @@ const ADVISORY: Fields = {
   prompt_cache_options: undefined,
   prompt_cache_retention: undefined,
   safety_identifier: undefined,
+  moderation: undefined,
 }
 
 /** Parameters that are translated, or are meant for the gateway only. */
@@ -59,6 +62,15 @@ const TRANSLATED = new Set([
   'mock',
 ])
 
+/** Those whose messages OpenAI lets have a name. */
+const SPEAKERS: ReadonlySet<string> = new Set(['system', 'developer', 'user', 'assistant'])
+
+/** OpenAI's scale ends at 2. */
+const MAX_TEMPERATURE = 1
+
+/** Anthropic's own API and what hands requests to it; or a server that has the same API, such as llama.cpp. */
+export type MessagesServer = 'anthropic' | 'other'
+
 const SERVICE_TIERS: ReadonlySet<unknown> = new Set(['auto', 'standard_only'])
 
 /** Instead of a schema: the API closes objects in a schema, so that the only JSON of any object would be `{}`. */
@@ -72,7 +84,11 @@ const JSON_OBJECT = 'Answer with one JSON object and nothing else: no words arou
  * @throws SluiceError `invalid_request`, with the path of a field that the Messages API cannot express
  * https://platform.claude.com/docs/en/api/messages
  */
-export function convertRequest(request: ChatRequest, maxTokens: number): { body: Fields; ignored: string[] } {
+export function convertRequest(
+  request: ChatRequest,
+  maxTokens: number,
+  server: MessagesServer = 'anthropic',
+): { body: Fields; ignored: string[] } {
   const [essential] = lacking(request, ESSENTIAL)
   if (essential !== undefined) throw inexpressible(essential)
   const { reasoning_effort, service_tier, thinking } = request
@@ -80,27 +96,35 @@ export function convertRequest(request: ChatRequest, maxTokens: number): { body:
   const ignored = lacking(request, ADVISORY)
   const isTier = SERVICE_TIERS.has(service_tier)
   if (isGiven(service_tier) && !isTier) ignored.push('service_tier')
-  if (reasoning_effort === 'minimal' || (reasoning_effort === 'none' && isGiven(thinking)))
-    ignored.push('reasoning_effort')
   if (!isWhole) ignored.push('metadata')
-  const { system, turns } = toTurns(request.messages)
+  if (request.messages.some(({ role, name }) => name !== undefined && SPEAKERS.has(role))) ignored.push('messages.name')
+  const isOwn = server === 'anthropic'
+  const effort = toEffort(request)
+  if (effort.isIgnored) ignored.push('reasoning_effort')
+  const { temperature } = request
+  const isTooHot = typeof temperature === 'number' && temperature > MAX_TEMPERATURE
+  if (isTooHot) ignored.push('temperature')
+  const { stops, isWhole: areStopsWhole } = toStops(request.stop)
+  if (!areStopsWhole) ignored.push('stop')
+  const { system, turns } = toTurns(request.messages, {
+    isThread: isGiven(request.thread),
+    instructions: isOwn && takesInstructions(request.model),
+    // Servers of other models sign nothing.
+    unsigned: !isOwn && !/claude/i.test(request.model),
+  })
   if (request.response_format?.type === 'json_object') system.push({ type: 'text', text: JSON_OBJECT })
-  const stop = typeof request.stop === 'string' ? [request.stop] : request.stop
-  const tools = toTools(request)
-  if (!tools) throw inexpressible('functions')
   const body = {
     ...untranslated(request),
-    max_tokens: request.max_completion_tokens ?? request.max_tokens ?? maxTokens,
+    max_tokens: request.max_completion_tokens ?? request.max_tokens ?? maxTokens + budgetOf(thinking),
     ...(system.length > 0 && { system }),
     messages: turns,
-    ...((request.tools || tools.length > 0) && { tools: tools.map((tool, i) => toTool(tool, `tools[${i}]`)) }),
-    ...toToolChoice(request),
-    ...(stop && { stop_sequences: stop }),
+    ...toTools(request),
+    ...(stops.length > 0 && { stop_sequences: stops }),
+    ...(isTooHot && { temperature: MAX_TEMPERATURE }),
     ...(metadata && { metadata }),
     ...(isTier && { service_tier }),
-    // Efforts begin at `low`.
     ...(reasoning_effort === 'none' && !isGiven(thinking) && { thinking: { type: 'disabled' } }),
-    ...toOutputConfig(request),
+    ...toOutputConfig(request, effort.effort),
     stream: true,
   }
   return { body, ignored }
@@ -111,6 +135,27 @@ function lacking(request: ChatRequest, defaults: Fields): string[] {
   return Object.entries(defaults)
     .filter(([name, neutral]) => isGiven(request[name]) && !isDeepStrictEqual(request[name], neutral))
     .map(([name]) => name)
+}
+
+/** Efforts begin at `low`, and older models have none. */
+function toEffort({ reasoning_effort, thinking, model }: ChatRequest): { effort?: string; isIgnored: boolean } {
+  if (!reasoning_effort) return { isIgnored: false }
+  if (reasoning_effort === 'none') return { isIgnored: isGiven(thinking) }
+  if (reasoning_effort === 'minimal' || refusesEffort(model)) return { isIgnored: true }
+  return { effort: reasoning_effort, isIgnored: false }
+}
+
+/** The limit includes the thoughts. */
+function budgetOf(thinking: unknown): number {
+  const budget = isRecord(thinking) ? thinking.budget_tokens : 0
+  return typeof budget === 'number' ? budget : 0
+}
+
+/** The API refuses blank sequences. */
+function toStops(stop: ChatRequest['stop']): { stops: string[]; isWhole: boolean } {
+  const given = typeof stop === 'string' ? [stop] : (stop ?? [])
+  const stops = given.filter((sequence) => !isBlank(sequence))
+  return { stops, isWhole: stops.length === given.length }
 }
 
 function isGiven(value: unknown): boolean {
@@ -129,72 +174,9 @@ function untranslated(request: ChatRequest): Fields {
   )
 }
 
-type Tool = NonNullable<ChatRequest['tools']>[number]
-
-/** Tools without a function are Anthropic's own and stay as they are. */
-function toTool(tool: Tool, path: string): Fields {
-  const { type, function: called, custom, ...rest } = tool
-  if (type === 'custom' && isRecord(custom)) return { ...toCustomTool(custom, path), ...rest }
-  if (!called) {
-    if (type === 'function' || custom !== undefined) throw inexpressible(path)
-    return tool
-  }
-  const { name, description, parameters, strict, ...others } = called
-  return {
-    name,
-    ...(description !== undefined && { description }),
-    input_schema: { type: 'object', ...parameters },
-    ...(typeof strict === 'boolean' && { strict }),
-    ...others,
-    ...rest,
-  }
-}
-
-/** A tool whose input is free text gets it in a field. A grammar becomes part of the description. */
-function toCustomTool({ name, description, format }: Fields, path: string): Fields {
-  if (typeof name !== 'string') throw inexpressible(`${path}.custom.name`)
-  const { syntax, definition } = recordOrEmpty(recordOrEmpty(format).grammar)
-  const grammar = typeof definition === 'string' && `The input matches this grammar (${String(syntax)}):\n${definition}`
-  const words = [description, grammar].filter((part) => typeof part === 'string')
-  return {
-    name,
-    ...(words.length > 0 && { description: words.join('\n\n') }),
-    input_schema: { type: 'object', properties: { input: { type: 'string' } }, required: ['input'] },
-  }
-}
-
-function toToolChoice(request: ChatRequest): Fields {
-  const legacy = hasFunctions(request)
-  // A client of functions reads one call of an answer.
-  const serial = request.parallel_tool_calls === false || legacy
-  const tool_choice = request.tool_choice ?? (legacy ? toFunctionChoice(request.function_call) : undefined)
-  if (tool_choice === undefined && !serial) return {}
-  const choice = readToolChoice(tool_choice ?? 'auto')
-  return { tool_choice: serial && choice.type !== 'none' ? { ...choice, disable_parallel_tool_use: true } : choice }
-}
-
-const namedTool = z.union([
-  z.object({ type: z.literal('function'), function: z.object({ name: z.string() }) }),
-  z.object({ type: z.literal('custom'), custom: z.object({ name: z.string() }) }),
-])
-
-function readToolChoice(choice: NonNullable<ChatRequest['tool_choice']>): Fields {
-  switch (choice) {
-    case 'auto':
-    case 'none':
-      return { type: choice }
-    case 'required':
-      return { type: 'any' }
-  }
-  const { data: named } = namedTool.safeParse(choice)
-  if (!named) throw inexpressible('tool_choice')
-  return { type: 'tool', name: named.type === 'function' ? named.function.name : named.custom.name }
-}
-
 /** https://platform.claude.com/docs/en/build-with-claude/structured-outputs and …/effort */
-function toOutputConfig({ response_format, reasoning_effort, output_config }: ChatRequest): Fields {
+function toOutputConfig({ response_format, output_config }: ChatRequest, effort: string | undefined): Fields {
   const format = toFormat(response_format)
-  const effort = reasoning_effort === 'none' || reasoning_effort === 'minimal' ? undefined : reasoning_effort
   const config = { ...(effort && { effort }), ...(format && { format }) }
   if (Object.keys(config).length === 0) return {}
   return { output_config: { ...(typeof output_config === 'object' ? output_config : undefined), ...config } }

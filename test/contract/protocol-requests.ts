@@ -21,16 +21,16 @@ const asOpenAI = {
     {
       role: 'assistant',
       content: 'I look.',
-      tool_calls: ['Köln', 'Bonn'].map((city) => ({
-        id: `call_${city}`,
+      tool_calls: ['Köln', 'Bonn'].map((city, i) => ({
+        id: `call_${i}`,
         type: 'function',
         function: { name: 'get_weather', arguments: JSON.stringify({ city }) },
       })),
     },
-    { role: 'tool', tool_call_id: 'call_Köln', content: 'sunny' },
+    { role: 'tool', tool_call_id: 'call_0', content: 'sunny' },
     {
       role: 'tool',
-      tool_call_id: 'call_Bonn',
+      tool_call_id: 'call_1',
       content: [
         { type: 'text', text: 'rain' },
         { type: 'text', text: 'y' },
@@ -63,9 +63,9 @@ const asAnthropic = {
       role: 'assistant',
       content: [
         { type: 'text', text: 'I look.' },
-        ...['Köln', 'Bonn'].map((city) => ({
+        ...['Köln', 'Bonn'].map((city, i) => ({
           type: 'tool_use',
-          id: `call_${city}`,
+          id: `call_${i}`,
           name: 'get_weather',
           input: { city },
         })),
@@ -74,10 +74,10 @@ const asAnthropic = {
     {
       role: 'user',
       content: [
-        { type: 'tool_result', tool_use_id: 'call_Köln', content: 'sunny' },
+        { type: 'tool_result', tool_use_id: 'call_0', content: 'sunny' },
         {
           type: 'tool_result',
-          tool_use_id: 'call_Bonn',
+          tool_use_id: 'call_1',
           content: [
             { type: 'text', text: 'rain' },
             { type: 'text', text: 'y' },
@@ -134,7 +134,7 @@ const inexpressible: Record<Backend['name'], [fields: Fields, path: string][]> =
     [{ logprobs: true }, 'logprobs'],
     [{ audio: { voice: 'alloy', format: 'wav' } }, 'audio'],
     [{ web_search_options: {} }, 'web_search_options'],
-    [{ tool_choice: { type: 'allowed_tools' } }, 'tool_choice'],
+    [{ tools: asOpenAI.tools, tool_choice: { type: 'allowed_tools' } }, 'tool_choice'],
     [user({ type: 'input_audio', input_audio: { data: 'UklGRg==', format: 'wav' } }), 'messages[0].content[0]'],
   ],
 }

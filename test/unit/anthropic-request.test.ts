@@ -65,11 +65,6 @@ describe('parameters', () => {
         tool_choice: { type: 'tool', name: 'f', disable_parallel_tool_use: true },
       },
     ],
-    [
-      'tool_choice: a custom tool',
-      { tool_choice: { type: 'custom', custom: { name: 'sql' } } },
-      { tool_choice: { type: 'tool', name: 'sql' } },
-    ],
     ['reasoning_effort', { reasoning_effort: 'high' }, { output_config: { effort: 'high' } }],
     [
       'a JSON schema',
@@ -95,21 +90,55 @@ describe('parameters', () => {
       },
     ],
     ['unknown parameters', { top_k: 4, thinking: { type: 'adaptive' } }, { top_k: 4, thinking: { type: 'adaptive' } }],
-    ['tool_choice: auto', { tool_choice: 'auto' }, { tool_choice: { type: 'auto' } }],
-    ['tool_choice: none', { tool_choice: 'none', parallel_tool_calls: false }, { tool_choice: { type: 'none' } }],
-    ['tool_choice: required', { tool_choice: 'required' }, { tool_choice: { type: 'any' } }],
-    [
-      'tool_choice: a function',
-      { tool_choice: { type: 'function', function: { name: 'f' } }, parallel_tool_calls: false },
-      { tool_choice: { type: 'tool', name: 'f', disable_parallel_tool_use: true } },
-    ],
-    [
-      'parallel_tool_calls',
-      { parallel_tool_calls: false },
-      { tool_choice: { type: 'auto', disable_parallel_tool_use: true } },
-    ],
   ])('%s', (_, fields, body) => {
     expect(bodyOf(fields)).toEqual({ ...bodyOf({}), ...body })
+  })
+
+  it.each<[what: string, fields: object, choice: object | undefined]>([
+    ['auto', { tool_choice: 'auto' }, { type: 'auto' }],
+    ['none', { tool_choice: 'none', parallel_tool_calls: false }, { type: 'none' }],
+    ['required', { tool_choice: 'required' }, { type: 'any' }],
+    ['a custom tool', { tool_choice: { type: 'custom', custom: { name: 'sql' } } }, { type: 'tool', name: 'sql' }],
+    [
+      'a function',
+      { tool_choice: { type: 'function', function: { name: 'f' } }, parallel_tool_calls: false },
+      { type: 'tool', name: 'f', disable_parallel_tool_use: true },
+    ],
+    ['one call at a time', { parallel_tool_calls: false }, { type: 'auto', disable_parallel_tool_use: true }],
+    ['nothing, without tools', { tools: [], tool_choice: 'auto', parallel_tool_calls: false }, undefined],
+  ])('choose a tool: %s', (_, fields, choice) => {
+    const tools = [{ type: 'function', function: { name: 'f' } }]
+    expect(bodyOf({ tools, ...fields }).tool_choice).toEqual(choice)
+  })
+
+  it('without tools are those without a choice of tools', () => {
+    expect(bodyOf({ tools: [], tool_choice: 'auto', parallel_tool_calls: false })).toEqual(bodyOf({}))
+    expect(bodyOf({ tool_choice: 'none' })).toEqual(bodyOf({}))
+    const mcp_servers = [{ type: 'url', name: 'a', url: 'https://example.com' }]
+    expect(bodyOf({ mcp_servers, tool_choice: 'auto' })).toMatchObject({ tool_choice: { type: 'auto' } })
+  })
+
+  it('leave room for an answer after the budget of thoughts', () => {
+    const thinking = { type: 'enabled', budget_tokens: 20_000 }
+    expect(bodyOf({ thinking }).max_tokens).toBe(28_192)
+    expect(bodyOf({ thinking, max_tokens: 30_000 }).max_tokens).toBe(30_000)
+  })
+
+  it('null within functions, files and schemas is nothing', () => {
+    expect(bodyOf({ functions: [{ name: 'f', description: null, parameters: null }] }).tools).toEqual([
+      { name: 'f', input_schema: { type: 'object' } },
+    ])
+    const json_schema = { name: 'a', description: null, strict: null, schema: { type: 'object' } }
+    expect(bodyOf({ response_format: { type: 'json_schema', json_schema } })).toMatchObject({
+      output_config: { format: { type: 'json_schema', schema: { type: 'object' } } },
+    })
+    const file = { file_id: null, filename: null, file_data: 'data:application/pdf;base64,JVBERi0=' }
+    expect(messagesOf({ role: 'user', content: [{ type: 'file', file }] })).toEqual([
+      {
+        role: 'user',
+        content: [{ type: 'document', source: { type: 'base64', media_type: 'application/pdf', data: 'JVBERi0=' } }],
+      },
+    ])
   })
 
   it('that ask for what happens anyway are left out', () => {
@@ -145,7 +174,13 @@ describe('parameters', () => {
     ['functions', { functions: JSON.parse(NESTED) }],
     ['functions', { functions: [{ description: 'no name' }] }],
     ['response_format.json_schema', { response_format: { type: 'json_schema', json_schema: { name: 'a' } } }],
-    ['tool_choice', { tool_choice: { type: 'allowed_tools', allowed_tools: {} } }],
+    [
+      'tool_choice',
+      {
+        tools: [{ type: 'function', function: { name: 'f' } }],
+        tool_choice: { type: 'allowed_tools', allowed_tools: {} },
+      },
+    ],
     ['tools[0].custom.name', { tools: [{ type: 'custom', custom: {} }] }],
     ['tools[0]', { tools: [{ type: 'function' }] }],
   ])('that cannot be expressed are refused by name: %s', (path, fields) => {
@@ -168,11 +203,43 @@ it.each<[name: string, fields: object]>([
   ['store', { store: JSON.parse(NESTED) }],
   ['reasoning_effort', { reasoning_effort: 'minimal' }],
   ['metadata', { metadata: { session: 's1' } }],
+  ['moderation', { moderation: { model: 'x' } }],
+  ['stop', { stop: '\n' }],
 ])('advice that Anthropic cannot take is left out and named: %s', (name, fields) => {
   const request = { ...chatRequestSchema.parse({ messages: [user], ...fields }), model: 'claude' }
   const { body, ignored } = convertRequest(request, 8192)
   expect(ignored).toEqual([name])
   expect(body).toEqual(bodyOf({}))
+})
+
+it('a temperature above Anthropic’s scale becomes its highest, and names of speakers are left out; both are named', () => {
+  const messages = [
+    { ...user, name: 'Ann' },
+    { role: 'assistant', content: 'a', name: 'bot' },
+    { ...user, name: 'Bob' },
+  ]
+  const request = { ...chatRequestSchema.parse({ messages, temperature: 1.5 }), model: 'claude' }
+  const { body, ignored } = convertRequest(request, 8192)
+  expect(ignored).toEqual(['messages.name', 'temperature'])
+  expect(body).toMatchObject({ temperature: 1, messages: [{ role: 'user' }, { role: 'assistant' }, { role: 'user' }] })
+  expect(JSON.stringify(body)).not.toContain('"name"')
+})
+
+it.each([
+  ['claude-haiku-4-5-20251001', false],
+  ['claude-sonnet-4-5', false],
+  ['claude-sonnet-4-20250514', false],
+  ['claude-opus-4-1', false],
+  ['claude-3-7-sonnet-latest', false],
+  ['claude-opus-4-5-20251101', true],
+  ['claude-sonnet-4-6', true],
+  ['claude-opus-4-8', true],
+  ['some-other-model', true],
+])('an effort goes to the models that know it: %s, %s', (model, isKnown) => {
+  const request = { ...chatRequestSchema.parse({ messages: [user], reasoning_effort: 'high' }), model }
+  const { body, ignored } = convertRequest(request, 8192)
+  expect('output_config' in body).toBe(isKnown)
+  expect(ignored).toEqual(isKnown ? [] : ['reasoning_effort'])
 })
 
 it('tools with free text as their input get it in a field', () => {
@@ -228,24 +295,86 @@ describe('messages', () => {
     })
   })
 
-  it('keep later instructions where they are, as one turn', () => {
-    const later = [
-      { role: 'system', content: 'From now on' },
-      { role: 'developer', content: 'in verse' },
+  const later = [
+    { role: 'system', content: 'From now on' },
+    { role: 'developer', content: 'in verse' },
+  ]
+  const asked = { role: 'user', content: [text('hi')] }
+  const answered = { role: 'assistant', content: [text('a')] }
+  const said = { role: 'assistant', content: 'a' }
+
+  function turnsOf(model: string, given: object[]): unknown {
+    const request = { ...chatRequestSchema.parse({ messages: given }), model }
+    const { system, messages: turns } = convertRequest(request, 1).body
+    return { ...(system !== undefined && { system }), messages: turns }
+  }
+
+  it('keep later instructions as one turn, after the user’s, if the model takes them', () => {
+    const instructed = { role: 'system', content: [text('From now on'), text('in verse')] }
+    expect(turnsOf('claude-opus-4-8', [user, ...later])).toEqual({ messages: [asked, instructed] })
+    expect(turnsOf('claude-opus-4-8', [user, said, ...later, user])).toEqual({
+      messages: [asked, answered, asked, instructed],
+    })
+  })
+
+  it('bring later instructions to models that refuse them: before an answer to the system prompt, else as text', () => {
+    expect(turnsOf('claude-sonnet-4-5', [user, ...later])).toEqual({
+      system: [text('From now on'), text('in verse')],
+      messages: [asked],
+    })
+    const instructions = [text('<system>\nFrom now on\n</system>'), text('<system>\nin verse\n</system>')]
+    expect(turnsOf('claude-sonnet-4-5', [user, said, ...later, user])).toEqual({
+      messages: [asked, answered, { role: 'user', content: [...instructions, text('hi')] }],
+    })
+    expect(turnsOf('claude-opus-4-8', [user, said, ...later])).toEqual({
+      messages: [asked, answered, { role: 'user', content: instructions }],
+    })
+  })
+
+  it.each(['claude-sonnet-4-5', 'claude-opus-4-8'])('never part a call from its result: %s', (model) => {
+    const tool_calls = [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{}' } }]
+    const result = { role: 'tool', tool_call_id: 'a', content: '1' }
+    const { messages } = turnsOf(model, [user, { role: 'assistant', tool_calls }, ...later, user, result]) as {
+      messages: { role: string; content: { type: string }[] }[]
+    }
+    expect(messages[1]).toMatchObject({ role: 'assistant', content: [{ type: 'tool_use' }] })
+    expect(messages[2]).toMatchObject({ role: 'user' })
+    expect(messages[2]!.content[0]).toMatchObject({ type: 'tool_result' })
+  })
+
+  it('of instructions alone are the user’s, and a conversation begins with the user', () => {
+    expect(turnsOf('claude', [{ role: 'system', content: 'hi' }])).toEqual({ messages: [asked] })
+    expect(turnsOf('claude', [said, user])).toEqual({
+      messages: [{ role: 'user', content: [text('Hello.')] }, answered, asked],
+    })
+  })
+
+  it('that are blank are left out, in every place', () => {
+    const own = { anthropic: { content: [text(' '), { type: 'tool_use', id: 'a', name: 'f', input: {} }] } }
+    const tool_calls = [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{}' } }]
+    const messages = [
+      { role: 'system', content: [text('\n'), text('x')] },
+      { role: 'user', content: [text(' '), text('hi')] },
+      { role: 'assistant', content: ' ', tool_calls, carried: own },
+      { role: 'tool', tool_call_id: 'a', content: [text('\t')] },
+      { role: 'user', content: '\n' },
     ]
-    expect(messagesOf(user, ...later)).toEqual([
-      { role: 'user', content: [text('hi')] },
-      { role: 'system', content: [text('From now on'), text('in verse')] },
-    ])
+    expect(turnsOf('claude', messages)).toEqual({
+      system: [text('x')],
+      messages: [
+        asked,
+        { role: 'assistant', content: [{ type: 'tool_use', id: 'a', name: 'f', input: {} }] },
+        { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'a' }] },
+      ],
+    })
   })
 
   it('keep fields that are not known to themselves', () => {
     const until = { role: 'system', content: 'In verse', clear_at: 'next_user_message' }
-    const more = { role: 'system', content: 'and briefly' }
-    expect(messagesOf(user, until, more)).toMatchObject([
+    expect(messagesOf(user, until, said)).toMatchObject([
       {},
       { role: 'system', content: [text('In verse')], clear_at: 'next_user_message' },
-      { role: 'system', content: [text('and briefly')] },
+      {},
     ])
     expect(bodyOf({ messages: [until, user] })).not.toHaveProperty('system')
   })
@@ -431,6 +560,49 @@ describe('messages', () => {
     ])
   })
 
+  it('give each call an id of its own, and its results the same', () => {
+    const called = (...ids: string[]) => [
+      { role: 'assistant', tool_calls: ids.map((id) => ({ ...call, id })) },
+      ...ids.map((id) => ({ role: 'tool', tool_call_id: id, content: id })),
+    ]
+    const turns = messagesOf(
+      user,
+      ...called('f.a:0', 'f_a.0', 'f_a_0'),
+      ...called('call_0'),
+      ...called('call_0', 'call_0'),
+      ...called('ünï'),
+    ) as { content: { type: string; id?: string; tool_use_id?: string }[] }[]
+    const blocks = turns.flatMap(({ content }) => content)
+    const calls = blocks.filter(({ type }) => type === 'tool_use').map(({ id }) => id)
+    const results = blocks.filter(({ type }) => type === 'tool_result').map(({ tool_use_id }) => tool_use_id)
+    expect(calls).toEqual(['f_a_0', 'f_a_0_2', 'f_a_0_3', 'call_0', 'call_0_2', 'call_0_3', '_n_'])
+    expect(results).toEqual(calls)
+  })
+
+  it.each(['[1]', '{"x":', NESTED])('quote arguments that are no object, such as those that were cut off', (json) => {
+    const cut = { ...call, function: { name: 'f', arguments: json } }
+    expect(messagesOf(user, { role: 'assistant', tool_calls: [cut] })).toMatchObject([
+      {},
+      { content: [{ ...use, input: { input: json } }] },
+    ])
+  })
+
+  it('bring unsigned thoughts back to servers of other models alone', () => {
+    const messages = [user, { role: 'assistant', content: 'a', reasoning_content: 'Hm' }]
+    const thoughts = (model: string, server: 'anthropic' | 'other') => {
+      const { messages: turns } = convertRequest({ ...chatRequestSchema.parse({ messages }), model }, 1, server).body
+      return (turns as { content: object[] }[])[1]!.content
+    }
+    expect(thoughts('qwen', 'other')).toEqual([{ type: 'thinking', thinking: 'Hm', signature: '' }, text('a')])
+    expect(thoughts('qwen', 'anthropic')).toEqual([text('a')])
+    expect(thoughts('claude-opus-4-8', 'other')).toEqual([text('a')])
+  })
+
+  it('bring no thoughts of Mistral’s, which are parts', () => {
+    const content = [{ type: 'thinking', thinking: [text('Hm')] }, text('a')]
+    expect(messagesOf(user, { role: 'assistant', content })).toEqual([asked, answered])
+  })
+
   it('that say nothing are left out, and neighbours are one turn', () => {
     expect(messagesOf(user, { role: 'assistant', content: '' }, user)).toEqual([
       { role: 'user', content: [text('hi'), text('hi')] },
@@ -456,26 +628,10 @@ describe('messages', () => {
       BEYOND,
       [{ role: 'user', content: [{ type: 'file', file: { file_data: 'data:text/csv;base64,eA==' } }] }],
     ],
-    ['messages[0].name', BEYOND, [{ role: 'user', content: 'x', name: 'Ann' }]],
     ['messages[1].role', BEYOND, [user, { role: 'function', name: 'f', content: 'x' }]],
     ['messages[1].audio', BEYOND, [user, { role: 'assistant', audio: { id: 'a' } }]],
     ['messages[1].function_call', BEYOND, [user, { role: 'assistant', function_call: { name: 'f' } }]],
     ['messages[1].tool_call_id', 'is required', [user, { role: 'tool', content: 'x' }]],
-    [
-      'messages[0].tool_calls[0].function.arguments',
-      'is not a JSON object, which Anthropic wants',
-      [{ role: 'assistant', tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: '[1]' } }] }],
-    ],
-    [
-      'messages[0].tool_calls[0].function.arguments',
-      'is not a JSON object, which Anthropic wants',
-      [{ role: 'assistant', tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{"x":' } }] }],
-    ],
-    [
-      'messages[0].tool_calls[0].function.arguments',
-      'is not a JSON object, which Anthropic wants',
-      [{ role: 'assistant', tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: NESTED } }] }],
-    ],
     ['messages[0].tool_calls[0]', BEYOND, [{ role: 'assistant', tool_calls: [{ id: 'a', type: 'custom' }] }]],
     ['messages[0].thinking_blocks', 'expected an array of blocks', [{ role: 'assistant', thinking_blocks: 'x' }]],
   ])('that cannot be expressed are refused by path: %s', (path, message, messages) => {
