@@ -20,7 +20,7 @@ export function kindOfError(error: Fields, status: number | undefined): ErrorKin
   const isHopeless = names.includes('insufficientquota')
   if (told === 403 && isAboutRequest(error, names)) return { code: 'upstream_rejected', isSecret: false, isHopeless }
   const code = told === undefined ? (named ?? 'upstream_error') : codeForStatus(told)
-  const isAboutKey = names.some((name) => CODES.get(name) === 'upstream_auth') || saysKeyIsBad(error)
+  const isAboutKey = names.some((name) => CODES.get(name) === 'upstream_auth') || saysKeyIsBad(error) || isUnpaid(error)
   // Some servers refuse a key with 400 or 500.
   const isOpen = code === 'upstream_error' || code === 'upstream_rejected' || code === 'upstream_unavailable'
   return {
@@ -28,6 +28,11 @@ export function kindOfError(error: Fields, status: number | undefined): ErrorKin
     isSecret: isAboutKey || code === 'upstream_auth',
     isHopeless,
   }
+}
+
+/** Anthropic says so with the status of a bad request. Another key, or another upstream, may have credit. */
+function isUnpaid({ message }: Fields): boolean {
+  return typeof message === 'string' && /credit balance is too low/i.test(message)
 }
 
 function codeForStatus(status: number): ErrorCode {

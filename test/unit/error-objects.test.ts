@@ -24,6 +24,19 @@ describe('the error object in a body', () => {
       { object: 'error', message: 'No.', type: 'x', code: 400 },
       { message: 'No.', type: 'x', code: 400, status_code: 400 },
     ],
+    [
+      'Mistral’s: a list of faults in the message',
+      {
+        object: 'error',
+        message: {
+          detail: [
+            { type: 'extra_forbidden', loc: ['body', 'max_completion_tokens'], msg: 'Extra inputs are not permitted' },
+          ],
+        },
+        type: 'invalid_request_error',
+      },
+      { message: 'body.max_completion_tokens: Extra inputs are not permitted', type: 'invalid_request_error' },
+    ],
     ['fields of their own', { choices: null, error_message: 'No.', error_type: 'x' }, { message: 'No.', type: 'x' }],
     ['something else', { error: true }, {}],
     ['a truth beside its words', { error: true, message: 'No.' }, { message: 'No.' }],
@@ -101,6 +114,11 @@ describe('the error object in a body', () => {
 describe('an error of an upstream', () => {
   const failure = (error: Record<string, unknown>, status?: number) =>
     upstreamFailure({ error, wire: 'openai', ...(status !== undefined && { status }) })
+
+  it('about credit that is used up concerns the key, whatever its status', () => {
+    const error = { type: 'invalid_request_error', message: 'Your credit balance is too low to access the API.' }
+    expect(failure(error, 400).code).toBe(failure({}, 402).code)
+  })
 
   it.each([
     [{ code: 'rate_limit_exceeded' }, 'upstream_rate_limited'],
