@@ -56,11 +56,6 @@ export function upstreamFailure({
   })
 }
 
-/** Anthropic says so with the status of a bad request. Another key, or another upstream, may have credit. */
-function isUnpaid({ message }: Fields): boolean {
-  return typeof message === 'string' && /credit balance is too low/i.test(message)
-}
-
 /** Names are kept; texts may quote a key. */
 function withoutText({ type, code, param }: Fields): Fields {
   return {

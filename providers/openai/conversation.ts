@@ -1,7 +1,9 @@
 // Earlier messages as a server of Chat Completions wants them: its own fields back, in an order that it accepts.
 
-import type { ChatMessage, ChatRequest, ContentPart } from '../../src/chat-request.ts'
+import type { ChatMessage, ChatRequest } from '../../src/chat-request.ts'
 import { recordOrEmpty } from '../../src/json.ts'
+import { toCallId, toKnownCall, toKnownMessage } from './known-fields.ts'
+import { toChatContent } from './parts.ts'
 import { withReasoning } from './reasoning.ts'
 import type { Server } from './servers.ts'
 
@@ -9,31 +11,68 @@ type ToolCall = NonNullable<ChatMessage['tool_calls']>[number]
 
 /** Removes what only Anthropic reads and does not affect the answer, and what Sluice adds to its answers. */
 export function toConversation({ messages, model }: ChatRequest, server: Server): ChatMessage[] {
-  return placeResults(joinAnswers(messages.map((message) => toChatMessage(message, server, model))))
+  const chat = messages
+    .map((message, i) => toChatMessage(message, `messages[${i}]`, server, model))
+    .filter(saysSomething)
+  const placed = placeResults(joinAnswers(chat)).map(withContent)
+  return server.openai ? placed.map(toKnownMessage) : placed
 }
 
-function toChatMessage(message: ChatMessage, server: Server, model: string): ChatMessage {
+const OTHER_CONTENT = [
+  'refusal',
+  'function_call',
+  'audio',
+  'reasoning',
+  'reasoning_content',
+  'reasoning_details',
+] as const
+
+/** An answer of thoughts that the server cannot read says nothing to it, and is refused. */
+function saysSomething(message: ChatMessage): boolean {
+  const { role, content, tool_calls } = message
+  return (
+    role !== 'assistant' ||
+    Boolean(content?.length) ||
+    tool_calls !== undefined ||
+    OTHER_CONTENT.some((name) => message[name] !== undefined)
+  )
+}
+
+/** Null is for answers with calls alone. */
+function withContent(message: ChatMessage): ChatMessage {
+  const { role, content, tool_calls, function_call, audio } = message
+  const isComplete = role !== 'assistant' || (content !== null && content !== undefined)
+  if (isComplete || tool_calls || function_call !== undefined || audio !== undefined) return message
+  return { ...message, content: '' }
+}
+
+function toChatMessage(message: ChatMessage, path: string, server: Server, model: string): ChatMessage {
   const { cache_control: _, is_error: _error, toolset_name: _toolset, ...kept } = message
-  const { content, tool_calls, ...rest } = message.role === 'assistant' ? withReasoning(kept, server, model) : kept
+  const {
+    content: given,
+    tool_calls,
+    tool_call_id,
+    ...rest
+  } = message.role === 'assistant' ? withReasoning(kept, server, model) : kept
+  const content = toChatContent(message, `${path}.content`, server)
   return {
     ...rest,
-    ...(content !== undefined && { content: Array.isArray(content) ? content.map(toChatPart) : content }),
-    ...(tool_calls && { tool_calls: tool_calls.map((call) => toChatCall(call, server)) }),
+    ...(given !== undefined && { content }),
+    ...(tool_calls?.length && { tool_calls: tool_calls.map((call) => toChatCall(call, server)) }),
+    ...(tool_call_id !== undefined && { tool_call_id: toCallId(tool_call_id, server.callIds) }),
   }
-}
-
-function toChatPart({ cache_control: _, citations: _citations, ...part }: ContentPart): ContentPart {
-  return part
 }
 
 /** `extra` is what older versions of Sluice called the fields of a call that they carried. */
 function toChatCall(call: ToolCall, server: Server): ToolCall {
   const { cache_control: _, caller: _caller, toolset_name: _toolset, carried, extra, ...rest } = call
   const own = recordOrEmpty(recordOrEmpty(carried).openai).call
-  const restored = { ...recordOrEmpty(extra), ...recordOrEmpty(own), ...rest }
+  const id = toCallId(rest.id, server.callIds)
+  if (server.openai) return toKnownCall({ ...rest, id })
+  const restored: ToolCall = { ...recordOrEmpty(extra), ...recordOrEmpty(own), ...rest, id }
   if (server.signatures) return restored
   const { extra_content: _signature, ...unsigned } = restored
-  return { ...unsigned, id: rest.id, type: rest.type }
+  return { ...unsigned, id, type: rest.type }
 }
 
 /** Joins an answer to the one before it if that one has calls, since their results must follow at once. */

@@ -24,7 +24,7 @@ export function withReasoning(message: ChatMessage, server: Server, model: strin
   const restored = isRecord(carried)
     ? restore(carried, reasoning)
     : {
-        texts: { reasoning_content, reasoning },
+        texts: isUnreadable(message, server, model) ? {} : { reasoning_content, reasoning },
         details: reasoning_details,
         fields: {},
         sentBefore: reasoning !== undefined,
@@ -40,6 +40,13 @@ export function withReasoning(message: ChatMessage, server: Server, model: strin
     ...(thinking_blocks !== undefined && mayOfferClaude(server, model) && { thinking_blocks }),
     ...(server.signatures && extra_content !== undefined && { extra_content }),
   }
+}
+
+/** The words beside thoughts of Claude's that Sluice has made details, for a server that does not offer Claude. */
+function isUnreadable({ reasoning, reasoning_details }: ChatMessage, server: Server, model: string): boolean {
+  if (reasoning !== undefined || !Array.isArray(reasoning_details)) return false
+  if (server.details || mayOfferClaude(server, model)) return false
+  return reasoning_details.some((detail) => recordOrEmpty(detail).format === CLAUDE_FORMAT)
 }
 
 interface Restored {

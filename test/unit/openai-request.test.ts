@@ -64,9 +64,9 @@ it('a request of Anthropic’s, less what only Anthropic reads', () => {
   expect(sent(request)).toEqual({
     model: 'm',
     max_tokens: 10,
-    tools: [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }],
+    tools: [{ type: 'function', function: { name: 'f', parameters: { type: 'object', properties: {} } } }],
     messages: [
-      { role: 'system', content: [{ type: 'text', text: 'Be kind' }] },
+      { role: 'system', content: 'Be kind' },
       { role: 'user', content: [{ type: 'text', text: 'hi' }] },
       { role: 'assistant', content: 'Let me look', tool_calls: [call('a')] },
       { role: 'tool', tool_call_id: 'a', content: 'gone' },
@@ -88,7 +88,7 @@ it('a request of Chat Completions, as it is', () => {
       { type: 'web_search', web_search: {} },
     ],
     messages: [
-      { role: 'user', content: [{ type: 'document', source: { type: 'text', data: 'x' } }] },
+      { role: 'user', content: [{ type: 'video_url', video_url: { url: 'https://example.com/a.mp4' } }] },
       { role: 'assistant', content: [text('a')], reasoning_content: 'b', refusal: 'no' },
       { role: 'assistant', content: null, function_call: { name: 'f', arguments: '{}' } },
       { role: 'function', name: 'f', content: '1' },
@@ -144,10 +144,10 @@ describe('reasoning goes back to the upstream it came from', () => {
     ['none, to OpenAI', OPENAI, { reasoning: 'a', reasoning_content: 'a', reasoning_details: [claude] }, []],
     ['none, to Azure', 'https://x.openai.azure.com/openai/v1', { reasoning_content: 'a' }, []],
     [
-      'details that Sluice made of Claude’s thoughts, to another vendor',
+      'none of Claude’s, to another vendor: neither the details that Sluice made nor the words beside them',
       LOCAL,
       { reasoning_content: 'a', reasoning_details: [claude] },
-      ['reasoning_content'],
+      [],
     ],
     [
       'details that a server like OpenRouter made',
@@ -369,9 +369,16 @@ describe('parameters', () => {
     [
       'advice that Anthropic alone understands',
       LOCAL,
-      { service_tier: 'standard_only', context_management: { edits: [] }, speed: 'fast' },
+      {
+        service_tier: 'standard_only',
+        context_management: { edits: [] },
+        speed: 'fast',
+        billing_policy: 'x',
+        compaction: {},
+        fallback_credit_token: 't',
+      },
       {},
-      ['context_management', 'speed', 'service_tier'],
+      ['billing_policy', 'compaction', 'context_management', 'fallback_credit_token', 'speed', 'service_tier'],
     ],
     [
       'metadata beyond OpenAI’s limits',
@@ -394,6 +401,46 @@ describe('parameters', () => {
     expect(sent({ ...request, model: 'gpt-5.1' }, OPENAI)).toHaveProperty('reasoning_effort', 'high')
   })
 
+  it.each([
+    ['gpt-5', OPENAI, 'high'],
+    ['o4-mini', OPENAI, 'high'],
+    ['gpt-5.2', OPENAI, 'xhigh'],
+    ['gpt-5.1-codex-max', OPENAI, 'xhigh'],
+    ['gemini-3-pro', 'https://generativelanguage.googleapis.com/v1beta/openai', 'high'],
+    ['anthropic/claude-opus-4.8', OPENROUTER, 'xhigh'],
+  ])('the effort xhigh is high for models without it: %s', (model, url, effort) => {
+    expect(sent({ ...fromChat({ reasoning_effort: 'xhigh' }), model }, url)).toHaveProperty('reasoning_effort', effort)
+  })
+
+  it('lists that are empty are left out, and so is a choice without tools', () => {
+    const empty = { tools: [], tool_choice: 'auto', parallel_tool_calls: true, stop: [] }
+    expect(sent(fromChat(empty))).toEqual(sent(fromChat({})))
+    expect(sent(fromChat({ tool_choice: 'none' }))).toEqual(sent(fromChat({})))
+    const tools = [{ type: 'function', function: { name: 'f' } }]
+    expect(sent(fromChat({ ...empty, tools }))).toMatchObject({ tools, tool_choice: 'auto', parallel_tool_calls: true })
+  })
+
+  it('more stops than OpenAI takes are refused there, and sent to others', () => {
+    const request = fromChat({ stop: ['a', 'b', 'c', 'd', 'e'] })
+    expect(() => checkRequest(request, serverAt(OPENAI))).toThrow(
+      expect.objectContaining({ faults: [expect.objectContaining({ path: 'stop' })] }),
+    )
+    expect(sent(request)).toHaveProperty('stop', ['a', 'b', 'c', 'd', 'e'])
+  })
+
+  it('tools lose what only Anthropic reads, and their objects have properties', () => {
+    const tool = {
+      name: 'f',
+      input_schema: { type: 'object' },
+      defer_loading: true,
+      input_examples: [{}],
+      allowed_callers: ['direct'],
+    }
+    expect(sent(fromMessages({ tools: [tool] })).tools).toEqual([
+      { type: 'function', function: { name: 'f', parameters: { type: 'object', properties: {} } } },
+    ])
+  })
+
   it('ids of users that are too long for OpenAI are digests', () => {
     const user_id = JSON.stringify({ device: 'x'.repeat(64), session: 'y' })
     const [one, other] = [user_id, `${user_id}!`].map((id) => sent(fromMessages({ metadata: { user_id: id } })).user)
@@ -406,6 +453,8 @@ describe('parameters', () => {
     ['mcp_servers', { mcp_servers: [{ type: 'url', name: 'a', url: 'https://example.com' }] }],
     ['inference_geo', { inference_geo: 'eu' }],
     ['tools[0]', { tools: [{ type: 'web_search_20250305', name: 'web_search' }] }],
+    ['tools[0]', { tools: [{ type: 'tool_search_tool_bm25', name: 'tool_search_tool_bm25' }] }],
+    ['tools[0]', { tools: [{ type: 'mcp_toolset', mcp_server_name: 'a' }] }],
   ])('that change the meaning are refused by name: %s', (path, body) => {
     const request = fromMessages(body)
     expect(() => checkRequest(request, serverAt(LOCAL))).toThrow(
