@@ -1,13 +1,11 @@
 import type { Fields } from '../src/json.ts'
 import type { Usage } from '../src/stream/events.ts'
 import type { Carried } from '../src/wires/carried.ts'
+import type { Wire } from '../src/wires/wire.ts'
 import { kindOfError } from './error-kinds.ts'
 import { ProviderError } from './provider.ts'
 
 export { findError } from './error-shapes.ts'
-
-/** The wires whose clients get the upstream's error object as it came. */
-export type Wire = 'openai' | 'anthropic'
 
 /** An error is appended even to a full log, so what is carried of it is bounded. In characters of JSON. */
 const MAX_ERROR_CHARACTERS = 16 * 1024

@@ -2,6 +2,8 @@ import type { ChatRequest } from '../src/chat-request.ts'
 import { hasBrand, SluiceError, type ErrorCode, type SluiceErrorOptions } from '../src/errors.ts'
 import type { StreamEvent } from '../src/stream/events.ts'
 import type { Pushing } from '../src/stream/source.ts'
+import type { Wire } from '../src/wires/wire.ts'
+import type { Vendor } from './vendors.ts'
 
 export type { ChatRequest }
 export type { Delta, Done, StreamEvent, ToolCallDelta, Usage } from '../src/stream/events.ts'
@@ -38,6 +40,10 @@ export interface Provider {
   readonly name: string
   /** The models it offers; when absent, it accepts any model. */
   readonly models?: readonly string[] | undefined
+  /** What its upstream speaks: it is preferred for requests of the same wire whose model no provider lists. */
+  readonly wire?: Wire | undefined
+  /** The only vendor whose models it offers; when absent, it may offer anyone's. */
+  readonly vendor?: Vendor | undefined
   /** Circuit breakers ignore its failures, because requests ask for them. */
   readonly exemptFromBreaker?: boolean | undefined
   /**

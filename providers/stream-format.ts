@@ -2,7 +2,7 @@
 
 import { EventDecoder } from '../src/sse/decode.ts'
 import type { Fields } from '../src/json.ts'
-import type { Wire } from './error-objects.ts'
+import type { Wire } from '../src/wires/wire.ts'
 import type { StreamEvent } from './provider.ts'
 
 /** Maximum size of one event's text. A log stores no larger event. */

@@ -1,8 +1,9 @@
 import type { Fields } from '../src/json.ts'
 import { EventTooLargeError } from '../src/sse/decode.ts'
 import { ConnectTimeoutError, MalformedResponseError, ProxyError, type ResponseHead } from './transport/transport.ts'
+import type { Wire } from '../src/wires/wire.ts'
 import { readJson } from './error-body.ts'
-import { findError, upstreamFailure, type Wire } from './error-objects.ts'
+import { findError, upstreamFailure } from './error-objects.ts'
 import { ProviderError, type Usage } from './provider.ts'
 
 /** Whether SDKs read the body as an answer. 204 and 205 have none. */

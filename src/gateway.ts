@@ -127,11 +127,21 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     logger.info('stopped')
   }
 
+  /** Which provider gets the models that nothing else claims, by the protocol of the request. */
+  function logCatchAll(): void {
+    const catchAll = protocols.rows.map(({ name, wire }) => [name, services.router.catchAll(wire) ?? null] as const)
+    if (catchAll.some(([, provider]) => provider !== null))
+      logger.info({ catch_all: Object.fromEntries(catchAll) }, 'unlisted models go to')
+  }
+
   let drained: Promise<void> | undefined
   return {
     app,
     services,
-    start: () => server.listen(),
+    start() {
+      logCatchAll()
+      return server.listen()
+    },
     drain: () => (drained ??= shutDown()),
   }
 }

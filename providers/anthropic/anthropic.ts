@@ -4,6 +4,7 @@ import type { anthropicOptions } from '../options.ts'
 import { MessageReader } from './events.ts'
 import { convertRequest, type MessagesServer } from './request.ts'
 import type { Provider } from '../provider.ts'
+import { vendorAt } from '../vendors.ts'
 import { UpstreamStream } from '../upstream.ts'
 
 export type AnthropicOptions = ProviderIdentity & z.infer<typeof anthropicOptions>
@@ -28,6 +29,8 @@ export function anthropic({
   return {
     name,
     models,
+    wire: 'anthropic',
+    vendor: vendorAt(baseUrl, 'anthropic'),
     check(request) {
       const { ignored } = convertRequest(request, maxTokens, server)
       return { ignored }

@@ -8,6 +8,7 @@ import { ChunkReader } from './chunks.ts'
 import type { Provider } from '../provider.ts'
 import { checkRequest, convertRequest } from './request.ts'
 import { serverAt } from './servers.ts'
+import { vendorAt } from '../vendors.ts'
 import { UpstreamStream, type UpstreamRequest } from '../upstream.ts'
 
 export type OpenAIOptions = ProviderIdentity & z.infer<typeof openaiOptions>
@@ -33,6 +34,8 @@ export function openai({
   return {
     name,
     models,
+    wire: 'openai',
+    vendor: vendorAt(baseUrl, 'openai'),
     check(request) {
       return { ignored: checkRequest(request, server) }
     },

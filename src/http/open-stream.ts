@@ -47,7 +47,7 @@ export async function openStream(
   if (services.draining) throw shuttingDown()
   const { config, router, store, generations, metrics, logger } = services
   const { owner, client, trace } = context.state
-  const plan = router.plan(input.model, input)
+  const plan = router.plan(input.model, input, protocol.wire)
   const [{ provider, model }] = plan.targets
   const init = {
     owner,

@@ -5,6 +5,7 @@ import type { ChatInput } from '../chat-request.ts'
 import type { SluiceError } from '../errors.ts'
 import type { LastEventId, ReaderRequest } from '../sse/last-event-id.ts'
 import type { Batch, StreamInfo, StreamLog } from '../stream/stream-log.ts'
+import type { Wire } from '../wires/wire.ts'
 
 /**
  * A wire format: its paths, and the format of its requests, streams, whole answers and errors. Pure functions, no I/O.
@@ -12,6 +13,8 @@ import type { Batch, StreamInfo, StreamLog } from '../stream/stream-log.ts'
  */
 export interface Protocol {
   readonly name: string
+  /** The wire of upstreams that speak this format. */
+  readonly wire?: Wire
   /** `POST` here creates a stream. */
   readonly createPath: string
   /** Requests to these paths and below use this protocol, also for errors. */

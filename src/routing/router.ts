@@ -3,9 +3,13 @@ import type { ChatInput } from '../chat-request.ts'
 import type { Config } from '../config.ts'
 import { ConfigError, invalidField, SluiceError, toSluiceError } from '../errors.ts'
 import { recordOrEmpty } from '../json.ts'
+import type { Wire } from '../wires/wire.ts'
 import { Breaker, Breakers } from './breaker.ts'
 import { ModelTable, checkTargets, type Entry } from './model-table.ts'
+import { NameResolver } from './name-resolver.ts'
+import { nearestNames } from './nearest-names.ts'
 import { drawOrder, type Plan, type Target, type Random } from './target.ts'
+import { ADD_VENDOR } from './vendor-names.ts'
 
 const RETRIES = 2
 const CONNECT_TIMEOUT_MS = 10_000
@@ -33,6 +37,7 @@ export class Router {
   readonly #providers: ReadonlyMap<string, RegisteredProvider>
   readonly #config: RouterConfig
   readonly #table: ModelTable
+  readonly #names: NameResolver
   readonly #breakers: Breakers
   readonly #random: Random
 
@@ -47,6 +52,11 @@ export class Router {
     this.#providers = providers
     this.#config = config
     this.#table = new ModelTable(config.models)
+    this.#names = new NameResolver(
+      mapValues(providers, ({ provider }) => provider),
+      this.#table,
+      config,
+    )
     this.#breakers = new Breakers({ ...config.breaker, ...(now && { now }) })
     this.#random = random
   }
@@ -54,17 +64,18 @@ export class Router {
   /**
    * The targets for a request in the order to try them, without targets that cannot serve it.
    *
+   * @param wire of the request's protocol
    * @throws SluiceError `unknown_model`, or the first target's refusal when all targets refuse the request
    */
-  plan(model: string | undefined = this.#config.defaultModel, request: ChatInput): Plan {
+  plan(model: string | undefined = this.#config.defaultModel, request: ChatInput, wire?: Wire): Plan {
     if (model === undefined)
       throw invalidField('invalid_request', 'model', 'is required where DEFAULT_MODEL is not set')
-    const targets = this.#order(this.#find(model)).map((entry) => this.#toTarget(entry))
+    const targets = this.#order(this.#names.find(model, wire)).map((entry) => this.#toTarget(entry))
     const checks = targets.map((target) => check(target, request))
     const [first, ...others] = targets.filter((_, index) => !checks[index]?.refusal)
     const ignored = checks.find(({ refusal }) => !refusal)?.ignored ?? []
     if (first) return { model, targets: [first, ...others], ...(ignored.length > 0 && { ignored }) }
-    throw checks[0]?.refusal ?? invalidField('unknown_model', 'model', `no provider offers ${JSON.stringify(model)}`)
+    throw checks[0]?.refusal ?? this.#unknown(model)
   }
 
   /** All models with a full name (no wildcards), each once: first the configuration's, then the providers'. */
@@ -74,12 +85,24 @@ export class Router {
     for (const [provider, registered] of this.#providers) {
       for (const model of registered.provider.models ?? []) {
         const leadsHere = (name: string) =>
-          this.#find(name).some((entry) => entry.provider === provider && entry.model === model)
+          this.#names.find(name, undefined).some((entry) => entry.provider === provider && entry.model === model)
         const id = [model, `${provider}/${model}`].find(leadsHere)
         if (id !== undefined && !listed.has(id)) listed.set(id, provider)
       }
     }
     return [...listed].map(([id, provider]) => ({ id, provider }))
+  }
+
+  /** Any model that a request could name, listed or not. @throws SluiceError `unknown_model` */
+  lookUp(name: string, wire?: Wire): ListedModel {
+    const [first] = this.#names.find(name, wire)
+    if (!first) throw this.#unknown(name)
+    return { id: name, provider: first.provider }
+  }
+
+  /** The provider that gets requests of this wire for models that nothing else claims; undefined when there is none. */
+  catchAll(wire?: Wire): string | undefined {
+    return this.#names.catchAll(wire)
   }
 
   /** The names of all providers. */
@@ -92,29 +115,18 @@ export class Router {
     return this.#breakers.countOpen(provider)
   }
 
-  /** Configured targets; else the provider that lists the model, has this name or prefix, or accepts any model. */
-  #find(name: string): Entry[] {
-    const configured = this.#table
-      .find(name)
-      .filter((entry) => !entry.wild || this.#offers(entry.provider, entry.model))
-    if (configured.length > 0 || this.#config.modelsOnly) return configured
-    for (const [provider, registered] of this.#providers)
-      if (registered.provider.models?.includes(name)) return [{ provider, model: name }]
-    const namesake = this.#providers.get(name)
-    if (namesake && !namesake.provider.models) return [{ provider: name, model: name }]
-    const slash = name.indexOf('/')
-    const [prefix, rest] = [name.slice(0, Math.max(0, slash)), name.slice(slash + 1)]
-    // A request that names one provider is never sent to another.
-    if (rest && this.#providers.has(prefix))
-      return this.#offers(prefix, rest) ? [{ provider: prefix, model: rest }] : []
-    for (const [provider, registered] of this.#providers)
-      if (!registered.provider.models) return [{ provider, model: name }]
-    return []
-  }
-
-  #offers(provider: string, model: string): boolean {
-    const registered = this.#providers.get(provider)
-    return registered !== undefined && (registered.provider.models?.includes(model) ?? true)
+  #unknown(name: string): SluiceError {
+    const vendor = this.#names.missingVendor(name)
+    const nearest = nearestNames(
+      name,
+      this.models().map(({ id }) => id),
+    )
+    const advice = [
+      ...(vendor && !this.#config.modelsOnly ? [ADD_VENDOR[vendor]] : []),
+      ...(nearest.length > 0 ? [`did you mean ${nearest.map((each) => JSON.stringify(each)).join(', ')}?`] : []),
+    ]
+    const words = [`no provider offers ${JSON.stringify(name)}`, ...advice].join('; ')
+    return invalidField('unknown_model', 'model', words)
   }
 
   /** Targets with a weight first, in an order drawn by weight; then the others in configured order. */
@@ -166,4 +178,8 @@ function check({ provider, model }: Target, request: ChatInput): { refusal?: Slu
 function readNames(checked: unknown): string[] {
   const names = recordOrEmpty(checked).ignored
   return Array.isArray(names) ? names.filter((name) => typeof name === 'string' && /^[\w.-]{1,64}$/.test(name)) : []
+}
+
+function mapValues<V, W>(map: ReadonlyMap<string, V>, toValue: (value: V) => W): Map<string, W> {
+  return new Map([...map].map(([key, value]) => [key, toValue(value)]))
 }

@@ -121,9 +121,9 @@ it('a provider from outside is asked for by its own name where it takes any mode
   for (const [model, provider] of [
     ['second', 'second'],
     ['second/any/model', 'second'],
-    ['any', 'first'],
   ])
     expect((await (await chat(url, { model })).end()).dones).toMatchObject([{ provider }])
+  expect((await chat(url, { model: 'any' })).status).toBe(404)
 })
 
 describe('a module that is no provider', () => {

@@ -8,15 +8,15 @@ import { startGateway } from '../support/gateway.ts'
 
 const ANTHROPIC = { 'anthropic-version': '2023-06-01' }
 
+const local = { baseUrl: 'http://127.0.0.1:1', headers: {}, includeUsage: true }
+
 /** Names of the configuration, with and without slashes, and what the providers list. */
 const settings: Partial<Config> = {
   providers: {
     mock: { type: 'mock' },
     upstream: {
       type: 'openai',
-      baseUrl: 'http://127.0.0.1:1',
-      headers: {},
-      includeUsage: true,
+      ...local,
       models: ['org/gpt', 'tiny'],
     },
   },
@@ -24,8 +24,8 @@ const settings: Partial<Config> = {
 }
 const ids = ['fast', 'team/some model', 'mock', 'org/gpt', 'tiny']
 
-async function clients() {
-  const { url } = await startGateway(settings)
+async function clients(more: Config['providers'] = {}) {
+  const { url } = await startGateway({ ...settings, providers: { ...settings.providers, ...more } })
   return {
     url,
     openai: new OpenAI({ baseURL: `${url}/v1`, apiKey: 'key', maxRetries: 0 }),
@@ -75,7 +75,15 @@ describe('the models', () => {
       expect((await request(url).get(`/v1/models/${path}`)).body).toMatchObject({ id })
   })
 
-  it.each(['nope', 'team/nope', 'any-thing', 'fast/', '%E0%A4%A'])('do not include %j', async (id) => {
+  it('can be asked for by any name that a request could use, listed or not', async () => {
+    const { openai, anthropic } = await clients({ open: { type: 'openai', ...local } })
+    for (const id of ['any-thing', 'open/any/thing', 'mock/mock', 'unheard-of']) {
+      expect(await openai.models.retrieve(id)).toMatchObject({ id, owned_by: /^(any|mock)/.test(id) ? 'mock' : 'open' })
+      expect(await anthropic.models.retrieve(id)).toMatchObject({ id, display_name: id })
+    }
+  })
+
+  it.each(['nope', 'team/nope', 'fast/', '%E0%A4%A'])('do not include %j', async (id) => {
     const { url } = await clients()
     const openai = await request(url).get(`/v1/models/${id}`)
     expect(openai.status).toBe(404)

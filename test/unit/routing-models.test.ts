@@ -39,10 +39,15 @@ describe('a name without `models`', () => {
     ['of a model that a provider lists is that model', 'c-2', 'c/c-2'],
     ['that begins with a provider is the rest, of that provider', 'b/some/model', 'b/some/model'],
     ['of a provider that takes any model leads to it', 'b', 'b/b'],
-    ['that nobody lists is left to the first provider that takes any', 'whatever', 'a/whatever'],
-    ['that begins with a slash begins with no provider', '/x', 'a//x'],
   ])('%s', (_, name, target) => {
     expect(targetsOf(routerOf(), name)).toEqual([target])
+  })
+
+  it('that nobody lists is left to the only provider that takes any, slashes and all', () => {
+    const providers = new Map([['a', { provider: provider('a'), options: {} }]])
+    const router = new Router(providers, loadConfig())
+    expect(targetsOf(router, 'whatever')).toEqual(['a/whatever'])
+    expect(targetsOf(router, '/x')).toEqual(['a//x'])
   })
 
   it('that begins with a provider which does not list the rest is unknown: nothing is sent to another', () => {

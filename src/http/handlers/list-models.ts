@@ -1,4 +1,4 @@
-import { invalidField, SluiceError } from '../../errors.ts'
+import { SluiceError } from '../../errors.ts'
 import type { ModelProtocol, ProtocolTable } from '../../protocols/protocol.ts'
 import type { Handler, RequestContext, Services } from '../context.ts'
 
@@ -9,14 +9,12 @@ export function listModels({ protocols, router }: Services): Handler {
   }
 }
 
-/** `GET /v1/models/:id`; an id may hold slashes. */
+/** `GET /v1/models/:id`: any model that a request can name, listed or not; an id may hold slashes. */
 export function getModel({ protocols, router }: Services): Handler {
   return (context) => {
-    const { models } = useModelProtocol(context, protocols)
+    const { models, wire } = useModelProtocol(context, protocols)
     const id = decode(context.path.slice('/v1/models/'.length))
-    const model = router.models().find((each) => each.id === id)
-    if (!model) throw invalidField('unknown_model', 'model', `${JSON.stringify(id)} is not listed`)
-    context.body = models.renderModel(model)
+    context.body = models.renderModel(router.lookUp(id, wire))
   }
 }
 

@@ -10,6 +10,7 @@ import type { Encoded, Encoder, Model, Protocol } from '../protocol.ts'
 /** Anthropic's Messages API: https://platform.claude.com/docs/en/api/messages */
 export const anthropicMessages: Protocol = {
   name: 'anthropic-messages',
+  wire: 'anthropic',
   createPath: '/v1/messages',
   paths: ['/v1/messages'],
   clientHeader: 'anthropic-version',

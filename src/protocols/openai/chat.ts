@@ -18,6 +18,7 @@ import { openaiFields } from '../../wires/openai.ts'
 /** OpenAI's Chat Completions: https://platform.openai.com/docs/api-reference/chat */
 export const openaiChat: Protocol = {
   name: 'openai-chat',
+  wire: 'openai',
   createPath: '/v1/chat/completions',
   paths: ['/v1/chat/completions'],
   heartbeat: encodeComment('heartbeat'),
