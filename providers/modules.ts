@@ -21,6 +21,7 @@ const providerFields = z.object({
   stream: method,
   check: method.optional(),
   close: method.optional(),
+  listModels: method.optional(),
   models: z.array(z.string()).optional(),
   exemptFromBreaker: z.boolean().optional(),
 })

@@ -74,6 +74,9 @@ export const anthropicOptions = z.object({
 
 const models = z.array(z.string().min(1)).min(1).optional()
 
+/** False: the upstream is not asked which models it has, to show them in `/v1/models`. */
+const listModels = z.boolean().optional()
+
 /** One key, or several: each attempt draws one by weight. The default weight is 1. */
 const apiKey = z
   .union(
@@ -93,13 +96,14 @@ const builtIn = z.discriminatedUnion(
   'type',
   [
     z.strictObject({ type: z.literal('mock'), models }),
-    z.strictObject({ type: z.literal('openai'), models, ...openaiOptions.shape, apiKey }),
-    z.strictObject({ type: z.literal('anthropic'), models, ...anthropicOptions.shape, apiKey }),
+    z.strictObject({ type: z.literal('openai'), models, listModels, ...openaiOptions.shape, apiKey }),
+    z.strictObject({ type: z.literal('anthropic'), models, listModels, ...anthropicOptions.shape, apiKey }),
     z.strictObject({
       type: z.literal('module'),
       /** A path or URL of a module, or the name of a package, whose default export is a provider. */
       module: z.string().min(1),
       models,
+      listModels,
       apiKey,
       options: z.record(z.string(), z.unknown()).default({}),
     }),

@@ -24,6 +24,9 @@ export interface ProviderContext {
   readonly connectTimeoutMs: number
 }
 
+/** What a provider is told when it is asked for its list of models. */
+export type ListContext = Pick<ProviderContext, 'signal' | 'options' | 'apiKey' | 'connectTimeoutMs'>
+
 export interface Checked {
   ignored: readonly string[]
 }
@@ -51,6 +54,11 @@ export interface Provider {
    * names of advisory parameters that it leaves out: the response tells the client.
    */
   check?(request: ChatRequest): Checked | void
+  /**
+   * The upstream's own list, for a provider that accepts any model: shown to clients, never a limit. Asked in the
+   * background; a failure leaves the last list in place.
+   */
+  listModels?(context: ListContext): Promise<readonly string[]>
   /** Returns an iterable. Where a promise per token is too expensive, returns a source that pushes. */
   stream(request: ChatRequest, context: ProviderContext): AsyncIterable<StreamEvent | readonly StreamEvent[]> | Pushing
   /** Releases resources that outlive a stream (connection pools). */

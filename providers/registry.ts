@@ -17,22 +17,31 @@ export interface RegisteredProvider {
   options: Record<string, unknown>
   /** Keys from which attempts draw; absent when there are none. */
   keys?: readonly Key[]
+  /** False: it is not asked for its models. */
+  listModels?: boolean | undefined
 }
 
 /** @throws ConfigError that names the provider and the reason */
 export async function loadProvider(name: string, config: ProviderConfig): Promise<RegisteredProvider> {
   switch (config.type) {
     case 'module':
-      return { provider: await loadModule(name, config), options: config.options, keys: toKeys(config.apiKey) }
+      return {
+        provider: await loadModule(name, config),
+        options: config.options,
+        keys: toKeys(config.apiKey),
+        listModels: config.listModels,
+      }
     case 'mock':
       return { provider: mock({ name, models: config.models ?? [name] }), options: {} }
     case 'openai': {
+      const { listModels } = config
       const keys = toKeys(config.apiKey)
-      return { provider: openai({ ...config, name, ...toKeyOptions(keys) }), options: {}, keys }
+      return { provider: openai({ ...config, name, ...toKeyOptions(keys) }), options: {}, keys, listModels }
     }
     case 'anthropic': {
+      const { listModels } = config
       const keys = toKeys(config.apiKey)
-      return { provider: anthropic({ ...config, name, ...toKeyOptions(keys) }), options: {}, keys }
+      return { provider: anthropic({ ...config, name, ...toKeyOptions(keys) }), options: {}, keys, listModels }
     }
   }
 }

@@ -8,8 +8,9 @@ import type { RequestState, Services } from './http/context.ts'
 import { HttpServer } from './http/server.ts'
 import { protocols as builtIn } from './protocols/index.ts'
 import type { ProtocolTable } from './protocols/protocol.ts'
+import { ModelCatalog } from './routing/model-catalog.ts'
 import { Router } from './routing/router.ts'
-import { observeRouting } from './telemetry/observe-routing.ts'
+import { observeCatalog, observeRouting } from './telemetry/observe-routing.ts'
 import { tickFor } from './sse/event-stream.ts'
 import { Heartbeat } from './sse/heartbeat.ts'
 import { Budget, MEMORY_KINDS } from './store/budget.ts'
@@ -81,6 +82,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const directory = options.directory?.(config, budget) ?? new MemoryDirectory(config, budget)
   const bus = options.bus ?? noBus
   const store = new StreamStore({ limits: config, budget, directory, bus })
+  const catalog = new ModelCatalog(config.modelsOnly ? new Map() : providers, observeCatalog(logger))
   const services: Services = {
     config,
     protocols,
@@ -89,7 +91,8 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     readers: observeReaders(metrics),
     store,
     budget,
-    router: new Router(providers, config),
+    router: new Router(providers, config, { catalog }),
+    catalog,
     routing: observeRouting(metrics, logger),
     generations: new Generations(),
     heartbeat: new Heartbeat(tickFor(config.heartbeatMs, config.slowReaderMs)),
@@ -121,6 +124,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     })
     await server.close(FAREWELL_MS)
     stopWatching()
+    catalog.close()
     await store.close()
     const closing = [...providers.values()].map(async ({ provider }) => provider.close?.())
     await within(FAREWELL_MS, Promise.allSettled([...closing, flushSpans()]))

@@ -17,6 +17,7 @@ export {
   defineProvider,
   ProviderError,
   type ChatRequest,
+  type ListContext,
   type Provider,
   type ProviderContext,
 } from '../providers/provider.ts'

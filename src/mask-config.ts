@@ -4,6 +4,7 @@ import { isPlainRecord } from './json.ts'
 const HARMLESS_OF_PROVIDER: ReadonlySet<string> = new Set([
   'type',
   'models',
+  'listModels',
   'module',
   'baseUrl',
   'ca',

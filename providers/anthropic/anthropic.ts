@@ -4,6 +4,7 @@ import type { anthropicOptions } from '../options.ts'
 import { MessageReader } from './events.ts'
 import { convertRequest, type MessagesServer } from './request.ts'
 import type { Provider } from '../provider.ts'
+import { listModels } from './list-models.ts'
 import { vendorAt } from '../vendors.ts'
 import { UpstreamStream } from '../upstream.ts'
 
@@ -47,6 +48,15 @@ export function anthropic({
       }
       return new UpstreamStream(upstream, new MessageReader())
     },
+    listModels: ({ signal, connectTimeoutMs, apiKey: key = apiKey }) =>
+      listModels({
+        transport,
+        path: pathOf('/v1/models'),
+        headers: toHeaders(key, configured, {}),
+        wire: 'anthropic',
+        signal,
+        connectTimeoutMs,
+      }),
     close: async () => transport.close(),
   }
 }

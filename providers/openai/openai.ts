@@ -8,6 +8,7 @@ import { ChunkReader } from './chunks.ts'
 import type { Provider } from '../provider.ts'
 import { checkRequest, convertRequest } from './request.ts'
 import { serverAt } from './servers.ts'
+import { listModels } from './list-models.ts'
 import { vendorAt } from '../vendors.ts'
 import { UpstreamStream, type UpstreamRequest } from '../upstream.ts'
 
@@ -31,11 +32,16 @@ export function openai({
   const path = pathOf('/chat/completions')
   const adaptations = new Adaptations()
   const server = serverAt(baseUrl)
+  const vendor = vendorAt(baseUrl, 'openai')
+  const toHeaders = (key: string | undefined) => ({
+    ...(key !== undefined && { authorization: `Bearer ${key}` }),
+    ...headers,
+  })
   return {
     name,
     models,
     wire: 'openai',
-    vendor: vendorAt(baseUrl, 'openai'),
+    vendor,
     check(request) {
       return { ignored: checkRequest(request, server) }
     },
@@ -43,7 +49,7 @@ export function openai({
       const upstream = {
         transport,
         path,
-        headers: { ...traceHeaders, ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...headers },
+        headers: { ...traceHeaders, ...toHeaders(key) },
         secrets,
         signal,
         connectTimeoutMs,
@@ -51,6 +57,18 @@ export function openai({
       const body = toBody(convertRequest(request, server), includeUsage)
       return new AdaptedStream(request.model, body, adaptations, (adapted) => send(upstream, adapted))
     },
+    listModels: ({ signal, connectTimeoutMs, apiKey: key = apiKey }) =>
+      listModels(
+        {
+          transport,
+          path: pathOf('/models'),
+          headers: toHeaders(key),
+          wire: 'openai',
+          signal,
+          connectTimeoutMs,
+        },
+        vendor,
+      ),
     close: async () => transport.close(),
   }
 }

@@ -6,6 +6,7 @@ import type { Hold, Budget } from '../store/budget.ts'
 import type { Trace } from '../telemetry/tracing.ts'
 import type { Config } from '../config.ts'
 import type { RoutingObserver } from '../routing/observer.ts'
+import type { ModelCatalog } from '../routing/model-catalog.ts'
 import type { Router } from '../routing/router.ts'
 import type { Heartbeat } from '../sse/heartbeat.ts'
 import type { StreamStore } from '../store/stream-store.ts'
@@ -49,6 +50,8 @@ export interface Services {
   readonly config: Config
   readonly protocols: ProtocolTable
   readonly router: Router
+  /** The models that providers list by themselves. */
+  readonly catalog: ModelCatalog
   readonly routing: RoutingObserver
   readonly store: StreamStore
   readonly budget: Budget

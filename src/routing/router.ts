@@ -5,6 +5,7 @@ import { ConfigError, invalidField, SluiceError, toSluiceError } from '../errors
 import { recordOrEmpty } from '../json.ts'
 import type { Wire } from '../wires/wire.ts'
 import { Breaker, Breakers } from './breaker.ts'
+import type { ModelCatalog } from './model-catalog.ts'
 import { ModelTable, checkTargets, type Entry } from './model-table.ts'
 import { NameResolver } from './name-resolver.ts'
 import { nearestNames } from './nearest-names.ts'
@@ -24,6 +25,8 @@ export interface RouterOptions {
   random?: Random
   /** A monotonic clock, in milliseconds. */
   now?: () => number
+  /** The models that providers list by themselves. */
+  catalog?: ModelCatalog
 }
 
 /** A model that requests can name, and the provider that is tried first. */
@@ -40,12 +43,15 @@ export class Router {
   readonly #names: NameResolver
   readonly #breakers: Breakers
   readonly #random: Random
+  readonly #catalog: ModelCatalog | undefined
+  /** What the catalog adds to the list; kept until it changes, because each unknown name is compared with it. */
+  #fetched: { version: number; models: ListedModel[] } = { version: 0, models: [] }
 
   /** @throws ConfigError when `models` names an unknown provider */
   constructor(
     providers: ReadonlyMap<string, RegisteredProvider>,
     config: RouterConfig,
-    { random = Math.random, now }: RouterOptions = {},
+    { random = Math.random, now, catalog }: RouterOptions = {},
   ) {
     const faults = checkTargets(config.models, new Set(providers.keys()))
     if (faults.length > 0) throw new ConfigError(faults)
@@ -59,6 +65,7 @@ export class Router {
     )
     this.#breakers = new Breakers({ ...config.breaker, ...(now && { now }) })
     this.#random = random
+    this.#catalog = catalog
   }
 
   /**
@@ -78,7 +85,10 @@ export class Router {
     throw checks[0]?.refusal ?? this.#unknown(model)
   }
 
-  /** All models with a full name (no wildcards), each once: first the configuration's, then the providers'. */
+  /**
+   * All models with a full name (no wildcards), each once: first the configuration's, then the providers', then those of
+   * the upstreams' lists, with the provider as prefix.
+   */
   models(): ListedModel[] {
     const listed = new Map<string, string>()
     for (const name of this.#table.names) listed.set(name, this.#table.find(name)[0]?.provider ?? '')
@@ -90,7 +100,23 @@ export class Router {
         if (id !== undefined && !listed.has(id)) listed.set(id, provider)
       }
     }
-    return [...listed].map(([id, provider]) => ({ id, provider }))
+    const own = [...listed].map(([id, provider]) => ({ id, provider }))
+    return [...own, ...this.#fromCatalog().filter(({ id }) => !listed.has(id))]
+  }
+
+  #fromCatalog(): readonly ListedModel[] {
+    const { version } = this.#catalog ?? this.#fetched
+    if (version === this.#fetched.version) return this.#fetched.models
+    const models = [...this.#providers.keys()].flatMap((provider) =>
+      (this.#catalog?.modelsOf(provider) ?? [])
+        .filter((model) => {
+          const [first] = this.#names.find(`${provider}/${model}`, undefined)
+          return first?.provider === provider && first.model === model
+        })
+        .map((model) => ({ id: `${provider}/${model}`, provider })),
+    )
+    this.#fetched = { version, models }
+    return models
   }
 
   /** Any model that a request could name, listed or not. @throws SluiceError `unknown_model` */
@@ -116,6 +142,8 @@ export class Router {
   }
 
   #unknown(name: string): SluiceError {
+    // For the next time: this request does not wait.
+    void this.#catalog?.refresh()
     const vendor = this.#names.missingVendor(name)
     const nearest = nearestNames(
       name,

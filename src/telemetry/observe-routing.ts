@@ -3,6 +3,7 @@
 import { SpanKind, SpanStatusCode, trace, type Attributes, type Span } from '@opentelemetry/api'
 import type { ChatInput } from '../chat-request.ts'
 import type { SluiceError } from '../errors.ts'
+import type { CatalogObserver } from '../routing/model-catalog.ts'
 import type { AttemptObserver, RoutingObserver } from '../routing/observer.ts'
 import type { Target } from '../routing/target.ts'
 import type { Done } from '../stream/events.ts'
@@ -28,6 +29,15 @@ export function observeRouting(metrics: Metrics, logger: Logger): RoutingObserve
     retried({ provider: { name: provider } }, reason) {
       metrics.cell('upstream_retries_total', { provider, reason }).add()
     },
+  }
+}
+
+/** Logs a provider's list of models when it begins to fail, and when it is there again. */
+export function observeCatalog(logger: Logger): CatalogObserver {
+  return {
+    failed: (provider, { code: error, upstreamStatus: upstream_status }) =>
+      logger.warn({ provider, error, upstream_status }, 'models cannot be listed'),
+    recovered: (provider, models) => logger.info({ provider, models }, 'models are listed again'),
   }
 }
 

@@ -209,7 +209,29 @@ const once =
     expect(answer.body).toMatch(/event: done\ndata: .*"error"/)
   }
 
+const LISTED: Record<string, (socket: Socket, scale: Scale) => void> = {
+  'without end': endlessGzip(() => '{"id":"m"},'.repeat(100_000)),
+  'in great number': says(`{"data":[${repeat(30_000, (i) => `{"id":"${'m'.repeat(70)}${i % 2}${i}"},`)}{"id":"m"}]}`),
+  'with huge names': says(`{"data":[${repeat(30, (i) => `{"id":"${'m'.repeat(100_000)}${i}"},`)}{"id":"m"}]}`),
+}
+
+/** The list is asked for, and then compared with unknown names. */
+async function listModels(target: Target): Promise<void> {
+  expect((await ask(target, '/v1/models')).status).toBe(200)
+  for (let i = 0; i < 20; i++) {
+    const body = { model: `${'m'.repeat(70)}x${i}`, messages: [{ role: 'user', content: 'hi' }] }
+    expect((await ask(target, '/v1/chat', { body })).body).toContain('unknown_model')
+  }
+  expect((await ask(target, '/v1/models')).status).toBe(200)
+}
+
 export const ATTACKS_BY_UPSTREAMS: Attack[] = [
+  ...Object.entries(LISTED).map(([name, upstream]) => ({
+    name: `an upstream lists models ${name}`,
+    memory: 100,
+    upstream,
+    run: listModels,
+  })),
   ...answers('openai', ANSWERS),
   ...answers('anthropic', ANTHROPIC_ANSWERS),
   ...Object.entries(ENDLESS).map(([name, upstream]) => ({

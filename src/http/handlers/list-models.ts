@@ -3,9 +3,11 @@ import type { ModelProtocol, ProtocolTable } from '../../protocols/protocol.ts'
 import type { Handler, RequestContext, Services } from '../context.ts'
 
 /** `GET /v1/models`: the models that requests can name, in the format of the requesting SDK. */
-export function listModels({ protocols, router }: Services): Handler {
-  return (context) => {
-    context.body = useModelProtocol(context, protocols).models.renderList(router.models())
+export function listModels({ protocols, router, catalog }: Services): Handler {
+  return async (context) => {
+    const { models } = useModelProtocol(context, protocols)
+    await catalog.refresh()
+    context.body = models.renderList(router.models())
   }
 }
 
