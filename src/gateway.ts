@@ -135,7 +135,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   function logCatchAll(): void {
     const catchAll = protocols.rows.map(({ name, wire }) => [name, services.router.catchAll(wire) ?? null] as const)
     if (catchAll.some(([, provider]) => provider !== null))
-      logger.info({ catch_all: Object.fromEntries(catchAll) }, 'unlisted models go to')
+      logger.info({ providers: Object.fromEntries(catchAll) }, 'catch-all providers by protocol')
   }
 
   let drained: Promise<void> | undefined

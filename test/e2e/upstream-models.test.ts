@@ -7,6 +7,7 @@ import { defineProvider, type Provider } from '../../providers/provider.ts'
 import type { ProviderConfig } from '../../providers/options.ts'
 import { collect } from '../support/both-ways.ts'
 import { startGateway } from '../support/gateway.ts'
+import { startForwardProxy } from '../support/forward-proxy.ts'
 import { startUpstream, type Answer, type Upstream } from '../support/upstream.ts'
 
 const json =
@@ -79,6 +80,14 @@ describe('the models of upstreams', () => {
       response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(JSON.stringify([{ id: 'm' }])))
     })
     expect(await idsOf((await startGateway({ providers: { o: openaiAt(upstream) } })).url)).toEqual(['o/m'])
+  })
+
+  it('come through the provider’s proxy', async () => {
+    const upstream = await startUpstream(list('m'))
+    const proxy = await startForwardProxy()
+    const entry = openaiAt(upstream, { proxy: `http://127.0.0.1:${proxy.port}` })
+    expect(await idsOf((await startGateway({ providers: { o: entry } })).url)).toEqual(['o/m'])
+    expect(proxy.asked).toHaveLength(1)
   })
 
   it('are not asked for at startup, nor again soon, nor by two requests at once', async () => {
