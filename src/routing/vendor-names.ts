@@ -8,6 +8,7 @@ export type NamedVendor = Exclude<Vendor, 'other'>
 /** Many servers offer `gpt-oss`, because its weights are open. */
 const NAMES: readonly [name: RegExp, vendor: NamedVendor][] = [
   [/^(gpt-(?!oss)|chatgpt-|o[1-9]\d?(-|$)|ft:(gpt|o\d)-)/i, 'openai'],
+  [/^(text-embedding-(3|ada)-|whisper-1$|tts-1|dall-e-|omni-moderation-)/i, 'openai'],
   [/^claude-/i, 'anthropic'],
   [/^gemini-/i, 'google'],
 ]

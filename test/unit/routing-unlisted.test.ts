@@ -48,6 +48,7 @@ describe('of several providers that take any model', () => {
     ['chatgpt-4o-latest', 'openai'],
     ['ft:gpt-4o-mini:me::1', 'openai'],
     ['GPT-5', 'openai'],
+    ['text-embedding-3-small', 'openai'],
     ['claude-sonnet-4-5', 'anthropic'],
     ['gemini-2.5-pro', 'gemini'],
   ])('%s goes to its vendor, %s, whatever the protocol', async (model, name) => {
@@ -55,12 +56,15 @@ describe('of several providers that take any model', () => {
       expect(targetOf(await routerOf(all), model, wire)).toBe(`${name}/${model}`)
   })
 
-  it.each(['gpt-oss:20b', 'o365', 'claude', 'llama3'])('%s is no vendor’s: the protocol decides', async (model) => {
-    const router = await routerOf({ openai: OPENAI, anthropic: ANTHROPIC })
-    expect(targetOf(router, model, 'openai')).toBe(`openai/${model}`)
-    expect(targetOf(router, model, 'anthropic')).toBe(`anthropic/${model}`)
-    expect(messageOf(router, model)).toMatch(/^model: no provider offers/)
-  })
+  it.each(['gpt-oss:20b', 'whisper-large-v3', 'o365', 'claude', 'llama3'])(
+    '%s is no vendor’s: the protocol decides',
+    async (model) => {
+      const router = await routerOf({ openai: OPENAI, anthropic: ANTHROPIC })
+      expect(targetOf(router, model, 'openai')).toBe(`openai/${model}`)
+      expect(targetOf(router, model, 'anthropic')).toBe(`anthropic/${model}`)
+      expect(messageOf(router, model)).toMatch(/^model: no provider offers/)
+    },
+  )
 
   it('none gets the request where several speak its protocol', async () => {
     const router = await routerOf(all)
