@@ -53,7 +53,7 @@ class JsonExchange implements ExchangeHandler {
 
   onHead(head: ResponseHead): void {
     this.#head = head
-    if (head.status !== 200) return this.#fail(responseError(head, undefined, 'JSON', this.#request.wire))
+    if (head.status !== 200) return this.#fail(responseError(head, {}, 'JSON', this.#request.wire))
     try {
       this.#decompressor = createDecompressor(head.headers.get('content-encoding'), {
         onData: (bytes) => this.#read(bytes),
