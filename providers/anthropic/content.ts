@@ -36,6 +36,8 @@ function toBlock(part: ContentPart, path: string): Fields[] {
     case 'file':
       return [toDocument(part, path)]
     case 'input_audio':
+    case 'audio_url':
+    case 'video_url':
       throw inexpressible(path)
     default:
       // Mistral has thoughts among its parts.

@@ -109,8 +109,10 @@ const inputSchema = z.record(z.string(), z.unknown())
 /** What is no JSON object, as when the limit of tokens has cut it off, is quoted: the API wants an object. */
 function toInput(json: string): Fields {
   if (json.trim() === '') return {}
-  const parsed = inputSchema.safeParse(readJson(json))
-  return parsed.success ? parsed.data : { input: json }
+  const value = readJson(json)
+  const parsed = inputSchema.safeParse(value)
+  if (parsed.success) return parsed.data
+  return value === null ? {} : { input: json }
 }
 
 function readJson(json: string): unknown {

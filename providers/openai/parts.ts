@@ -25,8 +25,8 @@ export function toChatContent({ role, content }: ChatMessage, path: string, serv
     role === 'assistant' ? ofAnswer(content, server) : content.flatMap((part, i) => toParts(part, `${path}[${i}]`))
   const chat = server.openai ? parts.map(toKnown) : parts
   if (role === 'assistant') return parts.length === content.length ? chat : (joined(chat) ?? chat)
-  // Templates of many models take only a text there.
-  return role === 'user' ? chat : chat.length === 1 ? (joined(chat) ?? chat) : chat
+  // Many models' templates take a text there; what a client of this protocol sends passes as it is.
+  return role === 'user' || chat.length !== 1 || content.every(isPlainText) ? chat : (joined(chat) ?? chat)
 }
 
 function ofAnswer(content: readonly ContentPart[], server: Server): ContentPart[] {

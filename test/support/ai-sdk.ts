@@ -48,9 +48,9 @@ export const toolMessages: ModelMessage[] = [
     role: 'assistant',
     content: [
       { type: 'text', text: 'Let me look.' },
-      ...['Köln', 'Bonn'].map((city) => ({
+      ...['Köln', 'Bonn'].map((city, i) => ({
         type: 'tool-call' as const,
-        toolCallId: `call_${city}`,
+        toolCallId: `call_${i}`,
         toolName: 'get_weather',
         input: { city },
       })),
@@ -61,13 +61,13 @@ export const toolMessages: ModelMessage[] = [
     content: [
       {
         type: 'tool-result',
-        toolCallId: 'call_Köln',
+        toolCallId: 'call_0',
         toolName: 'get_weather',
         output: { type: 'text', value: 'sunny' },
       },
       {
         type: 'tool-result',
-        toolCallId: 'call_Bonn',
+        toolCallId: 'call_1',
         toolName: 'get_weather',
         output: { type: 'error-text', value: 'no such city' },
       },

@@ -20,10 +20,10 @@ export const toolMessages = [
   new HumanMessage('What is the weather in Köln and in Bonn?'),
   new AIMessage({
     content: 'Let me look.',
-    tool_calls: ['Köln', 'Bonn'].map((city) => ({ id: `call_${city}`, name: 'get_weather', args: { city } })),
+    tool_calls: ['Köln', 'Bonn'].map((city, i) => ({ id: `call_${i}`, name: 'get_weather', args: { city } })),
   }),
-  new ToolMessage({ tool_call_id: 'call_Köln', content: 'sunny' }),
-  new ToolMessage({ tool_call_id: 'call_Bonn', content: 'no such city', status: 'error' }),
+  new ToolMessage({ tool_call_id: 'call_0', content: 'sunny' }),
+  new ToolMessage({ tool_call_id: 'call_1', content: 'no such city', status: 'error' }),
 ]
 
 export const imageMessages = [

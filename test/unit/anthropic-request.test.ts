@@ -587,6 +587,11 @@ describe('messages', () => {
     ])
   })
 
+  it.each(['', ' ', 'null'])('take no arguments for none: %j', (json) => {
+    const empty = { ...call, function: { name: 'f', arguments: json } }
+    expect(messagesOf(user, { role: 'assistant', tool_calls: [empty] })).toMatchObject([{}, { content: [use] }])
+  })
+
   it('bring unsigned thoughts back to servers of other models alone', () => {
     const messages = [user, { role: 'assistant', content: 'a', reasoning_content: 'Hm' }]
     const thoughts = (model: string, server: 'anthropic' | 'other') => {
@@ -618,6 +623,7 @@ describe('messages', () => {
 
   it.each<[path: string, message: string, messages: object[]]>([
     ['messages[0].content[1]', BEYOND, [{ role: 'user', content: [text('a'), { type: 'input_audio' }] }]],
+    ['messages[0].content[0]', BEYOND, [{ role: 'user', content: [{ type: 'video_url' }] }]],
     [
       'messages[0].content[0].image_url.url',
       'is not a data URL in base64',
