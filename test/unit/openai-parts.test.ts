@@ -129,6 +129,14 @@ it('a single text of instructions is a string, which all servers take', () => {
   expect(sent(input, LOCAL)[0]).toEqual({ role: 'system', content: 'Be kind' })
 })
 
+it('a single text of a result stays a part if it came as one, and is a string if Sluice made it', () => {
+  const result = (part: object) => ({ role: 'tool', tool_call_id: 'a', content: [part] })
+  const answer = { role: 'assistant', content: null, tool_calls: [call('a')] }
+  expect(fromChat([user, answer, result(text('x'))])[2]).toEqual(result(text('x')))
+  const reference = { type: 'tool_reference', tool_name: 'g' }
+  expect(fromChat([user, answer, result(reference)])[2]).toMatchObject({ content: 'Tool: g' })
+})
+
 it('a file without a name gets one, and null is no name', () => {
   const unnamed = { type: 'file', file: { file_data: 'data:application/pdf;base64,JVBERi0=', filename: null } }
   expect(fromChat(asked(unnamed))[0]!.content).toEqual([file('document.pdf')])
