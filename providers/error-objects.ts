@@ -10,6 +10,9 @@ export { findError } from './error-shapes.ts'
 /** An error is appended even to a full log, so what is carried of it is bounded. In characters of JSON. */
 const MAX_ERROR_CHARACTERS = 16 * 1024
 
+/** In Anthropic's words. */
+export type StopReason = { stop_reason: string; stop_sequence?: string }
+
 export interface UpstreamFailure {
   /** The error object as it came. */
   error: Fields
@@ -21,6 +24,7 @@ export interface UpstreamFailure {
   /** What came before or beside the error. */
   usage?: Usage | undefined
   finishReason?: string | undefined
+  stopReason?: StopReason | undefined
 }
 
 /**
@@ -34,6 +38,7 @@ export function upstreamFailure({
   retryAfter,
   usage,
   finishReason,
+  stopReason,
 }: UpstreamFailure): ProviderError {
   const { code, isSecret, isHopeless } = kindOfError(error, status)
   const fields = isSecret ? withoutText(error) : error
@@ -43,6 +48,7 @@ export function upstreamFailure({
   const carried: Carried[Wire] = {
     error: bounded({ ...fields, message }),
     ...(finishReason !== undefined && { choice: { finish_reason: finishReason } }),
+    ...stopReason,
   }
   return new ProviderError({
     code,

@@ -67,9 +67,11 @@ export class BlockReader {
       if (saysNothing(delta)) return []
       throw sentInvalid('a delta of a block that is not open')
     }
-    const { text, thinking, signature, citation, partial_json } = delta
+    const { type, text, thinking, signature, citation, partial_json } = delta
     const isModelled = block.type === 'text' || block.type === 'thinking' || block.type === 'tool_use'
-    switch (isModelled ? delta.type : undefined) {
+    // SDKs pass over a delta without a type.
+    if (typeof type !== 'string') return []
+    switch (isModelled ? type : '') {
       case 'text_delta':
         if (text) return this.#readText(block, 'text', { content: toText(text) })
         break

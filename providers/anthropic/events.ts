@@ -3,8 +3,8 @@ import { isRecord, type Fields } from '../../src/json.ts'
 import type { FinishReason } from '../../src/stream/events.ts'
 import type { AnthropicCarried } from '../../src/wires/anthropic.ts'
 import { toAnthropicUsage } from '../../src/wires/anthropic-usage.ts'
-import { findError, upstreamFailure } from '../error-objects.ts'
-import { ProviderError, type Delta, type Done, type StreamEvent } from '../provider.ts'
+import { findError, upstreamFailure, type StopReason } from '../error-objects.ts'
+import { ProviderError, type Delta, type Done, type StreamEvent, type Usage } from '../provider.ts'
 import { isGiven, isModel, parseRecord, parseValue, requireRecord } from '../received-fields.ts'
 import { brokenOff, sentInvalid, sentOverLimit } from '../upstream-errors.ts'
 import { BlockReader } from './blocks.ts'
@@ -52,7 +52,8 @@ export class MessageReader {
       this.#done = true
       return []
     }
-    if (name === 'error') throw this.#failure(findError(parseValue(data)) ?? { message: trimmed })
+    if (name === 'error' || name === 'exception')
+      throw this.#failure(findError(parseValue(data)) ?? { message: trimmed })
     const event = parseRecord(data)
     const type = isGiven(event.type) ? event.type : name
     switch (type) {
@@ -73,7 +74,7 @@ export class MessageReader {
       case 'error':
         throw this.#failure(findError(event) ?? {})
       default: // `ping` and future types: the API asks its clients to ignore unknown types.
-        if (!isGiven(event.type) && isGiven(event.error)) throw this.#failure(findError(event) ?? {})
+        if (!isGiven(event.type)) this.#readUntyped(event, name)
         return []
     }
   }
@@ -99,12 +100,9 @@ export class MessageReader {
       if (isGiven(container)) this.#end.set('container', container)
     }
     const reason = this.#end.get('stop_reason')
-    const isBegun = this.#message !== undefined || this.#blocks.started
     const usage = this.#usage.read()
-    if (!isBegun || (typeof reason !== 'string' && !this.#stopped)) {
-      const message = isBegun ? 'The upstream ended in mid-stream.' : 'The upstream sent no message.'
-      throw new ProviderError({ code: 'upstream_truncated', message, ...(usage && { usage }) })
-    }
+    // SDKs raise without the start and the stop of the message.
+    if (!this.#message || !(this.#stopped || (this.#done && typeof reason === 'string'))) throw this.#truncated(usage)
     const finish_reason = typeof reason === 'string' ? toFinishReason(reason) : this.#unsaidReason()
     if (finish_reason === 'error') throw brokenOff(usage)
     const events: StreamEvent[] = this.#blocks.end(finish_reason === 'length')
@@ -122,8 +120,34 @@ export class MessageReader {
     return this.#blocks.hasCalls ? 'tool_calls' : 'stop'
   }
 
+  #truncated(usage: Usage | undefined): ProviderError {
+    const isBegun = this.#message !== undefined || this.#blocks.started
+    const reason = this.#toldReason()
+    return new ProviderError({
+      code: 'upstream_truncated',
+      message: isBegun ? 'The upstream ended in mid-stream.' : 'The upstream sent no message.',
+      ...(usage && { usage }),
+      ...(reason && { carried: { anthropic: reason } }),
+    })
+  }
+
   #failure(error: Fields): ProviderError {
-    return upstreamFailure({ error, wire: 'anthropic', usage: this.#usage.read() })
+    return upstreamFailure({ error, wire: 'anthropic', usage: this.#usage.read(), stopReason: this.#toldReason() })
+  }
+
+  /** For clients that are to see what came before an error. */
+  #toldReason(): StopReason | undefined {
+    const stop_reason = this.#end.get('stop_reason')
+    const stop_sequence = this.#end.get('stop_sequence')
+    if (!isShortText(stop_reason)) return undefined
+    return { stop_reason, ...(isShortText(stop_sequence) && { stop_sequence }) }
+  }
+
+  /** An error that does not say so, unless it has a name of its own. */
+  #readUntyped(event: Fields, name: string | undefined): void {
+    const isNamed = name !== undefined && name !== 'message'
+    const error = isNamed && !isGiven(event.error) ? undefined : findError(event)
+    if (error) throw this.#failure(error)
   }
 
   #startMessage({ type: _type, role: _role, content, ...message }: Fields): Delta[] {
@@ -178,4 +202,8 @@ export class MessageReader {
       ...(Object.keys(message_delta).length > 0 && { message_delta }),
     }
   }
+}
+
+function isShortText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= 256
 }

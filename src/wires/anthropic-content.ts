@@ -87,6 +87,7 @@ class Block {
 
   /** Known deltas change blocks of their own type only, as in the SDKs. */
   add({ type, ...delta }: Fields): void {
+    if (typeof type !== 'string') return
     switch (type) {
       case 'input_json_delta':
         if (this.#fields.has('input') && typeof delta.partial_json === 'string')

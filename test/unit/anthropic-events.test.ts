@@ -17,6 +17,11 @@ function endOf(...events: unknown[]): StreamEvent[] {
 
 const begin = { type: 'message_start', message: { id: 'msg_1' } }
 
+/** The end of a stream with a start and a stop. */
+function wholeOf(...events: unknown[]): StreamEvent[] {
+  return endOf(begin, ...events, { type: 'message_stop' })
+}
+
 function doneOf(name: string): Done {
   const done = eventsOf(name).at(-1)
   if (done?.type !== 'done') throw new Error('no done')
@@ -268,16 +273,29 @@ describe('how a stream ends', () => {
 
   it('says null where the message began without it', () => {
     const message_delta = { delta: { stop_details: null } }
-    expect(endOf(begin, end('end_turn', { stop_details: null }))[0]).toEqual({
+    expect(wholeOf(end('end_turn', { stop_details: null }))[0]).toEqual({
       type: 'delta',
       carried: { anthropic: { message_delta } },
     })
     const begun = { type: 'message_start', message: { stop_details: null } }
-    expect(endOf(begun, end('end_turn', { stop_details: null }))).toHaveLength(1)
+    expect(endOf(begun, end('end_turn', { stop_details: null }), { type: 'message_stop' })).toHaveLength(1)
   })
 
-  it('with a stop reason and no `message_stop` is an end', () => {
-    expect(endOf(start({ type: 'text', text: '' }), end('end_turn')).at(-1)).toMatchObject({ finish_reason: 'stop' })
+  it('with a stop reason and no `message_stop` was cut, as to the SDK, and carries what it said', () => {
+    const reader = new MessageReader()
+    for (const event of [begin, end('end_turn')]) reader.read(JSON.stringify(event))
+    expect(() => reader.end()).toThrow(
+      expect.objectContaining({
+        code: 'upstream_truncated',
+        carried: { anthropic: { stop_reason: 'end_turn' } },
+        usage: expect.objectContaining({ completion_tokens: 3 }),
+      }),
+    )
+  })
+
+  it('with no `message_start` was cut, as to the SDK', () => {
+    const events = [start({ type: 'text', text: '' }), stop(), end('end_turn'), { type: 'message_stop' }]
+    expect(codeOf(() => endOf(...events))).toMatchObject({ code: 'upstream_truncated' })
   })
 
   it('with `[DONE]` in place of `message_stop` is an end when there is a stop reason', () => {
@@ -307,16 +325,16 @@ describe('how a stream ends', () => {
 
   it('leaves a call without its end that was cut off', () => {
     const call = start({ type: 'tool_use', id: 'a', name: 'f', input: {} })
-    expect(endOf(begin, call, end('max_tokens'))).toMatchObject([{ type: 'done', finish_reason: 'length' }])
-    expect(endOf(begin, call, end('tool_use'))).toMatchObject([{ tool_calls: [{}] }, { type: 'done' }])
+    expect(wholeOf(call, end('max_tokens'))).toMatchObject([{ type: 'done', finish_reason: 'length' }])
+    expect(wholeOf(call, end('tool_use'))).toMatchObject([{ tool_calls: [{}] }, { type: 'done' }])
   })
 
   it('carries a usage that the counts cannot say', () => {
     const usage = { input_tokens: 3, output_tokens: 2, prompt_tokens_details: { cached_tokens: 30 } }
-    expect(endOf(begin, { ...end('end_turn'), usage }).at(-1)).toMatchObject({ carried: { anthropic: { usage } } })
-    expect(
-      endOf(begin, { ...end('end_turn'), usage: { input_tokens: 3, output_tokens: 2 } }).at(-1),
-    ).not.toHaveProperty('carried')
+    expect(wholeOf({ ...end('end_turn'), usage }).at(-1)).toMatchObject({ carried: { anthropic: { usage } } })
+    expect(wholeOf({ ...end('end_turn'), usage: { input_tokens: 3, output_tokens: 2 } }).at(-1)).not.toHaveProperty(
+      'carried',
+    )
   })
 
   it('with neither is a stream that was cut', () => {
@@ -326,6 +344,32 @@ describe('how a stream ends', () => {
 })
 
 describe('a stream that fails', () => {
+  it.each([
+    ['{"message":"told so"}', undefined],
+    ['{"detail":"told so"}', 'message'],
+    ['{"message":"told so"}', 'exception'],
+    ['{"type":"error","error":"told so"}', 'error'],
+    ['{"type":"error","message":"told so"}', 'error'],
+    ['[{"error":{"message":"told so"}}]', undefined],
+  ])('with an error that does not say so fails in its words: %s, an event named %s', (data, name) => {
+    expect(codeOf(() => new MessageReader().read(data, name))).toMatchObject({
+      code: 'upstream_error',
+      message: 'told so',
+    })
+  })
+
+  it('after it said how it ended carries that, and its usage', () => {
+    const reader = new MessageReader()
+    for (const event of [begin, end('end_turn')]) reader.read(JSON.stringify(event))
+    const error = { type: 'api_error', message: 'late' }
+    expect(() => reader.read(JSON.stringify({ type: 'error', error }))).toThrow(
+      expect.objectContaining({
+        carried: { anthropic: { error, stop_reason: 'end_turn' } },
+        usage: expect.objectContaining({ completion_tokens: 3 }),
+      }),
+    )
+  })
+
   it.each([
     ['overloaded_error', 'upstream_unavailable', true],
     ['rate_limit_error', 'upstream_rate_limited', true],
@@ -420,7 +464,7 @@ describe('the end of a message', () => {
   const done = (...events: unknown[]) => endOf(...events, begin, { type: 'message_stop' }).at(-1)
 
   it.each(['constructor', '__proto__', 'toString'])('accepts the stop reason %s, and carries it', (reason) => {
-    expect(endOf(begin, end(reason))).toMatchObject([
+    expect(wholeOf(end(reason))).toMatchObject([
       { type: 'delta', carried: { anthropic: { stop_reason: reason } } },
       { type: 'done', finish_reason: 'stop' },
     ])
@@ -431,6 +475,7 @@ describe('the end of a message', () => {
     const reader = new MessageReader()
     reader.read(JSON.stringify(begin))
     reader.read(`{"type":"message_delta","delta":{"stop_reason":"end_turn",${proto}},"usage":{${proto}},${proto}}`)
+    reader.read('{"type":"message_stop"}')
     const [beside, last] = reader.end()
     expect(JSON.stringify(beside)).toBe(
       '{"type":"delta","carried":{"anthropic":{"message_delta":{"delta":{"__proto__":{"input_tokens":7}},"__proto__":{"input_tokens":7}}}}}',
@@ -470,6 +515,12 @@ describe('the end of a message', () => {
     expect(named(256)).toHaveProperty('model')
     expect(named(257)).not.toHaveProperty('model')
   })
+})
+
+it('passes over a delta without a type, as SDKs do', () => {
+  const untyped = delta({ text: 'Hi' })
+  expect(read(start({ type: 'text', text: '' }), untyped)).toEqual([])
+  expect(read(start({ type: 'fallback' }), untyped)).toHaveLength(1)
 })
 
 it('passes over events that it does not know, and carries deltas that it does not know', () => {

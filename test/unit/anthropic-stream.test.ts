@@ -258,6 +258,26 @@ describe('a stream without a good end', () => {
     ])
   })
 
+  it('tells how it ended, and its usage, when it failed after that', () => {
+    const failed: Done = {
+      type: 'done',
+      finish_reason: 'error',
+      error: { code: 'upstream_error', message: 'Late.', retryable: true },
+      usage,
+      carried: { anthropic: { stop_reason: 'end_turn', error: { type: 'api_error', message: 'Late.' } } },
+    }
+    const [, , , ...rest] = told(content('some'), failed)
+    expect(rest).toEqual([
+      { type: 'content_block_stop', index: 0 },
+      {
+        type: 'message_delta',
+        delta: { stop_reason: 'end_turn', stop_sequence: null },
+        usage: { input_tokens: 12, output_tokens: 5 },
+      },
+      { type: 'error', error: { type: 'api_error', message: 'Late.', sluice_code: 'upstream_error' } },
+    ])
+  })
+
   it('because it was cancelled ends in an error, too', () => {
     expect(told(content('some'), { type: 'done', finish_reason: 'cancelled' }).at(-1)).toEqual({
       type: 'error',
@@ -276,7 +296,27 @@ describe('a stream without a good end', () => {
   })
 })
 
+describe('a stream of an upstream that does not count', () => {
+  it.each([{ usage: null }, {}, { usage: { input_tokens: 3 } }])(
+    'has counts that the SDK can read, after a start with %j',
+    async (message_start) => {
+      const start: StreamEvent = { type: 'delta', role: 'assistant', carried: { anthropic: { message_start } } }
+      const events = [start, content('Hi'), { type: 'done' as const, finish_reason: 'stop' as const }]
+      expect(await sdkMessage(framesOf(...events))).toMatchObject({ usage: { output_tokens: 0 } })
+      expect(await anthropicMessages.renderWhole(logOf(events))).toMatchObject({ usage: { output_tokens: 0 } })
+    },
+  )
+})
+
 describe('a whole answer', () => {
+  it('ignores deltas without a type, as SDKs do', async () => {
+    const carried = { anthropic: { content_block_delta: { text: 'x' } } }
+    const events: StreamEvent[] = [content('Hi'), { type: 'delta', carried }, done]
+    expect(await anthropicMessages.renderWhole(logOf(events))).toMatchObject({
+      content: [{ type: 'text', text: 'Hi' }],
+    })
+  })
+
   it('is a message', async () => {
     expect(await anthropicMessages.renderWhole(logOf([content('Hel'), content('lo'), done]))).toEqual({
       id: 'msg_str_1',

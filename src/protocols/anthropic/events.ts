@@ -75,6 +75,7 @@ class EventWriter {
   writeDone(done: Done): void {
     const outcome = outcomeOf(done)
     if (typeof outcome !== 'string') {
+      this.#writeEarlyEnd(done)
       // Leave the block open and omit `message_stop`, so that no SDK takes the message for complete, or runs a call.
       this.events.push({ type: 'error', error: outcome })
       return
@@ -96,10 +97,19 @@ class EventWriter {
           ...recordOrEmpty(delta),
         },
         ...beside,
-        usage: anthropicFields(done.carried).usage ?? toAnthropicUsage(done.usage),
+        usage: usageOf(done),
       },
       { type: 'message_stop' },
     )
+  }
+
+  /** The upstream failed after it had said how its message ended. */
+  #writeEarlyEnd(done: Done): void {
+    const { stop_reason, stop_sequence = null } = anthropicFields(done.carried)
+    if (stop_reason === undefined || !this.state.started) return
+    this.#writeBlocks(endBlocks(this.state.blocks, false), true)
+    if (this.state.order?.broken) return
+    this.events.push({ type: 'message_delta', delta: { stop_reason, stop_sequence }, usage: usageOf(done) })
   }
 
   #start(carried: Carried | undefined): void {
@@ -113,8 +123,9 @@ class EventWriter {
       content: [],
       stop_reason: null,
       stop_sequence: null,
-      usage: NO_USAGE,
       ...own,
+      // SDKs raise without counts.
+      usage: { ...NO_USAGE, ...recordOrEmpty(own?.usage) },
     }
     this.state = { ...this.state, started: true, own }
     this.events.push({ type: 'message_start', message })
@@ -133,6 +144,11 @@ class EventWriter {
     this.events.push(...order.frames)
     if (order.state.broken) this.events.push({ type: 'error', error: TOO_LATE })
   }
+}
+
+/** SDKs raise without the output tokens. */
+function usageOf(done: Done): Fields {
+  return { output_tokens: 0, ...(anthropicFields(done.carried).usage ?? toAnthropicUsage(done.usage)) }
 }
 
 const TOO_LATE: ErrorObject = {
