@@ -16,11 +16,16 @@ export interface ErrorKind {
 export function kindOfError(error: Fields, status: number | undefined): ErrorKind {
   const told = status ?? statusOfError(error)
   const names = namesIn(error)
-  const named = names.map((name) => CODES.get(name)).find((code) => code !== undefined)
+  const named =
+    NUMBERS.get(Number(error.code)) ?? names.map((name) => CODES.get(name)).find((code) => code !== undefined)
   const isHopeless = names.includes('insufficientquota')
   if (told === 403 && isAboutRequest(error, names)) return { code: 'upstream_rejected', isSecret: false, isHopeless }
   const code = told === undefined ? (named ?? 'upstream_error') : codeForStatus(told)
-  const isAboutKey = names.some((name) => CODES.get(name) === 'upstream_auth') || saysKeyIsBad(error) || isUnpaid(error)
+  const isAboutKey =
+    named === 'upstream_auth' ||
+    names.some((name) => CODES.get(name) === 'upstream_auth') ||
+    saysKeyIsBad(error) ||
+    isUnpaid(error)
   // Some servers refuse a key with 400 or 500.
   const isOpen = code === 'upstream_error' || code === 'upstream_rejected' || code === 'upstream_unavailable'
   return {
@@ -71,6 +76,25 @@ const CODES: ReadonlyMap<string, ErrorCode> = new Map(
   NAMES.flatMap(([code, names]) => names.split(' ').map((name): [string, ErrorCode] => [name, code])),
 )
 
+/** Of MiniMax, Baidu and Zhipu, which answer with 200. */
+const NUMBERS: ReadonlyMap<number, ErrorCode> = new Map([
+  [1004, 'upstream_auth'],
+  [1008, 'upstream_auth'],
+  [1113, 'upstream_auth'],
+  [2049, 'upstream_auth'],
+  [1026, 'upstream_rejected'],
+  [1210, 'upstream_rejected'],
+  [1214, 'upstream_rejected'],
+  [1261, 'upstream_rejected'],
+  [1301, 'upstream_rejected'],
+  [2013, 'upstream_rejected'],
+  [336003, 'upstream_rejected'],
+  [336007, 'upstream_rejected'],
+  [1302, 'upstream_rate_limited'],
+  [1303, 'upstream_rate_limited'],
+  [1305, 'upstream_rate_limited'],
+])
+
 /** Google has the reason in the details: `[{"reason": "API_KEY_INVALID"}]`. */
 function namesIn({ code, type, status, details }: Fields): string[] {
   const reasons = Array.isArray(details) ? details.slice(0, 8).map((each) => isRecord(each) && each.reason) : []
@@ -107,8 +131,8 @@ const KEY = String.raw`\b(?:api|access|auth|secret|subscription|bearer|authentic
 const BAD = String.raw`\b(?:incorrect|invalid|not (?:valid|found|authori[sz]ed|active)|wrong|expired|revoked|disabled|missing|unknown|malformed|deactivated)\b`
 const KEY_IS_BAD = [
   new RegExp(`${KEY}.{0,80}?${BAD}`, 'i'),
-  new RegExp(`${BAD}.{0,20}?${KEY}`, 'i'),
-  /\b(unauthori[sz]ed|unauthenticated|authentication ?(failed|error|fails)|login fail|credit balance)\b/i,
+  new RegExp(`${BAD}[\\w ]{0,20}?${KEY}`, 'i'),
+  /\b(unauthori[sz]ed|unauthenticated|authentication ?(failed|error|fails)|login fail|credit balance|insufficient balance)\b/i,
 ]
 
 function saysKeyIsBad({ message, param }: Fields): boolean {

@@ -126,6 +126,8 @@ export class MessageReader {
     return new ProviderError({
       code: 'upstream_truncated',
       message: isBegun ? 'The upstream ended in mid-stream.' : 'The upstream sent no message.',
+      // A server that leaves out a part will again, and every attempt is paid for.
+      ...((reason || (isBegun && !this.#message)) && { retryable: false }),
       ...(usage && { usage }),
       ...(reason && { carried: { anthropic: reason } }),
     })

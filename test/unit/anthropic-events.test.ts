@@ -287,6 +287,7 @@ describe('how a stream ends', () => {
     expect(() => reader.end()).toThrow(
       expect.objectContaining({
         code: 'upstream_truncated',
+        retryable: false,
         carried: { anthropic: { stop_reason: 'end_turn' } },
         usage: expect.objectContaining({ completion_tokens: 3 }),
       }),
@@ -295,7 +296,7 @@ describe('how a stream ends', () => {
 
   it('with no `message_start` was cut, as to the SDK', () => {
     const events = [start({ type: 'text', text: '' }), stop(), end('end_turn'), { type: 'message_stop' }]
-    expect(codeOf(() => endOf(...events))).toMatchObject({ code: 'upstream_truncated' })
+    expect(codeOf(() => endOf(...events))).toMatchObject({ code: 'upstream_truncated', retryable: false })
   })
 
   it('with `[DONE]` in place of `message_stop` is an end when there is a stop reason', () => {

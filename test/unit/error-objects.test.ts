@@ -131,6 +131,8 @@ describe('an error of an upstream', () => {
     [{ code: '503' }, 'upstream_unavailable'],
     [{ code: 404 }, 'upstream_not_found'],
     [{ code: 'InvalidParameter' }, 'upstream_rejected'],
+    [{ code: 2013 }, 'upstream_rejected'],
+    [{ code: '1302' }, 'upstream_rate_limited'],
     [{ code: 'Throttling.RateQuota' }, 'upstream_rate_limited'],
     [{ type: 'com.amazon#ValidationException' }, 'upstream_rejected'],
     [{ code: 402 }, 'upstream_auth'],
@@ -189,6 +191,8 @@ describe('an error of an upstream', () => {
     [{ message: 'Incorrect API key provided: sk-li***7890.', type: 'server_error' }, undefined],
     [{ message: 'The key sk***90 is Unauthorized', code: 500 }, undefined],
     [{ message: 'Your access token has expired' }, 400],
+    [{ message: 'Missing or invalid Authorization header' }, 400],
+    [{ message: 'login fail: please carry the secret key', code: 1004 }, undefined],
   ])('is about the key whatever its status, and not quoted: %j', (error, status) => {
     const told = failure(error, status)
     expect(told).toMatchObject({ code: 'upstream_auth', retryable: false })
@@ -197,6 +201,7 @@ describe('an error of an upstream', () => {
 
   it.each([
     [{ message: 'Invalid value: tools[0].api_key', param: 'tools[0]' }, 400],
+    [{ message: "Invalid parameter: 'api_key' is no field of a tool" }, 400],
     [{ message: 'max_tokens is too large: the token limit is 4096' }, 400],
     [{ message: 'No.' }, 500],
   ])('about the request is not about the key: %j', (error, status) => {
