@@ -16,8 +16,7 @@ export interface ErrorKind {
 export function kindOfError(error: Fields, status: number | undefined): ErrorKind {
   const told = status ?? statusOfError(error)
   const names = namesIn(error)
-  const named =
-    NUMBERS.get(Number(error.code)) ?? names.map((name) => CODES.get(name)).find((code) => code !== undefined)
+  const named = numbered(error.code) ?? names.map((name) => CODES.get(name)).find((code) => code !== undefined)
   const isHopeless = names.includes('insufficientquota')
   if (told === 403 && isAboutRequest(error, names)) return { code: 'upstream_rejected', isSecret: false, isHopeless }
   const code = told === undefined ? (named ?? 'upstream_error') : codeForStatus(told)
@@ -94,6 +93,10 @@ const NUMBERS: ReadonlyMap<number, ErrorCode> = new Map([
   [1303, 'upstream_rate_limited'],
   [1305, 'upstream_rate_limited'],
 ])
+
+function numbered(code: unknown): ErrorCode | undefined {
+  return typeof code === 'number' || typeof code === 'string' ? NUMBERS.get(Number(code)) : undefined
+}
 
 /** Google has the reason in the details: `[{"reason": "API_KEY_INVALID"}]`. */
 function namesIn({ code, type, status, details }: Fields): string[] {

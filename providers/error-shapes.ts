@@ -164,7 +164,8 @@ function toWords(value: unknown, depth: number): string | undefined {
   }
   if (!isRecord(value)) return undefined
   const words = wordsIn(value, ANY_WORDS, depth + 1)
-  return words !== undefined && Array.isArray(value.loc) ? `${value.loc.join('.')}: ${words}` : words
+  if (words === undefined || !Array.isArray(value.loc)) return words
+  return `${value.loc.filter((part) => typeof part === 'string' || typeof part === 'number').join('.')}: ${words}`
 }
 
 /** `{"errors": {"messages": ["is required"]}}` */

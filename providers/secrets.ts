@@ -71,7 +71,7 @@ function redactFields(carried: Carried, secrets: readonly string[]): Carried {
 
 /** Keys as upstreams mask them: `sk-ab***90`, `sk-...90`. */
 const MASKED_KEY =
-  /[\w-]{1,64}\*{3,}[\w*-]{0,64}|\*{3,}[\w-]{1,64}|\b(?:sk|pk|gsk|xai|hf|nvapi|csk|fw|pplx|tgp|r8|key)[-_][\w-]{0,64}(?:\.{2,}|…|\*{2,})[\w-]{0,64}/gi
+  /[\w-]{1,64}\*{3,}[\w*-]{0,64}|\*{3,64}[\w-]{1,64}|\b(?:sk|pk|gsk|xai|hf|nvapi|csk|fw|pplx|tgp|r8|key)[-_][\w-]{0,64}(?:\.{2,}|…|\*{2,})[\w-]{0,64}/gi
 
 function redact(message: string, secrets: readonly string[]): string {
   const text = message.replace(MASKED_KEY, REDACTED)

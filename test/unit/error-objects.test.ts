@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { findError, upstreamFailure } from '../../providers/error-objects.ts'
 
@@ -220,6 +221,26 @@ describe('an error of an upstream', () => {
       message: error.message,
       upstreamStatus: 403,
     })
+  })
+
+  it('is one, whatever its fields hold', () => {
+    const names = ['error', 'errors', 'message', 'detail', 'code', 'type', 'param', 'details', 'loc', 'msg', 'choices']
+    const hostile = fc.constant({ toString: 1, valueOf: 1, loc: [{ toString: 1 }], message: 'x' })
+    const { value } = fc.letrec<{ value: unknown }>((tie) => ({
+      value: fc.oneof(
+        { depthSize: 'small' },
+        fc.constantFrom(null, 0, 400, true, '', 'No.'),
+        hostile,
+        fc.array(tie('value'), { maxLength: 3 }),
+        fc.dictionary(fc.constantFrom(...names), tie('value'), { maxKeys: 4 }),
+      ),
+    }))
+    fc.assert(
+      fc.property(value, fc.boolean(), (body, failed) => {
+        const error = findError(body, failed)
+        if (error) expect(typeof failure(error, failed ? 400 : undefined).message).toBe('string')
+      }),
+    )
   })
 
   it('keeps at most 16 KiB of its fields, and its names', () => {
