@@ -5,6 +5,7 @@ import { findError, upstreamFailure } from '../error-objects.ts'
 import { ProviderError, type Delta, type Done, type Usage } from '../provider.ts'
 import { boundUsage, isGiven, isModel, parseRecord, parseValue, requireRecord } from '../received-fields.ts'
 import type { OpenAICarried } from '../../src/wires/openai.ts'
+import { brokenOff } from '../upstream-errors.ts'
 import { ChoiceReader, FieldNames, otherFields, readIndex } from './choices.ts'
 import { ChunkTemplate } from './chunk-template.ts'
 
@@ -75,7 +76,7 @@ export class ChunkReader {
   /** Reads a chunk, or a whole completion, whose choices have a `message` in place of a `delta`. */
   readChunk(chunk: Fields): Delta[] {
     const { choices } = chunk
-    const error = chunk.error || !Array.isArray(choices) || choices.length === 0 ? findError(chunk) : undefined
+    const error = findError(chunk)
     // Errors may come beside the last usage and the finish reason.
     this.#readUsage(chunk.usage)
     // Groq sends it here, unless asked for the standard field.
@@ -127,8 +128,7 @@ export class ChunkReader {
         : 'The upstream ended in mid-stream.'
       throw new ProviderError({ code: 'upstream_truncated', message, ...usage })
     }
-    if (finish_reason === 'error')
-      throw new ProviderError({ code: 'upstream_error', message: 'The upstream broke off its answer.', ...usage })
+    if (finish_reason === 'error') throw brokenOff(this.#usage)
     const changed = [...this.#latest].filter(([name, value]) => value !== this.#told.get(name))
     const word = this.#choices.finishWord
     const openai: OpenAICarried = {
