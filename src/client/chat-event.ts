@@ -1,10 +1,7 @@
-import type { Delta, Done, FinishReason, Message, StreamEvent, ToolCall } from '../stream/events.ts'
-import { isRecord, type Fields } from '../wires/fields.ts'
-import { MessageCollector, TEXT_FIELDS } from '../wires/message-collector.ts'
+import type { Delta, Done, FinishReason, StreamEvent } from '../stream/events.ts'
+import { isRecord, type Fields } from '../wires/records.ts'
 import { invalidResponse, parseRecord } from './client-error.ts'
 import type { Frame } from './frame-decoder.ts'
-
-export type { Message, ToolCall }
 
 /** An event with its seq; for merged deltas, the seq of the last one. */
 export type ChatEvent = StreamEvent & { seq: number }
@@ -18,6 +15,8 @@ const FINISH_REASONS: readonly unknown[] = [
   'stop',
   'tool_calls',
 ] satisfies FinishReason[]
+
+const TEXT_FIELDS = ['content', 'reasoning', 'refusal'] satisfies (keyof Delta)[]
 
 /**
  * Parses the event in a frame; `undefined` for an unknown name. Checks only the types of fields that are used later.
@@ -54,18 +53,7 @@ function isDone(fields: Fields): fields is Omit<Done, 'type'> {
   return FINISH_REASONS.includes(finish_reason) && isRecord(error)
 }
 
-/** Accumulates the deltas of the first choice, as the gateway does. */
-export function collectMessage(events: Iterable<ChatEvent>): Message {
-  const collector = new MessageCollector()
-  for (const event of events) if (isFirstChoice(event)) collector.add(event)
-  return collector.message
-}
-
 /** The text that an event adds to the first choice; empty when there is none. */
 export function textOf(event: ChatEvent): string {
-  return (isFirstChoice(event) && event.content) || ''
-}
-
-function isFirstChoice(event: ChatEvent): event is Delta & { seq: number } {
-  return event.type === 'delta' && !event.index
+  return (event.type === 'delta' && !event.index && event.content) || ''
 }

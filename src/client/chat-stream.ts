@@ -1,7 +1,9 @@
-import type { FinishReason, Usage } from '../stream/events.ts'
-import { collectMessage, textOf, type ChatEvent, type Message } from './chat-event.ts'
+import type { FinishReason, Message, Usage } from '../stream/events.ts'
+import { textOf, type ChatEvent } from './chat-event.ts'
 import type { ResumingReader } from './resuming-reader.ts'
 import { quiet } from './waiting.ts'
+
+const loadMessage = () => import('./message.ts')
 
 /** The result of a stream that has ended, as this reader received it. */
 export interface FinalChat {
@@ -74,7 +76,10 @@ export class ChatStream implements AsyncIterable<ChatEvent> {
   }
 
   async #final(): Promise<FinalChat> {
+    // At once, while there may still be a network; an app that imports the module itself has it already.
+    const collecting = quiet(loadMessage())
     const { events, done } = await this.#reader.log.whole()
+    const { collectMessage } = await collecting.catch(loadMessage)
     const { finish_reason, usage = null, model = null, provider = null } = done
     return { message: collectMessage(events), finish_reason, usage, model, provider }
   }

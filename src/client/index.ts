@@ -1,6 +1,6 @@
 /** The client SDK, `sluice/client`: streams that survive network failures, in browsers, workers, Node and similar. */
 export type { Activity, ActivityListener } from './activity.ts'
-export type { ChatEvent, Message, ToolCall } from './chat-event.ts'
+export type { ChatEvent } from './chat-event.ts'
 export type { ChatStream, FinalChat } from './chat-stream.ts'
 export { SluiceClientError, type Fault } from './client-error.ts'
 export {
@@ -13,4 +13,15 @@ export {
   type ClientOptions,
   type StreamOptions,
 } from './create-client.ts'
-export type { Delta, Done, FinishReason, StreamEvent, ToolCallDelta, Usage } from '../stream/events.ts'
+export type {
+  CustomCall,
+  Delta,
+  Done,
+  FinishReason,
+  FunctionCall,
+  Message,
+  StreamEvent,
+  ToolCall,
+  ToolCallDelta,
+  Usage,
+} from '../stream/events.ts'

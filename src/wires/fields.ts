@@ -1,16 +1,8 @@
-// Objects with unknown fields, and how the pieces of one add up. Defined here, since this folder also runs in browsers.
+// How the pieces of objects with unknown fields add up. Defined here, since this folder also runs in browsers.
 
-/** An object with unknown fields. */
-export type Fields = Record<string, unknown>
+import { isRecord, type Fields } from './records.ts'
 
-export function isRecord(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** Undefined for values that are not objects. */
-export function recordOf(value: unknown): Fields | undefined {
-  return isRecord(value) ? value : undefined
-}
+export { isRecord, recordOf, type Fields } from './records.ts'
 
 /** How a field with this name accumulates: the rule for the fields in it, or undefined when the last value wins. */
 export type Rule = (name: string) => Rule | undefined

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { readEvent } from '../../src/client/chat-event.ts'
 import { createClient, SluiceClientError } from '../../src/client/index.ts'
+import { collectMessage } from '../../src/client/message.ts'
 import type { Snapshot } from '../../src/protocols/native/native.ts'
 import { FINISH_REASONS } from '../../src/stream/events.ts'
 import { FaultyNetwork } from '../support/faulty-network.ts'
@@ -179,6 +180,40 @@ describe('final', () => {
     expect(JSON.parse(call?.type === 'function' ? call.function.arguments : '')).toEqual({ city: 'Zürich', days: 3 })
     expect(final.message.reasoning).not.toBe('')
     expect(await stream.text()).toBe(final.message.content)
+  })
+
+  it('keeps calls of custom tools and what calls carry, in its events and in the message', async () => {
+    const provider = telling([
+      {
+        type: 'delta',
+        tool_calls: [
+          {
+            index: 0,
+            id: 'a',
+            type: 'function',
+            function: { name: 'find', arguments: '{}' },
+            carried: { openai: { call: { extra_content: { google: { thought_signature: 'sig' } } } } },
+          },
+        ],
+      },
+      { type: 'delta', tool_calls: [{ index: 1, id: 'b', type: 'custom', custom: { name: 'run_sql', input: '' } }] },
+      { type: 'delta', tool_calls: [{ index: 1, custom: { input: 'SELECT ' } }] },
+      { type: 'delta', tool_calls: [{ index: 1, custom: { input: '1' } }] },
+      { type: 'done', finish_reason: 'tool_calls' },
+    ])
+    const gateway = await startGateway({}, { providers: [provider] })
+    const stream = clientOf(gateway).chat({ ...HI, model: 'telling' })
+    const events = await collect(stream)
+    const calls = events.flatMap((event) => (event.type === 'delta' ? (event.tool_calls ?? []) : []))
+    const carried = { openai: { call: { extra_content: { google: { thought_signature: 'sig' } } } } }
+    expect(calls[0]).toMatchObject({ id: 'a', carried })
+    expect(calls.map(({ custom }) => custom?.input ?? '').join('')).toBe('SELECT 1')
+    const { message } = await stream.final()
+    expect(message.tool_calls).toEqual([
+      { id: 'a', type: 'function', function: { name: 'find', arguments: '{}' }, carried },
+      { id: 'b', type: 'custom', custom: { name: 'run_sql', input: 'SELECT 1' } },
+    ])
+    expect(collectMessage(events)).toEqual(message)
   })
 
   it('adds up parallel tool calls, refusals and fields that are not modelled, of the first choice only', async () => {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { collectMessage as collectInClient } from '../../src/client/chat-event.ts'
+import { collectMessage as collectInClient } from '../../src/client/message.ts'
 import { anthropicMessages } from '../../src/protocols/anthropic/messages.ts'
 import { openaiChat } from '../../src/protocols/openai/chat.ts'
 import { initialState, toChunks } from '../../src/protocols/openai/chunks.ts'
