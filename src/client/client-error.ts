@@ -1,4 +1,4 @@
-import { isRecord, recordOf, type Fields } from '../wires/fields.ts'
+import { isRecord, recordOf, type Fields } from '../wires/records.ts'
 
 /** One fault in a request: its location (a JSON path, a header or a query parameter) and a description. */
 export interface Fault {
@@ -19,7 +19,9 @@ export interface SluiceClientErrorInit {
 /**
  * A stream's failure. `code` is the gateway's own (`stream_expired`, `upstream_timeout`, …), or one of these:
  *
- * - `unreachable`: all attempts to connect failed, or connecting is impossible;
+ * - `stream_lost`: the gateway does not know this stream any more, which it has sent to this reader: it was restarted.
+ *   The same question may be asked again, as a new stream;
+ * - `unreachable`: nothing answered in `firstResponseMs`, all attempts to reconnect failed, or connecting is impossible;
  * - `invalid_response`: the response does not follow the gateway's protocol, or its headers are hidden from this page;
  * - `http_<status>`: an error response without a code, for example from a proxy;
  * - `cancelled`: only from `ChatStream.id`, when the stream was cancelled before it had an id.
@@ -47,14 +49,10 @@ export function invalidResponse(message: string): SluiceClientError {
   return new SluiceClientError({ code: 'invalid_response', message, retryable: false })
 }
 
-/** A failure of `fetch` that a retry cannot fix: a missing API of the runtime, a rejected certificate. */
-export function isPermanent(error: unknown): boolean {
-  return error instanceof ReferenceError || /CERT|VERIFY|WRONG/.test(Object(Object(error).cause).code)
-}
-
-/** The gateway cannot be reached; `cause` is the reason. */
-export function unreachable(cause: unknown, retryable: boolean): SluiceClientError {
-  return new SluiceClientError({ code: 'unreachable', message: 'The gateway is unreachable.', retryable, cause })
+/** A gateway that has forgotten a stream was restarted: that is no fault of the id, as `stream_not_found` would say. */
+export function streamLost({ status }: SluiceClientError): SluiceClientError {
+  const message = 'The gateway has restarted and lost the stream.'
+  return new SluiceClientError({ code: 'stream_lost', message, retryable: true, status })
 }
 
 /** Reads RFC 9457 problem details; falls back to the status for responses of other servers. */

@@ -11,13 +11,19 @@ export interface ClientOptions {
    * Sent with every request. A function is called before each request: a token may expire while a stream is resumed.
    */
   headers?: HeaderFields | (() => HeaderFields | Promise<HeaderFields>)
+  /** A `fetch` to use instead of the global one; its responses must have a `body` that streams. */
   fetch?: typeof globalThis.fetch
   /**
    * The gateway's `HEARTBEAT_MS`, in milliseconds; by default the gateway states it. A connection that is silent for three
    * heartbeats counts as dead.
    */
   heartbeatMs?: number
-  /** Consecutive failed attempts before the stream fails; 12 take about five minutes. */
+  /**
+   * Milliseconds before the stream fails if nothing has ever responded to it: the address is wrong, or the gateway does
+   * not allow this page. Does not pass while the device is offline.
+   */
+  firstResponseMs?: number
+  /** Consecutive failed attempts to reconnect before the stream fails; 12 take about five minutes. */
   maxAttempts?: number
   /**
    * Milliseconds to wait before attempt `attempt` (from 1) when the gateway asks for `retryMs`. By default doubles each
@@ -69,11 +75,12 @@ export function createClient({
   headers = {},
   fetch = (input, init) => globalThis.fetch(input, init),
   heartbeatMs,
+  firstResponseMs = 10_000,
   maxAttempts = 12,
   backoff = jitteredBackoff,
 }: ClientOptions = {}): Client {
-  const send = createSend({ baseUrl, headers, fetch })
-  const shared = { send, policy: { backoff, maxAttempts }, heartbeatMs }
+  const { send, gateway } = createSend({ baseUrl, headers, fetch })
+  const shared = { send, policy: { backoff, maxAttempts, firstResponseMs, gateway }, heartbeatMs }
   const open = (wanted: WantedStream, { signal, onActivity }: StreamOptions) =>
     new ChatStream(new ResumingReader(wanted, { ...shared, signal, onActivity }))
   return {

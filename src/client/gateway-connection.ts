@@ -1,4 +1,4 @@
-import { invalidResponse, isPermanent, readProblem, SluiceClientError, unreachable } from './client-error.ts'
+import { invalidResponse, readProblem, SluiceClientError } from './client-error.ts'
 import { FrameDecoder, type FrameHandlers } from './frame-decoder.ts'
 import type { Disconnect } from './reconnect.ts'
 import type { Request, Send } from './requests.ts'
@@ -17,6 +17,11 @@ export interface ConnectionHandlers extends FrameHandlers {
 /** Characters of a request body that extend the timeout by 1 ms: 16 kB a second, a bad mobile connection. */
 const SLOWEST_UPLOAD = 16
 
+/** How long a body may take until it is uploaded; no response arrives in the meantime. */
+export function uploadMs(body = ''): number {
+  return body.length / SLOWEST_UPLOAD
+}
+
 /** One request to the gateway and its event stream, until either ends. */
 export class GatewayConnection {
   readonly #abort = new AbortController()
@@ -30,9 +35,7 @@ export class GatewayConnection {
 
   /** Never rejects. `silenceMs` is the longest allowed silence; `onOpen` may change it. */
   async run(send: Send, request: Request, handlers: ConnectionHandlers, silenceMs: () => number): Promise<Disconnect> {
-    // No response arrives while the body is uploaded.
-    const uploadMs = (request.body?.length ?? 0) / SLOWEST_UPLOAD
-    const silence = watchSilence(silenceMs, () => this.drop({ type: 'silent' }), uploadMs)
+    const silence = watchSilence(silenceMs, () => this.drop({ type: 'silent' }), uploadMs(request.body))
     // An abort alone is not enough: in Node's `fetch`, a pending read may never settle when the response has just
     // ended.
     const { signal } = this.#abort
@@ -53,8 +56,8 @@ async function receive(
   try {
     const response = await send(request, signal)
     signal.throwIfAborted()
-    onSign()
     handlers.onResponse(response)
+    onSign()
     if (response.status === 204) return { type: 'caught-up' }
     if (!response.ok) return { type: 'refused', error: await readProblem(response) }
     const decoder = new FrameDecoder(handlers)
@@ -73,9 +76,7 @@ async function receive(
     }
   } catch (error) {
     if (error instanceof SluiceClientError) return { type: 'unreadable', error }
-    return isPermanent(error)
-      ? { type: 'unreadable', error: unreachable(error, false) }
-      : { type: 'lost', cause: error }
+    return { type: 'lost', cause: error }
   }
 }
 

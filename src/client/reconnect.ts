@@ -1,6 +1,7 @@
 import type { Done } from '../stream/events.ts'
-import { invalidResponse, SluiceClientError, unreachable } from './client-error.ts'
+import { invalidResponse, SluiceClientError, streamLost } from './client-error.ts'
 import type { Ending } from './event-log.ts'
+import { isPermanent, unreachable } from './unreachable.ts'
 
 /** Why a connection ended before the stream's `done`. */
 export type Disconnect =
@@ -26,6 +27,13 @@ export interface ReconnectState {
   retryMs: number
   /** The stream's id is known: requests resume the stream instead of creating it. */
   created: boolean
+  /** The gateway has sent this stream, so it was there. */
+  opened?: boolean
+  /**
+   * Milliseconds for which nothing has responded, since the first request. Undefined once there has been a response,
+   * and while the device is offline, which may take any time.
+   */
+  unansweredMs?: number | undefined
   /** `cancel` has been called. */
   cancelling?: boolean
   /** After a 204, the last event has been requested again. */
@@ -37,6 +45,10 @@ export interface ReconnectPolicy {
   backoff: (attempt: number, retryMs: number) => number
   /** Consecutive failures before the client gives up. */
   maxAttempts: number
+  /** Milliseconds to wait for a first response: a wrong address does not get right by waiting. */
+  firstResponseMs: number
+  /** The gateway's URL, for messages. */
+  gateway: string
 }
 
 /** `reread`: request the last event again instead of the one after it. */
@@ -56,11 +68,15 @@ export function decide(state: ReconnectState, outcome: Outcome, policy: Reconnec
     case 'network-changed':
       return { resumeAfterMs: 0 }
     case 'lost':
-    case 'silent':
-      return tryAgain(state, policy, unreachable('cause' in outcome && outcome.cause, true))
+    case 'silent': {
+      const cause = 'cause' in outcome && outcome.cause
+      const error = unreachable(cause, policy.gateway, state.unansweredMs === undefined)
+      return isPermanent(cause) ? failed(error) : tryAgain(state, policy, error)
+    }
     case 'refused': {
       const { error } = outcome
       if (state.cancelling && state.created && (error.status === 404 || error.status === 410)) return { end: CANCELLED }
+      if (state.opened && error.code === 'stream_not_found') return failed(streamLost(error))
       const afterMs = error.retryAfterMs ?? 0
       if (!error.retryable || afterMs > LONGEST_RETRY_AFTER_MS) return failed(error)
       return tryAgain(state, policy, error, afterMs)
@@ -83,9 +99,10 @@ export const CANCELLED: Ending = { as: 'cancelled', done: { type: 'done', finish
 function tryAgain(state: ReconnectState, policy: ReconnectPolicy, error: SluiceClientError, leastMs = 0): Next {
   // There is no id to cancel by; if the stream exists, it soon ends without readers.
   if (state.cancelling && !state.created) return { end: CANCELLED }
-  if (state.failures > policy.maxAttempts) return failed(error)
+  const remainingMs = policy.firstResponseMs - (state.unansweredMs ?? -Infinity)
+  if (state.failures > policy.maxAttempts || remainingMs <= 0) return failed(error)
   // Added, not the maximum: clients that received the same `Retry-After` would all return at once.
-  return { resumeAfterMs: leastMs + policy.backoff(state.failures, state.retryMs) }
+  return { resumeAfterMs: Math.min(leastMs + policy.backoff(state.failures, state.retryMs), remainingMs) }
 }
 
 function endingOf(done: Done): Ending {

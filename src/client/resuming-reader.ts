@@ -4,7 +4,7 @@ import { readEvent } from './chat-event.ts'
 import { SluiceClientError } from './client-error.ts'
 import { EventLog, type Ending } from './event-log.ts'
 import type { Frame } from './frame-decoder.ts'
-import { GatewayConnection } from './gateway-connection.ts'
+import { GatewayConnection, uploadMs } from './gateway-connection.ts'
 import {
   CANCELLED,
   decide,
@@ -14,6 +14,7 @@ import {
   type ReconnectState,
 } from './reconnect.ts'
 import { createRequest, readHeartbeat, readStreamId, resumeRequest, type Send } from './requests.ts'
+import { isOffline } from './unreachable.ts'
 import { deferred, pause, quiet, watchPage } from './waiting.ts'
 
 /** A stream to create, or one to join. */
@@ -48,6 +49,8 @@ export class ResumingReader {
   #wanted: WantedStream
   #heartbeatMs: number
   readonly #id = deferred<string>()
+  /** When the wait for a first response began; undefined once there has been one. */
+  #askedAt: number | undefined = performance.now()
   /** The seq of the last event in the log; at first, the starting cursor. */
   #cursor: number
   #connection: GatewayConnection | undefined
@@ -100,6 +103,7 @@ export class ResumingReader {
       if (this.log.ending) return
       this.#state.failures += 1
       this.#report({ type: 'disconnect', reason: outcome.type, error: causeOf(outcome) })
+      this.#state.unansweredMs = this.#unansweredMs
       const next = decide(this.#state, outcome, this.#options.policy)
       if ('end' in next) this.#leave(next.end)
       else await this.#pauseBefore(next)
@@ -121,10 +125,19 @@ export class ResumingReader {
   }
 
   /** The longest allowed silence of a connection, in milliseconds. */
-  readonly #silenceMs = () => 3 * this.#heartbeatMs
+  readonly #silenceMs = () =>
+    Math.min(3 * this.#heartbeatMs, this.#askedAt === undefined ? Infinity : this.#options.policy.firstResponseMs)
+
+  get #unansweredMs(): number | undefined {
+    if (this.#askedAt === undefined || isOffline()) return undefined
+    return performance.now() - this.#askedAt - uploadMs('body' in this.#wanted ? this.#wanted.body : '')
+  }
 
   readonly #handlers = {
-    onResponse: ({ status }: Response) => this.#report({ type: 'response', status }),
+    onResponse: ({ status }: Response) => {
+      this.#askedAt = undefined
+      this.#report({ type: 'response', status })
+    },
     onOpen: (response: Response) => this.#onOpen(response),
     onFrame: (frame: Frame) => this.#onFrame(frame),
     onBytes: (bytes: number) => {
@@ -145,6 +158,7 @@ export class ResumingReader {
   #onOpen(response: Response): void {
     const stated = readHeartbeat(response)
     if (stated > 0 && this.#options.heartbeatMs === undefined) this.#heartbeatMs = Math.max(stated, LEAST_HEARTBEAT_MS)
+    this.#state.opened = true
     if (this.#state.created) return
     const id = readStreamId(response)
     this.#wanted = { id, after: 0 }
@@ -179,6 +193,7 @@ export class ResumingReader {
     const unwatchPage = watchPage({
       onOnline: () => {
         this.#state.failures = 0
+        if (this.#askedAt) this.#askedAt = performance.now()
         this.#connection?.drop({ type: 'network-changed' })
         this.#hurry.abort()
       },

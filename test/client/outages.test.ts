@@ -28,7 +28,7 @@ describe('a gateway that is restarted in mid-stream', () => {
     expect(wire.of('request')).toHaveLength(1)
   })
 
-  it('has forgotten the stream when it had no time to: `stream_not_found`, not a wait without end', async () => {
+  it('has forgotten the stream when it had no time to: `stream_lost`, not a wait without end', async () => {
     const { provider, network } = await startScripted()
     const wire = new Wire()
     const stream = clientOf(network, { backoff: () => 1, maxAttempts: Infinity }).chat(SCRIPTED, wire)
@@ -38,7 +38,7 @@ describe('a gateway that is restarted in mid-stream', () => {
     await wire.untilCount('reconnect', 3)
     network.target = (await startGateway()).url
     await network.online()
-    await expect(stream.text()).rejects.toMatchObject({ code: 'stream_not_found', status: 404, retryable: false })
+    await expect(stream.text()).rejects.toMatchObject({ code: 'stream_lost', status: 404, retryable: true })
     expect(wire.of('end')).toMatchObject([{ as: 'failed' }])
   })
 
@@ -141,7 +141,7 @@ describe('a client that is offline', () => {
       return 0
     }
     await expect(clientOf(network, { backoff }).chat(SCRIPTED).text()).rejects.toMatchObject({
-      code: 'stream_not_found',
+      code: 'stream_lost',
     })
     expect(asked).toEqual([
       [1, 1000],
@@ -247,7 +247,7 @@ describe('a half-open connection', () => {
     const { gateway } = await startScripted()
     const timer = vi.spyOn(globalThis, 'setTimeout')
     onTestFinished(() => timer.mockRestore())
-    const stream = clientOf(gateway, { heartbeatMs: 54_321 }).attach('unknown')
+    const stream = clientOf(gateway, { heartbeatMs: 54_321, firstResponseMs: Infinity }).attach('unknown')
     await expect(stream.text()).rejects.toMatchObject({ code: 'stream_not_found' })
     expect(timer.mock.calls.map(([, ms]) => Math.round(Number(ms)))).toContain(3 * 54_321)
   })
@@ -306,8 +306,8 @@ describe('a half-open connection', () => {
       const { connections, fetch, after } = quietGateway('20')
       const stream = clientOf({ url: 'http://gateway' }, { fetch }).chat(HI)
       await after(0, 'retry: 1000\n')
-      // The first connection began before the gateway stated anything.
-      await after(24_000, '')
+      // The first timer began before the gateway stated anything, and waits for a first response.
+      await after(10_000, '')
       await after(10, 'retry: 1000\n')
       expect(connections).toHaveLength(2)
       await after(8_990, '')

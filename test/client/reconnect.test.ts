@@ -14,13 +14,25 @@ const CREATING = { ...STREAMING, created: false }
 const CANCELLING = { ...STREAMING, cancelling: true }
 
 /** Waits a tenth of what it is asked for, so that it can be told from `Retry-After`. */
-const POLICY: ReconnectPolicy = { backoff: (attempt, retryMs) => (attempt * retryMs) / 10, maxAttempts: 3 }
+const POLICY: ReconnectPolicy = {
+  backoff: (attempt, retryMs) => (attempt * retryMs) / 10,
+  maxAttempts: 3,
+  firstResponseMs: 10_000,
+  gateway: 'http://gateway/',
+}
+
+const OPENED = { ...STREAMING, opened: true }
 
 const LOST: Outcome = { type: 'lost', cause: new Error('reset') }
 
 function refused(status: number, retryable: boolean, retryAfterMs?: number): Outcome & { type: 'refused' } {
   const error = new SluiceClientError({ code: `code_${status}`, message: 'No.', status, retryable, retryAfterMs })
   return { type: 'refused', error }
+}
+
+const NOT_FOUND: Outcome = {
+  type: 'refused',
+  error: new SluiceClientError({ code: 'stream_not_found', message: 'No.', status: 404, retryable: false }),
 }
 
 const CANCELLED = { end: { as: 'cancelled', done: { type: 'done', finish_reason: 'cancelled' } } }
@@ -49,6 +61,9 @@ describe('what to do when a connection has ended', () => {
     ['401 while resuming', STREAMING, refused(401, false), failing({ code: 'code_401' })],
     ['404 on create', CREATING, refused(404, false), failing({ status: 404 })],
     ['404 on resume', STREAMING, refused(404, false), failing({ status: 404 })],
+    ['404 on resume, after events', OPENED, NOT_FOUND, failing({ code: 'stream_lost', status: 404, retryable: true })],
+    ['404 on the first attach', STREAMING, NOT_FOUND, failing({ code: 'stream_not_found', retryable: false })],
+    ["404 of a proxy's own on resume", OPENED, refused(404, false), failing({ code: 'code_404', retryable: false })],
     ['410 on resume', STREAMING, refused(410, false), failing({ status: 410 })],
     ['nonsense', STREAMING, { type: 'unreadable', error: refused(0, false).error }, failing({ code: 'code_0' })],
 
@@ -85,6 +100,7 @@ describe('what to do when a connection has ended', () => {
     ['cancelled, 400 on create', { ...CANCELLING, created: false }, refused(400, false), failing({ status: 400 })],
     ['cancelled, 404 on create', { ...CANCELLING, created: false }, refused(404, false), failing({ status: 404 })],
     ['cancelled, 404', CANCELLING, refused(404, false), CANCELLED],
+    ['cancelled, 404 after events', { ...CANCELLING, opened: true }, NOT_FOUND, CANCELLED],
     ['cancelled, 410', CANCELLING, refused(410, false), CANCELLED],
     ['cancelled, 403', CANCELLING, refused(403, false), failing({ status: 403 })],
     ['cancelled, lost for good', { ...CANCELLING, failures: 4 }, LOST, failing({ code: 'unreachable' })],

@@ -38,9 +38,9 @@ export function clientOutages(runtime: ClientRuntime): void {
       return { client, stream }
     }
 
-    it('and had no time to say so: one failure, `stream_not_found`', async () => {
+    it('and had no time to say so: one failure, `stream_lost`, that may be retried', async () => {
       const { client, stream } = await restart('SIGKILL')
-      const error = { code: 'stream_not_found', status: 404, retryable: false }
+      const error = { code: 'stream_lost', status: 404, retryable: true }
       await expectFailed(stream, 'half a', error)
       await expectNothingMore(client)
     })
