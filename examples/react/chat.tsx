@@ -1,27 +1,58 @@
-import { createClient } from 'sluice/client'
-import { useSluice, type Chat } from './use-sluice.tsx'
+import { useEffect, useState, type FormEvent } from 'react'
+import { createClient, type ChatMessage } from 'sluice/client'
+import { useSluiceStream } from 'sluice/react'
 
+// The gateway of this page's own origin: in development, have the dev server pass /v1 on to it. A gateway elsewhere is
+// createClient({ baseUrl: 'http://localhost:8080' }), and has to allow this page with CORS_ORIGIN.
 const client = createClient()
-const load = (): Chat => JSON.parse(sessionStorage.getItem('chat') ?? '{"messages":[]}')
+
+/** What survives a reload: the turns that are complete, and the stream that answers the last one. */
+interface Chat {
+  turns: ChatMessage[]
+  streamId?: string | undefined
+}
+const load = (): Chat => JSON.parse(sessionStorage.getItem('chat') ?? '{"turns":[]}')
 const save = (chat: Chat) => sessionStorage.setItem('chat', JSON.stringify(chat))
 
 export function ChatWindow() {
-  const { messages, send, stop, status, error } = useSluice(client, load, save)
-  const onSubmit = (form: FormData) => {
-    const question = form.get('question')
-    if (typeof question === 'string') send(question)
+  const { message, status, error, id, send, stop, attach } = useSluiceStream(client)
+  const [loaded] = useState(load)
+  /** All but the answer that is in `message`. */
+  const [turns, setTurns] = useState(loaded.turns)
+  const isRunning = status === 'connecting' || status === 'streaming'
+  const all: ChatMessage[] = message?.content ? [...turns, { ...message }] : turns
+
+  useEffect(() => {
+    if (loaded.streamId) attach(loaded.streamId)
+  }, [loaded, attach])
+
+  useEffect(() => {
+    if (status === 'idle') return
+    save(isRunning ? { turns, streamId: id } : { turns: message?.content ? [...turns, { ...message }] : turns })
+  }, [turns, message, status, isRunning, id])
+
+  const ask = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault()
+    const content = new FormData(event.currentTarget).get('question')
+    event.currentTarget.reset()
+    if (typeof content !== 'string') return
+    const messages: ChatMessage[] = [...all, { role: 'user', content }]
+    setTurns(messages)
+    send({ messages })
   }
+
   return (
     <main>
-      {messages.map(({ role, content }, index) => (
+      {all.map(({ role, content }, index) => (
         <p key={index} className={role}>
-          {content}
+          {typeof content === 'string' && content}
         </p>
       ))}
+      {status === 'connecting' && <output>Connecting …</output>}
       {status === 'failed' && <p role="alert">{String(error)}</p>}
-      <form action={onSubmit}>
+      <form onSubmit={ask}>
         <input name="question" required />
-        {status === 'streaming' ? (
+        {isRunning ? (
           <button type="button" onClick={stop}>
             Stop
           </button>

@@ -190,20 +190,14 @@ export class ResumingReader {
 
   #watch(signal: AbortSignal | undefined): void {
     const onAbort = () => this.#leave({ as: 'aborted', error: signal?.reason })
-    const unwatchPage = watchPage({
-      onOnline: () => {
-        this.#state.failures = 0
-        if (this.#askedAt) this.#askedAt = performance.now()
-        this.#connection?.drop({ type: 'network-changed' })
-        this.#hurry.abort()
-      },
-      onVisible: () => this.#hurry.abort(),
-    })
-    this.#over.signal.addEventListener('abort', () => {
-      unwatchPage()
-      signal?.removeEventListener('abort', onAbort)
-    })
-    signal?.addEventListener('abort', onAbort)
+    const onOnline = () => {
+      this.#state.failures = 0
+      if (this.#askedAt) this.#askedAt = performance.now()
+      this.#connection?.drop({ type: 'network-changed' })
+      this.#hurry.abort()
+    }
+    watchPage({ onOnline, onVisible: () => this.#hurry.abort() }, this.#over.signal)
+    signal?.addEventListener('abort', onAbort, { signal: this.#over.signal })
     if (signal?.aborted) onAbort()
   }
 

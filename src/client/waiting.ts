@@ -26,15 +26,13 @@ export const LONGEST_TIMER_MS = 2 ** 31 - 1
 /** Resolves after `ms` or when `signal` is aborted; leaves no timer or listener behind. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return
-  await new Promise<void>((resolve) => {
-    const stop = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', stop)
-      resolve()
-    }
-    const timer = setTimeout(stop, Math.min(ms, LONGEST_TIMER_MS))
-    signal.addEventListener('abort', stop)
-  })
+  const { promise, resolve } = deferred<void>()
+  const timer = setTimeout(resolve, Math.min(ms, LONGEST_TIMER_MS))
+  const stop = () => resolve()
+  signal.addEventListener('abort', stop)
+  await promise
+  clearTimeout(timer)
+  signal.removeEventListener('abort', stop)
 }
 
 /**
@@ -60,8 +58,7 @@ export function watchSilence(silenceMs: () => number, onSilence: () => void, gra
 }
 
 interface Listens {
-  addEventListener(type: string, listener: () => void): void
-  removeEventListener(type: string, listener: () => void): void
+  addEventListener(type: string, listener: () => void, options: { signal: AbortSignal }): void
 }
 
 /** Globals of browsers and workers; other runtimes may lack them. */
@@ -70,17 +67,13 @@ interface Scope extends Partial<Listens> {
   document?: Listens & { readonly visibilityState: string }
 }
 
-/** Watches a page's network state and visibility, where there is a page. Returns a function that stops watching. */
-export function watchPage(handlers: { onOnline: () => void; onVisible: () => void }): () => void {
+/** Watches a page's network state and visibility, where there is a page, until `signal` is aborted. */
+export function watchPage(handlers: { onOnline: () => void; onVisible: () => void }, signal: AbortSignal): void {
   const scope: Scope = globalThis
   const { document } = scope
   const onVisibility = () => {
     if (document?.visibilityState === 'visible') handlers.onVisible()
   }
-  scope.addEventListener?.('online', handlers.onOnline)
-  document?.addEventListener('visibilitychange', onVisibility)
-  return () => {
-    scope.removeEventListener?.('online', handlers.onOnline)
-    document?.removeEventListener('visibilitychange', onVisibility)
-  }
+  scope.addEventListener?.('online', handlers.onOnline, { signal })
+  document?.addEventListener('visibilitychange', onVisibility, { signal })
 }

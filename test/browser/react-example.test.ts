@@ -11,7 +11,7 @@ const APP = `
   import { StrictMode } from 'react'
   import { createRoot } from 'react-dom/client'
   import { ChatWindow } from './chat.tsx'
-  const root = createRoot(document.body)
+  const root = createRoot(document.body.appendChild(document.createElement('div')))
   root.render(<StrictMode><ChatWindow /></StrictMode>)
   globalThis.unmount = () => root.unmount()`
 

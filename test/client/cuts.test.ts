@@ -117,7 +117,7 @@ describe('a first answer that is lost', () => {
     const keys = network.requests.entries.map(({ method, headers }) => [method, headers['idempotency-key']])
     expect(new Set(keys.map(String)).size).toBe(1)
     expect(keys).toHaveLength(4)
-    expect(keys[0]).toEqual(['POST', expect.stringMatching(/^[0-9a-f-]{36}$/)])
+    expect(keys[0]).toEqual(['POST', expect.stringMatching(/^\d+-\d+$/)])
   })
 
   it('may also be a request that was never delivered', async () => {

@@ -10,10 +10,10 @@ forbidUnhandledRejections()
 class Page {
   readonly listeners = new Map<string, Set<() => void>>()
   visibilityState = 'hidden'
-  readonly addEventListener = (type: string, listener: () => void) => {
+  readonly addEventListener = (type: string, listener: () => void, { signal }: { signal: AbortSignal }) => {
     this.listeners.set(type, (this.listeners.get(type) ?? new Set()).add(listener))
+    signal.addEventListener('abort', () => this.listeners.get(type)?.delete(listener))
   }
-  readonly removeEventListener = (type: string, listener: () => void) => void this.listeners.get(type)?.delete(listener)
 
   dispatch(type: string): void {
     for (const listener of this.listeners.get(type) ?? []) listener()
@@ -28,7 +28,6 @@ class Page {
 async function streamInPage() {
   const [window, document] = [new Page(), new Page()]
   vi.stubGlobal('addEventListener', window.addEventListener)
-  vi.stubGlobal('removeEventListener', window.removeEventListener)
   vi.stubGlobal('document', document)
   onTestFinished(() => void vi.unstubAllGlobals())
   const provider = new ScriptedProvider()

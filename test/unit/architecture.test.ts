@@ -156,6 +156,10 @@ describe('arrows point inward', () => {
     expect(strays('src/client/', { values: [WIRES], types: ['src/stream/events.ts'] })).toEqual([])
   })
 
+  it('react/ is built on the client and React', () => {
+    expect(strays('src/react/', { values: ['src/client/', 'react'] })).toEqual([])
+  })
+
   it('playground/ is built on the published client and nothing else', () => {
     expect(strays('src/playground/', { values: ['src/client/index.ts'] })).toEqual([])
   })
