@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { webcrypto } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { createContext, runInContext } from 'node:vm'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
@@ -32,6 +33,7 @@ describe('the bundle', () => {
     ['src/react/index.ts', 1],
   ])('%s has at most %f KiB, minified and compressed', async (entry, kib) => {
     expect(await bundleSize(entry)).toBeLessThanOrEqual(kib * 1024)
+    expect(await readFile(new URL('docs/client.md', ROOT), 'utf8')).toContain(`| ${kib.toFixed(1)} | `)
   })
 
   it('needs nothing of Node: web standards are enough', async () => {
