@@ -10,7 +10,7 @@ type Report =
   | { type: 'text'; content: string }
   | { type: 'end'; reason: string }
   | { type: 'refused'; status: number; code: string; message: string }
-  | { type: 'error'; name: string }
+  | { type: 'error'; code: string; message: string }
 
 const PAGE = `<!doctype html>
   <link rel="icon" href="data:," />
@@ -22,8 +22,8 @@ const PAGE = `<!doctype html>
       try {
         for await (const event of stream) if (event.type === 'delta') report({ type: 'text', content: event.content })
         report({ type: 'end', reason: (await stream.final()).finish_reason })
-      } catch ({ name, code, status, message }) {
-        report(status ? { type: 'refused', status, code, message } : { type: 'error', name })
+      } catch ({ code, status, message }) {
+        report(status ? { type: 'refused', status, code, message } : { type: 'error', code, message })
       }
     }
     window.cancel = () => stream.cancel()
@@ -38,7 +38,7 @@ describeWith('chromium', 'a page of another origin, in a browser', (program) => 
     const { page, reports } = await openPage<Report>(program, origin)
     const start = (body: object) => page.evaluate(`void start(${JSON.stringify(proxy.url)}, ${JSON.stringify(body)})`)
     const text = () => reports.entries.map((report) => (report.type === 'text' ? report.content : '')).join('')
-    return { provider, proxy, page, reports, start, text }
+    return { origin, provider, proxy, page, reports, start, text }
   }
 
   it('chats with the SDK, resumes after a cut, and cancels', async () => {
@@ -70,11 +70,14 @@ describeWith('chromium', 'a page of another origin, in a browser', (program) => 
     expect(reports.entries).toMatchObject([{ type: 'refused', status: 404, code: 'unknown_model' }])
   })
 
-  it('gets nothing, and starts nothing, when its origin is not allowed', async () => {
-    const { provider, proxy, reports, start } = await setUp(false)
+  it('gets nothing, starts nothing and is told why, when its origin is not allowed', async () => {
+    const { origin, provider, proxy, reports, start } = await setUp(false)
     await start({ model: 'scripted' })
     await reports.until((all) => all.length === 1)
-    expect(reports.entries).toMatchObject([{ type: 'error' }])
+    const message = `The gateway at ${proxy.url}/ is unreachable, or does not allow pages of ${origin} (CORS_ORIGIN)`
+    expect(reports.entries).toMatchObject([
+      { type: 'error', code: 'unreachable', message: expect.stringContaining(message) },
+    ])
     expect(proxy.requests.entries.every(({ method }) => method === 'OPTIONS')).toBe(true)
     expect(provider.runs).toStrictEqual([])
   })
