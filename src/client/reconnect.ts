@@ -1,7 +1,7 @@
 import type { Done } from '../stream/events.ts'
 import { invalidResponse, SluiceClientError, streamLost } from './client-error.ts'
 import type { Ending } from './event-log.ts'
-import { isPermanent, unreachable } from './unreachable.ts'
+import { unreachable } from './unreachable.ts'
 
 /** Why a connection ended before the stream's `done`. */
 export type Disconnect =
@@ -17,8 +17,6 @@ export type Disconnect =
   | { type: 'refused'; error: SluiceClientError }
   /** A response that cannot be parsed. */
   | { type: 'unreadable'; error: SluiceClientError }
-
-export type Outcome = Disconnect | { type: 'done'; done: Done }
 
 export interface ReconnectState {
   /** Consecutive connections without progress. The connection that has just ended always counts. */
@@ -57,11 +55,9 @@ export type Next = { resumeAfterMs: number; reread?: boolean } | { end: Ending }
 /** A longer `Retry-After` is reported to the caller, who may prefer not to wait. */
 const LONGEST_RETRY_AFTER_MS = 60_000
 
-/** Decides what to do after a connection has ended. All reconnect decisions are made here. */
-export function decide(state: ReconnectState, outcome: Outcome, policy: ReconnectPolicy): Next {
+/** Decides what to do after a connection has ended without `done`. All reconnect decisions are made here. */
+export function decide(state: ReconnectState, outcome: Disconnect, policy: ReconnectPolicy): Next {
   switch (outcome.type) {
-    case 'done':
-      return { end: endingOf(outcome.done) }
     case 'caught-up':
       // A 204 does not show how the stream ended, and an unknown end must not count as success.
       return state.rereading ? failed(invalidResponse('Its end is unknown.')) : { resumeAfterMs: 0, reread: true }
@@ -70,19 +66,15 @@ export function decide(state: ReconnectState, outcome: Outcome, policy: Reconnec
     case 'lost':
     case 'silent': {
       const cause = 'cause' in outcome && outcome.cause
-      const error = unreachable(cause, policy.gateway, state.unansweredMs === undefined)
-      return isPermanent(cause) ? failed(error) : tryAgain(state, policy, error)
+      return tryAgain(state, policy, unreachable(cause, policy.gateway, state.unansweredMs === undefined))
     }
-    case 'refused': {
+    case 'refused':
+    case 'unreadable': {
       const { error } = outcome
       if (state.cancelling && state.created && (error.status === 404 || error.status === 410)) return { end: CANCELLED }
       if (state.opened && error.code === 'stream_not_found') return failed(streamLost(error))
-      const afterMs = error.retryAfterMs ?? 0
-      if (!error.retryable || afterMs > LONGEST_RETRY_AFTER_MS) return failed(error)
-      return tryAgain(state, policy, error, afterMs)
+      return tryAgain(state, policy, error)
     }
-    case 'unreadable':
-      return failed(outcome.error)
   }
 }
 
@@ -96,16 +88,19 @@ export function jitteredBackoff(attempt: number, retryMs: number, random = Math.
 /** The end of a cancelled stream when the gateway's own `done` is no longer available. */
 export const CANCELLED: Ending = { as: 'cancelled', done: { type: 'done', finish_reason: 'cancelled' } }
 
-function tryAgain(state: ReconnectState, policy: ReconnectPolicy, error: SluiceClientError, leastMs = 0): Next {
+function tryAgain(state: ReconnectState, policy: ReconnectPolicy, error: SluiceClientError): Next {
+  const { retryable, retryAfterMs = 0 } = error
+  if (!retryable || retryAfterMs > LONGEST_RETRY_AFTER_MS) return failed(error)
   // There is no id to cancel by; if the stream exists, it soon ends without readers.
   if (state.cancelling && !state.created) return { end: CANCELLED }
   const remainingMs = policy.firstResponseMs - (state.unansweredMs ?? -Infinity)
   if (state.failures > policy.maxAttempts || remainingMs <= 0) return failed(error)
   // Added, not the maximum: clients that received the same `Retry-After` would all return at once.
-  return { resumeAfterMs: Math.min(leastMs + policy.backoff(state.failures, state.retryMs), remainingMs) }
+  return { resumeAfterMs: Math.min(retryAfterMs + policy.backoff(state.failures, state.retryMs), remainingMs) }
 }
 
-function endingOf(done: Done): Ending {
+/** How a stream has ended for its readers. */
+export function endingOf(done: Done): Ending {
   const { finish_reason, error } = done
   if (finish_reason !== 'error') return { as: finish_reason === 'cancelled' ? 'cancelled' : 'finished', done }
   const { code = 'stream_failed', message = 'The stream failed.', retryable = false } = error ?? {}

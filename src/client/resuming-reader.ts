@@ -8,6 +8,7 @@ import { GatewayConnection, uploadMs } from './gateway-connection.ts'
 import {
   CANCELLED,
   decide,
+  endingOf,
   type Next,
   type Disconnect,
   type ReconnectPolicy,
@@ -177,9 +178,7 @@ export class ResumingReader {
       this.log.append(event)
     }
     this.#report({ type: 'frame', event, covers })
-    if (event.type !== 'done') return
-    const next = decide(this.#state, { type: 'done', done: event }, this.#options.policy)
-    if ('end' in next) this.#end(next.end)
+    if (event.type === 'done') this.#end(endingOf(event))
   }
 
   async #pauseBefore({ resumeAfterMs, reread = false }: Exclude<Next, { end: Ending }>): Promise<void> {

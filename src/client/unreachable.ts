@@ -35,6 +35,6 @@ export function unreachable(cause: unknown, gateway: string, hasResponded: boole
 }
 
 /** A failure of `fetch` that a retry cannot fix: a missing API of the runtime, a rejected certificate. */
-export function isPermanent(error: unknown): boolean {
+function isPermanent(error: unknown): boolean {
   return error instanceof ReferenceError || /CERT|VERIFY|WRONG/.test(Object(Object(error).cause).code)
 }

@@ -111,7 +111,7 @@ it('a port on which nothing listens is named, by every way to a stream', async (
   const network = await FaultyNetwork.start('http://127.0.0.1:1')
   await network.offline()
   const { url } = network
-  const client = clientOf(network, { firstResponseMs: 50, backoff: () => 10 })
+  const client = clientOf(network, { firstResponseMs: 2000, backoff: () => 300 })
   const error = { code: 'unreachable', message: expect.stringMatching(`${url}/ is unreachable: .*ECONNREFUSED`) }
   await expect(client.chat(HI).text()).rejects.toMatchObject(error)
   await expect(client.attach('str_1').text()).rejects.toMatchObject(error)

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { SluiceClientError } from '../../src/client/client-error.ts'
+import type { Done, StreamError } from '../../src/stream/events.ts'
 import {
   decide,
+  endingOf,
+  type Disconnect,
   jitteredBackoff,
   type Next,
-  type Outcome,
   type ReconnectPolicy,
   type ReconnectState,
 } from '../../src/client/reconnect.ts'
@@ -23,14 +25,14 @@ const POLICY: ReconnectPolicy = {
 
 const OPENED = { ...STREAMING, opened: true }
 
-const LOST: Outcome = { type: 'lost', cause: new Error('reset') }
+const LOST: Disconnect = { type: 'lost', cause: new Error('reset') }
 
-function refused(status: number, retryable: boolean, retryAfterMs?: number): Outcome & { type: 'refused' } {
+function refused(status: number, retryable: boolean, retryAfterMs?: number): Disconnect & { type: 'refused' } {
   const error = new SluiceClientError({ code: `code_${status}`, message: 'No.', status, retryable, retryAfterMs })
   return { type: 'refused', error }
 }
 
-const NOT_FOUND: Outcome = {
+const NOT_FOUND: Disconnect = {
   type: 'refused',
   error: new SluiceClientError({ code: 'stream_not_found', message: 'No.', status: 404, retryable: false }),
 }
@@ -39,7 +41,7 @@ const CANCELLED = { end: { as: 'cancelled', done: { type: 'done', finish_reason:
 const failing = (fields: Partial<SluiceClientError>) => ({ end: { as: 'failed', error: fields } })
 
 describe('what to do when a connection has ended', () => {
-  it.each<[string, Partial<ReconnectState>, Outcome, unknown]>([
+  it.each<[string, Partial<ReconnectState>, Disconnect, unknown]>([
     // The network.
     ['lost: resume after the first backoff', STREAMING, LOST, { resumeAfterMs: 150 }],
     ['lost again: wait longer', { ...STREAMING, failures: 3 }, LOST, { resumeAfterMs: 450 }],
@@ -50,6 +52,18 @@ describe('what to do when a connection has ended', () => {
     ['silent once too often', { ...STREAMING, failures: 4 }, { type: 'silent' }, failing({ code: 'unreachable' })],
     ['another network: resume at once', STREAMING, { type: 'network-changed' }, { resumeAfterMs: 0 }],
     ['`retry:` is the base', { ...STREAMING, retryMs: 3000 }, LOST, { resumeAfterMs: 300 }],
+
+    // Nothing has ever responded.
+    ['no response yet: again', { ...CREATING, unansweredMs: 5000 }, LOST, { resumeAfterMs: 150 }],
+    ['a last attempt at the limit', { ...CREATING, unansweredMs: 9_900 }, LOST, { resumeAfterMs: 100 }],
+    [
+      'the limit is over',
+      { ...CREATING, unansweredMs: 10_000 },
+      LOST,
+      failing({ code: 'unreachable', retryable: true }),
+    ],
+    ['as for a join', { ...STREAMING, unansweredMs: 10_000 }, { type: 'silent' }, failing({ code: 'unreachable' })],
+    ['never to be mended', CREATING, { type: 'lost', cause: new ReferenceError('x') }, failing({ retryable: false })],
 
     // Answers that are no stream.
     ['503: again', CREATING, refused(503, true), { resumeAfterMs: 150 }],
@@ -70,28 +84,6 @@ describe('what to do when a connection has ended', () => {
     // The end.
     ['204: ask how it ended', STREAMING, { type: 'caught-up' }, { resumeAfterMs: 0, reread: true }],
     ['204 twice', { ...STREAMING, rereading: true }, { type: 'caught-up' }, failing({ code: 'invalid_response' })],
-    ...(['stop', 'length', 'tool_calls', 'content_filter'] as const).map(
-      (finish_reason): [string, ReconnectState, Outcome, unknown] => {
-        const done = { type: 'done', finish_reason } as const
-        return [`done: ${finish_reason}`, STREAMING, { type: 'done', done }, { end: { as: 'finished', done } }]
-      },
-    ),
-    ['done: cancelled', STREAMING, { type: 'done', done: { type: 'done', finish_reason: 'cancelled' } }, CANCELLED],
-    [
-      'done: error',
-      STREAMING,
-      {
-        type: 'done',
-        done: { type: 'done', finish_reason: 'error', error: { code: 'x', message: 'Why.', retryable: true } },
-      },
-      failing({ code: 'x', message: 'Why.', retryable: true, status: undefined }),
-    ],
-    [
-      'done: error, of which nothing is said',
-      STREAMING,
-      { type: 'done', done: { type: 'done', finish_reason: 'error' } },
-      failing({ code: 'stream_failed', retryable: false }),
-    ],
 
     // After `cancel`.
     ['cancelled, lost: fetch what was missed', CANCELLING, LOST, { resumeAfterMs: 150 }],
@@ -112,6 +104,29 @@ describe('what to do when a connection has ended', () => {
 
   it('may be decided never to try again', () => {
     expect(decide(STREAMING, LOST, { ...POLICY, maxAttempts: 0 })).toMatchObject({ end: { as: 'failed' } })
+  })
+})
+
+describe('the end of a stream', () => {
+  it.each(['stop', 'length', 'tool_calls', 'content_filter'] as const)('%s', (finish_reason) => {
+    const done = { type: 'done', finish_reason } as const
+    expect(endingOf(done)).toEqual({ as: 'finished', done })
+  })
+
+  it('cancelled', () => {
+    expect(endingOf({ type: 'done', finish_reason: 'cancelled' })).toEqual(CANCELLED.end)
+  })
+
+  it.each<[what: string, error: StreamError | undefined, expected: Partial<SluiceClientError>]>([
+    [
+      'error',
+      { code: 'x', message: 'Why.', retryable: true },
+      { code: 'x', message: 'Why.', retryable: true, status: undefined },
+    ],
+    ['error, of which nothing is said', undefined, { code: 'stream_failed', retryable: false }],
+  ])('%s', (_, error, expected) => {
+    const done: Done = { type: 'done', finish_reason: 'error', ...(error && { error }) }
+    expect(endingOf(done)).toMatchObject({ as: 'failed', error: expected })
   })
 })
 
