@@ -90,6 +90,20 @@ describeWith('chromium', 'the React hook', (program) => {
     expect(requests()).toEqual(['POST', 'GET'])
   })
 
+  it('says that it is connecting again while the gateway is away', async () => {
+    const { network, page, ask, shows } = await open()
+    const run = await ask('What?')
+    run.text('half ')
+    await shows('What?', 'half ')
+    await network.offline()
+    await page.getByText('Connecting').waitFor()
+    await network.online()
+    await page.getByText('Connecting').waitFor({ state: 'detached' })
+    run.text('and half')
+    run.done()
+    await shows('What?', 'half and half')
+  })
+
   it('rejoins the running answer after a reload, and does not ask again', async () => {
     const { provider, page, ask, shows, requests } = await open()
     const run = await ask('What?')
