@@ -72,6 +72,9 @@ const tool = optionalNulls({
 
 const count = z.number().int().positive()
 
+/** LM Studio and its clients write -1 for no limit. */
+const limit = z.preprocess((value) => (value === -1 ? undefined : value), count.nullish())
+
 /** The model name is returned in a header, which must stay readable. */
 export const modelName = z.string().min(1).max(256)
 
@@ -88,8 +91,8 @@ export const chatFields = z.looseObject({
   functions: z.preprocess(withoutNullsInItems, z.unknown()).optional(),
   temperature: z.number().nullish(),
   top_p: z.number().nullish(),
-  max_tokens: count.nullish(),
-  max_completion_tokens: count.nullish(),
+  max_tokens: limit,
+  max_completion_tokens: limit,
   stop: z.union([z.string(), boundedArray(z.string())]).nullish(),
   n: count.nullish(),
   seed: z.number().int().nullish(),

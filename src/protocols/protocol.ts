@@ -111,6 +111,11 @@ export interface ModelProtocol extends Protocol {
   readonly models: ModelForms
 }
 
+const VERSION = '/v1'
+
+/** Shared by all protocols that list models. */
+const MODELS_PATH = `${VERSION}/models`
+
 /** The protocols of a gateway; chooses the protocol of each request. */
 export class ProtocolTable {
   readonly rows: readonly [Protocol, ...Protocol[]]
@@ -119,6 +124,8 @@ export class ProtocolTable {
   /** The longest path first. */
   readonly #paths: readonly { path: string; protocol: Protocol }[]
   readonly #unclaimed: Protocol
+  /** Paths that are also served without `/v1`: those of SDKs. Clients of the default protocol are given our paths. */
+  readonly #versioned: readonly string[]
 
   /**
    * @param rows the first is the default
@@ -131,6 +138,7 @@ export class ProtocolTable {
       .flatMap((protocol) => protocol.paths.map((path) => ({ path, protocol })))
       .toSorted((a, b) => b.path.length - a.path.length)
     this.#unclaimed = unclaimed
+    this.#versioned = [MODELS_PATH, ...rows.slice(1).flatMap(({ paths }) => paths)]
   }
 
   get default(): Protocol {
@@ -146,6 +154,12 @@ export class ProtocolTable {
     for (const each of this.#paths) if (isBelow(path, each.path)) return each.protocol
     if (!path.startsWith('/v1/')) return this.default
     return this.rows.find((protocol) => isClient(protocol, headers)) ?? this.#unclaimed
+  }
+
+  /** The path of a request whose client was given a base URL without `/v1`; any other path stays as it is. */
+  withVersion(path: string): string {
+    const versioned = `${VERSION}${path}`
+    return this.#versioned.some((each) => isBelow(versioned, each)) ? versioned : path
   }
 
   named(name: string): Protocol | undefined {

@@ -57,6 +57,13 @@ describe('an error has the shape that its path promises, whatever fails first:',
     ['DELETE', '/v1/models', 405, {}, isProblemWithError],
     ['POST', '/v1/complete', 404, { headers: ANTHROPIC }, isAnthropics],
     ['DELETE', '/v1/models', 405, { headers: ANTHROPIC }, isAnthropics],
+    ['PUT', '/chat/completions', 405, {}, isOpenAIs],
+    ['POST', '/chat/completions?x=1', 413, { body: long }, isOpenAIs],
+    ['PUT', '/messages', 405, {}, isAnthropics],
+    ['DELETE', '/models', 405, {}, isProblemWithError],
+    ['DELETE', '/models', 405, { headers: ANTHROPIC }, isAnthropics],
+    ['POST', '/chat', 404, {}, isProblem],
+    ['GET', '/modelsx', 404, {}, isProblem],
     // The path decides, not the header.
     ['PUT', '/v1/chat/completions', 405, { headers: ANTHROPIC }, isOpenAIs],
     ['GET', '/v1/streams/none', 404, { headers: ANTHROPIC }, isProblem],
@@ -75,6 +82,19 @@ describe('an error has the shape that its path promises, whatever fails first:',
     expect(reader.status).toBe(403)
     shape(reader)
   })
+})
+
+it('an SDK whose base URL lacks /v1 works', async () => {
+  const { url } = await startGateway()
+  const client = new OpenAI({ baseURL: url, apiKey: 'none' })
+  const { choices } = await client.chat.completions.create({
+    model: 'mock',
+    max_tokens: 2,
+    messages: [{ role: 'user', content: 'hi' }],
+  })
+  expect(choices[0]?.finish_reason).toBe('length')
+  expect((await client.models.list()).data).toMatchObject([{ id: 'mock' }])
+  expect(await client.models.retrieve('mock')).toMatchObject({ id: 'mock' })
 })
 
 describe('an SDK says what the gateway said', () => {

@@ -71,3 +71,10 @@ it('a call without a type is one of a function', () => {
     { ...call, type: 'function' },
   ])
 })
+
+it('takes a limit of -1 for none, as LM Studio does', () => {
+  const messages = [{ role: 'user', content: 'hi' }]
+  const { max_tokens, max_completion_tokens } = parseChat({ messages, max_tokens: -1, max_completion_tokens: -1 })
+  expect([max_tokens, max_completion_tokens]).toEqual([undefined, undefined])
+  expect(() => parseChat({ messages, max_tokens: -2 })).toThrow('max_tokens')
+})

@@ -17,10 +17,15 @@ export function requestId({ header = 'X-Request-Id' } = {}): RequestMiddleware {
   }
 }
 
-/** Chooses the protocol that the request speaks, before anything can fail: its errors are rendered in it. */
+/**
+ * Chooses the protocol that the request speaks, before anything can fail: its errors are rendered in it. A path without
+ * `/v1` is completed here, so that nothing after this knows of it.
+ */
 export function useProtocol(protocols: ProtocolTable): RequestMiddleware {
   return (context, next) => {
     const { state } = context
+    const path = protocols.withVersion(context.path)
+    if (path !== context.path) context.path = path
     state.protocol = protocols.at(context.path, context.headers)
     if (state.protocol.headers) context.set(state.protocol.headers(state.requestId))
     return next()
