@@ -1,13 +1,12 @@
 import type { ChatInput } from '../chat-request.ts'
-import { SluiceError, toSluiceError, type ErrorCode } from '../errors.ts'
 import type { StreamEvent } from '../stream/events.ts'
 import type { Sink } from '../stream/source.ts'
 import type { AnsweredBy } from '../stream/stream-log.ts'
 import { Attempt, type AttemptEnd, type AttemptReports } from './attempt.ts'
-import { pause as wait, errorOf, isKeysFault, isRateLimit, isTargetsFault, nextStep, type Pause } from './next-step.ts'
-import type { Breaker, Permit } from './breaker.ts'
-import { KeyRing, type Plan, type Target, type Random } from './target.ts'
-import type { RoutingObserver } from './observer.ts'
+import { errorOf } from './next-step.ts'
+import type { Permit } from './breaker.ts'
+import type { Plan, Target } from './target.ts'
+import { Tries, type TriesContext } from './tries.ts'
 import { HeldAnswer } from './held-answer.ts'
 import { Opening } from './opening.ts'
 
@@ -23,21 +22,15 @@ export interface RunSink extends Sink {
   beforeCancel?: (() => void) | undefined
 }
 
-export interface RunContext {
-  /** Aborts the run at once, even while it waits for a retry. */
-  signal: AbortSignal
+export interface RunContext extends TriesContext {
   streamId: string
   /** Headers of the client's request, for providers of the same protocol. */
   headers?: Readonly<Record<string, string>> | undefined
-  observer?: RoutingObserver | undefined
   /**
    * Whether the reader waits for the whole answer, and is the only one: then events may be held back until the end, so
    * that a failure in mid-answer is retried, too. Asked with each event, as other readers may come.
    */
   mayHoldBack?: (() => boolean) | undefined
-  /** For tests. */
-  pause?: Pause
-  random?: Random
 }
 
 /**
@@ -50,25 +43,18 @@ export interface RunContext {
  * - *ended*: the sink has got `done` or a failure.
  */
 export class Run implements AttemptReports {
-  readonly #plan: Plan
   readonly #sink: RunSink
   readonly #context: RunContext
-  readonly #random: Random
-  readonly #keys: KeyRing
-  /** Breakers that have counted a failure of this run: retries count once. Created lazily, as most runs have none. */
-  #counted: Set<Breaker> | undefined
-  #attempts = 0
+  readonly #tries: Tries
   /** The attempt that has sent no token yet; undefined between attempts, and once a target answers. */
   #opening: OpenAttempt | undefined
   /** What the last attempt had said when it failed, if it was held back. Told when there is no further attempt. */
   #partial: HeldAnswer | undefined
 
   constructor(plan: Plan, sink: RunSink, context: RunContext) {
-    this.#plan = plan
     this.#sink = sink
     this.#context = context
-    this.#random = context.random ?? Math.random
-    this.#keys = new KeyRing(this.#random)
+    this.#tries = new Tries(plan, context)
   }
 
   /**
@@ -146,50 +132,23 @@ export class Run implements AttemptReports {
 
   /** @returns the failure to report when no target answers */
   async #tryTargets(input: ChatInput): Promise<{ error: unknown } | undefined> {
-    const { signal, observer, pause = wait } = this.#context
-    const { targets } = this.#plan
-    let last: { target: Target; error: unknown } | undefined
-    for (const target of withoutLimited(targets)) {
-      let reason: ErrorCode | undefined
-      for (let retry = 0; ; retry++) {
-        signal.throwIfAborted()
-        const permit = target.breaker.enter(this.#counted?.has(target.breaker))
-        if (!permit) break
-        if (reason) observer?.retried(target, reason)
-        const failed = await this.#try(target, permit, input)
-        if (!failed) return undefined
-        signal.throwIfAborted()
-        last = { target, error: failed.error }
-        const error = toSluiceError(failed.error)
-        reason = error.code
-        const { retries, breaker, keys } = target
-        const freshKey = this.#keys.hasFresh(keys)
-        const next = nextStep({ error, retry, retries, closed: breaker.closed, freshKey }, this.#random)
-        if (next.step === 'fail') return this.#giveUp(target, failed)
-        if (next.step === 'next-target') break
-        await pause(next.afterMs, signal)
-      }
-    }
-    return this.#giveUp(last?.target ?? targets[0], last ?? { error: allOpen(targets) })
+    const failed = await this.#tries.run((target, permit, apiKey) => this.#try(target, permit, apiKey, input))
+    return failed && this.#giveUp(failed.target, failed)
   }
 
   /** One attempt; resolves when its target answers, or with its failure before that. */
-  async #try(target: Target, permit: Permit, input: ChatInput): Promise<{ error: unknown } | undefined> {
+  #try(
+    target: Target,
+    permit: Permit,
+    apiKey: string | undefined,
+    input: ChatInput,
+  ): Promise<{ error: unknown } | undefined> {
     const { signal, streamId, headers, observer } = this.#context
-    this.#attempts += 1
-    const key = this.#keys.draw(target.keys)
-    const failed = await new Promise<{ error: unknown } | undefined>((settle) => {
-      const attempt = new Attempt(target, permit, { signal, streamId, apiKey: key?.key, headers, observer }, this)
+    return new Promise((settle) => {
+      const attempt = new Attempt(target, permit, { signal, streamId, apiKey, headers, observer }, this)
       this.#opening = { target, attempt, brought: new Opening(), settle }
       attempt.start(input)
     })
-    if (!failed || signal.aborted) return failed
-    const error = toSluiceError(failed.error)
-    if (isTargetsFault(error)) (this.#counted ??= new Set()).add(target.breaker)
-    if (key && isKeysFault(error)) this.#keys.refuse(key)
-    // While another key is left, only the key is limited, not the target.
-    if (isRateLimit(error) && !this.#keys.hasFresh(target.keys)) target.breaker.limit(error.retryAfter)
-    return failed
   }
 
   #giveUp(target: Target, { error }: { error: unknown }): { error: unknown } {
@@ -200,7 +159,7 @@ export class Run implements AttemptReports {
   }
 
   #reportAnswer({ provider, model }: Target): void {
-    this.#sink.answeredBy({ provider: provider.name, model, attempts: this.#attempts })
+    this.#sink.answeredBy({ provider: provider.name, model, attempts: this.#tries.attempts })
   }
 }
 
@@ -212,19 +171,4 @@ interface OpenAttempt {
   /** The events since the first token, when they are held back. */
   held?: HeldAnswer
   readonly settle: (failed?: { error: unknown }) => void
-}
-
-/**
- * Drops rate-limited targets while another can be tried. Checked once per run: retries already wait for `Retry-After`.
- */
-function withoutLimited(targets: Plan['targets']): readonly Target[] {
-  if (targets.length === 1) return targets
-  const free = targets.filter(({ breaker }) => !breaker.limited)
-  return free.some(({ breaker }) => breaker.ready) ? free : targets
-}
-
-function allOpen(targets: readonly Target[]): SluiceError {
-  return new SluiceError('upstream_unavailable', 'The upstream has failed too often, and is left alone for a while.', {
-    retryAfter: Math.min(...targets.map(({ breaker }) => breaker.retryAfter)),
-  })
 }
