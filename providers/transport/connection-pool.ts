@@ -61,8 +61,9 @@ export class ConnectionPool<Request> {
     this.#maxConnections = maxConnections
   }
 
-  send(request: Request, connectTimeoutMs: number, handler: ExchangeHandler): ExchangeControl {
-    const exchange = new PlacedExchange(handler)
+  /** @param once the request cannot be sent again, so it gets a new connection */
+  send(request: Request, connectTimeoutMs: number, handler: ExchangeHandler, once = false): ExchangeControl {
+    const exchange = new PlacedExchange(handler, once)
     this.#place(exchange, request, connectTimeoutMs)
     return exchange
   }
@@ -74,9 +75,13 @@ export class ConnectionPool<Request> {
   }
 
   #place(exchange: PlacedExchange, request: Request, connectTimeoutMs: number): void {
-    const idle = this.#takeIdle()
-    if (idle) this.#reuse(idle, exchange, request, connectTimeoutMs)
-    else if (this.#count < this.#maxConnections) this.#begin(exchange, request, connectTimeoutMs)
+    const isFull = this.#count >= this.#maxConnections
+    const idle = exchange.once && !isFull ? undefined : this.#takeIdle()
+    if (idle && exchange.once) {
+      idle.close()
+      this.#begin(exchange, request, connectTimeoutMs)
+    } else if (idle) this.#reuse(idle, exchange, request, connectTimeoutMs)
+    else if (!isFull) this.#begin(exchange, request, connectTimeoutMs)
     else this.#enqueue(exchange, request, connectTimeoutMs)
   }
 
@@ -179,10 +184,12 @@ const NOT_READING = { pause: () => {}, resume: () => {} }
 /** An exchange that is queued, on a connection, or on its replacement. */
 class PlacedExchange implements ExchangeControl {
   readonly handler: ExchangeHandler
+  readonly once: boolean
   current: ExchangeControl | undefined
 
-  constructor(handler: ExchangeHandler) {
+  constructor(handler: ExchangeHandler, once: boolean) {
     this.handler = handler
+    this.once = once
   }
 
   abort(): void {

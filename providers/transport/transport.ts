@@ -20,9 +20,23 @@ export interface TransportRequest {
   /** Path from the root of the origin, percent-encoded, with the query. */
   path: string
   headers: Readonly<Record<string, string>>
-  body?: string | undefined
+  body?: string | StreamedBody | undefined
   /** How long connecting may take, including TLS, a proxy and the wait for a free connection, in milliseconds. */
   connectTimeoutMs: number
+}
+
+/**
+ * A body that is sent as it arrives, as fast as the server takes it. It can be sent only once: its request always gets
+ * a new connection, since a reused one may fail, and the request with it. An error of `chunks` fails the exchange.
+ */
+export interface StreamedBody {
+  chunks: AsyncIterable<Uint8Array>
+  /** In bytes, when known. */
+  length: number | undefined
+}
+
+export function isStreamed(body: TransportRequest['body']): body is StreamedBody {
+  return typeof body === 'object'
 }
 
 export interface ResponseHead {
@@ -81,7 +95,8 @@ export const MAX_HEAD_BYTES = 64 * 1024
 const PATH = /^\/[!-~]*$/
 
 /**
- * The header fields of a request, with lower-case names; `host` is first and `content-length` last.
+ * The header fields of a request, with lower-case names; `host` is first and `content-length` last. A streamed body of
+ * unknown length has none; the transport frames it.
  *
  * @throws TypeError for a path or a header that cannot be sent
  */
@@ -93,7 +108,9 @@ export function requestFields({ method, path, headers, body }: TransportRequest,
     validateHeaderValue(name, value)
     fields.set(name.toLowerCase(), value)
   }
-  if (body !== undefined) fields.set('content-length', String(Buffer.byteLength(body)))
+  if (isStreamed(body)) {
+    if (body.length !== undefined) fields.set('content-length', String(body.length))
+  } else if (body !== undefined) fields.set('content-length', String(Buffer.byteLength(body)))
   // A POST without content sends a length of 0: https://www.rfc-editor.org/rfc/rfc9110.html#section-8.6
   else if (method === 'POST') fields.set('content-length', '0')
   return fields

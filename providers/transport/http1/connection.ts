@@ -3,15 +3,18 @@ import { connect as connectTls } from 'node:tls'
 import type { ConnectionEvents, PooledConnection } from '../connection-pool.ts'
 import {
   ConnectTimeoutError,
+  isStreamed,
   TruncatedResponseError,
   type ExchangeControl,
   type ExchangeHandler,
+  type TransportRequest,
 } from '../transport.ts'
 import { ResponseParser } from './response-parser.ts'
+import { sendStreamed } from './send-streamed.ts'
 
 export interface RequestBytes {
   head: string
-  body: string | undefined
+  body: TransportRequest['body']
   /** The response has no body, whatever its head says: it responds to HEAD. */
   bodiless: boolean
 }
@@ -42,9 +45,13 @@ interface Exchange {
   readonly response: ResponseParser
   /** The request has been written: further bytes belong to its response. */
   sent: boolean
+  /** A part of a streamed body is still to be written. */
+  sending: boolean
   /** Set on a reused connection until a byte of the response arrives. Keeps the request in memory. */
   onLost: (() => void) | undefined
 }
+
+const NOT_SENT = { sent: false, sending: false }
 
 /** A connection to a server, TCP or TLS, that carries one request after the other. */
 export class Connection implements PooledConnection<RequestBytes> {
@@ -104,15 +111,24 @@ export class Connection implements PooledConnection<RequestBytes> {
   }
 
   #start({ bodiless }: RequestBytes, handler: ExchangeHandler, onLost?: () => void): Exchange {
-    return (this.#exchange = { handler, response: new ResponseParser(handler, { bodiless }), sent: false, onLost })
+    return (this.#exchange = { handler, response: new ResponseParser(handler, { bodiless }), ...NOT_SENT, onLost })
   }
 
   #write(exchange: Exchange, { head, body }: RequestBytes): void {
     exchange.sent = true
     this.#socket.cork()
     this.#socket.write(head, 'latin1')
-    if (body !== undefined) this.#socket.write(body)
+    if (typeof body === 'string') this.#socket.write(body)
     this.#socket.uncork()
+    if (!isStreamed(body)) return
+    exchange.sending = true
+    const isOver = () => this.#exchange !== exchange
+    sendStreamed(this.#socket, body, isOver).then(
+      () => (exchange.sending = false),
+      (error: unknown) => {
+        if (!isOver()) this.#fail(error)
+      },
+    )
   }
 
   /** A separate method: closures in the request's scope would keep it in memory until the response has ended. */
@@ -164,7 +180,7 @@ export class Connection implements PooledConnection<RequestBytes> {
     if (!response.over || this.#exchange !== exchange) return
     this.#exchange = undefined
     // After a response that arrives before the request is fully sent, the rest of the request is still in transit.
-    const reusable = response.persistent && this.#socket.writableLength === 0
+    const reusable = response.persistent && !exchange.sending && this.#socket.writableLength === 0
     if (reusable) {
       // An idle connection does not keep the process alive, but its input is still read.
       this.#socket.unref()

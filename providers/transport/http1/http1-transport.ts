@@ -1,6 +1,7 @@
 import { AddressCache } from '../address-cache.ts'
 import { ConnectionPool, type PoolOptions } from '../connection-pool.ts'
 import {
+  isStreamed,
   requestFields,
   type ExchangeControl,
   type ExchangeHandler,
@@ -8,6 +9,7 @@ import {
   type TransportRequest,
 } from '../transport.ts'
 import { Connection, type RequestBytes } from './connection.ts'
+import { isChunked } from './send-streamed.ts'
 
 /**
  * Our HTTP/1.1 client. All tokens pass through it, except those of providers with a proxy or their own certificates.
@@ -43,7 +45,7 @@ export class Http1Transport implements Transport {
   request(request: TransportRequest, handler: ExchangeHandler): ExchangeControl {
     const { method, body, connectTimeoutMs } = request
     const bytes = { head: this.#toHead(request), body, bodiless: method === 'HEAD' }
-    return this.#pool.send(bytes, connectTimeoutMs, handler)
+    return this.#pool.send(bytes, connectTimeoutMs, handler, isStreamed(body))
   }
 
   close(): void {
@@ -53,6 +55,7 @@ export class Http1Transport implements Transport {
   #toHead(request: TransportRequest): string {
     let head = `${request.method} ${request.path} HTTP/1.1\r\n`
     for (const [name, value] of requestFields(request, this.#origin.host)) head += `${name}: ${value}\r\n`
+    if (isChunked(request.body)) head += 'transfer-encoding: chunked\r\n'
     return `${head}\r\n`
   }
 }

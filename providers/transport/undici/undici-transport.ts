@@ -1,7 +1,9 @@
+import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { AddressCache } from '../address-cache.ts'
 import { ConnectionPool, type PoolOptions } from '../connection-pool.ts'
 import {
+  isStreamed,
   requestFields,
   type ExchangeControl,
   type ExchangeHandler,
@@ -48,11 +50,12 @@ export class UndiciTransport implements Transport {
     const headers = Object.fromEntries(requestFields(request, origin.host))
     // An `http:` proxy takes the whole URL and its own headers:
     // https://www.rfc-editor.org/rfc/rfc9112.html#name-absolute-form
+    const content = isStreamed(body) ? Readable.from(body.chunks, { objectMode: false }) : (body ?? null)
     const forwarded = proxy && origin.protocol === 'http:'
     const sent = forwarded
-      ? { method, path: `${origin.origin}${path}`, headers: { ...headers, ...proxy.headers }, body: body ?? null }
-      : { method, path, headers, body: body ?? null }
-    return this.#pool.send(sent, connectTimeoutMs, handler)
+      ? { method, path: `${origin.origin}${path}`, headers: { ...headers, ...proxy.headers }, body: content }
+      : { method, path, headers, body: content }
+    return this.#pool.send(sent, connectTimeoutMs, handler, isStreamed(body))
   }
 
   close(): void {
