@@ -22,6 +22,9 @@ const providerFields = z.object({
   check: method.optional(),
   close: method.optional(),
   listModels: method.optional(),
+  forward: method.optional(),
+  routes: z.array(z.string()).optional(),
+  countTokens: method.optional(),
   models: z.array(z.string()).optional(),
   exemptFromBreaker: z.boolean().optional(),
 })

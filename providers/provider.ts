@@ -8,10 +8,10 @@ import type { Vendor } from './vendors.ts'
 export type { ChatRequest }
 export type { Delta, Done, StreamEvent, ToolCallDelta, Usage } from '../src/stream/events.ts'
 
-export interface ProviderContext {
-  /** Aborted when the stream ends for any reason: stop at once and release all resources. */
+/** What an attempt is given, whatever it asks for. */
+export interface AttemptContext {
+  /** Aborted when the attempt is over for any reason: stop at once and release all resources. */
   readonly signal: AbortSignal
-  readonly streamId: string
   /** The provider's `options` in the configuration, unchanged. */
   readonly options: Readonly<Record<string, unknown>>
   /** The key for this attempt, drawn from the keys configured for this provider. */
@@ -26,6 +26,41 @@ export interface ProviderContext {
 
 /** What a provider is told when it is asked for its list of models. */
 export type ListContext = Pick<ProviderContext, 'signal' | 'options' | 'apiKey' | 'connectTimeoutMs'>
+
+export interface ProviderContext extends AttemptContext {
+  readonly streamId: string
+}
+
+/** A request that is passed on as it is: for embeddings, an image, speech … */
+export interface ForwardRequest {
+  /** Below the base URL of the provider, such as `/embeddings`. */
+  readonly route: string
+  /** Names the provider's model. An upload comes as bytes, which can be read once, as they arrive. */
+  readonly body: string | AsyncIterable<Uint8Array>
+  readonly contentType: string
+  /** The length of an upload in bytes, when known. */
+  readonly contentLength?: number | undefined
+  /** The media types that the client takes. */
+  readonly accept: string
+}
+
+/** A response that is passed on as it is. */
+export interface ForwardResponse {
+  readonly status: number
+  /**
+   * Names in lower case. Only those that describe the body, as it is in `body`, and rate limits reach the client:
+   * after `fetch`, which decompresses, leave `content-encoding` and `content-length` out.
+   */
+  readonly headers: ReadonlyMap<string, string>
+  /** Read as fast as the client reads; not at all once the signal is aborted. */
+  readonly body: AsyncIterable<Uint8Array>
+}
+
+/** The answer of Anthropic's `count_tokens`: https://platform.claude.com/docs/en/api/messages-count-tokens */
+export interface TokenCount {
+  readonly input_tokens: number
+  readonly [field: string]: unknown
+}
 
 export interface Checked {
   ignored: readonly string[]
@@ -61,6 +96,16 @@ export interface Provider {
   listModels?(context: ListContext): Promise<readonly string[]>
   /** Returns an iterable. Where a promise per token is too expensive, returns a source that pushes. */
   stream(request: ChatRequest, context: ProviderContext): AsyncIterable<StreamEvent | readonly StreamEvent[]> | Pushing
+  /**
+   * Passes a request on that is not for a chat. Resolves with the response as soon as its head has come; throws a
+   * `ProviderError` instead of a response that failed, so that it may be retried. When absent, the provider serves
+   * chats only.
+   */
+  forward?(request: ForwardRequest, context: AttemptContext): Promise<ForwardResponse>
+  /** The routes that `forward` serves; all when absent. */
+  readonly routes?: readonly string[] | undefined
+  /** Counts the tokens of a request. When absent, the gateway estimates them. */
+  countTokens?(request: ChatRequest, context: AttemptContext): Promise<TokenCount>
   /** Releases resources that outlive a stream (connection pools). */
   close?(): Promise<void>
 }

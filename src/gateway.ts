@@ -5,6 +5,7 @@ import { loadProvider, type RegisteredProvider } from '../providers/registry.ts'
 import type { Config } from './config.ts'
 import { createApp } from './http/app.ts'
 import type { RequestState, Services } from './http/context.ts'
+import { InFlight } from './http/in-flight.ts'
 import { HttpServer } from './http/server.ts'
 import { protocols as builtIn } from './protocols/index.ts'
 import type { ProtocolTable } from './protocols/protocol.ts'
@@ -95,6 +96,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     catalog,
     routing: observeRouting(metrics, logger),
     generations: new Generations(),
+    forwards: new InFlight(),
     heartbeat: new Heartbeat(tickFor(config.heartbeatMs, config.slowReaderMs)),
     flushTimer: config.flushIntervalMs > 0 ? new FlushTimer(config.flushIntervalMs) : undefined,
     draining: false,
@@ -116,7 +118,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   async function shutDown(): Promise<void> {
     services.draining = true
     logger.info({ streams: services.generations.size }, 'draining')
-    await within(config.drainMs, services.generations.idle())
+    await within(config.drainMs, Promise.all([services.generations.idle(), services.forwards.idle()]))
     services.generations.endAll({
       type: 'done',
       finish_reason: 'error',

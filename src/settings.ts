@@ -45,6 +45,7 @@ export const settings = {
   flushIntervalMs: milliseconds.default(0).describe('how long deltas may gather before they leave as one frame'),
   drainMs: milliseconds.default(30_000).describe('how long running streams may go on after SIGTERM, SIGINT or SIGHUP'),
   bodyLimit: bytes.default(10 * UNITS.mib).describe('size of a request body'),
+  uploadLimit: bytes.default(32 * UNITS.mib).describe('size of a form with files'),
   sdkResumeWindowMs: milliseconds.default(0).describe('resumeWindowMs for the OpenAI and Anthropic protocols'),
   sdkStatusWaitMs: milliseconds
     .default(8_000)

@@ -3,10 +3,13 @@ import { connectTo, type ProviderIdentity } from '../endpoint.ts'
 import type { anthropicOptions } from '../options.ts'
 import { MessageReader } from './events.ts'
 import { convertRequest, type MessagesServer } from './request.ts'
-import type { Provider } from '../provider.ts'
+import type { Fields } from '../../src/json.ts'
+import { askFor } from '../forward.ts'
+import type { AttemptContext, Provider } from '../provider.ts'
 import { listModels } from './list-models.ts'
 import { vendorAt } from '../vendors.ts'
 import { UpstreamStream } from '../upstream.ts'
+import { sentInvalid } from '../upstream-errors.ts'
 
 export type AnthropicOptions = ProviderIdentity & z.infer<typeof anthropicOptions>
 
@@ -26,7 +29,15 @@ export function anthropic({
   const { transport, pathOf, secrets } = connectTo({ name, baseUrl, keys, ...options })
   const path = pathOf('/v1/messages')
   const server = serverAt(baseUrl)
+  const countPath = pathOf('/v1/messages/count_tokens')
   const configured = Object.fromEntries(Object.entries(headers).map(([header, value]) => [header.toLowerCase(), value]))
+
+  function upstreamFor(context: AttemptContext) {
+    const { signal, connectTimeoutMs, traceHeaders, apiKey: key = apiKey, headers: forwarded = {} } = context
+    const own = toHeaders(key, configured, forwarded)
+    return { transport, headers: { ...traceHeaders, ...own }, secrets, signal, connectTimeoutMs }
+  }
+
   return {
     name,
     models,
@@ -36,17 +47,18 @@ export function anthropic({
       const { ignored } = convertRequest(request, maxTokens, server)
       return { ignored }
     },
-    stream(request, { signal, connectTimeoutMs, traceHeaders, apiKey: key = apiKey, headers: forwarded = {} }) {
-      const upstream = {
-        transport,
-        path,
-        headers: { ...traceHeaders, ...toHeaders(key, configured, forwarded) },
-        body: convertRequest(request, maxTokens, server).body,
-        secrets,
-        signal,
-        connectTimeoutMs,
-      }
-      return new UpstreamStream(upstream, new MessageReader())
+    stream(request, context) {
+      const { body } = convertRequest(request, maxTokens, server)
+      return new UpstreamStream({ ...upstreamFor(context), path, body }, new MessageReader())
+    },
+    async countTokens(request, context) {
+      const { headers: own, ...upstream } = upstreamFor(context)
+      const body = JSON.stringify(withoutAnswer(convertRequest(request, maxTokens, server).body))
+      const sent = { accept: 'application/json', 'content-type': 'application/json', ...own }
+      const count = await askFor({ ...upstream, path: countPath, headers: sent, body, wire: 'anthropic' })
+      const { input_tokens } = count
+      if (typeof input_tokens !== 'number') throw sentInvalid('a count without its number')
+      return { ...count, input_tokens }
     },
     listModels: ({ signal, connectTimeoutMs, apiKey: key = apiKey }) =>
       listModels({
@@ -59,6 +71,25 @@ export function anthropic({
       }),
     close: async () => transport.close(),
   }
+}
+
+/** Parameters of the answer, which a count does not take. */
+const OF_THE_ANSWER = new Set([
+  'max_tokens',
+  'stream',
+  'temperature',
+  'top_p',
+  'top_k',
+  'stop_sequences',
+  'metadata',
+  'service_tier',
+  'container',
+  'inference_geo',
+])
+
+/** https://platform.claude.com/docs/en/api/messages-count-tokens */
+function withoutAnswer(body: Fields): Fields {
+  return Object.fromEntries(Object.entries(body).filter(([name]) => !OF_THE_ANSWER.has(name)))
 }
 
 /**

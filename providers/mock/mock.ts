@@ -3,7 +3,9 @@ import { z } from 'zod'
 import type { ChatRequest } from '../../src/chat-request.ts'
 import { invalidRequest, isErrorCode, type ErrorCode } from '../../src/errors.ts'
 import { toFaults } from '../../src/faults.ts'
-import { writeText, type Random } from './text.ts'
+import { forwardMock, MOCK_ROUTES } from './forward.ts'
+import { mulberry32 } from './random.ts'
+import { writeText } from './text.ts'
 import { ProviderError, type Delta, type Provider, type ProviderContext, type StreamEvent } from '../provider.ts'
 
 const index = z.number().int().nonnegative()
@@ -77,6 +79,8 @@ export function mock({ name = 'mock', models = ['mock'] as readonly string[] } =
     check(request) {
       readKnobs(request)
     },
+    routes: MOCK_ROUTES,
+    forward: async (request) => forwardMock(request),
     stream(request, context) {
       return play(readKnobs(request), request, context)
     },
@@ -212,15 +216,4 @@ function countPromptTokens({ messages }: ChatRequest): number {
     else for (const part of content ?? []) characters += part.text?.length ?? 0
   }
   return Math.ceil(characters / 4)
-}
-
-/** A small seeded generator of numbers in [0, 1): https://gist.github.com/tommyettinger/46a874533244883189143505d203312c */
-function mulberry32(seed: number): Random {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
 }

@@ -1,5 +1,4 @@
-/** Yields numbers in [0, 1). */
-export type Random = () => number
+import type { Random } from './random.ts'
 
 const OPENINGS = [
   'Well,',

@@ -5,7 +5,8 @@ import type { openaiOptions } from '../options.ts'
 import type { Fields } from '../../src/json.ts'
 import { AdaptedStream, Adaptations } from './adaptations.ts'
 import { ChunkReader } from './chunks.ts'
-import type { Provider } from '../provider.ts'
+import { passOn } from '../forward.ts'
+import type { AttemptContext, Provider } from '../provider.ts'
 import { checkRequest, convertRequest } from './request.ts'
 import { serverAt } from './servers.ts'
 import { listModels } from './list-models.ts'
@@ -37,6 +38,11 @@ export function openai({
     ...(key !== undefined && { authorization: `Bearer ${key}` }),
     ...headers,
   })
+
+  function upstreamFor({ signal, connectTimeoutMs, traceHeaders, apiKey: key = apiKey }: AttemptContext) {
+    return { transport, headers: { ...traceHeaders, ...toHeaders(key) }, secrets, signal, connectTimeoutMs }
+  }
+
   return {
     name,
     models,
@@ -45,17 +51,20 @@ export function openai({
     check(request) {
       return { ignored: checkRequest(request, server) }
     },
-    stream(request, { signal, connectTimeoutMs, traceHeaders, apiKey: key = apiKey }) {
-      const upstream = {
-        transport,
-        path,
-        headers: { ...traceHeaders, ...toHeaders(key) },
-        secrets,
-        signal,
-        connectTimeoutMs,
-      }
+    stream(request, context) {
+      const upstream = { ...upstreamFor(context), path }
       const body = toBody(convertRequest(request, server), includeUsage)
       return new AdaptedStream(request.model, body, adaptations, (adapted) => send(upstream, adapted))
+    },
+    forward({ route, body, contentType, contentLength, accept }, context) {
+      const { headers: own, ...upstream } = upstreamFor(context)
+      return passOn({
+        ...upstream,
+        path: pathOf(route),
+        headers: { accept, ...own, 'content-type': contentType },
+        body: typeof body === 'string' ? body : { chunks: body, length: contentLength },
+        wire: 'openai',
+      })
     },
     listModels: ({ signal, connectTimeoutMs, apiKey: key = apiKey }) =>
       listModels(

@@ -12,6 +12,7 @@ import type { Heartbeat } from '../sse/heartbeat.ts'
 import type { StreamStore } from '../store/stream-store.ts'
 import type { FlushTimer } from '../stream/event-loop.ts'
 import type { Generations } from '../stream/generation.ts'
+import type { InFlight } from './in-flight.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { ReaderCells } from '../telemetry/observe-streams.ts'
@@ -56,6 +57,8 @@ export interface Services {
   readonly store: StreamStore
   readonly budget: Budget
   readonly generations: Generations
+  /** Requests that are passed on now. */
+  readonly forwards: InFlight
   readonly heartbeat: Heartbeat
   /** Delays deltas so that they coalesce; undefined when they are sent at once. */
   readonly flushTimer: FlushTimer | undefined

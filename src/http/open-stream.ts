@@ -118,7 +118,7 @@ function enter(log: StreamLog, waits: boolean): Pick<OpenedStream, 'leave'> & { 
   }
 }
 
-function shuttingDown(): SluiceError {
+export function shuttingDown(): SluiceError {
   return new SluiceError('gateway_shutdown', 'The gateway is shutting down; try another one.', { retryAfter: 5 })
 }
 

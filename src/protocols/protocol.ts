@@ -49,6 +49,9 @@ export interface Protocol {
   /** The response to a request for a stream in the background. */
   readonly renderCreated?: (stream: { id: string; url: string }) => Created
   readonly models?: ModelForms
+  /** Requests of the same API for something else than a chat. */
+  readonly forwards?: readonly ForwardRoute[]
+  readonly tokenCount?: TokenCountForm
   /** The response to a request that fails before its stream begins. */
   readonly renderError: (error: SluiceError, requestId: string) => RenderedError
 }
@@ -79,6 +82,25 @@ export interface Model {
 export interface ModelForms {
   readonly renderList: (models: readonly Model[]) => object
   readonly renderModel: (model: Model) => object
+}
+
+/** Requests to this path are passed on as they are, to a provider that serves the route. */
+export interface ForwardRoute {
+  readonly path: string
+  /** Below the base URL of a provider. */
+  readonly route: string
+  /** The body is a form with files, not JSON. */
+  readonly upload?: boolean
+  /** OpenTelemetry's name for it, or one of its kind. */
+  readonly operation: string
+}
+
+/** How the protocol asks for the number of tokens in a request, and is told. */
+export interface TokenCountForm {
+  readonly path: string
+  readonly parse: (body: unknown, headers: IncomingHttpHeaders) => Pick<ParsedRequest, 'input' | 'forward'>
+  /** @param count of a provider of this protocol, or an estimate */
+  readonly render: (count: { input_tokens: number }) => object
 }
 
 export interface RenderedError {

@@ -12,6 +12,7 @@ export class AttemptTimeouts {
   readonly #onTimeout: (error: SluiceError) => void
   readonly #startedAt = performance.now()
   #answered = false
+  #askedAt = this.#startedAt
   #heardAt = this.#startedAt
   #timer: NodeJS.Timeout | undefined
 
@@ -20,6 +21,11 @@ export class AttemptTimeouts {
     this.#timeouts = timeouts
     this.#onTimeout = onTimeout
     this.#arm()
+  }
+
+  /** A part of the request was sent at time `at`: the first token can only come after that. */
+  asked(at: number): void {
+    this.#askedAt = at
   }
 
   /** The upstream sent something at time `at` (`performance.now()`). */
@@ -41,9 +47,7 @@ export class AttemptTimeouts {
     clearTimeout(this.#timer)
     const { firstTokenTimeoutMs, idleTimeoutMs, totalTimeoutMs = Infinity } = this.#timeouts
     const now = performance.now()
-    const silent = this.#answered
-      ? idleTimeoutMs - (now - this.#heardAt)
-      : firstTokenTimeoutMs - (now - this.#startedAt)
+    const silent = this.#answered ? idleTimeoutMs - (now - this.#heardAt) : firstTokenTimeoutMs - (now - this.#askedAt)
     const total = totalTimeoutMs - (now - this.#startedAt)
     if (total <= 0) this.#onTimeout(this.#tooLong(totalTimeoutMs))
     else if (silent > 0) this.#timer = setTimeout(() => this.#arm(), Math.min(silent, total))

@@ -4,7 +4,8 @@ import type { Target } from './target.ts'
 
 /** Notified of every attempt, for metrics, logs and traces. */
 export interface RoutingObserver {
-  started(target: Target, streamId: string): AttemptObserver
+  /** @param streamId absent when the answer is no stream */
+  started(target: Target, streamId: string | undefined): AttemptObserver
   /** A target is retried because of an error with this code. */
   retried(target: Target, reason: ErrorCode): void
 }

@@ -1,3 +1,4 @@
+import type { Provider } from '../../providers/provider.ts'
 import type { RegisteredProvider } from '../../providers/registry.ts'
 import type { ChatInput } from '../chat-request.ts'
 import type { Config } from '../config.ts'
@@ -74,15 +75,33 @@ export class Router {
    * @param wire of the request's protocol
    * @throws SluiceError `unknown_model`, or the first target's refusal when all targets refuse the request
    */
-  plan(model: string | undefined = this.#config.defaultModel, request: ChatInput, wire?: Wire): Plan {
-    if (model === undefined)
-      throw invalidField('invalid_request', 'model', 'is required where DEFAULT_MODEL is not set')
-    const targets = this.#order(this.#names.find(model, wire)).map((entry) => this.#toTarget(entry))
+  plan(named: string | undefined = this.#config.defaultModel, request: ChatInput, wire?: Wire): Plan {
+    const model = required(named)
+    const targets = this.#targetsOf(model, wire)
     const checks = targets.map((target) => check(target, request))
     const [first, ...others] = targets.filter((_, index) => !checks[index]?.refusal)
     const ignored = checks.find(({ refusal }) => !refusal)?.ignored ?? []
     if (first) return { model, targets: [first, ...others], ...(ignored.length > 0 && { ignored }) }
     throw checks[0]?.refusal ?? this.#unknown(model)
+  }
+
+  /**
+   * The targets for a request that is passed on to a route, without targets whose provider does not serve it.
+   *
+   * @throws SluiceError `unknown_model`, or `not_found` when no target's provider serves the route
+   */
+  planForward(model: string | undefined = this.#config.defaultModel, route: string): Plan {
+    const name = required(model)
+    const targets = this.#targetsOf(name, 'openai')
+    const [first, ...others] = targets.filter(({ provider }) => serves(provider, route))
+    if (first) return { model: name, targets: [first, ...others] }
+    const names = new Set(targets.map(({ provider }) => provider.name))
+    if (names.size === 0) throw this.#unknown(name)
+    throw invalidField('not_found', 'model', `${route} is not offered by ${[...names].join(', ')}`)
+  }
+
+  #targetsOf(model: string, wire?: Wire): Target[] {
+    return this.#order(this.#names.find(model, wire)).map((entry) => this.#toTarget(entry))
   }
 
   /**
@@ -184,6 +203,15 @@ export class Router {
       breaker: provider.exemptFromBreaker ? unbreakable() : this.#breakers.of(name, model),
     }
   }
+}
+
+function required(model: string | undefined): string {
+  if (model !== undefined) return model
+  throw invalidField('invalid_request', 'model', 'is required where DEFAULT_MODEL is not set')
+}
+
+function serves(provider: Provider, route: string): boolean {
+  return typeof provider.forward === 'function' && (provider.routes?.includes(route) ?? true)
 }
 
 /** A breaker for one request that never opens: failures that a request provokes must not affect other requests. */

@@ -22,7 +22,7 @@ export function observeRouting(metrics: Metrics, logger: Logger): RoutingObserve
         metrics.cell('upstream_requests_total', { provider, code }).add()
         if (!error || code === 'cancelled') return
         metrics.cell('upstream_errors_total', { provider, code }).add()
-        const stream = streamDigest(streamId)
+        const stream = streamId === undefined ? undefined : streamDigest(streamId)
         logger.warn({ stream, target, error: code, upstream_status: error.upstreamStatus }, 'attempt failed')
       },
     }),
@@ -44,8 +44,10 @@ export function observeCatalog(logger: Logger): CatalogObserver {
 /** The request for which attempts are made. Its span may be over before they are: a generation outlives its request. */
 export interface TracedRequest {
   trace: Trace
-  streamId: string
-  input: ChatInput
+  streamId?: string
+  /** A name of OpenTelemetry's where it has one. */
+  operation?: string
+  input: Options
 }
 
 /**
@@ -67,17 +69,25 @@ export function traceAttempts(
 function traceAttempt(
   observer: AttemptObserver,
   { provider, model }: Target,
-  { trace: { context, incoming }, streamId, options }: Omit<TracedRequest, 'input'> & { options: Options },
+  {
+    trace: { context, incoming },
+    streamId,
+    operation = 'chat',
+    options,
+  }: Omit<TracedRequest, 'input'> & { options: Options },
 ): AttemptObserver {
   const startedAt = performance.now()
   const attributes = {
-    'gen_ai.operation.name': 'chat',
+    'gen_ai.operation.name': operation,
     'gen_ai.provider.name': provider.name,
     'gen_ai.request.model': model,
   }
-  const span = tracer.startSpan(`chat ${model}`, { kind: SpanKind.CLIENT, attributes }, context)
+  const span = tracer.startSpan(`${operation} ${model}`, { kind: SpanKind.CLIENT, attributes }, context)
   if (span.isRecording())
-    span.setAttributes({ 'sluice.stream.digest': streamDigest(streamId), ...requestAttributes(options) })
+    span.setAttributes({
+      ...(streamId !== undefined && { 'sluice.stream.digest': streamDigest(streamId) }),
+      ...requestAttributes(options),
+    })
   return {
     traceHeaders: traceHeaders({ context: trace.setSpan(context, span), incoming }),
     answered() {
@@ -94,7 +104,7 @@ function traceAttempt(
   }
 }
 
-type Options = Pick<ChatInput, 'max_tokens' | 'temperature' | 'top_p'>
+type Options = Pick<ChatInput, 'max_tokens' | 'max_completion_tokens' | 'temperature' | 'top_p'>
 
 function requestAttributes({ max_tokens, temperature, top_p }: Options): Attributes {
   return withoutGaps({

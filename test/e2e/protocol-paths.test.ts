@@ -45,7 +45,8 @@ describe('an error has the shape that its path promises, whatever fails first:',
     ['GET', '/v1/chat/completions/none', 404, {}, isOpenAIs],
     ['POST', '/v1/chat/completions', 413, { body: long }, isOpenAIs],
     ['PUT', '/v1/messages', 405, {}, isAnthropics],
-    ['POST', '/v1/messages/count_tokens', 404, {}, isAnthropics],
+    ['PUT', '/v1/messages/count_tokens', 405, {}, isAnthropics],
+    ['GET', '/v1/messages/none', 404, {}, isAnthropics],
     ['POST', '/v1/messages', 413, { body: long }, isAnthropics],
     ['PUT', '/v1/chat', 405, {}, isProblem],
     ['GET', '/v1/streams/none', 404, {}, isProblem],
@@ -53,7 +54,8 @@ describe('an error has the shape that its path promises, whatever fails first:',
     ['GET', '/nowhere', 404, {}, isProblem],
     ['GET', '/v1x', 404, {}, isProblem],
     ['GET', '/v1/chatter', 404, {}, isProblemWithError],
-    ['POST', '/v1/embeddings', 404, {}, isProblemWithError],
+    ['PUT', '/v1/embeddings', 405, {}, isOpenAIs],
+    ['POST', '/v1/files', 404, {}, isProblemWithError],
     ['DELETE', '/v1/models', 405, {}, isProblemWithError],
     ['POST', '/v1/complete', 404, { headers: ANTHROPIC }, isAnthropics],
     ['DELETE', '/v1/models', 405, { headers: ANTHROPIC }, isAnthropics],
@@ -101,20 +103,19 @@ describe('an SDK says what the gateway said', () => {
   it('of a route of OpenAI that there is not', async () => {
     const { url } = await startGateway()
     const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'key', maxRetries: 0 })
-    await expect(openai.embeddings.create({ model: 'm', input: 'hi' })).rejects.toMatchObject({
+    await expect(openai.batches.list()).rejects.toMatchObject({
       status: 404,
       code: 'not_found',
-      message: '404 There is nothing at /v1/embeddings.',
+      message: '404 There is nothing at /v1/batches.',
     })
   })
 
   it('of a route of Anthropic that there is not', async () => {
     const { url } = await startGateway()
     const anthropic = new Anthropic({ baseURL: url, apiKey: 'key', maxRetries: 0 })
-    const messages = [{ role: 'user' as const, content: 'hi' }]
-    await expect(anthropic.messages.countTokens({ model: 'm', messages })).rejects.toMatchObject({
+    await expect(anthropic.messages.batches.list()).rejects.toMatchObject({
       status: 404,
-      error: { error: { type: 'not_found_error', message: 'There is nothing at /v1/messages/count_tokens.' } },
+      error: { error: { type: 'not_found_error', message: 'There is nothing at /v1/messages/batches.' } },
     })
   })
 })

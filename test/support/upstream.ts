@@ -6,7 +6,9 @@ import { onTestFinished } from 'vitest'
 export interface UpstreamRequest {
   path: string
   headers: IncomingMessage['headers']
+  /** Of a body that is no JSON: nothing. */
   body: Record<string, unknown>
+  bytes: Buffer
   /** Resolves when the gateway has closed the connection. */
   closed: Promise<void>
 }
@@ -28,11 +30,14 @@ export async function startUpstream(answer: Answer, tls?: ServerOptions): Promis
     const chunks: Buffer[] = []
     incoming.on('data', (piece: Buffer) => chunks.push(piece))
     incoming.on('end', () => {
-      const text = Buffer.concat(chunks).toString()
+      const bytes = Buffer.concat(chunks)
+      const isForm = incoming.headers['content-type']?.startsWith('multipart/')
+      const text = isForm ? '' : bytes.toString()
       const request: UpstreamRequest = {
         path: incoming.url ?? '',
         headers: incoming.headers,
         body: text === '' ? {} : JSON.parse(text),
+        bytes,
         closed: new Promise((resolve) => response.on('close', () => resolve())),
       }
       requests.push(request)

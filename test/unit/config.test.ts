@@ -39,6 +39,7 @@ describe('settings', () => {
       slowReaderMs: 30_000,
       drainMs: 30_000,
       bodyLimit: 10 * 1024 * 1024,
+      uploadLimit: 32 * 1024 * 1024,
       providers: { mock: { type: 'mock' } },
     })
   })

@@ -8,6 +8,7 @@ import { isBeginning, resumeStream } from '../resume-stream.ts'
 import { openStream, type OpenedStream } from '../open-stream.ts'
 import { renderResponse } from '../middleware/whole-responses.ts'
 import { sendStream } from '../send-stream.ts'
+import { setTargetHeaders } from '../target-headers.ts'
 import type { StreamLog } from '../../stream/stream-log.ts'
 import { follow } from '../../stream/readers.ts'
 import type { Config } from '../../config.ts'
@@ -65,7 +66,7 @@ async function sendWhole(
 ): Promise<void> {
   const { log, generation } = opened
   await waitFor(context, log, 'end')
-  setTargetHeaders(context, log)
+  if (log.answer) setTargetHeaders(context, log.answer)
   if (!protocol.wholeSaysEnd) throwFailure(opened)
   context.body = await renderResponse(context, budget, log, protocol.renderWhole, { paid: generation !== undefined })
 }
@@ -93,7 +94,7 @@ async function beginWithStatus(
   const { log } = opened
   await waitFor(context, log, 'first event', services.config.sdkStatusWaitMs)
   if (isOver(context.res)) return
-  setTargetHeaders(context, log)
+  if (log.answer) setTargetHeaders(context, log.answer)
   // A reader with a cursor has already had a 200: its stream reports the failure.
   if (log.last === 1 && isBeginning(protocol.readCursor(context))) throwFailure(opened)
   sendOpened(context, services, protocol, opened)
@@ -112,14 +113,6 @@ function sendOpened(
 function throwFailure({ log, generation }: OpenedStream): void {
   if (log.done?.finish_reason !== 'error' && log.done?.finish_reason !== 'cancelled') return
   throw generation?.failure === undefined ? fromFailedDone(log.done) : toSluiceError(generation.failure)
-}
-
-/** The target that answered, and the number of attempts. Known with the first token, or once all attempts failed. */
-function setTargetHeaders(context: RequestContext, { answer }: StreamLog): void {
-  if (!answer) return
-  // Encoded: a provider that accepts any model lets callers choose the name, and headers cannot hold every character.
-  context.set('Sluice-Target', encodeURI(`${answer.provider}/${answer.model}`.toWellFormed()))
-  context.set('Sluice-Attempts', String(answer.attempts))
 }
 
 /**

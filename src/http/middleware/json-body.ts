@@ -1,6 +1,6 @@
 import bodyParser from 'koa-bodyparser'
 import { invalidField, SluiceError } from '../../errors.ts'
-import { countJson, JsonError, VALUE_BYTES } from '../../json.ts'
+import { countJson, JSON_LIMITS, JsonError, VALUE_BYTES } from '../../json.ts'
 import type { Heartbeat, HeartbeatListener } from '../../sse/heartbeat.ts'
 import { http2Stream, whenOver } from '../../sse/http2.ts'
 import { storeFull, type Budget, type Hold } from '../../store/budget.ts'
@@ -14,6 +14,8 @@ export interface JsonBodyOptions {
   heartbeat: Heartbeat
   /** Milliseconds in which the next 16 KiB of a body, or its end, must arrive. */
   slowBodyMs: number
+  /** Most values and names in a body; the default suits bodies that are validated. */
+  maxValues?: number
 }
 
 /** Largest ratio of decompressed to compressed size. Conversations compress to about a tenth. */
@@ -29,6 +31,7 @@ export function jsonBody({
   budget,
   heartbeat,
   slowBodyMs,
+  maxValues = JSON_LIMITS.size,
 }: JsonBodyOptions): RequestMiddleware {
   const readPlain = textReader(limit)
   return async (context, next) => {
@@ -52,7 +55,7 @@ export function jsonBody({
       throw error
     }
     try {
-      parseBody(context, hold)
+      parseBody(context, hold, maxValues)
       await next()
     } finally {
       context.state.prompt?.release()
@@ -130,10 +133,10 @@ async function untilRead(context: RequestContext, read: ReadText, pace: BodyPace
   }
 }
 
-function parseBody({ request }: RequestContext, hold: Hold): void {
+function parseBody({ request }: RequestContext, hold: Hold, maxValues: number): void {
   const text = request.rawBody
   try {
-    const size = countJson(text)
+    const size = countJson(text, { ...JSON_LIMITS, size: maxValues })
     // One character beyond Latin-1 makes the whole string take two bytes per character.
     const width = Buffer.byteLength(text) === text.length ? 1 : 2
     hold.become('prompts', width * text.length + VALUE_BYTES * size)

@@ -3,7 +3,7 @@ import type { Batch, StreamInfo } from '../../stream/stream-log.ts'
 import { readLastEventId } from '../../sse/last-event-id.ts'
 import { renderWhole } from './message.ts'
 import { renderError } from './errors.ts'
-import { parseMessages } from './request.ts'
+import { parseCountRequest, parseMessages } from './request.ts'
 import { initialState, toMessageEvents, type MessageState } from './events.ts'
 import type { Encoded, Encoder, Model, Protocol } from '../protocol.ts'
 
@@ -31,6 +31,7 @@ export const anthropicMessages: Protocol = {
     }),
     renderModel,
   },
+  tokenCount: { path: '/v1/messages/count_tokens', parse: parseCountRequest, render: (count) => count },
   renderError,
 }
 

@@ -4,7 +4,7 @@ import { boundedRecord, boundedArray } from '../../bounded-schema.ts'
 import { modelName, chatFields, type ChatInput } from '../../chat-request.ts'
 import { invalidRequest } from '../../errors.ts'
 import { toFaults } from '../../faults.ts'
-import { withoutNulls } from '../../json.ts'
+import { withoutNulls, type Fields } from '../../json.ts'
 import { canBeStrict } from './strict-schema.ts'
 import { messageSchema, systemSchema } from './turns.ts'
 import type { ParsedRequest } from '../protocol.ts'
@@ -110,13 +110,18 @@ const own = {
 /** Parameters of a chat request that the Messages API does not have. */
 const foreign = Object.keys(chatFields.shape).filter((name) => !Object.hasOwn(own, name))
 
-const bodySchema = z.preprocess(
+function refuseForeign(body: Fields, context: z.RefinementCtx): void {
+  for (const name of foreign)
+    if (name in body)
+      context.addIssue({ code: 'custom', path: [name], message: 'is not a parameter of the Messages API' })
+}
+
+const bodySchema = z.preprocess(withoutNulls, z.looseObject(own).superRefine(refuseForeign))
+
+/** Without a limit of the answer: there is none. */
+const countSchema = z.preprocess(
   withoutNulls,
-  z.looseObject(own).superRefine((body, context) => {
-    for (const name of foreign)
-      if (name in body)
-        context.addIssue({ code: 'custom', path: [name], message: 'is not a parameter of the Messages API' })
-  }),
+  z.looseObject({ ...own, max_tokens: own.max_tokens.optional() }).superRefine(refuseForeign),
 )
 
 /**
@@ -132,7 +137,14 @@ export function parseMessages(body: unknown, headers: IncomingHttpHeaders): Pars
   return { input: toInput(parsed.data), mode: parsed.data.stream ? 'stream' : 'whole', forward: toForward(headers) }
 }
 
-type Body = z.infer<typeof bodySchema>
+/** https://platform.claude.com/docs/en/api/messages-count-tokens @throws as `parseMessages` */
+export function parseCountRequest(body: unknown, headers: IncomingHttpHeaders) {
+  const parsed = countSchema.safeParse(body)
+  if (!parsed.success) throw invalidRequest(toFaults(parsed.error.issues))
+  return { input: toInput(parsed.data), forward: toForward(headers) }
+}
+
+type Body = z.infer<typeof countSchema>
 
 function toInput(body: Body): ChatInput {
   const {

@@ -9,6 +9,7 @@ import type { Batch, StreamInfo, StreamLog } from '../../stream/stream-log.ts'
 import { readInSlices } from '../../stream/event-loop.ts'
 import { initialState, isAnswer, toChunks, type ChunkState, type EventChunks } from './chunks.ts'
 import { CompletionCollector } from './completion.ts'
+import { forwards } from './forwards.ts'
 import { continuesText, withText } from './from-anthropic.ts'
 import type { Encoded, Encoder, Model, ParsedRequest, Protocol, RenderedError } from '../protocol.ts'
 import { withoutNulls, type Fields } from '../../json.ts'
@@ -20,7 +21,8 @@ export const openaiChat: Protocol = {
   name: 'openai-chat',
   wire: 'openai',
   createPath: '/v1/chat/completions',
-  paths: ['/v1/chat/completions'],
+  paths: ['/v1/chat/completions', ...forwards.map(({ path }) => path)],
+  forwards,
   heartbeat: encodeComment('heartbeat'),
   reconnects: false,
   parse: parseCompletion,

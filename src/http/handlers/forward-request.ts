@@ -1,0 +1,111 @@
+import { modelName } from '../../chat-request.ts'
+import { Ended, invalidField } from '../../errors.ts'
+import { isRecord } from '../../json.ts'
+import type { ForwardRoute } from '../../protocols/protocol.ts'
+import { forward, type Forwardable } from '../../routing/forward.ts'
+import { isOver, refuseBody, whenOver } from '../../sse/http2.ts'
+import { traceAttempts } from '../../telemetry/observe-routing.ts'
+import type { Handler, RequestContext, Services } from '../context.ts'
+import { shuttingDown } from '../open-stream.ts'
+import { sendForwarded } from '../send-forwarded.ts'
+import { setTargetHeaders } from '../target-headers.ts'
+import { Upload } from '../upload.ts'
+
+/** Estimate of a response on its way: request and response, and the buffers of both sockets. */
+const RELAY_BYTES = 192 * 1024
+
+/** Passes a request on to a provider that serves its route, and the response back, both while they arrive. */
+export function forwardRequest(services: Services, route: ForwardRoute): Handler {
+  const { budget, forwards, router, routing } = services
+  return async (context) => {
+    const { res, req, state } = context
+    if (services.draining) throw shuttingDown()
+    const leaveForwards = forwards.enter()
+    const relay = budget.hold('responses', state.client, RELAY_BYTES)
+    const abort = new AbortController()
+    whenOver(res, () => {
+      abort.abort(GONE)
+      relay.release()
+    })
+    try {
+      const { request, model, release } = await receive(context, services, route, abort)
+      const plan = router.planForward(model, route.route)
+      const observer = traceAttempts(routing, { trace: state.trace, operation: route.operation, input: {} })
+      const answer = await forward(plan, request, { signal: abort.signal, observer }).finally(release)
+      const { target, attempts } = answer
+      setTargetHeaders(context, { provider: target.provider.name, model: target.model, attempts })
+      await sendForwarded(context, services, answer)
+    } catch (error) {
+      if (!isOver(res)) {
+        // The rest of an upload is not read.
+        if (!req.complete && !res.headersSent) refuseBody(res)
+        throw error
+      }
+      context.respond = false
+      state.ended = 'disconnected'
+    } finally {
+      leaveForwards()
+    }
+  }
+}
+
+/** Shared by all requests: a stack trace for each is expensive, and nobody reads it. */
+const GONE = new Ended('The client has gone.')
+
+interface Received {
+  request: Forwardable
+  /** Undefined when the request names none. */
+  model: string | undefined
+  /** Called when the request will not be sent again. */
+  release: () => void
+}
+
+async function receive(
+  context: RequestContext,
+  { config, budget, heartbeat }: Services,
+  { route, upload: isUpload }: ForwardRoute,
+  abort: AbortController,
+): Promise<Received> {
+  const accept = context.get('Accept') || '*/*'
+  if (!isUpload) return receiveJson(context, route, accept)
+  const options = { limit: config.uploadLimit, slowBodyMs: config.slowReaderMs, budget, heartbeat, abort }
+  const upload = new Upload(context, options)
+  const release = () => upload.release()
+  whenOver(context.res, release)
+  const model = readName(await upload.readModel())
+  const request: Forwardable = {
+    route,
+    accept,
+    contentType: context.get('Content-Type'),
+    bodyFor: (name) => upload.bodyFor(name),
+    get spent() {
+      return upload.spent
+    },
+  }
+  return { request, model, release }
+}
+
+function receiveJson(context: RequestContext, route: string, accept: string): Received {
+  const { request, state } = context
+  let body = request.body
+  request.body = undefined
+  request.rawBody = ''
+  if (!isRecord(body)) throw invalidField('invalid_request', '(body)', 'must be an object')
+  const model = readName(body.model ?? undefined)
+  const bodyFor = (name: string) => ({
+    body: JSON.stringify(model === undefined ? body : Object.assign({}, body, { model: name })),
+  })
+  const release = () => {
+    // The closures live as long as the response.
+    body = undefined
+    state.prompt?.release()
+  }
+  return { request: { route, accept, contentType: 'application/json', bodyFor, spent: false }, model, release }
+}
+
+function readName(model: unknown): string | undefined {
+  if (model === undefined) return undefined
+  const name = modelName.safeParse(model)
+  if (name.success) return name.data
+  throw invalidField('invalid_request', 'model', 'must be a text of 1 to 256 characters')
+}

@@ -1,0 +1,86 @@
+import type { ForwardResponse } from '../../providers/provider.ts'
+import type { Forwarded } from '../routing/forward.ts'
+import type { HeartbeatListener } from '../sse/heartbeat.ts'
+import { dropReader, isOver, whenOver, type AnyResponse } from '../sse/http2.ts'
+import type { RequestContext, Services } from './context.ts'
+
+/** Headers that describe the body, and what is left of rate limits. No other reaches a client: not even by accident. */
+const PASSED = /^(content-(type|length|encoding|language|disposition|range)|([a-z]+-)?(x-)?ratelimit(-[a-z\d-]+)?)$/
+
+/** As in HTTP; a module may return anything. */
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+
+/** Bytes that a reader must take within `slowReaderMs`. */
+const SLICE_BYTES = 16 * 1024
+
+/**
+ * Sends a response while it arrives, and reads no further while the client does not. Cuts off a client that does not
+ * read; when the upstream fails, cuts off the response, so that nobody takes it for complete.
+ */
+export async function sendForwarded(
+  context: RequestContext,
+  { config, heartbeat }: Pick<Services, 'config' | 'heartbeat'>,
+  { status, headers, body }: Pick<Forwarded, 'status' | 'headers' | 'body'>,
+): Promise<void> {
+  const { res } = context
+  context.respond = false
+  context.status = status
+  context.set({ ...passedHeaders(headers), 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' })
+  // An event stream: proxies must not collect it.
+  if (/^text\/event-stream\b/.test(headers.get('content-type') ?? '')) context.set('X-Accel-Buffering', 'no')
+  res.flushHeaders()
+  const reader = new Reader(res, config.slowReaderMs)
+  heartbeat.join(reader)
+  whenOver(res, () => heartbeat.leave(reader))
+  for await (const bytes of body)
+    for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
+      if (!res.write(bytes.subarray(at, at + SLICE_BYTES))) await reader.drained()
+      if (isOver(res)) return
+    }
+  reader.expectEnd()
+  res.end()
+}
+
+function passedHeaders(headers: ForwardResponse['headers']): Record<string, string> {
+  return Object.fromEntries([...headers].filter(([name, value]) => PASSED.test(name) && VALUE.test(value)))
+}
+
+/** The client, who must make room in a full socket within a time. */
+class Reader implements HeartbeatListener {
+  readonly #response: AnyResponse
+  readonly #slowReaderMs: number
+  /** Since when it is waited for. */
+  #since: number | undefined
+
+  constructor(response: AnyResponse, slowReaderMs: number) {
+    this.#response = response
+    this.#slowReaderMs = slowReaderMs
+  }
+
+  async drained(): Promise<void> {
+    const response = this.#response
+    this.#since = performance.now()
+    await new Promise<void>((resolve) => {
+      const settle = () => {
+        response.off('drain', settle)
+        response.off('close', settle)
+        resolve()
+      }
+      response.once('drain', settle)
+      response.once('close', settle)
+      if (isOver(response)) settle()
+    })
+    this.#since = undefined
+  }
+
+  expectEnd(): void {
+    this.#since = performance.now()
+  }
+
+  beat(now: number): void {
+    if (this.#since === undefined) return
+    // An earlier response still uses the connection (pipelining).
+    if (this.#response.socket === null) this.#since = now
+    else if (now - this.#since >= this.#slowReaderMs) dropReader(this.#response)
+  }
+}
