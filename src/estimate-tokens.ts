@@ -25,8 +25,20 @@ export function estimateTokens({ messages, tools = [] }: ChatInput): number {
 
 const MEDIA: ReadonlySet<unknown> = new Set(['image', 'image_url', 'document', 'file', 'input_audio'])
 
-/** Signs what only machines read, or says what kind of thing an object is. */
-const SILENT = new Set(['role', 'type', 'cache_control', 'signature', 'carried'])
+/** Fields that a model does not read. */
+const SILENT = new Set(['role', 'type', 'id', 'tool_call_id', 'cache_control', 'signature', 'carried'])
+
+/** Names of fields that a model does not read, though it reads the values; other names are a schema's or arguments'. */
+const ENVELOPE = new Set([
+  'content',
+  'text',
+  'name',
+  'tool_calls',
+  'function',
+  'arguments',
+  'description',
+  'parameters',
+])
 
 /** Requests are nested to a bounded depth. */
 function add(sum: { characters: number; media: number }, value: unknown): void {
@@ -41,8 +53,7 @@ function add(sum: { characters: number; media: number }, value: unknown): void {
     }
     for (const [name, each] of Object.entries(value)) {
       if (SILENT.has(name)) continue
-      // Names are read in schemas and arguments, and are about as long as quotes and commas elsewhere.
-      sum.characters += name.length
+      if (!ENVELOPE.has(name)) sum.characters += name.length
       add(sum, each)
     }
   }

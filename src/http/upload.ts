@@ -109,15 +109,15 @@ export class Upload implements Pick<Forwardable, 'bodyFor' | 'spent'> {
       pace.waiting = true
       const next = await untilAborted(this.#chunks.next(), abort.signal)
       pace.waiting = false
-      if (next.done) {
-        this.#ended = true
-        heartbeat.leave(pace)
-        return undefined
+      if (!next.done) {
+        pace.received += next.value.length
+        if (pace.received > limit) throw tooLarge(limit)
+        this.#scanner.push(next.value)
       }
-      pace.received += next.value.length
-      if (pace.received > limit) throw tooLarge(limit)
-      this.#scanner.push(next.value)
-      return next.value
+      // The last byte is enough: the event of the end may come later.
+      this.#ended = next.done === true || pace.received === this.#context.request.length
+      if (this.#ended) heartbeat.leave(pace)
+      return next.done ? undefined : next.value
     } catch (error) {
       abort.abort(error)
       throw error

@@ -5,6 +5,7 @@ import { describeConnections } from './transport-connections.ts'
 import { describeLimit } from './transport-limit.ts'
 import { describeRequests } from './transport-requests.ts'
 import { describeResponses } from './transport-responses.ts'
+import { describeUploads } from './transport-uploads.ts'
 import { TransportStage, type TransportSubject } from './transport-stage.ts'
 
 /** The suite that every transport passes. */
@@ -17,5 +18,6 @@ export function describeTransport(name: string, subject: TransportSubject): void
     describeConnections(stage)
     describeLimit(stage)
     describeAborts(stage)
+    describeUploads(stage)
   })
 }
