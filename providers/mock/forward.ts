@@ -12,7 +12,11 @@ import { mulberry32 } from './random.ts'
 const MAX_INPUTS = 2048
 const MAX_DIMENSIONS = 3072
 
-const tokens = z.array(z.number().int()).min(1)
+/** Not a schema for each number: there may be hundreds of thousands. */
+const tokens = z.custom<number[]>(
+  (value) => Array.isArray(value) && value.length > 0 && value.every((each) => Number.isInteger(each)),
+  'expected a list of tokens',
+)
 const embeddingsSchema = z.looseObject({
   model: z.string().optional(),
   input: z.union([

@@ -1,11 +1,14 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { defineProvider } from '../../providers/provider.ts'
+import { defineProvider, type Provider } from '../../providers/provider.ts'
 import type { Config } from '../../src/config.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
+import { Http2Connection } from '../support/http2-client.ts'
 import { open } from '../support/reader.ts'
+import { TLS } from '../support/tls.ts'
 import { startUpstream, type Answer } from '../support/upstream.ts'
 
 const KEY = 'sk-upstream-123456'
@@ -25,6 +28,21 @@ const fails =
     void response
       .writeHead(status, { 'content-type': 'application/json', ...headers })
       .end(JSON.stringify({ error: { message, type: 'some_type', param: null, code: 'some_code' } }))
+
+/** Sends as much as is taken, without an end. */
+const endless =
+  (onSent: (bytes: number) => void = () => {}): Answer =>
+  (response) => {
+    const more = () => {
+      let hasRoom = true
+      while (hasRoom && !response.destroyed) {
+        hasRoom = response.write(Buffer.alloc(65_536))
+        onSent(65_536)
+      }
+    }
+    response.writeHead(200).on('drain', more)
+    more()
+  }
 
 async function gatewayTo(answers: Record<string, Answer>, settings: Partial<Config> = {}) {
   const upstreams = await Promise.all(
@@ -132,6 +150,52 @@ describe('a request that is passed on', () => {
   })
 })
 
+describe('a module', () => {
+  const ask = async (forward: Provider['forward'], settings: Partial<Config> = {}) => {
+    const module = defineProvider({ name: 'module', async *stream() {}, ...(forward && { forward }) })
+    const gateway = await startGateway(settings, { providers: [module] })
+    return (await embed(gateway, { model: 'module/x' })).end()
+  }
+
+  it('passes requests on with fetch', async () => {
+    const upstream = await startUpstream(ok)
+    const reader = await ask(async ({ route, body, contentType }, { signal }) => {
+      const headers = { 'content-type': contentType }
+      const init = { method: 'POST', headers, body: typeof body === 'string' ? body : '', signal }
+      const response = await fetch(upstream.url + route, init)
+      return { status: response.status, headers: new Map(response.headers), body: response.body ?? Readable.from([]) }
+    })
+    expect(reader.json).toEqual({ ok: 1 })
+    expect(upstream.requests[0]!.body).toEqual({ model: 'x', input: 'hi' })
+  })
+
+  it.each<[what: string, forward: () => Promise<unknown>, status: number, code: string]>([
+    ['that throws', () => Promise.reject(new Error(KEY)), 502, 'provider_failed'],
+    ['that returns nothing', () => Promise.resolve(undefined), 502, 'provider_failed'],
+    [
+      'with no status',
+      () => Promise.resolve({ status: 99, headers: new Map(), body: Readable.from([]) }),
+      502,
+      'provider_failed',
+    ],
+    ['that never answers', () => new Promise(() => {}), 504, 'upstream_timeout'],
+  ])('%s is an error', async (_, forward, status, code) => {
+    const reader = await ask(forward as Provider['forward'], { firstTokenTimeoutMs: 50 })
+    expect(reader.status).toBe(status)
+    expect(reader.json).toMatchObject({ error: { code } })
+    expect(reader.body).not.toContain(KEY)
+  })
+
+  it('whose response never goes on is cut off', async () => {
+    async function* body() {
+      yield Buffer.from('half')
+      await new Promise(() => {})
+    }
+    const reader = await ask(async () => ({ status: 200, headers: new Map(), body: body() }), { idleTimeoutMs: 50 })
+    expect(reader.complete).toBe(false)
+  })
+})
+
 describe('a response that is passed on', () => {
   it('keeps headers of the body and of rate limits, and no others', async () => {
     const { gateway } = await gatewayTo({
@@ -182,14 +246,7 @@ describe('a response that is passed on', () => {
   it('is read no faster than the client reads, and ends the upstream when the client leaves', async () => {
     let sent = 0
     const { gateway, a } = await gatewayTo({
-      a: async (response) => {
-        response.writeHead(200)
-        while (!response.destroyed) {
-          sent += 65_536
-          if (!response.write(Buffer.alloc(65_536)))
-            await Promise.race([once(response, 'drain'), once(response, 'close')])
-        }
-      },
+      a: endless((bytes) => (sent += bytes)),
     })
     const reader = await open(`${gateway.url}/v1/embeddings`, {
       method: 'POST',
@@ -209,17 +266,7 @@ describe('a response that is passed on', () => {
   })
 
   it('that a client does not read is given up', async () => {
-    const { gateway, a } = await gatewayTo(
-      {
-        a: async (response) => {
-          response.writeHead(200)
-          while (!response.destroyed)
-            if (!response.write(Buffer.alloc(65_536)))
-              await Promise.race([once(response, 'drain'), once(response, 'close')])
-        },
-      },
-      { slowReaderMs: 300 },
-    )
+    const { gateway, a } = await gatewayTo({ a: endless() }, { slowReaderMs: 300 })
     await open(`${gateway.url}/v1/embeddings`, { method: 'POST', body: { model: 'm', input: 'hi' }, paused: true })
     await a!.requests[0]!.closed
   })
@@ -359,5 +406,32 @@ describe('an upload', () => {
     const reader = await (await open(`${url}/v1/audio/translations`, { method: 'POST', body: { model: 'm' } })).end()
     expect(reader.status).toBe(415)
     expect(a!.requests.length).toBeLessThanOrEqual(1)
+  })
+})
+
+describe('over HTTP/2', () => {
+  const form = FILE + MODEL + END
+  const headers = { 'content-type': `multipart/form-data; boundary=${BOUNDARY}` }
+  const path = '/v1/audio/transcriptions'
+
+  it('an upload is passed on, with its length and without', async () => {
+    const { gateway, a } = await gatewayTo({ a: ok }, TLS)
+    const connection = await Http2Connection.open(gateway.url)
+    for (const more of [{ 'content-length': String(form.length) }, {}]) {
+      const options = { method: 'POST', body: form, headers: { ...headers, ...more } }
+      expect((await (await connection.request(path, options)).end()).json).toEqual({ ok: 1 })
+    }
+    for (const { bytes } of a!.requests) expect(bytes.toString()).toBe(form.replace(MODEL, part('model', 'real')))
+  })
+
+  it('an upload that is too large, and a response that breaks off, end their stream only', async () => {
+    const breaks: Answer = (response) => void response.writeHead(200).write('half', () => response.destroy())
+    const { gateway } = await gatewayTo({ a: breaks }, { ...TLS, uploadLimit: 10_000 })
+    const connection = await Http2Connection.open(gateway.url)
+    const refused = await (await connection.request(path, { method: 'POST', body: form, headers })).end()
+    expect(refused.json).toMatchObject({ error: { code: 'body_too_large' } })
+    const json = { method: 'POST', body: { model: 'm', input: 'hi' } }
+    expect((await (await connection.request('/v1/embeddings', json)).end()).complete).toBe(false)
+    expect((await (await connection.request('/v1/models')).end()).status).toBe(200)
   })
 })

@@ -30,6 +30,8 @@ export const ATTACKS_ON_FORWARDS: Attack[] = [
   },
   {
     name: 'a form in chunks of one byte',
+    // Node's parser calls back for each chunk.
+    longestTurn: 0.5,
     memory: BUDGET_MB,
     async run(target, scale) {
       const size = many(scale, 300_000, 5_000_000)
@@ -52,6 +54,7 @@ export const ATTACKS_ON_FORWARDS: Attack[] = [
   },
   {
     name: 'texts to embed of as many values as there may be',
+    longestTurn: 0.25,
     memory: 300,
     async run(target, scale) {
       for (let i = 0; i < many(scale, 2, 10); i++) {
