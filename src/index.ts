@@ -16,8 +16,12 @@ export type { Snapshot } from './protocols/native/native.ts'
 export {
   defineProvider,
   ProviderError,
+  type AttemptContext,
   type ChatRequest,
+  type ForwardRequest,
+  type ForwardResponse,
   type ListContext,
   type Provider,
   type ProviderContext,
+  type TokenCount,
 } from '../providers/provider.ts'

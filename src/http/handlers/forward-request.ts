@@ -20,8 +20,8 @@ export function forwardRequest(services: Services, route: ForwardRoute): Handler
   return async (context) => {
     const { res, req, state } = context
     if (services.draining) throw shuttingDown()
-    const leaveForwards = forwards.enter()
     const relay = budget.hold('responses', state.client, RELAY_BYTES)
+    const leaveForwards = forwards.enter()
     const abort = new AbortController()
     whenOver(res, () => {
       abort.abort(GONE)

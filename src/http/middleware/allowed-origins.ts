@@ -80,6 +80,7 @@ const READABLE = [
   'Retry-After',
   'Sluice-Attempts',
   'Sluice-Error',
+  'Sluice-Estimated',
   'Sluice-Heartbeat',
   'Sluice-Ignored',
   'Sluice-Stream-Id',
