@@ -138,13 +138,17 @@ describe('a huge index from an upstream', () => {
 
 type Fields = Record<string, unknown>
 
+/** Sent in full with each piece, if repeated at all. */
+const REPEATED = new Set(['id', 'type', 'name', 'role', 'object', 'format', 'thought_signature'])
+
 /** Text, lists and objects grow, other values replace. Of a choice, only `logprobs` does. A simple reference implementation that copies. */
 function join(before: unknown, more: unknown): unknown {
   if (typeof before === 'string' && typeof more === 'string') return before + more
   if (Array.isArray(before) && Array.isArray(more)) return [...(before as unknown[]), ...(more as unknown[])]
   if (isFields(before) && isFields(more)) {
     const joined = new Map(Object.entries(before))
-    for (const [name, value] of Object.entries(more)) joined.set(name, join(joined.get(name), value))
+    for (const [name, value] of Object.entries(more))
+      joined.set(name, REPEATED.has(name) ? (value ?? joined.get(name)) : join(joined.get(name), value))
     return Object.fromEntries(joined)
   }
   return more ?? before
