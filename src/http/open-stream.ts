@@ -43,7 +43,7 @@ export async function openStream(
   services: Services,
   protocol: Protocol,
 ): Promise<OpenedStream> {
-  const { input, forward, labels, mode } = protocol.parse(context.request.body, context.headers)
+  const { input, forward, labels, mode, alias, ignored = [] } = protocol.parse(context.request.body, context.headers)
   if (services.draining) throw shuttingDown()
   const { config, router, store, generations, metrics, logger } = services
   const { owner, client, trace } = context.state
@@ -57,6 +57,7 @@ export async function openStream(
     provider: provider.name,
     protocol: protocol.name,
     labels,
+    alias,
     idempotency: readIdempotency(context, services, protocol),
   }
   // Not `.catch()`: it would create one more promise per stream.
@@ -74,7 +75,8 @@ export async function openStream(
   context.request.body = undefined
   context.state.streamId = log.info.id
   context.set('Sluice-Stream-Id', log.info.id)
-  if (plan.ignored) context.set('Sluice-Ignored', plan.ignored.join(', '))
+  const leftOut = [...ignored, ...(plan.ignored ?? [])]
+  if (leftOut.length > 0) context.set('Sluice-Ignored', leftOut.join(', '))
   const { prompt } = context.state
   context.state.prompt = undefined
   const { leave, mayHoldBack } = enter(log, isWaiting)

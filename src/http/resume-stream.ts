@@ -1,12 +1,12 @@
 // How a reader resumes: where its cursor is, and what it is sent from there.
 
 import { SluiceError, invalidField } from '../errors.ts'
-import type { Protocol } from '../protocols/protocol.ts'
+import type { Protocol, StreamRoute } from '../protocols/protocol.ts'
 import { EVENT_STREAM_HEADERS } from '../sse/event-stream.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { ResumeResult } from '../telemetry/metrics.ts'
 import type { RequestContext, Services } from './context.ts'
-import { admitReader, sendStream, setHeartbeatHeader } from './send-stream.ts'
+import { admitReader, sendStream, setStreamHeaders } from './send-stream.ts'
 import type { LastEventId } from '../sse/last-event-id.ts'
 
 /**
@@ -14,8 +14,14 @@ import type { LastEventId } from '../sse/last-event-id.ts'
  *
  * @throws SluiceError `invalid_cursor` or `store_full`
  */
-export function resumeStream(context: RequestContext, services: Services, log: StreamLog, protocol: Protocol): void {
-  const cursor = countInvalid(services, () => readCursor(context, log, protocol))
+export function resumeStream(
+  context: RequestContext,
+  services: Services,
+  log: StreamLog,
+  protocol: Protocol,
+  readFrom: CursorReader = protocol.readCursor,
+): void {
+  const cursor = countInvalid(services, () => readCursor(context, log, readFrom))
   // A reader that reconnects after `done` is an `EventSource`: 204 stops it for good.
   if (log.done && cursor === log.last) {
     if (context.method !== 'HEAD') countResume(services, 'finished')
@@ -24,7 +30,7 @@ export function resumeStream(context: RequestContext, services: Services, log: S
   }
   if (context.method === 'HEAD') {
     context.set(EVENT_STREAM_HEADERS)
-    setHeartbeatHeader(context, services.config, protocol)
+    setStreamHeaders(context, services.config, log, protocol)
     context.status = 200
     return
   }
@@ -32,6 +38,8 @@ export function resumeStream(context: RequestContext, services: Services, log: S
   if (cursor > 0) countResume(services, 'resumed')
   sendStream(context, services, log, cursor, protocol)
 }
+
+export type CursorReader = NonNullable<StreamRoute['readCursor']>
 
 function countResume({ metrics }: Services, result: ResumeResult): void {
   metrics.cell('resumes_total', { result }).add()
@@ -73,8 +81,8 @@ export function checkSyntax({ path, value }: LastEventId): void {
  *
  * @throws SluiceError `invalid_cursor`
  */
-export function readCursor(context: RequestContext, log: StreamLog, protocol: Protocol): number {
-  const cursor = protocol.readCursor(context)
+export function readCursor(context: RequestContext, log: StreamLog, readFrom: CursorReader): number {
+  const cursor = readFrom(context, log)
   if (!cursor) return 0
   const { path, value } = cursor
   const seq = Number(value)

@@ -7,6 +7,7 @@ import { forwardRequest } from './handlers/forward-request.ts'
 import { getModel, listModels } from './handlers/list-models.ts'
 import { gatewayStatus } from './handlers/gateway-status.ts'
 import { health, metrics, readiness } from './handlers/operations.ts'
+import { protocolRoute } from './handlers/protocol-route.ts'
 import { playground } from './handlers/playground.ts'
 import { jsonBody } from './middleware/json-body.ts'
 
@@ -29,8 +30,9 @@ export function createRoutes(services: Services): Router<RequestState> {
     .get('/readyz', readiness(services))
     .get('/metrics', metrics(services))
   for (const protocol of protocols.rows) {
-    const { createPath, tokenCount, forwards = [] } = protocol
+    const { createPath, streamRoutes = [], tokenCount, forwards = [] } = protocol
     router.post(createPath, body, createStream(services, protocol))
+    for (const route of streamRoutes) router[route.method](route.path, protocolRoute(services, protocol, route))
     if (tokenCount) router.post(tokenCount.path, body, countTokens(services, tokenCount))
     for (const route of forwards) {
       const handle = forwardRequest(services, route)

@@ -13,12 +13,14 @@ import type { RequestContext, Services } from './context.ts'
 export const READER_BYTES = 16 * 1024
 
 /** States the heartbeat to clients that reconnect by themselves, which tell a dead connection by its silence. */
-export function setHeartbeatHeader(
+export function setStreamHeaders(
   context: RequestContext,
   { heartbeatMs }: Services['config'],
-  { reconnects }: Protocol,
+  { info }: StreamLog,
+  { reconnects, streamHeaders }: Protocol,
 ): void {
   if (reconnects) context.set('Sluice-Heartbeat', String(heartbeatMs))
+  if (streamHeaders) context.set(streamHeaders(info))
 }
 
 /** Refuses a reader when there is no memory for it. @throws SluiceError `store_full` */
@@ -44,7 +46,7 @@ export function sendStream(
   const subscription = new Subscription(log, cursor, sharedFrames(log, protocol).reader(), grown)
   context.respond = false
   context.status = 200
-  setHeartbeatHeader(context, config, protocol)
+  setStreamHeaders(context, config, log, protocol)
   const held = new Hold(budget, 'readers', context.state.client, READER_BYTES)
   const cells = readers(protocol.name)
   /** Arrival of the oldest unsent event; undefined when there is none, or while the socket blocks. */

@@ -46,6 +46,10 @@ export interface Protocol {
   readonly wholeSaysEnd?: boolean
   /** Current state of a stream that may still run; absent where the protocol has no format for it. */
   readonly renderSnapshot?: (log: StreamLog) => Promise<unknown>
+  /** The protocol's own routes about one stream, beside `/v1/streams/:id`. */
+  readonly streamRoutes?: readonly StreamRoute[]
+  /** Headers of the responses that send the events of a stream. */
+  readonly streamHeaders?: (info: StreamInfo) => Record<string, string>
   /** The response to a request for a stream in the background. */
   readonly renderCreated?: (stream: { id: string; url: string }) => Created
   readonly models?: ModelForms
@@ -62,13 +66,43 @@ export type Mode = 'stream' | 'whole' | 'background'
 export interface ParsedRequest {
   input: ChatInput
   mode: Mode
+  /** A second name for the stream, which the newest stream of the name has. */
+  alias?: string
+  /** Advisory parameters that this protocol has left out; the response names them. */
+  ignored?: readonly string[]
   /** Headers that a provider of the same protocol should see. */
   forward?: Record<string, string>
   /** Request options that this protocol's encoder needs. */
   labels?: Record<string, string>
 }
 
+/** A route about one stream. `http/` finds the stream, acts on it, and sends what the row says. */
+export interface StreamRoute {
+  readonly method: 'get' | 'post' | 'delete'
+  /** With parameters, as the router reads them: `/v1/things/:id`. */
+  readonly path: string
+  /** What happens to the stream; `forget` cancels it and drops it from the store. */
+  readonly action: 'read' | 'cancel' | 'forget'
+  /** The stream that the path names; undefined when there can be none. */
+  readonly nameOf: (params: Readonly<Record<string, string | undefined>>) => StreamName | undefined
+  /** A stream for which this is false is treated as missing. */
+  readonly covers?: (log: StreamLog) => boolean
+  /** Whether a reader wants the events; by default if the route renders nothing. */
+  readonly wantsEvents?: (request: ReaderRequest) => boolean
+  /** The reader's cursor, where the route reads another one than its protocol. It may count from the end. */
+  readonly readCursor?: (request: ReaderRequest, log: StreamLog) => LastEventId | undefined
+  /** The JSON of the response; without it the response has no body. */
+  readonly render?: (log: StreamLog, request: ReaderRequest) => Promise<unknown>
+  /** The response when there is no such stream has this status and no body; by default it is an error. */
+  readonly missing?: 204
+}
+
+/** A stream by its id, or by its alias among those of its owner. */
+export type StreamName = { readonly id: string } | { readonly alias: string }
+
 export interface Created {
+  /** 202 when absent. */
+  status?: number
   headers: Record<string, string>
   body: object
 }

@@ -81,6 +81,12 @@ export class LocalLogs {
     if (kept) this.#drop(kept)
   }
 
+  /** Drops a log before its time. */
+  drop({ info }: StreamLog): void {
+    const kept = this.#logs.get(info.id)
+    if (kept) this.#bury(kept)
+  }
+
   /** Drops the oldest finished stream, of one client or of all; false when there is none to drop. */
   reclaim(client?: string): boolean {
     const finished = client === undefined ? this.#finished : (this.#finishedOf.get(client) ?? [])

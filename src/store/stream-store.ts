@@ -99,6 +99,11 @@ export class StreamStore implements Reclaimer {
     await this.#bus.cancel(info.id).catch(unreached)
   }
 
+  /** Drops a stream before its time: from now on it is expired. The readers that it has may read on. */
+  forget(log: StreamLog): void {
+    this.#logs.drop(log)
+  }
+
   /** Other nodes together have `count` readers of a stream that runs here. */
   setReadersElsewhere(id: string, count: number): void {
     const log = this.#logs.get(id)

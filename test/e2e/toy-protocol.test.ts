@@ -14,6 +14,10 @@ const toyEncoder: Encoder = {
   },
 }
 
+function byId({ id = '' }: Readonly<Record<string, string | undefined>>) {
+  return { id }
+}
+
 const toy: Protocol = {
   name: 'toy',
   createPath: '/toy/say',
@@ -21,6 +25,8 @@ const toy: Protocol = {
   headers: () => ({ 'x-toy': 'yes' }),
   parse: (body) => ({
     mode: 'stream',
+    alias: `about-${JSON.stringify(body)}`,
+    ignored: ['tone'],
     input: { messages: [{ role: 'user', content: JSON.stringify(body) }], mock: { text: 'a b', interval_ms: 0 } },
   }),
   readCursor: (request) =>
@@ -29,6 +35,21 @@ const toy: Protocol = {
   reconnects: true,
   encoder: () => toyEncoder,
   renderWhole: async (log) => ({ events: log.last }),
+  streamHeaders: ({ model }) => ({ 'x-toy-model': model }),
+  streamRoutes: [
+    {
+      method: 'get',
+      path: '/toy/about/:topic',
+      action: 'read',
+      nameOf: ({ topic = '' }) => ({ alias: `about-${topic}` }),
+      wantsEvents: ({ query }) => query.events !== 'no',
+      readCursor: ({ query }, log) => ({ path: 'last', value: String(log.last - Number(query.last ?? log.last)) }),
+      render: async (log) => ({ events: log.last }),
+      missing: 204,
+    },
+    { method: 'post', path: '/toy/by-id/:id/stop', action: 'cancel', nameOf: byId },
+    { method: 'delete', path: '/toy/by-id/:id', action: 'forget', nameOf: byId, render: async () => ({ gone: true }) },
+  ],
   models: { renderList: (models) => ({ toys: models.map(({ id }) => id) }), renderModel: ({ id }) => ({ toy: id }) },
   renderError: ({ code }) => ({ type: 'text/toy', body: { oops: code } }),
 }
@@ -58,4 +79,29 @@ it('a protocol is a folder and a row: paths, streams, cursors, models, errors an
   expect(await gateway.services.metrics.text()).toContain(
     'sluice_streams_total{provider="mock",protocol="toy",finish_reason="stop"} 1',
   )
+})
+
+it('a row has routes of its own about a stream, which it finds by its id or by a name', async () => {
+  const config = { ...loadConfig(), port: 0, drainMs: 0 }
+  const logger = createLogger('silent')
+  const gateway = await createGateway(config, { logger, protocols: new ProtocolTable([native, toy]) })
+  onTestFinished(() => gateway.drain())
+  const url = await gateway.start()
+  const request = async (path: string, method = 'GET') => (await open(`${url}${path}`, { method })).end()
+
+  expect((await request('/toy/about/{}')).status).toBe(204)
+  const first = await (await open(`${url}/toy/say`, { method: 'POST', body: {} })).end()
+  expect(first.headers).toMatchObject({ 'x-toy-model': 'mock', 'sluice-ignored': 'tone' })
+  const id = String(first.headers['sluice-stream-id'])
+
+  const all = await request('/toy/about/{}')
+  expect([all.status, all.headers['x-toy-model']]).toEqual([200, 'mock'])
+  expect(all.messages).toEqual(first.messages)
+  expect((await request('/toy/about/{}?last=1')).messages).toHaveLength(1)
+  expect((await request('/toy/about/{}?events=no')).json).toEqual({ events: 3 })
+
+  expect((await request(`/toy/by-id/${id}/stop`, 'POST')).status).toBe(204)
+  expect((await request(`/toy/by-id/${id}`, 'DELETE')).json).toEqual({ gone: true })
+  expect((await request('/toy/about/{}')).status).toBe(204)
+  expect((await request(`/v1/streams/${id}`)).status).toBe(410)
 })

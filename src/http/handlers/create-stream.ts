@@ -1,7 +1,7 @@
 // The `POST` of every protocol, and the headers and waits that only its response has.
 
 import { fromFailedDone, toSluiceError } from '../../errors.ts'
-import type { Protocol } from '../../protocols/protocol.ts'
+import type { Created, Protocol } from '../../protocols/protocol.ts'
 import { isOver } from '../../sse/http2.ts'
 import type { Handler, RequestContext, Services } from '../context.ts'
 import { isBeginning, resumeStream } from '../resume-stream.ts'
@@ -52,8 +52,9 @@ function announceStream(
   url: string,
 ): void {
   const { id } = log.info
-  const { headers, body } = renderCreated?.({ id, url }) ?? { headers: { Location: url }, body: { id, url } }
-  context.status = 202
+  const created: Created = renderCreated?.({ id, url }) ?? { headers: { Location: url }, body: { id, url } }
+  const { status = 202, headers, body } = created
+  context.status = status
   context.set(headers)
   context.body = body
 }

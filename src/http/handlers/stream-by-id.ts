@@ -1,8 +1,9 @@
 // The routes of one stream: `/v1/streams/:id`.
 
-import { invalidField, SluiceError } from '../../errors.ts'
+import { invalidField } from '../../errors.ts'
 import { EVENT_STREAM, JSON_TYPE, negotiate, parseMediaRanges } from '../../media-types.ts'
 import type { Protocol } from '../../protocols/protocol.ts'
+import { findNamed, stopStream } from '../find-stream.ts'
 import type { Handler, RequestContext, Services } from '../context.ts'
 import { renderResponse } from '../middleware/whole-responses.ts'
 import { countMissing, resumeStream } from '../resume-stream.ts'
@@ -48,27 +49,11 @@ function findProtocol({ protocols }: Services, name: string | string[] | undefin
 /** `DELETE /v1/streams/:id`: stops the generation for all readers. Idempotent. */
 export function cancelStream(services: Services): Handler {
   return async (context) => {
-    const log = await findStream(context, services)
-    const here = services.generations.cancel(log.info.id)
-    if (!here && !log.done) await services.store.cancelElsewhere(log)
+    await stopStream(services, await findStream(context, services))
     context.status = 204
   }
 }
 
-/**
- * The stream that the path names.
- * @throws SluiceError `stream_not_found`, with the same message for an unknown stream and for another owner's
- */
-async function findStream(context: RequestContext, { store }: Services): Promise<StreamLog> {
-  const id = String(context.params.id)
-  const found = await store.find(id, context.state.owner)
-  switch (found.status) {
-    case 'found':
-      context.state.streamId = id
-      return found.log
-    case 'expired':
-      throw new SluiceError('stream_expired', 'The stream has ended and is no longer kept.')
-    case 'unknown':
-      throw new SluiceError('stream_not_found', 'There is no such stream.')
-  }
+function findStream(context: RequestContext, services: Services): Promise<StreamLog> {
+  return findNamed(context, services, { id: String(context.params.id) })
 }
