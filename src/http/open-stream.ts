@@ -9,6 +9,7 @@ import type { Generation } from '../stream/generation.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import { observeGeneration } from '../telemetry/observe-streams.ts'
 import type { RequestContext, Services } from './context.ts'
+import { findEarlier } from './earlier-streams.ts'
 import { checkSyntax, isBeginning, countInvalid, countMissing } from './resume-stream.ts'
 
 export interface OpenedStream {
@@ -16,6 +17,8 @@ export interface OpenedStream {
   /** Absent when the request joined an existing stream. */
   generation?: Generation
   mode: Mode
+  /** Runs to its end without readers. */
+  detached: boolean
   /**
    * Removes the request from the stream's readers. It counts as one from before the start, so that the stream is not
    * cancelled before it is read. Call once a subscription has taken over, or when there will be none.
@@ -43,7 +46,9 @@ export async function openStream(
   services: Services,
   protocol: Protocol,
 ): Promise<OpenedStream> {
-  const { input, forward, labels, mode, alias, ignored = [] } = protocol.parse(context.request.body, context.headers)
+  const earlier = await findEarlier(context, services, protocol)
+  const parsed = protocol.parse(context.request.body, context.headers, earlier)
+  const { input, forward, labels, mode, alias, kept, detached = false, ignored = [] } = parsed
   if (services.draining) throw shuttingDown()
   const { config, router, store, generations, metrics, logger } = services
   const { owner, client, trace } = context.state
@@ -58,6 +63,7 @@ export async function openStream(
     protocol: protocol.name,
     labels,
     alias,
+    kept,
     idempotency: readIdempotency(context, services, protocol),
   }
   // Not `.catch()`: it would create one more promise per stream.
@@ -82,7 +88,7 @@ export async function openStream(
   const { leave, mayHoldBack } = enter(log, isWaiting)
   if (joined) {
     prompt?.release()
-    return { log, mode, leave }
+    return { log, mode, detached, leave }
   }
   const generation = generations.start({
     log,
@@ -96,10 +102,10 @@ export async function openStream(
       })
         .open(input)
         .finally(() => prompt?.release()),
-    resumeWindowMs: protocol.reconnects ? config.resumeWindowMs : config.sdkResumeWindowMs,
+    resumeWindowMs: detached ? Infinity : protocol.reconnects ? config.resumeWindowMs : config.sdkResumeWindowMs,
     observer: observeGeneration(metrics, logger, { protocol: protocol.name, provider: provider.name }),
   })
-  return { log, generation, mode, leave }
+  return { log, generation, mode, detached, leave }
 }
 
 /**

@@ -1,7 +1,7 @@
 // How a reader resumes: where its cursor is, and what it is sent from there.
 
 import { SluiceError, invalidField } from '../errors.ts'
-import type { Protocol, StreamRoute } from '../protocols/protocol.ts'
+import type { Position, Protocol, StreamRoute } from '../protocols/protocol.ts'
 import { EVENT_STREAM_HEADERS } from '../sse/event-stream.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { ResumeResult } from '../telemetry/metrics.ts'
@@ -19,11 +19,12 @@ export function resumeStream(
   services: Services,
   log: StreamLog,
   protocol: Protocol,
-  readFrom: CursorReader = protocol.readCursor,
+  { readCursor: readFrom = protocol.readCursor, emptyAtEnd = false }: ReadOptions = {},
 ): void {
-  const cursor = countInvalid(services, () => readCursor(context, log, readFrom))
+  const position = countInvalid(services, () => readPosition(context, log, protocol, readFrom))
+  const cursor = position.seq
   // A reader that reconnects after `done` is an `EventSource`: 204 stops it for good.
-  if (log.done && cursor === log.last) {
+  if (log.done && cursor === log.last && !emptyAtEnd) {
     if (context.method !== 'HEAD') countResume(services, 'finished')
     context.status = 204
     return
@@ -35,11 +36,12 @@ export function resumeStream(
     return
   }
   admitReader(context, services)
-  if (cursor > 0) countResume(services, 'resumed')
-  sendStream(context, services, log, cursor, protocol)
+  if (cursor > 0 || position.seen !== undefined) countResume(services, 'resumed')
+  sendStream(context, services, log, position, protocol)
 }
 
-export type CursorReader = NonNullable<StreamRoute['readCursor']>
+type ReadOptions = Pick<StreamRoute, 'readCursor' | 'emptyAtEnd'>
+type CursorReader = NonNullable<StreamRoute['readCursor']>
 
 function countResume({ metrics }: Services, result: ResumeResult): void {
   metrics.cell('resumes_total', { result }).add()
@@ -76,16 +78,18 @@ export function checkSyntax({ path, value }: LastEventId): void {
 }
 
 /**
- * The seq of the last event that a reader of `log` has seen; 0 when it has seen none. It may be ahead of a running
- * stream, when the reader came from a node with a longer copy of the log: the reader then waits.
+ * Where a reader of `log` is, at 0 when it has seen nothing. It may be ahead of a running stream, when the reader came
+ * from a node with a longer copy of the log: the reader then waits.
  *
  * @throws SluiceError `invalid_cursor`
  */
-export function readCursor(context: RequestContext, log: StreamLog, readFrom: CursorReader): number {
+function readPosition(context: RequestContext, log: StreamLog, protocol: Protocol, readFrom: CursorReader): Position {
   const cursor = readFrom(context, log)
-  if (!cursor) return 0
+  if (!cursor) return { seq: 0 }
   const { path, value } = cursor
-  const seq = Number(value)
-  if (SEQ.test(value) && (!log.done || seq <= log.last)) return seq
-  throw invalidField('invalid_cursor', path, `must be a whole number from 0 to ${log.last}, the last event`)
+  const { toPosition = (seq: number): Position => ({ seq }) } = protocol
+  const position = SEQ.test(value) ? toPosition(Number(value), log) : undefined
+  if (position && (!log.done || position.seq <= log.last)) return position
+  const bounds = protocol.toPosition ? ', the number of an event' : ` from 0 to ${log.last}, the last event`
+  throw invalidField('invalid_cursor', path, `must be a whole number${bounds}`)
 }

@@ -1,6 +1,7 @@
-import type { Protocol } from '../protocols/protocol.ts'
+import type { Position, Protocol } from '../protocols/protocol.ts'
 import { sharedFrames } from '../protocols/shared-frames.ts'
 import { EventStreamWriter } from '../sse/event-stream.ts'
+import { Payload } from '../sse/response-body.ts'
 import { dropReader, isOver } from '../sse/http2.ts'
 import { Hold, storeFull } from '../store/budget.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
@@ -40,10 +41,10 @@ export function sendStream(
   context: RequestContext,
   { config, budget, heartbeat, flushTimer, readers, logger }: Services,
   log: StreamLog,
-  cursor: number,
+  { seq: cursor, seen }: Position,
   protocol: Protocol,
 ): void {
-  const subscription = new Subscription(log, cursor, sharedFrames(log, protocol).reader(), grown)
+  const subscription = new Subscription(log, cursor, sharedFrames(log, protocol).reader(seen), grown)
   context.respond = false
   context.status = 200
   setStreamHeaders(context, config, log, protocol)
@@ -126,6 +127,8 @@ export function sendStream(
       context.state.ended = end
       resolve()
     }
+    const opening = cursor === 0 ? protocol.opening?.(log.info, seen) : undefined
+    if (opening) writer.write(new Payload(opening))
     pump()
   })
 }

@@ -25,9 +25,13 @@ export interface Protocol {
   readonly headers?: (requestId: string) => Record<string, string>
 
   /** @throws SluiceError that names the wrong fields */
-  readonly parse: (body: unknown, headers: IncomingHttpHeaders) => ParsedRequest
+  readonly parse: (body: unknown, headers: IncomingHttpHeaders, earlier?: EarlierStreams) => ParsedRequest
+  /** Ids of the streams that a request continues or quotes; `parse` is given those that are still there. */
+  readonly refersTo?: (body: unknown) => readonly string[]
   /** The last event that the reader reports as seen; undefined when there is none. */
   readonly readCursor: (request: ReaderRequest) => LastEventId | undefined
+  /** Where in the log a cursor is; absent where a cursor is a seq. */
+  readonly toPosition?: (cursor: number, log: StreamLog) => Position
 
   /** Sent on a silent connection. No client of this protocol takes it for an event. */
   readonly heartbeat: string
@@ -39,6 +43,8 @@ export interface Protocol {
   readonly reconnects: boolean
   /** Creates the encoder for a reader that starts at the beginning. */
   readonly encoder: (info: StreamInfo) => Encoder
+  /** Frames before those of the first event, less those that the reader has seen; sent at once. */
+  readonly opening?: (info: StreamInfo, seen?: number) => string
 
   /** The whole answer of a log that has ended. Long answers take several turns of the event loop. */
   readonly renderWhole: (log: StreamLog) => Promise<unknown>
@@ -51,7 +57,7 @@ export interface Protocol {
   /** Headers of the responses that send the events of a stream. */
   readonly streamHeaders?: (info: StreamInfo) => Record<string, string>
   /** The response to a request for a stream in the background. */
-  readonly renderCreated?: (stream: { id: string; url: string }) => Created
+  readonly renderCreated?: (stream: { id: string; url: string; log: StreamLog }) => Created | Promise<Created>
   readonly models?: ModelForms
   /** Requests of the same API for something else than a chat. */
   readonly forwards?: readonly ForwardRoute[]
@@ -70,6 +76,10 @@ export interface ParsedRequest {
   alias?: string
   /** Advisory parameters that this protocol has left out; the response names them. */
   ignored?: readonly string[]
+  /** The stream runs to its end without readers. */
+  detached?: boolean
+  /** What the protocol wants back with `EarlierStreams`; kept as long as the stream. */
+  kept?: string | undefined
   /** Headers that a provider of the same protocol should see. */
   forward?: Record<string, string>
   /** Request options that this protocol's encoder needs. */
@@ -95,6 +105,17 @@ export interface StreamRoute {
   readonly render?: (log: StreamLog, request: ReaderRequest) => Promise<unknown>
   /** The response when there is no such stream has this status and no body; by default it is an error. */
   readonly missing?: 204
+  /** Finished streams that have been read to their end are an empty stream, not 204, to clients that choke on that. */
+  readonly emptyAtEnd?: boolean
+}
+
+/** Streams that a request refers to: what was kept of their requests, and their snapshots. */
+export type EarlierStreams = ReadonlyMap<string, { readonly kept: string | undefined; readonly snapshot: unknown }>
+
+/** How far a reader is: the last event that it has seen in full, and the number of the last frame of the next event. */
+export interface Position {
+  readonly seq: number
+  readonly seen?: number
 }
 
 /** A stream by its id, or by its alias among those of its owner. */
@@ -153,6 +174,8 @@ export interface Encoder {
   encode(batch: Batch): Encoded
   /** Returns the encoder after a batch that is not sent. Absent for encoders without state. */
   skip?(batch: Batch): Encoder
+  /** Returns an encoder that leaves out the first frames, up to this number, of the next batch. */
+  after?(seen: number): Encoder
 }
 
 export interface Encoded {

@@ -69,7 +69,8 @@ class Frames {
     this.payload = new Payload(text)
     this.last = last
     this.dones = events.at(-1)?.event.type === 'done' ? 1 : 0
-    this.deltas = frames - this.dones
+    // A reader may have had the frame of `done`, but not all others of that event.
+    this.deltas = Math.max(0, frames - this.dones)
     this.merged = count - events.length
   }
 }
@@ -122,9 +123,12 @@ export class SharedFrames {
    * Returns a read function; call it with rising cursors. An encoder's state depends on all earlier events: for a
    * reader that starts at a later cursor it returns empty frames until the encoder has reached the cursor, one batch
    * per call.
+   *
+   * @param seen the number of the last frame that the reader has of the event after its first cursor
    */
-  reader(): (cursor: number) => Frames | undefined {
+  reader(seen?: number): (cursor: number) => Frames | undefined {
     let encoder: Encoder | undefined
+    let unsent = seen
     /** The encoder's cursor. */
     let at = 0
     return (cursor) => {
@@ -138,7 +142,10 @@ export class SharedFrames {
           if (at < cursor) return new Frames({ events: [], last: cursor, count: 0 }, { text: '', frames: 0 })
         }
       }
-      const encoding = this.#encode(cursor, encoder)
+      // The rest of an event is for this reader alone.
+      const rest = unsent === undefined ? undefined : encoder.after?.(unsent)
+      unsent = undefined
+      const encoding = rest ? this.#encodeNew(cursor, rest) : this.#encode(cursor, encoder)
       if (!encoding) return undefined
       encoder = encoding.next
       at = encoding.frames.last
@@ -152,11 +159,9 @@ export class SharedFrames {
     if (this.#second?.from === from && this.#second.end === end) return this.#second
     const kept = this.#recent && recent.find(from, this.#recent)
     if (kept) return kept
-    const batch = this.#log.read(from)
-    if (!batch) return undefined
-    const encoded = encoder.encode(batch)
-    const encoding = new Encoding(from, end, new Frames(batch, encoded), encoded.next)
-    if (batch.last < end) recent.keep(encoding, (this.#recent ??= new Map()))
+    const encoding = this.#encodeNew(from, encoder)
+    if (!encoding) return undefined
+    if (encoding.frames.last < end) recent.keep(encoding, (this.#recent ??= new Map()))
     else {
       this.#second = this.#latest?.end === end ? this.#latest : undefined
       this.#latest = encoding
@@ -164,6 +169,13 @@ export class SharedFrames {
     // Live readers have been woken by then; later readers encode it again.
     if (encoding.frames.dones > 0) setImmediate(() => this.#forget())
     return encoding
+  }
+
+  #encodeNew(from: number, encoder: Encoder): Encoding | undefined {
+    const batch = this.#log.read(from)
+    if (!batch) return undefined
+    const encoded = encoder.encode(batch)
+    return new Encoding(from, this.#log.last, new Frames(batch, encoded), encoded.next)
   }
 
   #forget(): void {

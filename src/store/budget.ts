@@ -157,6 +157,11 @@ export class Hold {
     this.resize(kind, bytes)
   }
 
+  /** Reserves more. @throws SluiceError `store_full`; nothing has changed then. */
+  grow(bytes: number): void {
+    this.become(this.#kind, this.#bytes + bytes)
+  }
+
   /** Changes kind and size without a check. */
   resize(kind: MemoryKind, bytes: number): void {
     this.#budget.add(this.#kind, this.#client, -this.#bytes)

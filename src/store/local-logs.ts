@@ -1,5 +1,5 @@
 import { SluiceError } from '../errors.ts'
-import { EMPTY_LOG_BYTES, StreamLog, type LogKeeper, type StreamInfo } from '../stream/stream-log.ts'
+import { EMPTY_LOG_BYTES, emptyLogBytes, StreamLog, type LogKeeper, type StreamInfo } from '../stream/stream-log.ts'
 import { NOBODY, storeFull, type Budget } from './budget.ts'
 import { ExpiryTimer } from './expiry-timer.ts'
 
@@ -16,6 +16,8 @@ export interface LogCharge {
   client?: string | undefined
   /** Memory of the running stream, apart from its log. */
   runningBytes?: number | undefined
+  /** What is kept of the request, as long as the log. */
+  kept?: string | undefined
 }
 
 export interface LocalLogsObserver {
@@ -65,9 +67,9 @@ export class LocalLogs {
   }
 
   /** @throws SluiceError `store_full` when there is no room and no finished stream to drop */
-  open(info: StreamInfo, { client = NOBODY, runningBytes = 0 }: LogCharge = {}): StreamLog {
-    if (!this.#budget.admits(client, EMPTY_LOG_BYTES + runningBytes)) throw storeFull()
-    const kept = new KeptLog(info, client, runningBytes, this)
+  open(info: StreamInfo, { client = NOBODY, runningBytes = 0, kept: request }: LogCharge = {}): StreamLog {
+    if (!this.#budget.admits(client, emptyLogBytes(info, request) + runningBytes)) throw storeFull()
+    const kept = new KeptLog(info, { client, runningBytes, kept: request }, this)
     if (this.#closed) return kept.log
     this.#logs.set(info.id, kept)
     this.#budget.add('running', client, kept.log.bytes)
@@ -108,7 +110,9 @@ export class LocalLogs {
 
   /** Runs for every token. @throws SluiceError `stream_too_large` or `store_full` */
   admit(kept: KeptLog, bytes: number, final: boolean): void {
-    if (!final && kept.log.bytes + bytes > this.#limits.streamMaxBytes)
+    // The request has a limit of its own.
+    const size = kept.log.bytes - kept.emptyBytes + EMPTY_LOG_BYTES + bytes
+    if (!final && size > this.#limits.streamMaxBytes)
       throw new SluiceError('stream_too_large', `The stream is larger than ${this.#limits.streamMaxBytes} bytes.`)
     if (this.#closed) return
     if (!this.#makeRoom(kept, bytes) && !final && !this.#displace(kept, bytes)) throw storeFull()
@@ -211,6 +215,12 @@ export class LocalLogs {
   }
 }
 
+interface Charged {
+  client: string
+  runningBytes: number
+  kept: string | undefined
+}
+
 /** One log, and what its memory is charged to. */
 class KeptLog implements LogKeeper {
   readonly log: StreamLog
@@ -220,8 +230,12 @@ class KeptLog implements LogKeeper {
   expiresAt = 0
   readonly #logs: LocalLogs
 
-  constructor(info: StreamInfo, client: string, runningBytes: number, logs: LocalLogs) {
-    this.log = new StreamLog(info, this)
+  /** Bytes of the log before its first event. */
+  readonly emptyBytes: number
+
+  constructor(info: StreamInfo, { client, runningBytes, kept }: Charged, logs: LocalLogs) {
+    this.log = new StreamLog(info, this, kept)
+    this.emptyBytes = this.log.bytes
     this.client = client
     this.runningBytes = runningBytes
     this.#logs = logs

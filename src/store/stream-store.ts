@@ -57,8 +57,8 @@ export class StreamStore implements Reclaimer {
    * when the key was used for another request; `stream_not_found` when there is nothing to resume; `store_unavailable`
    */
   async create(init: StreamInit): Promise<Created> {
-    const { owner, model, provider, protocol, labels, idempotency, alias, client, runningBytes } = init
-    const charge = { client, runningBytes }
+    const { owner, model, provider, protocol, labels, idempotency, alias, client, runningBytes, kept } = init
+    const charge = { client, runningBytes, kept }
     // Making room may drop the very stream that is to be joined.
     if (idempotency && !this.#logs.hasRoom(charge)) {
       const known = await this.#directory.join(owner, idempotency).catch(unreached)

@@ -11,7 +11,7 @@ export interface GenerationOptions {
   log: StreamLog
   /** Feeds the provider's events into the generation until `signal` is aborted. Throwing fails the stream. */
   produce: (signal: AbortSignal, generation: Generation) => void | Promise<void>
-  /** How long to go on without a reader, in milliseconds. */
+  /** How long to go on without a reader, in milliseconds; `Infinity` for as long as it takes. */
   resumeWindowMs: number
   /** Notified of the generation's progress, for metrics and logs. */
   observer?: GenerationObserver
@@ -171,6 +171,7 @@ export class Generation implements Sink, ReaderListener {
   /** Without readers on any node, the provider keeps running for the resume window; then the stream is cancelled. */
   readersChanged(): void {
     clearTimeout(this.#resumeWindow)
+    if (this.#resumeWindowMs === Infinity) return
     if (this.log.readerCount.total === 0) this.#resumeWindow = setTimeout(() => this.cancel(), this.#resumeWindowMs)
   }
 }

@@ -70,6 +70,13 @@ const BATCH_EVENTS = 256
 /** What a log costs before its first event. */
 export const EMPTY_LOG_BYTES = 1024
 
+/** Labels and what is kept of the request may be large: callers choose them. */
+export function emptyLogBytes({ labels }: Pick<StreamInfo, 'labels'>, kept = ''): number {
+  let characters = kept.length
+  if (labels) for (const label of Object.values(labels)) characters += label.length
+  return EMPTY_LOG_BYTES + 2 * characters
+}
+
 /**
  * The append-only log of one generation. Event `seq` is at `seq - 1` of the list; nothing ever changes or leaves.
  *
@@ -78,6 +85,8 @@ export const EMPTY_LOG_BYTES = 1024
  */
 export class StreamLog {
   readonly info: StreamInfo
+  /** What the protocol that created the stream keeps of the request; in this process only. */
+  readonly kept: string | undefined
   readonly #keeper: LogKeeper | undefined
   readonly #events = new EventList()
   /** Of readers and watchers; watchers do not count as readers. */
@@ -86,7 +95,7 @@ export class StreamLog {
   /** Readers everywhere; those of this log alone are `readers`. */
   readonly readerCount = new ReaderCount()
   #answered: Answered | undefined
-  #bytes = EMPTY_LOG_BYTES
+  #bytes: number
   #held = 0
   #done: Done | undefined
   #waking = false
@@ -97,8 +106,10 @@ export class StreamLog {
   /** Called to end the stream when the store has no room for it. */
   onDisplaced: ((error: SluiceError) => void) | undefined
 
-  constructor(info: StreamInfo, keeper?: LogKeeper) {
+  constructor(info: StreamInfo, keeper?: LogKeeper, kept?: string) {
     this.info = info
+    this.kept = kept
+    this.#bytes = emptyLogBytes(info, kept)
     this.#keeper = keeper
   }
 

@@ -146,7 +146,7 @@ async function slowHandler({ services }: TestGateway, onOpen: (opened: OpenedStr
     const opened = await openStream(context, services, native)
     onOpen(opened)
     await waiting
-    sendStream(context, services, opened.log, 0, native)
+    sendStream(context, services, opened.log, { seq: 0 }, native)
     opened.leave()
   })
   const answer = app.callback()

@@ -45,14 +45,17 @@ function respond(
 }
 
 /** Responds with the stream's id and URL only: other requests read the stream. */
-function announceStream(
+async function announceStream(
   context: RequestContext,
   { renderCreated }: Protocol,
   { log }: OpenedStream,
   url: string,
-): void {
+): Promise<void> {
   const { id } = log.info
-  const created: Created = renderCreated?.({ id, url }) ?? { headers: { Location: url }, body: { id, url } }
+  const created: Created = (await renderCreated?.({ id, url, log })) ?? {
+    headers: { Location: url },
+    body: { id, url },
+  }
   const { status = 202, headers, body } = created
   context.status = status
   context.set(headers)
@@ -78,7 +81,7 @@ function beginStream(
   protocol: Protocol,
   opened: OpenedStream,
 ): Promise<void> | void {
-  if (!protocol.reconnects) return beginWithStatus(context, services, protocol, opened)
+  if (!protocol.reconnects && !opened.detached) return beginWithStatus(context, services, protocol, opened)
   return sendOpened(context, services, protocol, opened)
 }
 
@@ -107,7 +110,7 @@ function sendOpened(
   protocol: Protocol,
   { log, generation }: OpenedStream,
 ): void {
-  if (generation) sendStream(context, services, log, 0, protocol)
+  if (generation) sendStream(context, services, log, { seq: 0 }, protocol)
   else resumeStream(context, services, log, protocol)
 }
 

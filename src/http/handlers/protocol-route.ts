@@ -18,7 +18,7 @@ export function protocolRoute(services: Services, protocol: Protocol, route: Str
       return
     }
     if (action === 'read') {
-      if (wantsEvents(context)) return resumeStream(context, services, log, protocol, route.readCursor)
+      if (wantsEvents(context)) return resumeStream(context, services, log, protocol, route)
       log.touch()
     } else await stopStream(services, log)
     if (action === 'forget') services.store.forget(log)
