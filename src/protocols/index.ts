@@ -1,4 +1,5 @@
 import { anthropicMessages } from './anthropic/messages.ts'
+import { openaiResponses } from './responses/responses.ts'
 import { native } from './native/native.ts'
 import { openaiChat, toErrorObject } from './openai/chat.ts'
 import { ProtocolTable, type Protocol } from './protocol.ts'
@@ -16,4 +17,4 @@ const unclaimed: Protocol = {
 }
 
 /** All protocols. To add one, add a folder and a row here. */
-export const protocols = new ProtocolTable([native, openaiChat, anthropicMessages], unclaimed)
+export const protocols = new ProtocolTable([native, openaiChat, anthropicMessages, openaiResponses], unclaimed)

@@ -95,6 +95,57 @@ const asAnthropic = {
   metadata: { user_id: 'user-1' },
 }
 
+/** … and in those of Responses, which has no stop sequences: they pass as they are. */
+const asResponses = {
+  instructions: 'Be brief.',
+  input: [
+    {
+      role: 'user',
+      content: [
+        { type: 'input_text', text: 'What is the weather in these?' },
+        { type: 'input_image', image_url: `data:${png.media_type};base64,${png.data}` },
+        { type: 'input_image', image_url: 'https://example.com/map.webp' },
+      ],
+    },
+    { type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'I look.', annotations: [] }] },
+    ...['Köln', 'Bonn'].map((city) => ({
+      type: 'function_call',
+      call_id: `call_${city}`,
+      name: 'get_weather',
+      arguments: JSON.stringify({ city }),
+    })),
+    { type: 'function_call_output', call_id: 'call_Köln', output: 'sunny' },
+    {
+      type: 'function_call_output',
+      call_id: 'call_Bonn',
+      output: [
+        { type: 'input_text', text: 'rain' },
+        { type: 'input_text', text: 'y' },
+      ],
+    },
+    { role: 'user', content: 'Where to?' },
+  ],
+  tools: [
+    { type: 'function', name: 'get_weather', description: 'The weather.', parameters: schema, strict: null },
+    { type: 'web_search' },
+  ],
+  tool_choice: { type: 'function', name: 'get_weather' },
+  parallel_tool_calls: false,
+  max_output_tokens: 100,
+  stop: ['END'],
+  temperature: 0.5,
+  user: 'user-1',
+  store: null,
+  previous_response_id: null,
+}
+
+const WORDS: Record<ProtocolClient['name'], Fields> = {
+  native: asOpenAI,
+  'openai-chat': asOpenAI,
+  'anthropic-messages': asAnthropic,
+  'openai-responses': asResponses,
+}
+
 /** What each kind of server is asked then. */
 const asked = {
   openai: { ...asOpenAI, model: 'model', stream: true, stream_options: { include_usage: true } },
@@ -123,7 +174,21 @@ const wrong: Record<ProtocolClient['name'], [fields: Fields, path: string][]> = 
     ],
     [{ tools: [{ name: 'get_weather' }] }, 'tools[0].input_schema'],
   ],
+  'openai-responses': [
+    [{ temperature: 'hot' }, 'temperature'],
+    [{ input: 7 }, 'input'],
+    [{ input: [] }, 'input'],
+    [{ input: [{ role: 'user', content: [{ type: 'input_text' }] }] }, 'input[0].content[0].text'],
+    [{ input: [{ type: 'function_call', call_id: 'a', name: 'f' }] }, 'input[0].arguments'],
+    [{ tools: [{ type: 'function' }] }, 'tools[0].name'],
+    [{ tools: [{ type: 'web_search' }], tool_choice: { type: 'web_search' } }, 'tool_choice'],
+    [{ tools: [{ type: 'web_search' }], tool_choice: 'required' }, 'tool_choice'],
+    [{ previous_response_id: 'resp_0' }, 'previous_response_id'],
+    [{ conversation: 'conv_1' }, 'conversation'],
+  ],
 }
+
+const OPENAI_WORDS: ReadonlySet<string> = new Set(['native', 'openai-chat'])
 
 /** What a provider cannot express of what OpenAI's words can say. */
 const inexpressible: Record<Backend['name'], [fields: Fields, path: string][]> = {
@@ -154,12 +219,12 @@ export function describeRequests(client: ProtocolClient, backend: Backend): void
 
   it('images, system prompts, tools, their calls and their results reach the provider in its words', async () => {
     const stage = await backend.start()
-    const { status } = await ask(stage, client.name === 'anthropic-messages' ? asAnthropic : asOpenAI)
+    const { status } = await ask(stage, WORDS[client.name])
     expect(status).toBe(200)
     if (backend.name !== 'mock') expect((await stage.upstream?.request(0))?.body).toEqual(asked[backend.name])
   })
 
-  const refused = [...wrong[client.name], ...(client.name === 'anthropic-messages' ? [] : inexpressible[backend.name])]
+  const refused = [...wrong[client.name], ...(OPENAI_WORDS.has(client.name) ? inexpressible[backend.name] : [])]
 
   describe('what is wrong or inexpressible is refused by its name before the provider hears of it:', () => {
     it.each(refused.map(([fields, path]) => ({ fields, path })))('$path', async ({ fields, path }) => {

@@ -207,7 +207,7 @@ function splitResults(role: Role, content: readonly Piece[]): ChatMessage[] {
  * One chat message, since OpenAI wants the results of all calls right after the answer. Where it cannot say everything,
  * such as thoughts between calls, `carried` has the blocks, for Anthropic.
  */
-function toAnswer(content: readonly Piece[]): ChatMessage {
+export function toAnswer(content: readonly Piece[]): ChatMessage {
   const parts = content.flatMap((piece) => (piece.kind === 'part' ? [piece.part] : []))
   const tool_calls = content.flatMap((piece) => (piece.kind === 'call' ? [piece.call] : []))
   const thoughts = content.flatMap((piece) => (piece.kind === 'thoughts' ? [piece.block] : []))

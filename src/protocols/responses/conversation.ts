@@ -1,0 +1,93 @@
+// What came before a request: the conversation of a previous response, and the items that it refers to.
+
+import { SluiceError } from '../../errors.ts'
+import { isRecord, parseJson, recordOrEmpty } from '../../json.ts'
+import type { EarlierStreams } from '../protocol.ts'
+import { referenceOf, toRawItems } from './input.ts'
+import { readItemId } from './items.ts'
+import { toStreamId } from './response.ts'
+
+/** Items as they were sent. */
+export interface Conversation {
+  before: unknown[]
+  /** Those of the request itself. */
+  own: unknown[]
+  all: unknown[]
+}
+
+/** Streams that a request may refer to: each is looked up. */
+const MAX_REFERENCES = 1000
+
+/** Ids of the streams that a body refers to, whatever else may be wrong with it. */
+export function refersTo(body: unknown): string[] {
+  const { input, previous_response_id: previous } = recordOrEmpty(body)
+  const ids = new Set<string>()
+  if (typeof previous === 'string') ids.add(toStreamId(previous) ?? '')
+  for (const item of toRawItems(input) ?? []) {
+    const reference = referenceOf(item)
+    if (reference !== undefined && ids.size < MAX_REFERENCES) ids.add(streamOfItem(reference))
+  }
+  ids.delete('')
+  return [...ids]
+}
+
+function streamOfItem(id: string): string {
+  const { key } = readItemId(id) ?? {}
+  return key === undefined ? '' : `str_${key}`
+}
+
+/** @throws SluiceError with OpenAI's own error when what the request continues is no longer kept */
+export function expandInput(
+  { input, previous_response_id: previous }: { input?: unknown; previous_response_id?: string | undefined },
+  earlier: EarlierStreams,
+): Conversation {
+  const before = previous === undefined ? [] : conversationOf(previous, earlier)
+  const own = (toRawItems(input) ?? wrongInput(input)).map((item, i) => {
+    const reference = referenceOf(item)
+    return reference === undefined ? item : resolve(reference, i, earlier)
+  })
+  return { before, own, all: [...before, ...own] }
+}
+
+function wrongInput(input: unknown): unknown[] {
+  // A conversation may go on with nothing new.
+  if (input === undefined) return []
+  throw new SluiceError('invalid_request', 'input: expected a string or an array of items', {
+    faults: [{ path: 'input', message: 'expected a string or an array of items' }],
+  })
+}
+
+function conversationOf(responseId: string, earlier: EarlierStreams): unknown[] {
+  const { kept, snapshot } = earlier.get(toStreamId(responseId) ?? '') ?? {}
+  if (kept === undefined)
+    throw missing(
+      'previous_response_id',
+      `Previous response with id '${responseId}' not found.`,
+      'previous_response_not_found',
+    )
+  return [...parseItems(kept), ...outputOf(snapshot)]
+}
+
+export function parseItems(kept: string): unknown[] {
+  const items = parseJson(kept)
+  return Array.isArray(items) ? items : []
+}
+
+function outputOf(snapshot: unknown): unknown[] {
+  const { output } = recordOrEmpty(snapshot)
+  return Array.isArray(output) ? output : []
+}
+
+function resolve(id: string, at: number, earlier: EarlierStreams): unknown {
+  const items = outputOf(earlier.get(streamOfItem(id))?.snapshot)
+  const found = items.find((item) => isRecord(item) && item.id === id)
+  if (found !== undefined) return found
+  throw missing(`input[${at}].id`, `Item with id '${id}' not found.`, 'item_not_found')
+}
+
+function missing(path: string, message: string, code: string): SluiceError {
+  return new SluiceError('invalid_request', message, {
+    faults: [{ path, message: 'is not, or no longer, kept' }],
+    carried: { openai: { error: { message, type: 'invalid_request_error', param: path, code } } },
+  })
+}

@@ -1,0 +1,87 @@
+import { encodeEvent } from '../../sse/encode.ts'
+import { readInSlices } from '../../stream/event-loop.ts'
+import type { Batch, StreamInfo, StreamLog } from '../../stream/stream-log.ts'
+import type { Fields } from '../../json.ts'
+import type { Encoded, Encoder } from '../protocol.ts'
+import { initialState, toResponseEvents, type ResponseState } from './events.ts'
+import { numberFrames } from './numbering.ts'
+import { endStatus, toOutput } from './output.ts'
+import { toEnd, toResponse } from './response.ts'
+import type { ResponseEvent } from './items.ts'
+
+/** The frames of a stream: named as the type in their data, and with their sequence number as their id. */
+export class ResponseEncoder implements Encoder {
+  readonly #state: ResponseState
+  /** The seq of the last event. */
+  readonly #at: number
+  /** The number of the last frame that the reader has. */
+  readonly #seen: number
+
+  constructor(state: ResponseState, at = 0, seen = 0) {
+    this.#state = state
+    this.#at = at
+    this.#seen = seen
+  }
+
+  encode({ events: batch }: Batch): Encoded {
+    let state = this.#state
+    let at = this.#at
+    let text = ''
+    let frames = 0
+    for (const { seq, event } of batch) {
+      const step = toResponseEvents(event, state)
+      const numbers = numberFrames(step.events.length, at + 1, seq)
+      for (const [i, each] of step.events.entries()) {
+        const number = numbers[i] ?? 0
+        if (number <= this.#seen) continue
+        text += encodeFrame(each, number)
+        frames += 1
+      }
+      state = step.state
+      at = seq
+    }
+    return { text, frames, next: new ResponseEncoder(state, at) }
+  }
+
+  skip({ events, last }: Batch): Encoder {
+    let state = this.#state
+    for (const { event } of events) state = toResponseEvents(event, state).state
+    return new ResponseEncoder(state, last)
+  }
+
+  after(seen: number): Encoder {
+    return new ResponseEncoder(this.#state, this.#at, seen)
+  }
+}
+
+export function createEncoder(info: StreamInfo): Encoder {
+  return new ResponseEncoder(initialState(info))
+}
+
+function encodeFrame(event: ResponseEvent, number: number): string {
+  return encodeEvent({ id: number, event: event.type, data: { ...event, sequence_number: number } })
+}
+
+/** What a stream begins with, before its first token. */
+export function encodeOpening(info: StreamInfo, seen = 0): string {
+  const response = toResponse(info, 'in_progress')
+  return ['response.created', 'response.in_progress']
+    .map((type, i) => (i + 1 > seen ? encodeFrame({ type, response }, i + 1) : ''))
+    .join('')
+}
+
+/** The response as it is now. */
+export async function renderResponse(log: StreamLog): Promise<Fields> {
+  const { done, info } = log
+  let state = initialState(info)
+  await readInSlices(log, log.last, ({ events }) => {
+    for (const { event } of events) state = toResponseEvents(event, state).state
+  })
+  if (!done) {
+    const response = toResponse(info, log.last === 0 && !log.answer ? 'queued' : 'in_progress', state.model)
+    return { ...response, output: toOutput(state.output, () => 'in_progress') }
+  }
+  const end = toEnd(done)
+  const output = toOutput(state.output, (index) => endStatus(done, state.output, index))
+  return { ...toResponse(info, end.status, state.model), ...end, output }
+}

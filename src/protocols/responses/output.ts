@@ -1,0 +1,108 @@
+// What the output of a response is at a place in the log. Immutable, as the state of an encoder is.
+
+import { parseJson, isRecord, type Fields } from '../../json.ts'
+import type { Done } from '../../stream/events.ts'
+import { AppendMap } from '../../wires/append-map.ts'
+import type { AnthropicNotes } from '../openai/from-anthropic.ts'
+import { toItem, type ItemContent, type ItemHead, type ItemStatus } from './items.ts'
+
+/** The item that grows. */
+export interface OpenItem {
+  readonly head: ItemHead
+  readonly text: string
+  readonly annotations: AppendMap<number, Fields>
+  /** Length of the whole answer's text before it: upstreams count the places of annotations from the beginning. */
+  readonly textStart: number
+}
+
+export interface Call {
+  readonly head: ItemHead
+  /** Its upstream has no custom tools: its arguments are an object with the input. */
+  readonly wrapped: boolean
+  /** Its start has been sent. */
+  readonly begun: boolean
+}
+
+export interface OutputState {
+  /** Number of items so far. */
+  readonly count: number
+  readonly open: OpenItem | undefined
+  /** Items that have ended, by their place. */
+  readonly ended: AppendMap<number, Fields>
+  /** Calls by the upstream's index. They end with the answer, since their arguments may come mixed. */
+  readonly calls: AppendMap<number, Call>
+  /** Arguments of calls, in the order in which they came, apart from those of the open item. */
+  readonly pieces: AppendMap<number, { readonly index: number; readonly text: string }>
+  readonly textLength: number
+  /** For an answer from Anthropic. */
+  readonly notes?: AnthropicNotes | undefined
+}
+
+export const NO_OUTPUT: OutputState = {
+  count: 0,
+  open: undefined,
+  ended: new AppendMap(),
+  calls: new AppendMap(),
+  pieces: new AppendMap(),
+  textLength: 0,
+}
+
+export function valuesOf<K, V>(map: AppendMap<K, V>): V[] {
+  return [...map.keys()].flatMap((key) => map.get(key) ?? [])
+}
+
+export function contentOf({ text, annotations }: OpenItem): ItemContent {
+  return { text, annotations: valuesOf(annotations) }
+}
+
+/** Calls in the order of the output, with their arguments so far. */
+export function callsOf({ calls, pieces, open }: OutputState): { call: Call; text: string }[] {
+  const texts = new Map<number, string[]>()
+  const last = open && { index: open.head.index, text: open.text }
+  for (const { index, text } of [...valuesOf(pieces), ...(last ? [last] : [])]) {
+    const before = texts.get(index)
+    if (before) before.push(text)
+    else texts.set(index, [text])
+  }
+  return valuesOf(calls)
+    .toSorted((a, b) => a.head.index - b.head.index)
+    .map((call) => {
+      const text = (texts.get(call.head.index) ?? []).join('')
+      return { call, text: call.wrapped ? unwrapInput(text) : text }
+    })
+}
+
+/** The input of a custom tool in arguments of the form `{"input": "…"}`. */
+function unwrapInput(json: string): string {
+  try {
+    const value = parseJson(json)
+    return isRecord(value) && typeof value.input === 'string' ? value.input : json
+  } catch {
+    return json
+  }
+}
+
+/** How an item ends with its answer: one without an end may be cut off anywhere. */
+export function endStatus({ finish_reason }: Done, { count }: OutputState, index: number): ItemStatus {
+  if (finish_reason === 'error' || finish_reason === 'cancelled') return 'incomplete'
+  return finish_reason === 'length' && index === count - 1 ? 'incomplete' : 'completed'
+}
+
+/** All items, those that have not ended with this status. */
+export function toOutput(state: OutputState, statusOf: (index: number) => ItemStatus): Fields[] {
+  const items = new Map<number, Fields>()
+  for (const index of state.ended.keys()) {
+    const item = state.ended.get(index)
+    if (item) items.set(index, item)
+  }
+  const { open } = state
+  if (open && !isCall(open.head))
+    items.set(open.head.index, toItem(open.head, contentOf(open), statusOf(open.head.index)))
+  for (const { call, text } of callsOf(state))
+    items.set(call.head.index, toItem(call.head, { text }, statusOf(call.head.index)))
+  return [...items].toSorted(([a], [b]) => a - b).map(([, item]) => item)
+}
+
+export function isCall({ kind }: ItemHead): boolean {
+  return kind === 'function' || kind === 'custom'
+}
