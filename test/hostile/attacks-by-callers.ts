@@ -214,7 +214,7 @@ export const ATTACKS_BY_CALLERS: Attack[] = [
     memory: 250,
     async run(target, scale) {
       const id = await finishedStream(target, 'abc defg '.repeat(400_000))
-      for (const protocol of ['native', 'openai-chat', 'anthropic-messages']) {
+      for (const protocol of ['native', 'openai-chat', 'anthropic-messages', 'openai-responses']) {
         const request = `GET /v1/streams/${id}?protocol=${protocol} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`
         const sockets = await Promise.all(Array.from({ length: many(scale, 20, 100) }, () => dial(target, request)))
         await Promise.all(sockets.map((socket) => once(socket, 'close').catch(() => {})))

@@ -1,5 +1,6 @@
 // `sequence_number`: a number of an event says where in the log it was made, so that a reader can resume after any one.
 
+import type { StreamLog } from '../../stream/stream-log.ts'
 import type { Position } from '../protocol.ts'
 
 /**
@@ -11,6 +12,9 @@ export const NUMBERS_PER_EVENT = 1000
 
 /** Most frames of an event that is not the last of its log. */
 export const MAX_FRAMES = NUMBERS_PER_EVENT
+
+/** The least that a log takes whose end has as many frames as an event has numbers. */
+const BYTES_OF_FRAMES = 10_000
 
 const LAST = NUMBERS_PER_EVENT - 1
 
@@ -33,11 +37,11 @@ function nthNumber(first: number, i: number): number {
 }
 
 /** Where a reader is that has seen the event with this number last. */
-export function toPosition(seen: number, log: { last: number; done?: unknown }): Position {
+export function toPosition(seen: number, log: Pick<StreamLog, 'last' | 'done' | 'bytes'>): Position {
   const seq = Math.floor(seen / NUMBERS_PER_EVENT)
   const isLastFrame = seen % NUMBERS_PER_EVENT === LAST
   if (!log.done || seq < log.last) return isLastFrame ? { seq } : { seq: Math.max(0, seq - 1), seen }
-  // A number that is too large for any end is left for the caller to refuse.
-  if (seq > 2 * log.last) return { seq }
+  // A number that is too large for the end of this log is left for the caller to refuse: as many items take more bytes.
+  if (seq > log.last + log.bytes / BYTES_OF_FRAMES) return { seq }
   return isLastFrame ? { seq: log.last } : { seq: log.last - 1, seen }
 }

@@ -1,0 +1,236 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { numberFrames, NUMBERS_PER_EVENT, toPosition } from '../../src/protocols/responses/numbering.ts'
+import { renderResponse } from '../../src/protocols/responses/encoder.ts'
+import { openaiResponses } from '../../src/protocols/responses/responses.ts'
+import { sharedFrames } from '../../src/protocols/shared-frames.ts'
+import { EventDecoder } from '../../src/sse/decode.ts'
+import type { Delta, Done, StreamEvent } from '../../src/stream/events.ts'
+import { StreamLog } from '../../src/stream/stream-log.ts'
+import { anyDelta } from './any-delta.ts'
+import { utf8 } from './recut.ts'
+
+type Event = Record<string, unknown> & { type: string; sequence_number: number }
+
+const STOP: Done = { type: 'done', finish_reason: 'stop' }
+
+function newLog(labels: Record<string, string> = {}): StreamLog {
+  return new StreamLog({ id: 'str_1', owner: 'ada', model: 'm', provider: 'p', created: 0, labels })
+}
+
+function decode(text: string): Event[] {
+  return new EventDecoder().push(utf8(text)).map(({ data }) => JSON.parse(data))
+}
+
+/** Reads like `sendStream`: the opening at the start, then batch after batch; `grow` runs between them. */
+function readFrom(log: StreamLog, after = 0, grow: () => void = () => {}): Event[] {
+  const { seq, seen } = after === 0 ? { seq: 0, seen: undefined } : toPosition(after, log)
+  let text = seq === 0 ? (openaiResponses.opening?.(log.info, seen) ?? '') : ''
+  const read = sharedFrames(log, openaiResponses).reader(seen)
+  let at = seq
+  for (let turns = 0; turns < 10_000; turns++) {
+    const frames = read(at)
+    if (frames) {
+      text += frames.payload.text
+      at = frames.last
+    } else if (log.done) break
+    grow()
+  }
+  expect(at).toBe(log.last)
+  return decode(text)
+}
+
+function written(...events: StreamEvent[]): StreamLog {
+  const log = newLog()
+  for (const event of events) log.append(event)
+  return log
+}
+
+/** Events without their numbers, and with neighbouring deltas of one item joined. */
+function joined(events: readonly Event[]): unknown[] {
+  const all: Record<string, unknown>[] = []
+  for (const { sequence_number: _, ...event } of events) {
+    const last = all.at(-1)
+    if (last && event.type.endsWith('.delta') && last.type === event.type && last.item_id === event.item_id)
+      all[all.length - 1] = { ...last, delta: String(last.delta) + String(event.delta) }
+    else all.push(event)
+  }
+  return all
+}
+
+describe('sequence numbers', () => {
+  it('rise, and lead back to the rest of the very same events, wherever and however often a reader is cut', () => {
+    const longer = anyDelta.map((delta): Delta => ({ ...delta, content: (delta.content ?? '').padEnd(9000, '.') }))
+    const deltas = fc.array(fc.oneof({ weight: 6, arbitrary: anyDelta }, { weight: 1, arbitrary: longer }))
+    const ends = fc.constantFrom<Done['finish_reason']>('stop', 'length', 'tool_calls', 'cancelled')
+    fc.assert(
+      fc.property(
+        deltas,
+        ends,
+        fc.array(fc.nat(), { maxLength: 6 }),
+        fc.array(fc.nat({ max: 3 })),
+        (said, end, cuts, steps) => {
+          const events: StreamEvent[] = [...said, { type: 'done', finish_reason: end }]
+          const whole = readFrom(written(...events))
+          const numbers = whole.map(({ sequence_number: number }) => number)
+          expect(numbers).toEqual([...new Set(numbers)].toSorted((a, b) => a - b))
+
+          const log = newLog()
+          let turn = 0
+          const grow = () => {
+            const step = 1 + (steps[turn++ % Math.max(1, steps.length)] ?? 0)
+            for (const event of events.slice(log.last, log.last + step)) log.append(event)
+          }
+          grow()
+          let had = readFrom(log, 0, grow)
+          for (const cut of cuts) {
+            const kept = had.slice(0, cut % (had.length + 1))
+            had = [...kept, ...readFrom(log, kept.at(-1)?.sequence_number)]
+          }
+          expect(joined(had)).toEqual(joined(whole))
+        },
+      ),
+    )
+  })
+
+  it('fit in 32 bits for two million events', () => {
+    expect(numberFrames(3, 2_000_000, 2_000_000).at(-1)).toBeLessThan(2 ** 31)
+  })
+
+  it('are still told apart when an answer ends in thousands of items', () => {
+    const tool_calls = Array.from({ length: 3000 }, (_, index) => ({
+      index,
+      id: `call_${index}`,
+      function: { name: 'f' },
+    }))
+    const log = written({ type: 'delta', tool_calls }, STOP)
+    const all = readFrom(log)
+    for (const at of [1, 500, all.length - 2, all.length - 1])
+      expect(readFrom(log, all[at]?.sequence_number)).toEqual(all.slice(at + 1))
+    const [added, done] = ['added', 'done'].map((what) =>
+      all.filter(({ type }) => type === `response.output_item.${what}`),
+    )
+    expect([added?.length, done?.length]).toEqual([3000, 3000])
+  })
+
+  it('beyond any end are no position of a finished stream', () => {
+    const log = written({ type: 'delta', content: 'a' }, STOP)
+    expect(toPosition(99 * NUMBERS_PER_EVENT, log).seq).toBeGreaterThan(log.last)
+  })
+})
+
+describe('the events of a stream', () => {
+  const types = (log: StreamLog) => readFrom(log).map(({ type }) => type.replace('response.', ''))
+
+  it('open, fill and close each item in its place', () => {
+    const log = written(
+      { type: 'delta', reasoning: 'Hm.' },
+      { type: 'delta', content: 'I look.' },
+      {
+        type: 'delta',
+        tool_calls: [{ index: 0, id: 'call_1', type: 'function', function: { name: 'find', arguments: '' } }],
+      },
+      { type: 'delta', tool_calls: [{ index: 0, function: { arguments: '{}' } }] },
+      { type: 'done', finish_reason: 'tool_calls' },
+    )
+    expect(types(log)).toEqual([
+      'created',
+      'in_progress',
+      'output_item.added',
+      'reasoning_summary_part.added',
+      'reasoning_summary_text.delta',
+      'reasoning_summary_text.done',
+      'reasoning_summary_part.done',
+      'output_item.done',
+      'output_item.added',
+      'content_part.added',
+      'output_text.delta',
+      'output_text.done',
+      'content_part.done',
+      'output_item.done',
+      'output_item.added',
+      'function_call_arguments.delta',
+      'function_call_arguments.done',
+      'output_item.done',
+      'completed',
+    ])
+  })
+
+  it('keep mixed calls apart', async () => {
+    const call = (index: number, text: string, name?: string): Delta => ({
+      type: 'delta',
+      tool_calls: [
+        { index, ...(name && { id: `call_${index}` }), function: { ...(name && { name }), arguments: text } },
+      ],
+    })
+    const log = written(
+      call(0, '{"a"', 'f'),
+      call(1, '{"b"', 'g'),
+      call(0, ':1}'),
+      { type: 'delta', content: 'so' },
+      call(1, ':2}'),
+      STOP,
+    )
+    const { output } = await renderResponse(log)
+    expect(output).toMatchObject([
+      { type: 'function_call', call_id: 'call_0', name: 'f', arguments: '{"a":1}' },
+      { type: 'function_call', call_id: 'call_1', name: 'g', arguments: '{"b":2}' },
+      { type: 'message', content: [{ text: 'so' }] },
+    ])
+    expect(readFrom(log).at(-1)?.response).toMatchObject({ output })
+  })
+
+  it('call a custom tool by its kind, even when its upstream knows functions only', () => {
+    const log = newLog({ request: JSON.stringify({ tools: [{ type: 'custom', name: 'patch' }] }) })
+    log.append({
+      type: 'delta',
+      tool_calls: [{ index: 0, id: 'c', function: { name: 'patch', arguments: '{"input":"a\\nb"}' } }],
+    })
+    log.append(STOP)
+    const events = readFrom(log)
+    expect(events.find(({ type }) => type === 'response.custom_tool_call_input.done')).toMatchObject({ input: 'a\nb' })
+    expect(events.at(-1)?.response).toMatchObject({
+      output: [{ type: 'custom_tool_call', call_id: 'c', input: 'a\nb' }],
+    })
+  })
+
+  it('say citations where they are, and refusals as refusals', () => {
+    const log = written(
+      { type: 'delta', content: 'See this.' },
+      {
+        type: 'delta',
+        carried: {
+          openai: {
+            delta: {
+              annotations: [
+                {
+                  type: 'url_citation',
+                  url_citation: { url: 'https://a.example', title: 'A', start_index: 4, end_index: 8 },
+                },
+              ],
+            },
+          },
+        },
+      },
+      { type: 'delta', refusal: 'No more.' },
+      STOP,
+    )
+    const annotation = { type: 'url_citation', url: 'https://a.example', title: 'A', start_index: 4, end_index: 8 }
+    expect(readFrom(log)).toContainEqual(expect.objectContaining({ annotation, annotation_index: 0 }))
+    expect(readFrom(log).at(-1)?.response).toMatchObject({
+      output: [{ content: [{ text: 'See this.', annotations: [annotation] }] }, { content: [{ refusal: 'No more.' }] }],
+    })
+  })
+
+  it('end no call that was cut off', () => {
+    const call: Delta = {
+      type: 'delta',
+      tool_calls: [{ index: 0, id: 'c', function: { name: 'f', arguments: '{"a' } }],
+    }
+    for (const finish_reason of ['length', 'error', 'cancelled'] as const) {
+      const events = types(written(call, { type: 'done', finish_reason }))
+      expect(events).not.toContain('output_item.done')
+      expect(events.slice(-1)).toEqual(finish_reason === 'length' ? ['incomplete'] : ['error'])
+    }
+  })
+})
