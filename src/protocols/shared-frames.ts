@@ -11,7 +11,7 @@ export interface Kept {
 }
 
 /**
- * An LRU cache of the encodings of all logs, bounded by `maxBytes`. Each log owns its map; this class references no
+ * An LRU cache of the encodings of all logs, bounded by `maxBytes` or by its newest entry. Each log owns its map; this class references no
  * log, so logs can be garbage-collected.
  */
 export class RecentEncodings<E extends Kept> {
@@ -33,7 +33,8 @@ export class RecentEncodings<E extends Kept> {
     this.#homes.set(encoding, home)
     this.#bytes += encoding.bytes
     for (const [oldest, itsHome] of this.#homes) {
-      if (this.#bytes <= this.#maxBytes) return
+      // The newest stays, whatever its size: it is the one that most readers are about to ask for.
+      if (this.#bytes <= this.#maxBytes || oldest === encoding) return
       this.#homes.delete(oldest)
       this.#bytes -= oldest.bytes
       itsHome.delete(oldest.from)
@@ -99,6 +100,9 @@ class Encoding {
 /** Limit for the whole process. */
 const RECENT_BYTES = 8 * 1024 * 1024
 
+/** The end of a stream is kept if it repeats a long answer: late readers would each encode it anew. */
+const LARGE_BYTES = 256 * 1024
+
 const recent = new RecentEncodings<Encoding>(RECENT_BYTES)
 
 /**
@@ -161,7 +165,8 @@ export class SharedFrames {
     if (kept) return kept
     const encoding = this.#encodeNew(from, encoder)
     if (!encoding) return undefined
-    if (encoding.frames.last < end) recent.keep(encoding, (this.#recent ??= new Map()))
+    const isFinal = encoding.frames.dones > 0 && encoding.bytes > LARGE_BYTES
+    if (encoding.frames.last < end || isFinal) recent.keep(encoding, (this.#recent ??= new Map()))
     else {
       this.#second = this.#latest?.end === end ? this.#latest : undefined
       this.#latest = encoding

@@ -209,18 +209,9 @@ export const ATTACKS_BY_CALLERS: Attack[] = [
       await sleep(3000)
     },
   },
-  {
-    name: 'late readers of one large stream',
-    memory: 250,
-    async run(target, scale) {
-      const id = await finishedStream(target, 'abc defg '.repeat(400_000))
-      for (const protocol of ['native', 'openai-chat', 'anthropic-messages', 'openai-responses']) {
-        const request = `GET /v1/streams/${id}?protocol=${protocol} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`
-        const sockets = await Promise.all(Array.from({ length: many(scale, 20, 100) }, () => dial(target, request)))
-        await Promise.all(sockets.map((socket) => once(socket, 'close').catch(() => {})))
-      }
-    },
-  },
+  lateReaders('late readers of one large stream', ['native', 'openai-chat', 'anthropic-messages']),
+  // Its last events repeat the whole answer, which is encoded in one turn, once for all of them.
+  { ...lateReaders('late readers of one large response', ['openai-responses']), memory: 300, longestTurn: 0.5 },
   {
     name: 'two hundred mocks at full speed',
     memory: BUDGET_MB,
@@ -233,3 +224,18 @@ export const ATTACKS_BY_CALLERS: Attack[] = [
     },
   },
 ]
+
+function lateReaders(name: string, protocols: readonly string[]): Attack {
+  return {
+    name,
+    memory: 250,
+    async run(target, scale) {
+      const id = await finishedStream(target, 'abc defg '.repeat(400_000))
+      for (const protocol of protocols) {
+        const request = `GET /v1/streams/${id}?protocol=${protocol} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`
+        const sockets = await Promise.all(Array.from({ length: many(scale, 20, 100) }, () => dial(target, request)))
+        await Promise.all(sockets.map((socket) => once(socket, 'close').catch(() => {})))
+      }
+    },
+  }
+}

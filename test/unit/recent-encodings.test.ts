@@ -17,10 +17,13 @@ describe('recent encodings', () => {
     expect([ada.size, bob.size, recent.bytes]).toEqual([2, 1, 30])
   })
 
-  it('do not keep one larger than the limit', () => {
+  it('keep one larger than the limit alone, until the next', () => {
     const recent = new RecentEncodings<Kept>(30)
     const home = new Map<number, Kept>()
-    recent.keep({ from: 0, bytes: 31 }, home)
-    expect([home.size, recent.bytes]).toEqual([0, 0])
+    recent.keep({ from: 0, bytes: 10 }, home)
+    recent.keep({ from: 1, bytes: 31 }, home)
+    expect([[...home.keys()], recent.bytes]).toEqual([[1], 31])
+    recent.keep({ from: 2, bytes: 10 }, home)
+    expect([[...home.keys()], recent.bytes]).toEqual([[2], 10])
   })
 })
