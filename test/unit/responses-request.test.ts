@@ -216,4 +216,19 @@ describe('parameters', () => {
   ])('%j: the mode is %s', (fields, mode, detached) => {
     expect(parse(fields)).toMatchObject({ mode, detached })
   })
+
+  it('are repeated by the response, unless they are large', () => {
+    const echo = (fields: Fields): unknown => JSON.parse(parse(fields).labels?.request ?? '')
+    const small = { temperature: 0.5, metadata: { a: 'b' } }
+    expect(echo({ ...small, instructions: 'Be brief.' })).toMatchObject({
+      ...small,
+      instructions: 'Be brief.',
+      tools: [],
+    })
+    expect(echo({ ...small, instructions: 'x'.repeat(100_000) })).toEqual({ model: 'm', ...small, tools: [] })
+  })
+
+  it('with names that no header can hold are named by their place', () => {
+    expect(parse({ tools: [{ type: 'a\nb' }, { type: 'ü' }, { type: 'mcp' }] }).ignored).toEqual(['tools', 'tools.mcp'])
+  })
 })

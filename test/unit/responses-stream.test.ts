@@ -181,7 +181,7 @@ describe('the events of a stream', () => {
   })
 
   it('call a custom tool by its kind, even when its upstream knows functions only', () => {
-    const log = newLog({ request: JSON.stringify({ tools: [{ type: 'custom', name: 'patch' }] }) })
+    const log = newLog({ custom_tools: '["patch"]' })
     log.append({
       type: 'delta',
       tool_calls: [{ index: 0, id: 'c', function: { name: 'patch', arguments: '{"input":"a\\nb"}' } }],

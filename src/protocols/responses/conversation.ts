@@ -1,6 +1,6 @@
 // What came before a request: the conversation of a previous response, and the items that it refers to.
 
-import { SluiceError } from '../../errors.ts'
+import { invalidField, SluiceError } from '../../errors.ts'
 import { isRecord, parseJson, recordOrEmpty } from '../../json.ts'
 import type { EarlierStreams } from '../protocol.ts'
 import { referenceOf, toRawItems } from './input.ts'
@@ -62,15 +62,19 @@ function conversationOf(responseId: string, earlier: EarlierStreams): unknown[] 
   if (kept === undefined)
     throw missing(
       'previous_response_id',
-      `Previous response with id '${responseId}' not found.`,
+      `Previous response with id '${responseId.slice(0, 100)}' not found.`,
       'previous_response_not_found',
     )
   return [...parseItems(kept), ...outputOf(snapshot)]
 }
 
 export function parseItems(kept: string): unknown[] {
-  const items = parseJson(kept)
-  return Array.isArray(items) ? items : []
+  try {
+    const items = parseJson(kept)
+    return Array.isArray(items) ? items : []
+  } catch {
+    throw invalidField('invalid_request', 'previous_response_id', 'the conversation has grown too large to be continued')
+  }
 }
 
 function outputOf(snapshot: unknown): unknown[] {
@@ -82,7 +86,7 @@ function resolve(id: string, at: number, earlier: EarlierStreams): unknown {
   const items = outputOf(earlier.get(streamOfItem(id))?.snapshot)
   const found = items.find((item) => isRecord(item) && item.id === id)
   if (found !== undefined) return found
-  throw missing(`input[${at}].id`, `Item with id '${id}' not found.`, 'item_not_found')
+  throw missing(`input[${at}].id`, `Item with id '${id.slice(0, 100)}' not found.`, 'item_not_found')
 }
 
 function missing(path: string, message: string, code: string): SluiceError {

@@ -14,7 +14,7 @@ import { annotateItem, beginItem, continueItem, endItem, toItem, toItemId } from
 import type { ItemContent, ItemHead, ItemStatus, ResponseEvent } from './items.ts'
 import { MAX_FRAMES } from './numbering.ts'
 import { callsOf, contentOf, endStatus, isCall, NO_OUTPUT, toOutput, type OutputState } from './output.ts'
-import { readEcho, toEnd, toFailure, toKey, toResponse } from './response.ts'
+import { readCustomTools, toEnd, toFailure, toKey, toResponse } from './response.ts'
 
 /** What events depend on besides the log's event. */
 export interface ResponseState {
@@ -26,12 +26,7 @@ export interface ResponseState {
 }
 
 export function initialState(info: StreamInfo): ResponseState {
-  const { tools } = readEcho(info)
-  const custom = (Array.isArray(tools) ? tools : []).flatMap((tool: unknown) => {
-    const { type, name } = recordOf(tool) ?? {}
-    return type === 'custom' && typeof name === 'string' ? [name] : []
-  })
-  return { info, custom: new Set(custom), model: info.model, output: NO_OUTPUT }
+  return { info, custom: new Set(readCustomTools(info)), model: info.model, output: NO_OUTPUT }
 }
 
 /** Converts an event of a log. Only the first choice is supported, as in OpenAI's own API. */

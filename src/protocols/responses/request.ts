@@ -8,7 +8,7 @@ import { withoutNulls, type Fields } from '../../json.ts'
 import type { EarlierStreams, ParsedRequest } from '../protocol.ts'
 import { expandInput, type Conversation } from './conversation.ts'
 import { itemsSchema, toMessages } from './input.ts'
-import { ECHO } from './response.ts'
+import { CUSTOM_TOOLS, ECHO } from './response.ts'
 import { chooseTools, toolChoiceSchema, toolsSchema, type Choice } from './tools.ts'
 
 function optional<T extends z.ZodRawShape>(shape: T) {
@@ -108,9 +108,9 @@ export function parseResponse(
     input: toInput(body, messages, choice),
     mode: stream ? 'stream' : background ? 'background' : 'whole',
     detached: background,
-    ignored: [...advisory, ...choice.ignored.map((type) => `tools.${type}`), ...dropped.map((type) => `input.${type}`)],
+    ignored: [...advisory, ...toNames('tools', choice.ignored), ...toNames('input', dropped)],
     kept: store ? JSON.stringify(conversation.all) : undefined,
-    labels: { [ECHO]: JSON.stringify(toEcho(body, choice)) },
+    labels: { [ECHO]: toEcho(body, choice), [CUSTOM_TOOLS]: customNames(choice) },
   }
 }
 
@@ -147,8 +147,26 @@ function toResponseFormat({ type, ...json_schema }: Fields & { type: string }): 
   return type === 'json_schema' ? { type, json_schema } : { type }
 }
 
-/** The parameters as the response repeats them. */
-function toEcho(body: Body, { tools }: Choice): Fields {
-  const echo = Object.entries(body).filter(([name]) => !UNREPEATED.has(name))
-  return { ...Object.fromEntries(echo), tools: tools.map(({ given }) => given) }
+/** Characters of the parameters that a response repeats: each reader gets them three times, and a prompt may be huge. */
+const MAX_ECHO = 16 * 1024
+
+/** The parameters as the response repeats them, the small ones first. */
+function toEcho(body: Body, { tools }: Choice): string {
+  const fields = { ...body, tools: tools.map(({ given }) => given) }
+  const echo = Object.entries(fields)
+    .filter(([name, value]) => !UNREPEATED.has(name) && value !== undefined)
+    .map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)
+    .toSorted((a, b) => a.length - b.length)
+  let left = MAX_ECHO
+  return `{${echo.filter((each) => (left -= each.length) >= 0).join()}}`
+}
+
+function customNames({ tools }: Choice): string {
+  return JSON.stringify(tools.flatMap(({ type, name }) => (type === 'custom' ? (name ?? []) : [])))
+}
+
+/** Names for a header: clients choose the types. */
+function toNames(place: string, types: readonly string[]): string[] {
+  const names = types.map((type) => (/^[\w.-]{1,64}$/.test(type) ? `${place}.${type}` : place))
+  return [...new Set(names)].slice(0, 20)
 }

@@ -12,6 +12,9 @@ export type ResponseStatus = 'queued' | 'in_progress' | 'completed' | 'incomplet
 /** The label that has the parameters of the request, as the response repeats them. */
 export const ECHO = 'request'
 
+/** The label that has the names of the custom tools, as a list. */
+export const CUSTOM_TOOLS = 'custom_tools'
+
 const DEFAULTS: Fields = {
   background: false,
   error: null,
@@ -67,7 +70,12 @@ export function toResponse(info: StreamInfo, status: ResponseStatus, model = inf
   }
 }
 
-export function readEcho({ labels }: StreamInfo): Fields {
+export function readCustomTools({ labels }: StreamInfo): string[] {
+  const names = parseJson(labels?.[CUSTOM_TOOLS] ?? '[]')
+  return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : []
+}
+
+function readEcho({ labels }: StreamInfo): Fields {
   const echo = labels?.[ECHO]
   return echo === undefined ? {} : recordOrEmpty(parseJson(echo))
 }

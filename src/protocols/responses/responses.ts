@@ -48,7 +48,8 @@ export const openaiResponses: Protocol = {
   renderSnapshot: renderResponse,
   renderCreated: async ({ url, log }) => ({ status: 200, headers: { Location: url }, body: await renderResponse(log) }),
   streamRoutes: routes,
-  renderError: (error) => renderError(error),
+  // A response that is no longer kept is, at OpenAI, one that is not there.
+  renderError: (error) => ({ ...renderError(error), ...(error.code === 'stream_expired' && { status: 404 }) }),
 }
 
 /** The sequence number that the reader has seen last; as an `EventSource` or as OpenAI's SDKs send it. */
