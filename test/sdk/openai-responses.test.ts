@@ -232,6 +232,21 @@ describe('what is kept', () => {
     })
   })
 
+  it('is counted as memory of the stream, and not as part of its answer', async () => {
+    const provider = new ScriptedProvider()
+    const gateway = await startGateway({ streamMaxBytes: 8192 }, { providers: [provider] })
+    const client = clientOf(gateway.url)
+    const input = 'x'.repeat(100_000)
+    const created = await client.responses.create({ model: 'scripted', input, background: true })
+    const run = await provider.nextRun()
+    run.text('one')
+    run.done()
+    await expect.poll(async () => (await client.responses.retrieve(created.id)).status).toBe('completed')
+    expect(gateway.services.budget.held('finished')).toBeGreaterThan(200_000)
+    await client.responses.delete(created.id)
+    expect(gateway.services.budget.held('finished')).toBe(0)
+  })
+
   it('is nothing with `store: false`', async () => {
     const { client } = await start('openai', openaiUpstream.answers(openaiUpstream.text))
     const { id } = await client.responses.create({ model: 'model', input: 'Hi!', store: false })

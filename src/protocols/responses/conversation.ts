@@ -73,7 +73,11 @@ export function parseItems(kept: string): unknown[] {
     const items = parseJson(kept)
     return Array.isArray(items) ? items : []
   } catch {
-    throw invalidField('invalid_request', 'previous_response_id', 'the conversation has grown too large to be continued')
+    throw invalidField(
+      'invalid_request',
+      'previous_response_id',
+      'the conversation has grown too large to be continued',
+    )
   }
 }
 

@@ -82,7 +82,9 @@ function readEcho({ labels }: StreamInfo): Fields {
 
 /** What the end of a stream adds to the response. */
 export function toEnd(done: Done): Fields & { status: ResponseStatus } {
-  const usage = toUsage(done.usage)
+  // Some SDKs refuse an answer without counts.
+  const usage = toUsage(done.usage ?? NO_USAGE)
+  const spent = done.usage ? usage : null
   switch (done.finish_reason) {
     case 'stop':
     case 'tool_calls':
@@ -92,10 +94,10 @@ export function toEnd(done: Done): Fields & { status: ResponseStatus } {
     case 'content_filter':
       return { status: 'incomplete', incomplete_details: { reason: 'content_filter' }, usage }
     case 'cancelled':
-      return { status: 'cancelled', usage }
+      return { status: 'cancelled', usage: spent }
     case 'error': {
       const { code, message } = toFailure(done)
-      return { status: 'failed', error: { code, message }, usage }
+      return { status: 'failed', error: { code, message }, usage: spent }
     }
   }
 }
@@ -113,9 +115,8 @@ export function toFailure(done: Done): { code: string; message: string; param: u
 
 const NO_USAGE: Usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }
 
-/** Zeros when the upstream has not counted: some SDKs refuse a response without. */
-function toUsage(usage: Usage | undefined): Fields {
-  const { prompt_tokens, completion_tokens, total_tokens, ...details } = usage ?? NO_USAGE
+function toUsage(usage: Usage): Fields {
+  const { prompt_tokens, completion_tokens, total_tokens, ...details } = usage
   const cached = details.cache_read_input_tokens ?? recordOf(details.prompt_tokens_details)?.cached_tokens
   const reasoning = recordOf(details.completion_tokens_details)?.reasoning_tokens
   return {
