@@ -77,7 +77,13 @@ export function fieldsOf(notes: AnthropicNotes): Fields {
   }
 }
 
-function endText(notes: AnthropicNotes): AnthropicNotes {
+/** The annotations that `notes` has and `before` had not: those of texts that have ended since. */
+export function annotationsSince(before: AnthropicNotes, { annotations }: AnthropicNotes): Fields[] {
+  return toArray(annotations).slice(before.annotations?.count ?? 0)
+}
+
+/** Notes that the text has ended: its citations are of all of it. */
+export function endText(notes: AnthropicNotes): AnthropicNotes {
   const { cited, textStart, length } = notes
   let { annotations } = notes
   for (const citation of toArray(cited)) {

@@ -8,7 +8,7 @@ import { readDetails } from '../../wires/citations.ts'
 import { recordOf } from '../../wires/fields.ts'
 import { openaiCallFields, openaiFields } from '../../wires/openai.ts'
 import { withThoughtSignature } from '../../wires/thought-signature.ts'
-import { annotationsOf, NO_NOTES, translateDelta } from '../openai/from-anthropic.ts'
+import { annotationsSince, endText, NO_NOTES, noteDelta } from '../openai/from-anthropic.ts'
 import { encryptRedacted, encryptSignature } from './encrypted.ts'
 import { annotateItem, beginItem, continueItem, endItem, toItem, toItemId } from './items.ts'
 import type { ItemContent, ItemHead, ItemStatus, ResponseEvent } from './items.ts'
@@ -80,7 +80,8 @@ class EventWriter {
   }
 
   writeDone(done: Done): void {
-    if (this.output.notes) for (const annotation of annotationsOf(this.output.notes)) this.#annotate(annotation)
+    const { notes } = this.output
+    if (notes) for (const annotation of annotationsSince(notes, endText(notes))) this.#annotate(annotation)
     if (done.carried) this.#readModel(done.carried)
     const end = toEnd(done)
     const isAnswer = end.status === 'completed' || end.status === 'incomplete'
@@ -125,10 +126,9 @@ class EventWriter {
   #translate(delta: Delta): Fields[] {
     const { notes = anthropicFields(delta.carried).message_start && NO_NOTES } = this.output
     if (!notes) return []
-    const translated = translateDelta(delta, notes)
-    this.output = { ...this.output, notes: translated.notes }
-    const { annotations } = translated.fields
-    return Array.isArray(annotations) ? annotations : []
+    const noted = noteDelta(delta, notes)
+    this.output = { ...this.output, notes: noted }
+    return annotationsSince(notes, noted)
   }
 
   #writeText(kind: 'text' | 'refusal' | 'reasoning', text: string): void {
