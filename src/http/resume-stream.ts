@@ -29,21 +29,23 @@ export function resumeStream(
     context.status = 204
     return
   }
-  if (context.method === 'HEAD') {
-    context.set(EVENT_STREAM_HEADERS)
-    setStreamHeaders(context, services.config, log, protocol)
-    context.status = 200
-    return
-  }
+  if (context.method === 'HEAD') return describeEvents(context, services, log, protocol)
   admitReader(context, services)
   if (cursor > 0 || position.seen !== undefined) countResume(services, 'resumed')
   sendStream(context, services, log, position, protocol)
 }
 
+/** The headers of a response that would send events. */
+export function describeEvents(context: RequestContext, services: Services, log: StreamLog, protocol: Protocol): void {
+  context.set(EVENT_STREAM_HEADERS)
+  setStreamHeaders(context, services.config, log, protocol)
+  context.status = 200
+}
+
 type ReadOptions = Pick<StreamRoute, 'readCursor' | 'emptyAtEnd'>
 type CursorReader = NonNullable<StreamRoute['readCursor']>
 
-function countResume({ metrics }: Services, result: ResumeResult): void {
+export function countResume({ metrics }: Services, result: ResumeResult): void {
   metrics.cell('resumes_total', { result }).add()
 }
 

@@ -41,10 +41,10 @@ export function sendStream(
   context: RequestContext,
   { config, budget, heartbeat, flushTimer, readers, logger }: Services,
   log: StreamLog,
-  { seq: cursor, seen }: Position,
+  { seq: cursor, seen, received }: Position,
   protocol: Protocol,
 ): void {
-  const subscription = new Subscription(log, cursor, sharedFrames(log, protocol).reader(seen), grown)
+  const subscription = new Subscription(log, cursor, sharedFrames(log, protocol).reader(seen, received), grown)
   context.respond = false
   context.status = 200
   setStreamHeaders(context, config, log, protocol)

@@ -41,6 +41,11 @@ export interface Protocol {
    * event.
    */
   readonly reconnects: boolean
+  /**
+   * Readers count frames, so how a log is encoded must not depend on when it is read: its deltas are not merged.
+   * `frames` of an encoder are those that readers count.
+   */
+  readonly countsFrames?: true
   /** Creates the encoder for a reader that starts at the beginning. */
   readonly encoder: (info: StreamInfo) => Encoder
   /** Frames before those of the first event, less those that the reader has seen; sent at once. */
@@ -96,11 +101,13 @@ export interface StreamRoute {
   /** The stream that the path names; undefined when there can be none. */
   readonly nameOf: (params: Readonly<Record<string, string | undefined>>) => StreamName | undefined
   /** A stream for which this is false is treated as missing. */
-  readonly covers?: (log: StreamLog) => boolean
+  readonly covers?: (log: StreamLog, request: ReaderRequest) => boolean
   /** Whether a reader wants the events; by default if the route renders nothing. */
   readonly wantsEvents?: (request: ReaderRequest) => boolean
   /** The reader's cursor, where the route reads another one than its protocol. It may count from the end. */
   readonly readCursor?: (request: ReaderRequest, log: StreamLog) => LastEventId | undefined
+  /** For protocols whose readers count frames, in place of `readCursor`. */
+  readonly frameCursor?: FrameCursor
   /** The JSON of the response; without it the response has no body. */
   readonly render?: (log: StreamLog, request: ReaderRequest) => Promise<unknown>
   /** The response when there is no such stream has this status and no body; by default it is an error. */
@@ -116,6 +123,20 @@ export type EarlierStreams = ReadonlyMap<string, { readonly kept: string | undef
 export interface Position {
   readonly seq: number
   readonly seen?: number
+  /** Frames that the reader has, if it counts them from the beginning. */
+  readonly received?: number
+}
+
+/** The cursor of a reader that counts frames. */
+export interface FrameCursor {
+  /**
+   * How many frames the reader has; a negative number counts from the present end of the stream.
+   *
+   * @throws SluiceError `invalid_cursor`
+   */
+  readonly read: (request: ReaderRequest) => number
+  /** Tells a reader that counts from the end how many frames there are. */
+  readonly headers: (count: number) => Record<string, string>
 }
 
 /** A stream by its id, or by its alias among those of its owner. */

@@ -97,6 +97,16 @@ class Encoding {
   }
 }
 
+/** The rest of a batch, for a reader that has its first frames. */
+function withoutFirst(count: number, batch: Batch, { text, frames }: Encoded): Frames {
+  if (count === frames) return new Frames({ events: [], last: batch.last, count: 0 }, { text: '', frames: 0 })
+  let at = 0
+  for (let i = 0; i < count; i++) at = text.indexOf(FRAME_END, at) + FRAME_END.length
+  return new Frames(batch, { text: text.slice(at), frames: frames - count })
+}
+
+const FRAME_END = '\n\n'
+
 /** Limit for the whole process. */
 const RECENT_BYTES = 8 * 1024 * 1024
 
@@ -129,15 +139,27 @@ export class SharedFrames {
    * per call.
    *
    * @param seen the number of the last frame that the reader has of the event after its first cursor
+   * @param received frames that the reader has already; it starts at the cursor 0, and gets the frames after these
    */
-  reader(seen?: number): (cursor: number) => Frames | undefined {
+  reader(seen?: number, received = 0): (cursor: number) => Frames | undefined {
     let encoder: Encoder | undefined
     let unsent = seen
+    let toDrop = received
     /** The encoder's cursor. */
     let at = 0
     return (cursor) => {
       if (cursor >= this.#log.last) return undefined
       encoder ??= this.#protocol.encoder(this.#log.info)
+      if (toDrop > 0) {
+        const batch = this.#read(cursor)
+        if (!batch) return undefined
+        const encoded = encoder.encode(batch)
+        const dropped = Math.min(toDrop, encoded.frames)
+        toDrop -= dropped
+        encoder = encoded.next
+        at = batch.last
+        return withoutFirst(dropped, batch, encoded)
+      }
       if (at < cursor && encoder.skip) {
         const batch = this.#log.read(at, cursor)
         if (batch) {
@@ -177,10 +199,14 @@ export class SharedFrames {
   }
 
   #encodeNew(from: number, encoder: Encoder): Encoding | undefined {
-    const batch = this.#log.read(from)
+    const batch = this.#read(from)
     if (!batch) return undefined
     const encoded = encoder.encode(batch)
     return new Encoding(from, this.#log.last, new Frames(batch, encoded), encoded.next)
+  }
+
+  #read(from: number): Batch | undefined {
+    return this.#log.read(from, this.#log.last, { merge: !this.#protocol.countsFrames })
   }
 
   #forget(): void {

@@ -114,12 +114,17 @@ export class TimeSlices {
 export const catchUp = new TimeSlices()
 
 /** Calls `visit` with all batches up to `end`, the first at once, the others in slices. Rejects if `visit` throws. */
-export function readInSlices(log: StreamLog, end: number, visit: (batch: Batch) => void): Promise<void> {
+export function readInSlices(
+  log: StreamLog,
+  end: number,
+  visit: (batch: Batch) => void,
+  options: { merge?: boolean } = {},
+): Promise<void> {
   return new Promise((resolve, reject) => {
     let cursor = 0
     const step: Step = () => {
       try {
-        const batch = log.read(cursor, end)
+        const batch = log.read(cursor, end, options)
         if (batch) visit(batch)
         cursor = batch?.last ?? end
       } catch (error) {

@@ -205,17 +205,20 @@ export class StreamLog {
 
   /**
    * The next batch after `cursor`, at most up to `end`; `undefined` if there is nothing between them. A batch that ends
-   * before `end` is full: later reads return the same batch, even after the log has grown.
+   * before `end` is full: later reads return the same batch, even after the log has grown. Without `merge`, each event
+   * is one of the batch.
    */
-  read(cursor: number, end = this.last): Batch | undefined {
+  read(cursor: number, end = this.last, { merge = true } = {}): Batch | undefined {
     if (cursor >= end) return undefined
     const events: SequencedEvent[] = []
     let seq = cursor
     let current: SequencedEvent | undefined
     for (let size = 0; seq < end && size < BATCH_SIZE;) {
-      const { event, count, size: added } = this.#events.read(seq, end, BATCH_SIZE - size)
+      const { event, count, size: added } = this.#events.read(seq, merge ? end : seq + 1, BATCH_SIZE - size)
       const merged =
-        current?.event.type === 'delta' && event.type === 'delta' ? mergeDeltas(current.event, event) : undefined
+        merge && current?.event.type === 'delta' && event.type === 'delta'
+          ? mergeDeltas(current.event, event)
+          : undefined
       // Checked after merging: how many texts are read as one event depends on what has been packed so far.
       if (!merged && events.length === BATCH_EVENTS) break
       seq += count

@@ -6,6 +6,7 @@ import type { StreamLog } from '../../stream/stream-log.ts'
 import type { Handler, RequestContext, Services } from '../context.ts'
 import { findNamed, noSuchStream, stopStream } from '../find-stream.ts'
 import { renderResponse } from '../middleware/whole-responses.ts'
+import { resumeAtFrame } from '../resume-at-frame.ts'
 import { countMissing, resumeStream } from '../resume-stream.ts'
 
 /** Finds the stream, does to it what the route says, and answers with its events, its JSON, or nothing. */
@@ -18,6 +19,8 @@ export function protocolRoute(services: Services, protocol: Protocol, route: Str
       return
     }
     if (action === 'read') {
+      if (wantsEvents(context) && route.frameCursor)
+        return resumeAtFrame(context, services, log, protocol, route.frameCursor)
       if (wantsEvents(context)) return resumeStream(context, services, log, protocol, route)
       log.touch()
     } else await stopStream(services, log)
@@ -39,7 +42,7 @@ async function find(
   try {
     const name = nameOf(context.params)
     const log = name && (await findNamed(context, services, name))
-    if (log && covers(log)) return log
+    if (log && covers(log, context)) return log
     throw noSuchStream()
   } catch (error) {
     if (missing !== undefined && isMissing(error)) return undefined

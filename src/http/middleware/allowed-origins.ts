@@ -87,6 +87,8 @@ const READABLE = [
   'Sluice-Target',
   'X-Request-Id',
   'X-Should-Retry',
+  'X-Workflow-Run-Id',
+  'X-Workflow-Stream-Tail-Index',
 ]
 
 /** Seconds for which a browser may cache a preflight. No browser caches longer than a day; Chromium two hours. */
