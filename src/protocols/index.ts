@@ -2,6 +2,7 @@ import { anthropicMessages } from './anthropic/messages.ts'
 import { openaiResponses } from './responses/responses.ts'
 import { native } from './native/native.ts'
 import { openaiChat, toErrorObject } from './openai/chat.ts'
+import { uiMessages } from './ui/ui-messages.ts'
 import { ProtocolTable, type Protocol } from './protocol.ts'
 
 /**
@@ -17,4 +18,7 @@ const unclaimed: Protocol = {
 }
 
 /** All protocols. To add one, add a folder and a row here. */
-export const protocols = new ProtocolTable([native, openaiChat, anthropicMessages, openaiResponses], unclaimed)
+export const protocols = new ProtocolTable(
+  [native, openaiChat, openaiResponses, anthropicMessages, uiMessages],
+  unclaimed,
+)

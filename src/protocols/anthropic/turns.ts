@@ -127,7 +127,8 @@ const pieceSchema = block.transform((value, context): Piece => {
   }
 })
 
-function read<T>(schema: z.ZodType<T>, value: unknown, context: z.RefinementCtx): T {
+/** The parsed value; its faults become those of `context`. */
+export function read<T>(schema: z.ZodType<T>, value: unknown, context: z.RefinementCtx): T {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   for (const { path, message } of parsed.error.issues) context.addIssue({ code: 'custom', path, message })
@@ -135,7 +136,7 @@ function read<T>(schema: z.ZodType<T>, value: unknown, context: z.RefinementCtx)
 }
 
 /** Reduces a single plain text part to a string, which every provider accepts. */
-function joinParts(parts: ContentPart[]): string | ContentPart[] {
+export function joinParts(parts: ContentPart[]): string | ContentPart[] {
   const [first] = parts
   if (!first) return ''
   return parts.length === 1 && isPlainText(first) ? first.text : parts

@@ -79,7 +79,10 @@ export function fieldsOf(notes: AnthropicNotes): Fields {
 
 /** The annotations that `notes` has and `before` had not: those of texts that have ended since. */
 export function annotationsSince(before: AnthropicNotes, { annotations }: AnthropicNotes): Fields[] {
-  return toArray(annotations).slice(before.annotations?.count ?? 0)
+  const added: Fields[] = []
+  const known = before.annotations?.count ?? 0
+  for (let each = annotations; each && each.count > known; each = each.before) added.push(each.item)
+  return added.toReversed()
 }
 
 /** Notes that the text has ended: its citations are of all of it. */

@@ -1,0 +1,128 @@
+// The parts of a UI message that say something to a model, each as a piece of a chat message.
+
+import { z } from 'zod'
+import type { ChatMessage, ContentPart } from '../../chat-request.ts'
+import { isRecord, recordOrEmpty, withoutNulls, type Fields } from '../../json.ts'
+import { readThoughtSignature } from '../../wires/thought-signature.ts'
+import { read, type Piece } from '../anthropic/turns.ts'
+import { toContentPart } from './files.ts'
+
+/** What a part adds to a conversation; a call comes with its result. */
+export type UiPiece = { kind: 'piece'; piece: Piece } | { kind: 'call'; call: Piece; result: ChatMessage } | StepStart
+
+interface StepStart {
+  kind: 'step'
+}
+
+const metadata = z.looseObject({ anthropic: z.looseObject({}).optional() }).optional()
+
+const text = z.looseObject({ text: z.string() })
+
+const reasoning = z.looseObject({ text: z.string(), providerMetadata: metadata })
+
+const file = z.looseObject({ url: z.string(), mediaType: z.string(), filename: z.string().optional() })
+
+const tool = z.looseObject({
+  toolCallId: z.string(),
+  toolName: z.string().optional(),
+  state: z.string(),
+  input: z.unknown().optional(),
+  rawInput: z.unknown().optional(),
+  output: z.unknown().optional(),
+  errorText: z.string().optional(),
+  preliminary: z.boolean().optional(),
+  providerExecuted: z.boolean().optional(),
+  approval: z.looseObject({ reason: z.string().optional() }).optional(),
+})
+
+type ToolPart = z.infer<typeof tool>
+
+/** https://ai-sdk.dev/docs/reference/ai-sdk-core/ui-message – parts that are for the page alone become nothing. */
+export const partSchema = z
+  .preprocess(withoutNulls, z.looseObject({ type: z.string() }))
+  .transform((part, context): UiPiece[] => {
+    const { type } = part
+    if (type === 'step-start') return [{ kind: 'step' }]
+    if (type === 'text') return fromText(read(text, part, context))
+    if (type === 'reasoning') return fromReasoning(read(reasoning, part, context))
+    if (type === 'file') return fromPart(toContentPart(read(file, part, context)))
+    if (type === 'dynamic-tool') return fromTool(read(tool, part, context))
+    if (type.startsWith('tool-'))
+      return fromTool({ ...read(tool, part, context), toolName: type.slice('tool-'.length) })
+    return []
+  })
+
+function fromText({ text: words }: z.infer<typeof text>): UiPiece[] {
+  return words === '' ? [] : fromPart({ type: 'text', text: words })
+}
+
+function fromPart(part: ContentPart): UiPiece[] {
+  return [{ kind: 'piece', piece: { kind: 'part', part, block: part } }]
+}
+
+/** Claude wants its thoughts back with their signatures. Thoughts without one are those of other models. */
+function fromReasoning({ text: thinking, providerMetadata }: z.infer<typeof reasoning>): UiPiece[] {
+  const { signature, redactedData } = recordOrEmpty(providerMetadata?.anthropic)
+  const block: Fields =
+    typeof redactedData === 'string'
+      ? { type: 'redacted_thinking', data: redactedData }
+      : { type: 'thinking', thinking, ...(typeof signature === 'string' && { signature }) }
+  return [{ kind: 'piece', piece: { kind: 'thoughts', block } }]
+}
+
+/**
+ * A call and its result. A call without one is left out, as `ignoreIncompleteToolCalls` of the AI SDK does: every
+ * upstream refuses it.
+ */
+function fromTool(part: ToolPart): UiPiece[] {
+  const { toolCallId, toolName: name = '', providerExecuted = false } = part
+  const result = resultOf(part)
+  if (!result) return []
+  const { id, signature } = readThoughtSignature(toolCallId)
+  const input = inputOf(part)
+  if (providerExecuted) return fromExecuted(id, name, input, part)
+  const call: Piece = {
+    kind: 'call',
+    call: {
+      id,
+      type: 'function',
+      function: { name, arguments: JSON.stringify(input) },
+      ...(signature !== undefined && { extra_content: { google: { thought_signature: signature } } }),
+    },
+    block: { type: 'tool_use', id, name, input },
+  }
+  const { content, isError } = result
+  const answer: ChatMessage = { role: 'tool', tool_call_id: id, content, ...(isError && { is_error: true }) }
+  return [{ kind: 'call', call, result: answer }]
+}
+
+/** A tool that Anthropic ran: its blocks, as they came. */
+function fromExecuted(id: string, name: string, input: Fields, { output }: ToolPart): UiPiece[] {
+  const call = { type: 'server_tool_use', id, name, input }
+  const result = { type: `${name}_tool_result`, tool_use_id: id, content: output }
+  return [...fromPart(call), ...fromPart(result)]
+}
+
+function resultOf(part: ToolPart): { content: string; isError: boolean } | undefined {
+  switch (part.state) {
+    case 'output-available':
+      return part.preliminary ? undefined : { content: toText(part.output), isError: false }
+    case 'output-error':
+      return { content: part.errorText ?? 'The tool failed.', isError: true }
+    case 'output-denied':
+      return { content: part.approval?.reason ?? 'Tool call execution denied.', isError: true }
+    default:
+      return undefined
+  }
+}
+
+function toText(output: unknown): string {
+  return typeof output === 'string' ? output : (JSON.stringify(output) ?? '')
+}
+
+/** Upstreams want an object. An input that was no JSON comes back as text, so that the model sees its mistake. */
+function inputOf({ input, rawInput }: ToolPart): Fields {
+  if (isRecord(input)) return input
+  const other = input ?? rawInput
+  return other === undefined ? {} : { input: other }
+}
