@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
-import { extname, join } from 'node:path'
+import { extname, join, resolve } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { onTestFinished } from 'vitest'
 import { expectNoErrors } from './browser-runtime.ts'
@@ -17,11 +17,11 @@ export async function startForPages() {
   return { provider, network: await FaultyNetwork.start(gateway.url) }
 }
 
-/** Serves what is in a folder of the checkout, as a web server would. */
+/** Serves what is in a folder, of the checkout or elsewhere, as a web server would. */
 export async function serveFolder(network: FaultyNetwork, path: string, folder: string): Promise<void> {
-  for (const name of await readdir(join(ROOT, folder))) {
+  for (const name of await readdir(resolve(ROOT, folder))) {
     const type = TYPES[extname(name)]
-    if (type) network.serve(`${path}/${name}`, type, await readFile(join(ROOT, folder, name), 'utf8'))
+    if (type) network.serve(`${path}/${name}`, type, await readFile(join(resolve(ROOT, folder), name), 'utf8'))
   }
 }
 
