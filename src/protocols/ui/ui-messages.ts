@@ -42,7 +42,7 @@ export const uiMessages: Protocol = {
     },
     { method: 'post', path: '/v1/ui/chat/:name/stop', action: 'cancel', nameOf: toStreamName, missing: 204 },
   ],
-  // The SDK shows the body as the message of its error.
+  // The SDK has the body as the message of its error.
   renderError: (error, requestId) => native.renderError(error, requestId),
 }
 
