@@ -184,6 +184,29 @@ describe('parts', () => {
     })
   })
 
+  it('of tools that the provider ran are for that provider alone', () => {
+    const parts = [
+      tool({ type: 'dynamic-tool', toolName: 'web_search', toolCallId: 'srv_1', output: [], providerExecuted: true }),
+      { type: 'text', text: 'Found.' },
+      { type: 'file', mediaType: 'image/png', url: 'data:image/png;base64,AA==' },
+    ]
+    expect(messagesOf(hello, { role: 'assistant', parts }).slice(1)).toEqual([
+      {
+        role: 'assistant',
+        content: 'Found.',
+        carried: {
+          anthropic: {
+            content: [
+              { type: 'server_tool_use', id: 'srv_1', name: 'web_search', input: { q: 'x' } },
+              { type: 'web_search_tool_result', tool_use_id: 'srv_1', content: [] },
+              { type: 'text', text: 'Found.' },
+            ],
+          },
+        },
+      },
+    ])
+  })
+
   it('for the page alone are left out', () => {
     const parts = [
       { type: 'source-url', sourceId: '1', url: 'https://a.example' },

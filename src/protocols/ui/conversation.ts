@@ -27,9 +27,10 @@ export const uiMessageSchema = z
 
 function toMessages(role: UiMessage['role'], pieces: readonly UiPiece[]): ChatMessage[] {
   if (role === 'assistant') return toSteps(pieces)
-  const parts = pieces.flatMap((each): ContentPart[] =>
-    each.kind === 'piece' && each.piece.kind === 'part' ? [each.piece.part] : [],
-  )
+  const parts = pieces.flatMap((each): ContentPart[] => {
+    if (each.kind === 'file') return [each.part]
+    return each.kind === 'piece' && each.piece.kind === 'part' ? [each.piece.part] : []
+  })
   if (role === 'user') return [{ role, content: joinParts(parts) }]
   return [{ role, content: parts.map(({ text = '' }) => text).join('') }]
 }
@@ -40,18 +41,26 @@ function toSteps(pieces: readonly UiPiece[]): ChatMessage[] {
   let step: Piece[] = []
   let results: ChatMessage[] = []
   const flush = () => {
-    if (step.length > 0) messages.push(toAnswer(step), ...results)
+    if (step.length > 0) messages.push(toStep(step), ...results)
     step = []
     results = []
   }
   for (const each of pieces) {
     if (each.kind === 'step') flush()
     else if (each.kind === 'piece') step.push(each.piece)
-    else {
+    else if (each.kind === 'call') {
       step.push(each.call)
       results.push(each.result)
     }
   }
   flush()
   return messages
+}
+
+/** Of tools that the provider ran, only the carried blocks tell, for Anthropic: others take nothing but text. */
+function toStep(pieces: readonly Piece[]): ChatMessage {
+  const answer = toAnswer(pieces)
+  if (!Array.isArray(answer.content)) return answer
+  const text = answer.content.map((part) => part.text ?? '').join('')
+  return { ...answer, content: text === '' ? null : text }
 }

@@ -8,7 +8,11 @@ import { read, type Piece } from '../anthropic/turns.ts'
 import { toContentPart } from './files.ts'
 
 /** What a part adds to a conversation; a call comes with its result. */
-export type UiPiece = { kind: 'piece'; piece: Piece } | { kind: 'call'; call: Piece; result: ChatMessage } | StepStart
+export type UiPiece =
+  | { kind: 'piece'; piece: Piece }
+  | { kind: 'file'; part: ContentPart }
+  | { kind: 'call'; call: Piece; result: ChatMessage }
+  | StepStart
 
 interface StepStart {
   kind: 'step'
@@ -45,7 +49,7 @@ export const partSchema = z
     if (type === 'step-start') return [{ kind: 'step' }]
     if (type === 'text') return fromText(read(text, part, context))
     if (type === 'reasoning') return fromReasoning(read(reasoning, part, context))
-    if (type === 'file') return fromPart(toContentPart(read(file, part, context)))
+    if (type === 'file') return [{ kind: 'file', part: toContentPart(read(file, part, context)) }]
     if (type === 'dynamic-tool') return fromTool(read(tool, part, context))
     if (type.startsWith('tool-'))
       return fromTool({ ...read(tool, part, context), toolName: type.slice('tool-'.length) })
