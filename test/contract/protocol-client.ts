@@ -1,6 +1,6 @@
 import type { EventSourceMessage } from 'eventsource-parser'
 
-export type ProtocolName = 'native' | 'openai-chat' | 'anthropic-messages' | 'openai-responses'
+export type ProtocolName = 'native' | 'openai-chat' | 'anthropic-messages' | 'openai-responses' | 'ui-messages'
 
 export type Fields = Record<string, unknown>
 

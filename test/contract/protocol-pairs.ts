@@ -13,7 +13,7 @@ export function describeProtocol(client: ProtocolClient): void {
     describeAnswers(client, backend)
     describeStreams(client, backend)
     describeRepeating(client, backend)
-    // A native client comes back, and has the resume window to do so.
-    if (client.name !== 'native') describeLeaving(client, backend)
+    // Clients of these come back, and have the resume window to do so.
+    if (client.name !== 'native' && client.name !== 'ui-messages') describeLeaving(client, backend)
   })
 }

@@ -108,16 +108,16 @@ const asResponses = {
       ],
     },
     { type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'I look.', annotations: [] }] },
-    ...['Köln', 'Bonn'].map((city) => ({
+    ...['Köln', 'Bonn'].map((city, i) => ({
       type: 'function_call',
-      call_id: `call_${city}`,
+      call_id: `call_${i}`,
       name: 'get_weather',
       arguments: JSON.stringify({ city }),
     })),
-    { type: 'function_call_output', call_id: 'call_Köln', output: 'sunny' },
+    { type: 'function_call_output', call_id: 'call_0', output: 'sunny' },
     {
       type: 'function_call_output',
-      call_id: 'call_Bonn',
+      call_id: 'call_1',
       output: [
         { type: 'input_text', text: 'rain' },
         { type: 'input_text', text: 'y' },
@@ -139,17 +139,57 @@ const asResponses = {
   previous_response_id: null,
 }
 
-const WORDS: Record<ProtocolClient['name'], Fields> = {
+/** … and in those of the AI SDK's messages. */
+const asUi = {
+  ...asOpenAI,
+  messages: [
+    { role: 'system', parts: [{ type: 'text', text: 'Be brief.' }] },
+    {
+      role: 'user',
+      parts: [
+        { type: 'text', text: 'What is the weather in these?' },
+        { type: 'file', mediaType: png.media_type, url: `data:${png.media_type};base64,${png.data}` },
+        { type: 'file', mediaType: 'image/webp', url: 'https://example.com/map.webp' },
+      ],
+    },
+    {
+      role: 'assistant',
+      parts: [
+        { type: 'step-start' },
+        { type: 'text', text: 'I look.' },
+        ...['Köln', 'Bonn'].map((city, i) => ({
+          type: 'tool-get_weather',
+          toolCallId: `call_${i}`,
+          state: 'output-available',
+          input: { city },
+          output: city === 'Köln' ? 'sunny' : 'rainy',
+        })),
+      ],
+    },
+    { role: 'user', parts: [{ type: 'text', text: 'Where to?' }] },
+  ],
+  tools: { get_weather: { description: 'The weather.', inputSchema: schema } },
+}
+
+/** A request with all of it, in the words of a protocol. */
+const words: Record<ProtocolClient['name'], Fields> = {
   native: asOpenAI,
   'openai-chat': asOpenAI,
   'anthropic-messages': asAnthropic,
   'openai-responses': asResponses,
+  'ui-messages': asUi,
 }
 
 /** What each kind of server is asked then. */
 const asked = {
   openai: { ...asOpenAI, model: 'model', stream: true, stream_options: { include_usage: true } },
   anthropic: { ...asAnthropic, model: 'model', stream: true },
+}
+
+/** The output of a page's tool is any JSON, which a model reads as text. */
+function askedOf(client: ProtocolClient['name'], backend: keyof typeof asked): unknown {
+  if (client !== 'ui-messages') return asked[backend]
+  return JSON.parse(JSON.stringify(asked[backend]).replace(/\[[^[]*"rain"[^\]]*\]/, '"rainy"'))
 }
 
 const user = (part: Fields) => ({ messages: [{ role: 'user', content: [part] }] })
@@ -186,9 +226,15 @@ const wrong: Record<ProtocolClient['name'], [fields: Fields, path: string][]> = 
     [{ previous_response_id: 'resp_0' }, 'previous_response_id'],
     [{ conversation: 'conv_1' }, 'conversation'],
   ],
+  'ui-messages': [
+    [{ temperature: 'hot' }, 'temperature'],
+    [{ n: 2 }, 'n'],
+    [{ messages: [{ role: 'user', parts: [{ type: 'file', url: 'a' }] }] }, 'messages[0].parts[0].mediaType'],
+    [{ tools: { get_weather: { inputSchema: 5 } } }, 'tools.get_weather.inputSchema'],
+  ],
 }
 
-const OPENAI_WORDS: ReadonlySet<string> = new Set(['native', 'openai-chat'])
+const hasOpenAIWords = (name: ProtocolClient['name']) => words[name] === asOpenAI
 
 /** What a provider cannot express of what OpenAI's words can say. */
 const inexpressible: Record<Backend['name'], [fields: Fields, path: string][]> = {
@@ -219,12 +265,13 @@ export function describeRequests(client: ProtocolClient, backend: Backend): void
 
   it('images, system prompts, tools, their calls and their results reach the provider in its words', async () => {
     const stage = await backend.start()
-    const { status } = await ask(stage, WORDS[client.name])
+    const { status } = await ask(stage, words[client.name])
     expect(status).toBe(200)
-    if (backend.name !== 'mock') expect((await stage.upstream?.request(0))?.body).toEqual(asked[backend.name])
+    if (backend.name !== 'mock')
+      expect((await stage.upstream?.request(0))?.body).toEqual(askedOf(client.name, backend.name))
   })
 
-  const refused = [...wrong[client.name], ...(OPENAI_WORDS.has(client.name) ? inexpressible[backend.name] : [])]
+  const refused = [...wrong[client.name], ...(hasOpenAIWords(client.name) ? inexpressible[backend.name] : [])]
 
   describe('what is wrong or inexpressible is refused by its name before the provider hears of it:', () => {
     it.each(refused.map(([fields, path]) => ({ fields, path })))('$path', async ({ fields, path }) => {

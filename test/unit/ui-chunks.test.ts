@@ -250,7 +250,7 @@ describe('an encoder', () => {
     expect(await renderWhole(log)).toEqual({
       id: 'msg_str_1',
       role: 'assistant',
-      metadata: { model: 'm' },
+      metadata: { finishReason: 'tool-calls', model: 'm' },
       parts: [
         { type: 'step-start' },
         { type: 'text', text: 'ab', state: 'done' },

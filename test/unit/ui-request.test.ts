@@ -60,6 +60,16 @@ describe('a request', () => {
     ['messages of another protocol', { messages: [{ role: 'user', content: 'Hi!' }] }, 'messages[0].parts'],
     ['an unknown role', { messages: [{ ...hello, role: 'tool' }] }, 'messages[0].role'],
     ['a text without text', { messages: [{ ...hello, parts: [{ type: 'text' }] }] }, 'messages[0].parts[0].text'],
+    [
+      'a file without a type',
+      { messages: [{ ...hello, parts: [{ type: 'file', url: 'a' }] }] },
+      'messages[0].parts[0].mediaType',
+    ],
+    [
+      'a call without an id',
+      { messages: [{ ...hello, parts: [{ type: 'tool-a', state: 'x' }] }] },
+      'messages[0].parts[0].toolCallId',
+    ],
     ['a long name of the chat', { id: 'x'.repeat(257) }, 'id'],
     ['several answers', { n: 2 }, 'n'],
     ['a wrong parameter', { temperature: 'hot' }, 'temperature'],

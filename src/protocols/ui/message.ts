@@ -1,4 +1,4 @@
-import type { Fields } from '../../json.ts'
+import { recordOrEmpty, type Fields } from '../../json.ts'
 import { readInSlices } from '../../stream/event-loop.ts'
 import type { StreamLog } from '../../stream/stream-log.ts'
 import { initialState, toChunks, type Chunk } from './chunks.ts'
@@ -59,7 +59,7 @@ class Collector {
         this.#parts.push({ type, ...chunk })
         return
       case 'finish':
-        this.#metadata = chunk.messageMetadata
+        this.#metadata = { finishReason: chunk.finishReason, ...recordOrEmpty(chunk.messageMetadata) }
     }
   }
 

@@ -18,13 +18,25 @@ interface StepStart {
   kind: 'step'
 }
 
-const metadata = z.looseObject({ anthropic: z.looseObject({}).optional() }).optional()
+const text = z.looseObject({ text: z.string() }).transform(({ text: words }): UiPiece[] => {
+  return words === '' ? [] : fromPart({ type: 'text', text: words })
+})
 
-const text = z.looseObject({ text: z.string() })
+/** Claude wants its thoughts back with their signatures. Thoughts without one are those of other models. */
+const reasoning = z
+  .looseObject({ text: z.string(), providerMetadata: z.looseObject({}).optional() })
+  .transform(({ text: thinking, providerMetadata }): UiPiece[] => {
+    const { signature, redactedData } = recordOrEmpty(providerMetadata?.anthropic)
+    const block: Fields =
+      typeof redactedData === 'string'
+        ? { type: 'redacted_thinking', data: redactedData }
+        : { type: 'thinking', thinking, ...(typeof signature === 'string' && { signature }) }
+    return [{ kind: 'piece', piece: { kind: 'thoughts', block } }]
+  })
 
-const reasoning = z.looseObject({ text: z.string(), providerMetadata: metadata })
-
-const file = z.looseObject({ url: z.string(), mediaType: z.string(), filename: z.string().optional() })
+const file = z
+  .looseObject({ url: z.string(), mediaType: z.string(), filename: z.string().optional() })
+  .transform((part): UiPiece[] => [{ kind: 'file', part: toContentPart(part) }])
 
 const tool = z.looseObject({
   toolCallId: z.string(),
@@ -41,37 +53,30 @@ const tool = z.looseObject({
 
 type ToolPart = z.infer<typeof tool>
 
-/** https://ai-sdk.dev/docs/reference/ai-sdk-core/ui-message – parts that are for the page alone become nothing. */
+/** Parts of other types are for the page alone. */
+const SCHEMAS: ReadonlyMap<string, z.ZodType<UiPiece[]>> = new Map(
+  Object.entries({ text, reasoning, file, 'dynamic-tool': tool.transform(fromTool) }),
+)
+
+/** https://ai-sdk.dev/docs/reference/ai-sdk-core/ui-message */
 export const partSchema = z
   .preprocess(withoutNulls, z.looseObject({ type: z.string() }))
   .transform((part, context): UiPiece[] => {
     const { type } = part
     if (type === 'step-start') return [{ kind: 'step' }]
-    if (type === 'text') return fromText(read(text, part, context))
-    if (type === 'reasoning') return fromReasoning(read(reasoning, part, context))
-    if (type === 'file') return [{ kind: 'file', part: toContentPart(read(file, part, context)) }]
-    if (type === 'dynamic-tool') return fromTool(read(tool, part, context))
-    if (type.startsWith('tool-'))
-      return fromTool({ ...read(tool, part, context), toolName: type.slice('tool-'.length) })
-    return []
+    const [, toolName] = /^tool-(.*)$/s.exec(type) ?? []
+    if (toolName !== undefined)
+      return read(
+        tool.transform((value) => fromTool({ ...value, toolName })),
+        part,
+        context,
+      )
+    const schema = SCHEMAS.get(type)
+    return schema ? read(schema, part, context) : []
   })
-
-function fromText({ text: words }: z.infer<typeof text>): UiPiece[] {
-  return words === '' ? [] : fromPart({ type: 'text', text: words })
-}
 
 function fromPart(part: ContentPart): UiPiece[] {
   return [{ kind: 'piece', piece: { kind: 'part', part, block: part } }]
-}
-
-/** Claude wants its thoughts back with their signatures. Thoughts without one are those of other models. */
-function fromReasoning({ text: thinking, providerMetadata }: z.infer<typeof reasoning>): UiPiece[] {
-  const { signature, redactedData } = recordOrEmpty(providerMetadata?.anthropic)
-  const block: Fields =
-    typeof redactedData === 'string'
-      ? { type: 'redacted_thinking', data: redactedData }
-      : { type: 'thinking', thinking, ...(typeof signature === 'string' && { signature }) }
-  return [{ kind: 'piece', piece: { kind: 'thoughts', block } }]
 }
 
 /**

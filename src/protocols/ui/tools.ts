@@ -18,7 +18,9 @@ const definition = {
 }
 
 const unnamed = z.preprocess(withoutNulls, z.object(definition))
-const named = z.preprocess(withoutNulls, z.object({ name: z.string().min(1), ...definition }))
+const named = z
+  .preprocess(withoutNulls, z.object({ name: z.string().min(1), ...definition }))
+  .transform(({ name, ...tool }) => toTool(name, tool))
 
 /** A tool as Chat Completions has it, or one of the provider itself: both stay as they are. */
 const asItIs = z.looseObject({ type: z.string() })
@@ -26,15 +28,16 @@ const asItIs = z.looseObject({ type: z.string() })
 const listed = z.unknown().transform((tool, context): Tool => {
   if (isRecord(tool) && typeof tool.type === 'string' && (tool.type !== 'function' || 'function' in tool))
     return read(asItIs, tool, context)
-  const { name, ...rest } = read(named, tool, context)
-  return toTool(name, rest)
+  return read(named, tool, context)
 })
+
+const byName = boundedRecord(unnamed).transform((tools) =>
+  Object.entries(tools).map(([name, tool]) => toTool(name, tool)),
+)
 
 /** A list, or the tools by their names, as `streamText` takes them. */
 export const toolsSchema = z.unknown().transform((tools, context): Tool[] => {
-  if (Array.isArray(tools)) return read(boundedArray(listed), tools, context)
-  const byName = read(boundedRecord(unnamed), tools, context)
-  return Object.entries(byName).map(([name, tool]) => toTool(name, tool))
+  return read<Tool[]>(Array.isArray(tools) ? boundedArray(listed) : byName, tools, context)
 })
 
 function toTool(name: string, { description, inputSchema, parameters, strict }: z.infer<typeof unnamed>): Tool {
