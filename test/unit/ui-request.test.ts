@@ -1,3 +1,4 @@
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { SluiceError } from '../../src/errors.ts'
 import { parseUiChat } from '../../src/protocols/ui/request.ts'
@@ -253,5 +254,65 @@ describe('parts', () => {
     expect(messagesOf({ role: 'user', parts })).toEqual([
       { role: 'user', content: [{ type: 'text', text: 'See:' }, part] },
     ])
+  })
+})
+
+describe('whatever a page sends', () => {
+  const names = [
+    'type',
+    'text',
+    'providerMetadata',
+    'anthropic',
+    'signature',
+    'url',
+    'mediaType',
+    'toolCallId',
+    'toolName',
+  ]
+  const name = fc.constantFrom(
+    ...names,
+    'state',
+    'input',
+    'output',
+    'rawInput',
+    'approval',
+    'name',
+    'inputSchema',
+    '__proto__',
+  )
+  const value = fc.oneof(
+    fc.constantFrom(
+      'text',
+      'reasoning',
+      'file',
+      'tool-a',
+      'tool-',
+      'dynamic-tool',
+      'step-start',
+      'output-available',
+      'output-error',
+    ),
+    fc.constantFrom('image/png', 'text/plain', 'data:,%', 'data:text/plain;base64,!', '', null, 1, true),
+  )
+  const { fields } = fc.letrec<{ fields: object; any: unknown }>((tie) => ({
+    any: fc.oneof({ maxDepth: 3 }, value, fc.array(value, { maxLength: 2 }), tie('fields')),
+    fields: fc.dictionary(name, tie('any'), { maxKeys: 6 }),
+  }))
+  const role = fc.constantFrom('user', 'assistant', 'system', 'tool')
+  const message = fc.record({ role, parts: fc.array(fields, { maxLength: 4 }) })
+
+  it('is a request, or a fault that is named', () => {
+    fc.assert(
+      fc.property(fc.array(message, { maxLength: 3 }), fc.oneof(fields, fc.array(fields)), (messages, tools) => {
+        try {
+          expect(parseUiChat({ messages, tools }, {}).input.messages.length).toBeGreaterThan(0)
+        } catch (error) {
+          expect(error).toBeInstanceOf(SluiceError)
+          expect(error).toMatchObject({ code: 'invalid_request' })
+          expect((error as SluiceError).faults).not.toEqual([])
+        }
+      }),
+      { numRuns: 2000 },
+    )
   })
 })
