@@ -1,13 +1,26 @@
-import { encodeEvent } from '../../sse/encode.ts'
+import { encodeEvent, encodeJson } from '../../sse/encode.ts'
+import { isPlainText } from '../../stream/events.ts'
 import { readInSlices } from '../../stream/event-loop.ts'
 import type { Batch, StreamInfo, StreamLog } from '../../stream/stream-log.ts'
 import type { Fields } from '../../json.ts'
 import type { Encoded, Encoder } from '../protocol.ts'
-import { initialState, toResponseEvents, type ResponseState } from './events.ts'
+import { growText, initialState, toResponseEvents, type ResponseState } from './events.ts'
 import { numberFrames } from './numbering.ts'
 import { endStatus, toOutput } from './output.ts'
 import { toEnd, toResponse } from './response.ts'
-import type { ResponseEvent } from './items.ts'
+import { continueItem, type ResponseEvent } from './items.ts'
+
+interface Around {
+  readonly before: string
+  readonly after: string
+}
+
+/** The JSON of a delta, less its text and its number. */
+function aroundText({ output: { open } }: ResponseState): Around {
+  const json = open ? encodeJson({ ...continueItem(open.head, ''), sequence_number: 0 }) : ''
+  const at = json.lastIndexOf('""')
+  return { before: json.slice(0, at), after: json.slice(at + 2, -2) }
+}
 
 /** The frames of a stream: named as the type in their data, and with their sequence number as their id. */
 export class ResponseEncoder implements Encoder {
@@ -17,13 +30,35 @@ export class ResponseEncoder implements Encoder {
   /** The number of the last frame that the reader has. */
   readonly #seen: number
 
-  constructor(state: ResponseState, at = 0, seen = 0) {
+  /** JSON before and after the text of a delta; valid while this text is open. */
+  readonly #around: Around | undefined
+
+  constructor(state: ResponseState, at = 0, seen = 0, around?: Around) {
     this.#state = state
     this.#at = at
     this.#seen = seen
+    this.#around = around
   }
 
   encode({ events: batch }: Batch): Encoded {
+    const [only] = batch
+    // Most batches take this path: it costs a tenth.
+    if (batch.length === 1 && only && isPlainText(only.event) && only.event.content !== '' && this.#seen === 0) {
+      const state = growText(this.#state, only.event.content)
+      if (state) return this.#encodeText(only.seq, only.event.content, state)
+    }
+    return this.#encodeAll(batch)
+  }
+
+  #encodeText(seq: number, content: string, state: ResponseState): Encoded {
+    const around = this.#around ?? aroundText(state)
+    const [number = 0] = numberFrames(1, seq, seq)
+    const data = `${around.before}${encodeJson(content)}${around.after}${number}}`
+    const text = `event: response.output_text.delta\ndata: ${data}\nid: ${number}\n\n`
+    return { text, frames: 1, next: new ResponseEncoder(state, seq, 0, around) }
+  }
+
+  #encodeAll(batch: Batch['events']): Encoded {
     let state = this.#state
     let at = this.#at
     let text = ''

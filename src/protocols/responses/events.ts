@@ -8,7 +8,7 @@ import { readDetails } from '../../wires/citations.ts'
 import { recordOf } from '../../wires/fields.ts'
 import { openaiCallFields, openaiFields } from '../../wires/openai.ts'
 import { withThoughtSignature } from '../../wires/thought-signature.ts'
-import { annotationsSince, endText, NO_NOTES, noteDelta } from '../openai/from-anthropic.ts'
+import { annotationsSince, continuesText, endText, NO_NOTES, noteDelta, withText } from '../openai/from-anthropic.ts'
 import { encryptRedacted, encryptSignature } from './encrypted.ts'
 import { annotateItem, beginItem, continueItem, endItem, toItem, toItemId } from './items.ts'
 import type { ItemContent, ItemHead, ItemStatus, ResponseEvent } from './items.ts'
@@ -43,6 +43,18 @@ export function toResponseEvents(
       writer.writeDone(event)
   }
   return { events: writer.events, state: { ...state, model: writer.model, output: writer.output } }
+}
+
+/** The state after more of a text that is open; undefined when another item is. */
+export function growText(state: ResponseState, content: string): ResponseState | undefined {
+  const { open, notes, textLength } = state.output
+  if (open?.head.kind !== 'text' || (notes && !continuesText(notes))) return undefined
+  const output = Object.assign({}, state.output, {
+    textLength: textLength + content.length,
+    open: Object.assign({}, open, { text: open.text + content }),
+    notes: notes && withText(notes, content),
+  })
+  return Object.assign({}, state, { output })
 }
 
 /** Frames that a delta keeps for its texts: beyond the others, calls begin at the end of the answer. */
