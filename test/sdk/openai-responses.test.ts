@@ -137,6 +137,36 @@ it('Claude gets back its signed thoughts, from the items of its answer', async (
   expect(messages[1]?.content[0]).toMatchObject({ type: 'thinking', signature: expect.stringMatching(/./) })
 })
 
+it('a coding agent gets its tools to Claude, and its custom tools back as such', async () => {
+  const { client, upstream } = await start('anthropic', anthropicUpstream.answers('tools'))
+  const body = {
+    model: 'model',
+    instructions: 'You are a coding agent.',
+    input: [{ type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Go.' }] }],
+    tools: [
+      TOOL,
+      { type: 'custom', name: 'apply_patch' },
+      { type: 'web_search' },
+      { type: 'namespace', name: 'n', tools: [] },
+    ],
+    tool_choice: 'auto',
+    parallel_tool_calls: false,
+    reasoning: { effort: 'medium', summary: 'auto' },
+    store: false,
+    include: ['reasoning.encrypted_content'],
+    prompt_cache_key: 'key',
+    client_metadata: { a: 'b' },
+  }
+  const { data, response } = await client.responses
+    .create(body as unknown as OpenAI.Responses.ResponseCreateParamsNonStreaming)
+    .withResponse()
+  expect(data.status).toBe('completed')
+  expect(response.headers.get('sluice-ignored')).toBe('tools.web_search, tools.namespace, prompt_cache_key')
+  const sent = upstream.requests[0]?.body as { tools: { name: string }[]; system: unknown }
+  expect(sent.tools.map(({ name }) => name)).toEqual(['get_weather', 'apply_patch'])
+  expect(JSON.stringify(sent)).not.toMatch(/client_metadata|include|store/)
+})
+
 it('parse fills in what the schema says', async () => {
   const { client, upstream } = await start(
     'openai',
