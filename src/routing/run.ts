@@ -94,8 +94,9 @@ export class Run implements AttemptReports {
   onEnd(end: AttemptEnd): void {
     const opening = this.#opening
     this.#opening = undefined
-    this.#sink.beforeCancel = undefined
     this.#partial = opening?.held
+    // A cancel while the next attempt is waited for must not lose what was held back.
+    this.#sink.beforeCancel = opening?.held && (() => this.#tellPartial(opening.target))
     if (opening) opening.settle({ error: 'done' in end ? errorOf(end.done) : end.error })
     // Events already sent cannot be taken back, so there is no retry.
     else if ('error' in end) this.#sink.end(end)
@@ -114,8 +115,8 @@ export class Run implements AttemptReports {
     const done = last?.type === 'done' ? last : undefined
     const failed = done !== undefined && errorOf(done) !== undefined
     if (!failed && (done || held.full || !this.#mayHoldBack)) return this.#commit(opening, held, events, at)
+    if (held.bytes === 0) this.#sink.beforeCancel = () => this.#commit(opening, held)
     held.add(events, at)
-    this.#sink.beforeCancel ??= () => this.#commit(opening, held)
     this.#sink.alive?.(at, this.#heldBytes)
   }
 
@@ -152,10 +153,17 @@ export class Run implements AttemptReports {
   }
 
   #giveUp(target: Target, { error }: { error: unknown }): { error: unknown } {
-    this.#reportAnswer(target)
-    this.#partial?.pushTo(this.#sink)
-    this.#partial = undefined
+    this.#tellPartial(target)
     return { error }
+  }
+
+  /** What an attempt had said before it failed is the answer, as there is no better one. */
+  #tellPartial(target: Target): void {
+    const partial = this.#partial
+    this.#partial = undefined
+    this.#sink.beforeCancel = undefined
+    this.#reportAnswer(target)
+    partial?.pushTo(this.#sink)
   }
 
   #reportAnswer({ provider, model }: Target): void {

@@ -83,7 +83,13 @@ describe('a model that no provider lists', () => {
 
   it('has a place to go that is logged at startup', async () => {
     const { gateway } = await start()
-    const providers = { native: null, 'openai-chat': 'openai', 'anthropic-messages': 'anthropic' }
+    const providers = {
+      native: null,
+      'openai-chat': 'openai',
+      'openai-responses': 'openai',
+      'anthropic-messages': 'anthropic',
+      'ui-messages': null,
+    }
     expect(gateway.logs).toContainEqual(expect.objectContaining({ msg: 'catch-all providers by protocol', providers }))
     const alone = await startGateway({ providers: { mock: { type: 'mock' } } })
     expect(JSON.stringify(alone.logs)).not.toContain('catch-all')

@@ -109,4 +109,25 @@ describe('an answer that its only reader gets whole', () => {
     expect(pushed).toEqual([text('so far')])
     abort.abort()
   })
+
+  it('is told as far as it came when its stream is cancelled before it is tried again', async () => {
+    const pushed: StreamEvent[] = []
+    const told: unknown[] = []
+    const sink: RunSink = {
+      answeredBy: (by) => void told.push(by),
+      push: (events) => void pushed.push(...events),
+      end() {},
+    }
+    const abort = new AbortController()
+    const cancel = async () => {
+      sink.beforeCancel?.()
+      abort.abort()
+      abort.signal.throwIfAborted()
+    }
+    const plan = planOf(targetOf(plays('a', [text('so far'), broken], answer)))
+    const context = { signal: abort.signal, streamId: 'str_1', pause: cancel, ...whole }
+    await new Run(plan, sink, context).open({ messages: [] })
+    expect(pushed).toEqual([text('so far')])
+    expect(told).toMatchObject([{ provider: 'a', attempts: 1 }])
+  })
 })

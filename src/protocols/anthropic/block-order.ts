@@ -27,12 +27,16 @@ interface Waiting {
   /** In characters: of this, and of this and all before. */
   readonly own: number
   readonly size: number
+  /** Number of blocks among these events that have not started. */
+  readonly blocks: number
 }
 
 export const IN_ORDER: OrderState = { held: [] }
 
 /** Characters of events that wait for a call; beyond, the call is closed as it is. */
 export const MAX_WAITING = 1024 * 1024
+/** Blocks that wait for a call. Each call that completes goes through all that waits. */
+export const MAX_WAITING_BLOCKS = 64
 /** Beyond, the first is stopped. */
 const MAX_HELD = 16
 
@@ -98,8 +102,9 @@ export class BlockOrder {
   #wait(event: BlockEvent, own = 64 + JSON.stringify(event).length): void {
     const { waiting } = this.state
     const size = (waiting?.size ?? 0) + own
-    this.state = { ...this.state, waiting: { event, before: waiting, own, size } }
-    if (size > MAX_WAITING) this.#release({ force: true })
+    const blocks = (waiting?.blocks ?? 0) + (event.type === 'start' ? 1 : 0)
+    this.state = { ...this.state, waiting: { event, before: waiting, own, size, blocks } }
+    if (size > MAX_WAITING || blocks > MAX_WAITING_BLOCKS) this.#release({ force: true })
   }
 
   /**

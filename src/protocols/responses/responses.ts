@@ -34,6 +34,7 @@ const routes: readonly StreamRoute[] = [
 /** OpenAI's Responses: https://platform.openai.com/docs/api-reference/responses */
 export const openaiResponses: Protocol = {
   name: 'openai-responses',
+  wire: 'openai',
   createPath: PATH,
   paths: [PATH],
   heartbeat: encodeComment('heartbeat'),
