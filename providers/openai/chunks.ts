@@ -201,7 +201,7 @@ function readUsage(value: unknown, before: Usage | undefined): Usage | undefined
   const { data: usage } = usageSchema.safeParse(value)
   if (!usage) return undefined
   const { prompt_tokens: prompt, completion_tokens: completion, total_tokens: total } = usage
-  if (prompt === undefined && completion === undefined && total === undefined) return undefined
+  if (prompt === undefined && completion === undefined) return undefined
   const prompt_tokens = prompt ?? before?.prompt_tokens ?? 0
   const completion_tokens = completion ?? before?.completion_tokens ?? 0
   return Object.assign(usage, {

@@ -138,6 +138,7 @@ describe('how a Chat Completions stream ends', () => {
     })
     expect(ended({ prompt_tokens: '5', completion_tokens: '4' })).toMatchObject({ total_tokens: 9 })
     expect(ended({ completion_tokens: 4, prompt_tokens: null })).toMatchObject({ prompt_tokens: 0, total_tokens: 4 })
+    expect(ended({ total_tokens: 3 })).toBeUndefined()
   })
 
   it('the model is the one that answered, and none when the upstream named none', () => {
