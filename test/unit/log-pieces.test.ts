@@ -101,7 +101,7 @@ describe('a log that is filled with the pieces of another', () => {
       }),
       { numRuns: 60 },
     )
-  }, 30_000)
+  })
 
   it('has the same pieces, for those who follow it', () => {
     fc.assert(
