@@ -2,19 +2,26 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { BUILT, LANGUAGES, missingPrograms, SOURCES, type Language, type LanguageName } from './languages.ts'
+import { BUILT, LANGUAGES, markOf, missingPrograms, SOURCES, type Language, type LanguageName } from './languages.ts'
 
 /** Builds the clients of each language that is installed, unless they have been built before. */
 export default function setup(): void {
   mkdirSync(BUILT, { recursive: true })
   for (const name of Object.keys(LANGUAGES) as LanguageName[]) {
     const missing = missingPrograms(name)
-    if (missing.length === 0) build(name, LANGUAGES[name])
-    else {
-      const outcome = process.env.CI ? 'FAIL' : 'DO NOT RUN'
-      process.stderr.write(`\n!! ${missing.join(', ')} not installed: the clients of ${name} ${outcome}.\n\n`)
-    }
+    if (missing.length > 0) complain(name, `${missing.join(', ')} not installed`)
+    else
+      try {
+        build(name, LANGUAGES[name])
+      } catch (error) {
+        complain(name, String(error))
+      }
   }
+}
+
+function complain(name: LanguageName, why: string): void {
+  const outcome = process.env.CI ? 'FAIL' : 'DO NOT RUN'
+  process.stderr.write(`\n!! ${why}: the clients of ${name} ${outcome}.\n\n`)
 }
 
 function build(name: LanguageName, language: Language): void {
@@ -23,7 +30,7 @@ function build(name: LanguageName, language: Language): void {
   for (const part of [JSON.stringify(language), ...language.sources.map((each) => readFileSync(join(cwd, each)))])
     hash.update(part)
   const digest = hash.digest('hex')
-  const mark = join(BUILT, `${name}.built`)
+  const mark = markOf(name)
   if (existsSync(mark) && readFileSync(mark, 'utf8') === digest) return
   rmSync(mark, { force: true })
   for (const [command, ...args] of language.build)

@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, it } from 'vitest'
@@ -23,6 +23,7 @@ const go = join(BUILT, 'clients-go')
 const java = join(BUILT, 'java')
 const servers = join(BUILT, 'servers/bin/python')
 const newestSdks = join(BUILT, 'newest-sdks')
+const codingAgents = join(BUILT, 'coding-agents')
 
 /** The Node that is installed with the newest SDKs; where there is none for the system, the one that runs the tests. */
 const newerNode =
@@ -69,6 +70,16 @@ export const LANGUAGES = {
     ],
     run: [newerNode],
   },
+  'coding-agents': {
+    needs: ['npm'],
+    sources: ['package.json', 'package-lock.json'],
+    build: [
+      ['mkdir', '-p', codingAgents],
+      ['cp', 'package.json', 'package-lock.json', codingAgents],
+      ['sh', '-c', 'cd "$0" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error', codingAgents],
+    ],
+    run: [process.execPath, join(codingAgents, 'node_modules/@openai/codex/bin/codex.js')],
+  },
   servers: {
     needs: ['python3'],
     sources: ['requirements.txt'],
@@ -96,10 +107,14 @@ function isExecutable(path: string): boolean {
   }
 }
 
+/** The file that says that it was built. */
+export const markOf = (name: LanguageName): string => join(BUILT, `${name}.built`)
+
 /** A suite that needs a language. Without it: left to do, which the global setup says aloud; failed under CI. */
 export function describeIn(name: LanguageName, suite: () => void): void {
   const missing = missingPrograms(name).join(', ')
-  if (!missing) describe(name, suite)
-  else if (process.env.CI) it(`${name}: needs ${missing}`, () => Promise.reject(new Error(`${missing}: not installed`)))
-  else it.todo(`${name}: needs ${missing}`)
+  const need = missing || (existsSync(markOf(name)) ? '' : 'what its build could not install')
+  if (!need) describe(name, suite)
+  else if (process.env.CI) it(`${name}: needs ${need}`, () => Promise.reject(new Error(`${need}: not installed`)))
+  else it.todo(`${name}: needs ${need}`)
 }
