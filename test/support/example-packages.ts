@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { cp, mkdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { cp, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -9,19 +9,22 @@ import { ROOT } from './process.ts'
 const run = promisify(execFile)
 
 /**
- * A copy of an example that has packages of its own, with these installed; undefined when they cannot be, which is said
- * aloud. The copy is kept for later runs, until its `package.json` changes.
+ * A copy of an example that has packages of its own, with these installed, some in other versions; undefined when they
+ * cannot be, which is said aloud. The copy is kept for later runs, until its `package.json` changes.
  */
-export async function installExample(folder: string): Promise<string | undefined> {
+export async function installExample(
+  folder: string,
+  versions: Record<string, string> = {},
+): Promise<string | undefined> {
   const source = join(ROOT, 'examples', folder)
-  const hash = createHash('sha256')
-    .update(await readFile(join(source, 'package.json')))
-    .digest('hex')
-    .slice(0, 16)
+  const manifest = JSON.parse(await readFile(join(source, 'package.json'), 'utf8'))
+  Object.assign(manifest.dependencies, versions)
+  const json = JSON.stringify(manifest)
+  const hash = createHash('sha256').update(json).digest('hex').slice(0, 16)
   const packages = join(tmpdir(), `sluice-${folder}-${hash}`)
   try {
-    if (!(await stat(packages).catch(() => undefined))) await install(source, packages)
-    await cp(source, packages, { recursive: true })
+    if (!(await stat(packages).catch(() => undefined))) await install(json, packages)
+    await cp(source, packages, { recursive: true, filter: (path) => path !== join(source, 'package.json') })
     return packages
   } catch {
     process.stderr.write(
@@ -31,11 +34,11 @@ export async function installExample(folder: string): Promise<string | undefined
   }
 }
 
-async function install(source: string, target: string): Promise<void> {
+async function install(json: string, target: string): Promise<void> {
   const folder = `${target}-${process.pid}`
   await mkdir(folder, { recursive: true })
   try {
-    await cp(join(source, 'package.json'), join(folder, 'package.json'))
+    await writeFile(join(folder, 'package.json'), json)
     await run('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund', '--ignore-scripts'], {
       cwd: folder,
       timeout: 120_000,
