@@ -57,6 +57,16 @@ export const openaiOptions = z.object({
   apiKey: keySchema.optional(),
   headers: headersSchema,
   ...transportOptions,
+  /**
+   * The API for chats: `chat` (Chat Completions, the default) or `responses`; or by model, where the first pattern that
+   * matches decides and `*` stands for any characters.
+   */
+  api: z
+    .union(
+      [z.enum(['chat', 'responses']), z.record(z.string().min(1).max(256), z.enum(['chat', 'responses']))],
+      'expected chat, responses, or patterns of models with one of them',
+    )
+    .optional(),
   /** Requests token counts with `stream_options`; set to false for servers that refuse the field. */
   includeUsage: z.boolean().default(true),
 })

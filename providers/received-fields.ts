@@ -17,9 +17,9 @@ export function isGiven(value: unknown): boolean {
 }
 
 /** @throws ProviderError `upstream_invalid_response`, as do the functions below */
-export function parseRecord(json: string): Fields {
+export function parseRecord(json: string, limits = EVENT_LIMITS): Fields {
   try {
-    const value = parseJson(json, EVENT_LIMITS)
+    const value = parseJson(json, limits)
     return requireRecord(isRecord(value) ? value : errorIn(value))
   } catch (error) {
     if (error instanceof ProviderError) throw error

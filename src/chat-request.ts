@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { boundedArray, boundedRecord } from './bounded-schema.ts'
-import { invalidRequest } from './errors.ts'
+import { invalidRequest, type SluiceError } from './errors.ts'
 import { toFaults } from './faults.ts'
-import { isRecord, withoutNulls } from './json.ts'
+import { isRecord, withoutNulls, type Fields } from './json.ts'
 
 /**
  * The common request: protocols convert their requests to it, and providers receive it. Names are OpenAI's. Types are
@@ -108,7 +108,18 @@ export const chatFields = z.looseObject({
 
 export const chatRequestSchema = z.preprocess(withoutNulls, chatFields)
 
-export type ChatInput = z.infer<typeof chatRequestSchema>
+/** A request of the Responses API as it was sent, for upstreams that speak it, too. */
+export interface OriginalRequest {
+  /** With its whole conversation as `input`. */
+  readonly body: Fields
+  /** Why no other upstream can serve it. */
+  readonly refusal?: SluiceError
+}
+
+/** No client can send a symbol, and no provider that does not know this one sends it on. */
+export const ORIGINAL = Symbol('original request')
+
+export type ChatInput = z.infer<typeof chatRequestSchema> & { readonly [ORIGINAL]?: OriginalRequest }
 export type ChatMessage = ChatInput['messages'][number]
 export type ContentPart = z.infer<typeof contentPart>
 

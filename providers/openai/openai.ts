@@ -8,8 +8,12 @@ import { ChunkReader } from './chunks.ts'
 import { passOn } from '../forward.ts'
 import type { AttemptContext, Provider } from '../provider.ts'
 import { checkRequest, convertRequest } from './request.ts'
+import { usesResponses } from './responses/api.ts'
+import { ResponseReader } from './responses/events.ts'
+import { checkResponse, toResponseBody } from './responses/request.ts'
 import { serverAt } from './servers.ts'
 import { listModels } from './list-models.ts'
+import type { MessageParser } from '../stream-format.ts'
 import { vendorAt } from '../vendors.ts'
 import { UpstreamStream, type UpstreamRequest } from '../upstream.ts'
 
@@ -18,6 +22,8 @@ export type OpenAIOptions = ProviderIdentity & z.infer<typeof openaiOptions>
 /**
  * Any server that implements Chat Completions: OpenAI, vLLM, Ollama, llama.cpp, Groq, DeepSeek, Mistral …
  * https://platform.openai.com/docs/api-reference/chat-streaming
+ *
+ * Or one that implements Responses, where `api` says so: https://platform.openai.com/docs/api-reference/responses
  */
 export function openai({
   name,
@@ -27,10 +33,12 @@ export function openai({
   keys,
   headers,
   includeUsage,
+  api,
   ...options
 }: OpenAIOptions): Provider {
   const { transport, pathOf, secrets } = connectTo({ name, baseUrl, keys, ...options })
   const path = pathOf('/chat/completions')
+  const takesResponses = usesResponses(api)
   const adaptations = new Adaptations()
   const server = serverAt(baseUrl)
   const vendor = vendorAt(baseUrl, 'openai')
@@ -48,13 +56,23 @@ export function openai({
     models,
     wire: 'openai',
     vendor,
+    takesResponses,
     check(request) {
-      return { ignored: checkRequest(request, server) }
+      const check = takesResponses(request.model) ? checkResponse : checkRequest
+      return { ignored: check(request, server) }
     },
     stream(request, context) {
+      if (takesResponses(request.model)) {
+        const upstream = { ...upstreamFor(context), path: pathOf('/responses') }
+        const body = toResponseBody(request, server)
+        const ask = (adapted: Fields) => send(upstream, adapted, new ResponseReader())
+        return new AdaptedStream(request.model, body, adaptations, ask)
+      }
       const upstream = { ...upstreamFor(context), path }
       const body = toBody(convertRequest(request, server), includeUsage)
-      return new AdaptedStream(request.model, body, adaptations, (adapted) => send(upstream, adapted))
+      return new AdaptedStream(request.model, body, adaptations, (adapted) =>
+        send(upstream, adapted, new ChunkReader()),
+      )
     },
     forward({ route, body, contentType, contentLength, accept }, context) {
       const { headers: own, ...upstream } = upstreamFor(context)
@@ -82,9 +100,9 @@ export function openai({
   }
 }
 
-function send(upstream: Omit<UpstreamRequest, 'body'>, body: Fields): UpstreamStream {
+function send(upstream: Omit<UpstreamRequest, 'body'>, body: Fields, parser: MessageParser): UpstreamStream {
   const headers = body.stream === false ? { accept: 'application/json', ...upstream.headers } : upstream.headers
-  return new UpstreamStream({ ...upstream, headers, body }, new ChunkReader())
+  return new UpstreamStream({ ...upstream, headers, body }, parser)
 }
 
 /** The request without the fields that only Sluice uses. */

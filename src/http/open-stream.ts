@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { ORIGINAL } from '../chat-request.ts'
 import { invalidField, SluiceError } from '../errors.ts'
 import type { Mode, Protocol } from '../protocols/protocol.ts'
 import { Run } from '../routing/run.ts'
@@ -81,7 +82,9 @@ export async function openStream(
   context.request.body = undefined
   context.state.streamId = log.info.id
   context.set('Sluice-Stream-Id', log.info.id)
-  const leftOut = [...ignored, ...(plan.ignored ?? [])]
+  // Such an upstream gets all of them.
+  const isIntact = ORIGINAL in input && plan.targets[0].provider.takesResponses?.(plan.targets[0].model)
+  const leftOut = [...(isIntact ? [] : ignored), ...(plan.ignored ?? [])]
   if (leftOut.length > 0) context.set('Sluice-Ignored', leftOut.join(', '))
   const { prompt } = context.state
   context.state.prompt = undefined

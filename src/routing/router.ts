@@ -1,6 +1,6 @@
 import type { Provider } from '../../providers/provider.ts'
 import type { RegisteredProvider } from '../../providers/registry.ts'
-import type { ChatInput } from '../chat-request.ts'
+import { ORIGINAL, type ChatInput } from '../chat-request.ts'
 import type { Config } from '../config.ts'
 import { ConfigError, invalidField, SluiceError, toSluiceError } from '../errors.ts'
 import { recordOrEmpty } from '../json.ts'
@@ -221,6 +221,8 @@ function unbreakable(): Breaker {
 
 /** The error with which a target's provider refuses a request, or the parameters that it leaves out. */
 function check({ provider, model }: Target, request: ChatInput): { refusal?: SluiceError; ignored?: string[] } {
+  const refusal = request[ORIGINAL]?.refusal
+  if (refusal && !provider.takesResponses?.(model)) return { refusal }
   try {
     const checked = provider.check?.({ ...request, model })
     return { ignored: readNames(checked) }

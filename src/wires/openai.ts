@@ -5,6 +5,8 @@ import { recordOf, growing, replacing, type Fields, type Rule } from './fields.t
  * Unmodelled fields of a Chat Completions stream, by the object that contained them.
  *
  * - `reasoning_fields`: the names under which the upstream sends its reasoning, unless it is `reasoning_content` alone
+ * - `response`: fields of the object that an upstream of the Responses API repeats
+ * - `item_event`: an event of that API about an output item that is not modelled, or where an item begins
  * - `error`: the error object that the upstream sent, in the `done` of a failed stream
  */
 export type OpenAICarried = {
@@ -12,6 +14,8 @@ export type OpenAICarried = {
   choice?: Fields
   delta?: Fields
   reasoning_fields?: string[]
+  response?: Fields
+  item_event?: Fields
   error?: Fields
 }
 /** `legacy`: the call was sent as `function_call`. */
@@ -43,6 +47,8 @@ export function openaiFields(carried: Carried | undefined): OpenAICarried {
   const choice = recordOf(carried.openai.choice)
   const delta = recordOf(carried.openai.delta)
   const error = recordOf(carried.openai.error)
+  const response = recordOf(carried.openai.response)
+  const item_event = recordOf(carried.openai.item_event)
   const names = carried.openai.reasoning_fields
   const reasoning_fields = Array.isArray(names) && REASONING_FIELDS.filter((name) => names.includes(name))
   return {
@@ -50,6 +56,8 @@ export function openaiFields(carried: Carried | undefined): OpenAICarried {
     ...(choice && { choice }),
     ...(delta && { delta }),
     ...(reasoning_fields && reasoning_fields.length > 0 && { reasoning_fields }),
+    ...(response && { response }),
+    ...(item_event && { item_event }),
     ...(error && { error }),
   }
 }

@@ -6,6 +6,18 @@ import { isRecord, type Fields } from './fields.ts'
 /** OpenRouter's name for thoughts that Claude has signed. */
 export const CLAUDE_FORMAT = 'anthropic-claude-v1'
 
+/** OpenRouter's name for hidden thoughts of OpenAI's models, as their Responses API has them. */
+export const OPENAI_FORMAT = 'openai-responses-v1'
+
+/** The `encrypted_content` of each reasoning item among these details. */
+export function readEncrypted(details: unknown): string[] {
+  if (!Array.isArray(details)) return []
+  return details.flatMap((detail: unknown): string[] => {
+    if (!isRecord(detail) || detail.type !== 'reasoning.encrypted' || detail.format !== OPENAI_FORMAT) return []
+    return typeof detail.data === 'string' ? [detail.data] : []
+  })
+}
+
 /** Whether a block is a thought that Claude can check: signed, or redacted. Sluice leaves others' thoughts unsigned. */
 export function isSignedThought(block: unknown): block is Fields & { type: 'thinking' | 'redacted_thinking' } {
   if (!isRecord(block)) return false

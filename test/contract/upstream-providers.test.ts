@@ -36,6 +36,18 @@ const messages: Dialect = {
     frame({ type: 'message_stop' }),
 }
 
+const output: Record<string, unknown>[] = [{ type: 'message', role: 'assistant', content: [] }]
+const responses: Dialect = {
+  start:
+    frame({ type: 'response.created', response: { status: 'in_progress', model: 'm', output: [] } }) +
+    frame({ type: 'response.output_item.added', output_index: 0, item: output[0] }),
+  say: (delta) => frame({ type: 'response.output_text.delta', output_index: 0, content_index: 0, delta }),
+  end: frame({
+    type: 'response.completed',
+    response: { status: 'completed', output, usage: { input_tokens: 1, output_tokens: 2, total_tokens: 3 } },
+  }),
+}
+
 /** An upstream that does what the prompt says: repeats the text after `say `, never ends, or never begins. */
 function obey({ start, say, end }: Dialect): Answer {
   return async (response, { body }) => {
@@ -49,8 +61,8 @@ function obey({ start, say, end }: Dialect): Answer {
   }
 }
 
-function textOf({ messages: asked }: Record<string, unknown>): string {
-  const [{ content }] = asked as [{ content: string | [{ text: string }] }]
+function textOf({ messages: asked, input }: Record<string, unknown>): string {
+  const [{ content }] = (asked ?? input) as [{ content: string | [{ text: string }] }]
   return typeof content === 'string' ? content : content[0].text
 }
 
@@ -74,6 +86,12 @@ const requests: Omit<ProviderSubject, 'provider'> = {
 describeProvider('openai', async () => {
   const { url } = await startUpstream(obey(chatCompletions))
   return { provider: openai({ name: 'openai', baseUrl: url, headers: {}, includeUsage: true }), ...requests }
+})
+
+describeProvider('openai with the Responses API', async () => {
+  const { url } = await startUpstream(obey(responses))
+  const options = { name: 'openai', baseUrl: url, headers: {}, includeUsage: true, api: 'responses' as const }
+  return { provider: openai(options), ...requests }
 })
 
 describeProvider('anthropic', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { ORIGINAL } from '../../src/chat-request.ts'
 import { SluiceError } from '../../src/errors.ts'
 import type { EarlierStreams, ParsedRequest } from '../../src/protocols/protocol.ts'
 import { refersTo } from '../../src/protocols/responses/conversation.ts'
@@ -158,9 +159,14 @@ describe('tools', () => {
     expect(Object.keys(input)).toEqual(['model', 'messages'])
   })
 
-  it.each([search, { type: 'mcp', server_label: 's' }])('that OpenAI runs cannot be forced: %j', (choice) => {
-    expect(faultOf({ tools: [f, search], tool_choice: choice })).toBe('tool_choice')
-  })
+  it.each([search, { type: 'mcp', server_label: 's' }])(
+    'that OpenAI runs can be forced only where they run: %j',
+    (choice) => {
+      const { input } = parse({ tools: [f, search], tool_choice: choice })
+      expect(input[ORIGINAL]?.refusal?.faults?.[0]?.path).toBe('tool_choice')
+      expect(input[ORIGINAL]?.body).toMatchObject({ tools: [f, search], tool_choice: choice })
+    },
+  )
 })
 
 describe('parameters', () => {
@@ -173,7 +179,8 @@ describe('parameters', () => {
       temperature: 0,
       service_tier: 'flex',
     })
-    expect(input).toEqual({
+    const { [ORIGINAL]: _, ...chat } = input
+    expect(chat).toEqual({
       model: 'm',
       messages: [{ role: 'user', content: 'Hi!' }],
       response_format: { type: 'json_schema', json_schema: { name: 'n', schema, strict: true } },

@@ -4,7 +4,8 @@ import { readInSlices } from '../../stream/event-loop.ts'
 import type { Batch, StreamInfo, StreamLog } from '../../stream/stream-log.ts'
 import type { Fields } from '../../json.ts'
 import type { Encoded, Encoder } from '../protocol.ts'
-import { growText, initialState, toResponseEvents, type ResponseState } from './events.ts'
+import type { ResponseState } from './event-writer.ts'
+import { growText, initialState, toResponseEvents } from './events.ts'
 import { numberFrames } from './numbering.ts'
 import { endStatus, toOutput } from './output.ts'
 import { toEnd, toResponse } from './response.ts'
@@ -114,9 +115,9 @@ export async function renderResponse(log: StreamLog): Promise<Fields> {
   })
   if (!done) {
     const response = toResponse(info, log.last === 0 && !log.answer ? 'queued' : 'in_progress', state.model)
-    return { ...response, output: toOutput(state.output, () => 'in_progress') }
+    return { ...response, ...state.repeated, output: toOutput(state.output, () => 'in_progress') }
   }
   const end = toEnd(done)
   const output = toOutput(state.output, (index) => endStatus(done, state.output, index))
-  return { ...toResponse(info, end.status, state.model), ...end, output }
+  return { ...toResponse(info, end.status, state.model), ...state.repeated, ...end, output }
 }

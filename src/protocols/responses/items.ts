@@ -13,6 +13,8 @@ export interface ItemHead {
   readonly id: string
   /** Its place in the output. */
   readonly index: number
+  /** Of a thought: the number of its open part, when it is not the first. */
+  readonly part?: number
   /** Of a call: the call's id and name. */
   readonly call_id?: string
   readonly name?: string
@@ -22,6 +24,8 @@ export interface ItemHead {
 export interface ItemContent {
   readonly text: string
   readonly annotations?: readonly Fields[]
+  /** Of a reasoning item: the parts before the text. */
+  readonly parts?: readonly string[]
   /** Of a reasoning item: what its upstream wants back. */
   readonly encrypted?: string | undefined
 }
@@ -46,11 +50,12 @@ export function toItem({ kind, id, call_id, name }: ItemHead, content: ItemConte
     case 'refusal':
       return { id, type: 'message', status, role: 'assistant', content: [toPart(kind, content)] }
     case 'reasoning': {
-      const { text, encrypted } = content
+      const { text, encrypted, parts = [] } = content
+      const texts = text === '' ? parts : [...parts, text]
       return {
         id,
         type: 'reasoning',
-        summary: text === '' ? [] : [{ type: 'summary_text', text }],
+        summary: texts.map((each) => ({ type: 'summary_text', text: each })),
         ...(encrypted !== undefined && { encrypted_content: encrypted }),
       }
     }
@@ -67,7 +72,7 @@ function toPart(kind: 'text' | 'refusal', { text, annotations = [] }: ItemConten
 
 /** The events that begin an item; `silent` when reasoning has no text. */
 export function beginItem(head: ItemHead, { silent = false } = {}): ResponseEvent[] {
-  const { kind, id, index } = head
+  const { kind, index } = head
   const item = toItem(head, { text: '' }, 'in_progress')
   const added = (fields: Fields) => ({ type: 'response.output_item.added', output_index: index, item: fields })
   switch (kind) {
@@ -77,25 +82,31 @@ export function beginItem(head: ItemHead, { silent = false } = {}): ResponseEven
         added({ ...item, content: [] }),
         { type: 'response.content_part.added', ...place(head), part: toPart(kind, { text: '' }) },
       ]
-    case 'reasoning': {
-      if (silent) return [added(item)]
-      const part = { type: 'summary_text', text: '' }
-      return [
-        added(item),
-        { type: 'response.reasoning_summary_part.added', item_id: id, output_index: index, summary_index: 0, part },
-      ]
-    }
+    case 'reasoning':
+      return silent ? [added(item)] : [added(item), ...beginPart(head)]
     case 'function':
     case 'custom':
       return [added(item)]
   }
 }
 
+export function beginPart(head: ItemHead): ResponseEvent[] {
+  const part = { type: 'summary_text', text: '' }
+  return [{ type: 'response.reasoning_summary_part.added', ...place(head), part }]
+}
+
+export function endPart(head: ItemHead, text: string): ResponseEvent[] {
+  return [
+    { type: `${TYPES.reasoning}.done`, ...place(head), text },
+    { type: 'response.reasoning_summary_part.done', ...place(head), part: { type: 'summary_text', text } },
+  ]
+}
+
 /** What says where in the output a text is. */
-function place({ kind, id, index }: ItemHead): Fields {
+function place({ kind, id, index, part = 0 }: ItemHead): Fields {
   const item = { item_id: id, output_index: index }
   if (kind === 'text' || kind === 'refusal') return { ...item, content_index: 0 }
-  return kind === 'reasoning' ? { ...item, summary_index: 0 } : item
+  return kind === 'reasoning' ? { ...item, summary_index: part } : item
 }
 
 const TYPES = {
@@ -134,12 +145,7 @@ export function endItem(head: ItemHead, content: ItemContent, status: ItemStatus
         done,
       ]
     case 'reasoning':
-      if (text === '') return [done]
-      return [
-        { type, ...place(head), text },
-        { type: 'response.reasoning_summary_part.done', ...place(head), part: { type: 'summary_text', text } },
-        done,
-      ]
+      return text === '' ? [done] : [...endPart(head, text), done]
     case 'function':
       return [{ type, ...place(head), arguments: text, name: head.name }, done]
     case 'custom':

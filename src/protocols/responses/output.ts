@@ -4,7 +4,8 @@ import { parseJson, isRecord, type Fields } from '../../json.ts'
 import type { Done } from '../../stream/events.ts'
 import { AppendMap } from '../../wires/append-map.ts'
 import type { AnthropicNotes } from '../openai/from-anthropic.ts'
-import { toItem, type ItemContent, type ItemHead, type ItemStatus } from './items.ts'
+import { beginPart, endPart, toItem } from './items.ts'
+import type { ItemContent, ItemHead, ItemStatus, ResponseEvent } from './items.ts'
 
 /** The item that grows. */
 export interface OpenItem {
@@ -13,6 +14,8 @@ export interface OpenItem {
   readonly annotations: AppendMap<number, Fields>
   /** Length of the whole answer's text before it: upstreams count the places of annotations from the beginning. */
   readonly textStart: number
+  /** Of a thought: the parts that have ended. */
+  readonly parts?: readonly string[]
 }
 
 export interface Call {
@@ -34,6 +37,8 @@ export interface OutputState {
   /** Arguments of calls, in the order in which they came, apart from those of the open item. */
   readonly pieces: AppendMap<number, { readonly index: number; readonly text: string }>
   readonly textLength: number
+  /** Items of the upstream's own tools by its index: their place, and how they began. */
+  readonly hosted: AppendMap<number, { readonly index: number; readonly item: Fields }>
   /** For an answer from Anthropic. */
   readonly notes?: AnthropicNotes | undefined
 }
@@ -45,14 +50,29 @@ export const NO_OUTPUT: OutputState = {
   calls: new AppendMap(),
   pieces: new AppendMap(),
   textLength: 0,
+  hosted: new AppendMap(),
 }
 
 export function valuesOf<K, V>(map: AppendMap<K, V>): V[] {
   return [...map.keys()].flatMap((key) => map.get(key) ?? [])
 }
 
-export function contentOf({ text, annotations }: OpenItem): ItemContent {
-  return { text, annotations: valuesOf(annotations) }
+export function contentOf({ text, annotations, parts }: OpenItem): ItemContent {
+  return { text, annotations: valuesOf(annotations), ...(parts && { parts }) }
+}
+
+/** Each part of a thought costs a copy of the parts before it. */
+const MAX_PARTS = 256
+
+/** Ends a part of a thought, and begins the next; undefined when there are too many. */
+export function newPart(open: OpenItem): { open: OpenItem; events: ResponseEvent[] } | undefined {
+  const { head, text, parts = [] } = open
+  if (parts.length >= MAX_PARTS) return undefined
+  const next = { ...head, part: parts.length + 1 }
+  return {
+    open: { ...open, head: next, text: '', parts: [...parts, text] },
+    events: [...endPart(head, text), ...beginPart(next)],
+  }
 }
 
 /** Calls in the order of the output, with their arguments so far. */
@@ -91,6 +111,7 @@ export function endStatus({ finish_reason }: Done, { count }: OutputState, index
 /** All items, those that have not ended with this status. */
 export function toOutput(state: OutputState, statusOf: (index: number) => ItemStatus): Fields[] {
   const items = new Map<number, Fields>()
+  for (const { index, item } of valuesOf(state.hosted)) items.set(index, item)
   for (const index of state.ended.keys()) {
     const item = state.ended.get(index)
     if (item) items.set(index, item)

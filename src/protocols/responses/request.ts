@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { z } from 'zod'
 import { boundedRecord } from '../../bounded-schema.ts'
-import { modelName, type ChatInput, type ChatMessage } from '../../chat-request.ts'
+import { modelName, ORIGINAL, type ChatInput, type ChatMessage, type OriginalRequest } from '../../chat-request.ts'
 import { invalidRequest } from '../../errors.ts'
 import { toFaults } from '../../faults.ts'
-import { withoutNulls, type Fields } from '../../json.ts'
+import { recordOrEmpty, withoutNulls, type Fields } from '../../json.ts'
 import type { EarlierStreams, ParsedRequest } from '../protocol.ts'
 import { expandInput, type Conversation } from './conversation.ts'
 import { itemsSchema, toMessages } from './input.ts'
@@ -101,16 +101,26 @@ export function parseResponse(
   const conversation = expandInput(body, earlier)
   const { messages, dropped } = readMessages(body, conversation)
   const choice = chooseTools(body.tools ?? [], body.tool_choice)
-  if (choice.fault !== undefined) throw invalidRequest([{ path: 'tool_choice', message: choice.fault }])
   const advisory = Object.keys(ADVISORY).filter((name) => body[name] !== undefined && body[name] !== ADVISORY[name])
   const { stream = false, background = false, store = true } = body
   return {
-    input: toInput(body, messages, choice),
+    input: Object.assign(toInput(body, messages, choice), {
+      [ORIGINAL]: toOriginal(given, body, conversation, choice),
+    }),
     mode: stream ? 'stream' : background ? 'background' : 'whole',
     detached: background,
     ignored: [...advisory, ...toNames('tools', choice.ignored), ...toNames('input', dropped)],
     kept: store ? JSON.stringify(conversation.all) : undefined,
     labels: { [ECHO]: toEcho(body, choice), [CUSTOM_TOOLS]: customNames(choice) },
+  }
+}
+
+/** A choice that forces a tool of OpenAI's own leads only to upstreams that speak this API. */
+function toOriginal(given: unknown, body: Body, { all }: Conversation, { fault }: Choice): OriginalRequest {
+  const { tools } = recordOrEmpty(given)
+  return {
+    body: Object.assign({}, body, { input: all }, body.tools && { tools }),
+    ...(fault !== undefined && { refusal: invalidRequest([{ path: 'tool_choice', message: fault }]) }),
   }
 }
 
