@@ -14,11 +14,14 @@ interface Refusal {
 
 interface Adaptation {
   /** Of the adaptations about one thing, the last that worked is remembered. */
-  about: 'limit' | 'stream_options' | 'stream'
+  about: 'limit' | 'stream_options' | 'include' | 'stream'
   isAskedFor(refusal: Refusal): boolean
   /** Undefined when there is nothing to change. */
   change(body: Fields): Fields | undefined
 }
+
+/** What Sluice asks for in the `include` of the Responses API. */
+export const ENCRYPTED = 'reasoning.encrypted_content'
 
 const UNKNOWN_CODES: ReadonlySet<unknown> = new Set(['unsupported_parameter', 'unknown_parameter', 'unsupported_value'])
 const UNKNOWN_WORDS =
@@ -51,6 +54,17 @@ const ADAPTATIONS: readonly Adaptation[] = [
       isRecord(stream_options) && Object.keys(stream_options).every((name) => name === 'include_usage')
         ? body
         : undefined,
+  },
+  {
+    // Models that do not reason, and other servers of the Responses API.
+    about: 'include',
+    isAskedFor: (refusal) =>
+      isUnknown('include', refusal) || /encrypted.content is not supported/i.test(refusal.message),
+    change: ({ include, ...body }) => {
+      if (!Array.isArray(include) || !include.includes(ENCRYPTED)) return undefined
+      const others = include.filter((each) => each !== ENCRYPTED)
+      return others.length > 0 ? { ...body, include: others } : body
+    },
   },
   {
     // OpenAI lets only verified organisations stream some models. Then the answer comes in one piece.

@@ -98,7 +98,7 @@ function shortened(request: ChatRequest): Fields {
 }
 
 /** https://platform.openai.com/docs/api-reference/chat/create (`metadata`) */
-function isWithinLimits(metadata: ChatRequest['metadata']): boolean {
+export function isWithinLimits(metadata: ChatRequest['metadata']): boolean {
   const pairs = Object.entries(metadata ?? {})
   return (
     pairs.length <= MAX_PAIRS &&

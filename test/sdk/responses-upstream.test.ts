@@ -179,6 +179,34 @@ describe('an upstream of the Responses API', () => {
     await expect(forced).rejects.toMatchObject({ status: 400, param: 'tool_choice' })
   })
 
+  it('is asked again without the wish for hidden reasoning that its model refuses, and whole where it may not stream', async () => {
+    const refusals = [
+      { message: 'Encrypted content is not supported with this model.', param: 'include', code: null },
+      {
+        message: 'Your organization must be verified to stream this model.',
+        param: 'stream',
+        code: 'unsupported_value',
+      },
+    ]
+    const whole = {
+      status: 'completed',
+      model: 'gpt-5',
+      output: [{ type: 'message', content: [{ type: 'output_text', text: 'Hi.' }] }],
+    }
+    const { upstream, ours } = await start((response) => {
+      const error = refusals.shift()
+      response.writeHead(error ? 400 : 200, { 'content-type': 'application/json' })
+      response.end(JSON.stringify(error ? { error: { type: 'invalid_request_error', ...error } } : whole))
+    })
+    const { response } = await listen(ours, { model: 'model', input: 'Hi!' })
+    expect(itemsOf(response)).toMatchObject([{ content: [{ text: 'Hi.' }] }])
+    expect(upstream.requests.map(({ body: { include, stream: streams } }) => [include, streams])).toEqual([
+      [['reasoning.encrypted_content'], true],
+      [undefined, true],
+      [undefined, false],
+    ])
+  })
+
   it('fails in its own words, before the stream and in it', async () => {
     const error = { message: 'No such model.', type: 'invalid_request_error', param: 'model', code: 'model_not_found' }
     const refused = await start(

@@ -20,6 +20,8 @@ interface Item {
 /** Real answers have some dozens, each with one call at most. */
 const MAX_ITEMS = MAX_TOOL_CALLS
 
+const MAX_PHASE = 64
+
 const KINDS: ReadonlyMap<unknown, Item['kind']> = new Map<unknown, Item['kind']>([
   ['message', 'message'],
   ['reasoning', 'reasoning'],
@@ -118,8 +120,10 @@ export class ItemReader {
     const isCall = kind === 'function' || kind === 'custom'
     const begun: Item = { kind, call: this.#calls, length: 0, annotations: 0, textStart: this.#textLength }
     // Two texts in a row are two items.
-    if ((kind === 'message' || kind === 'reasoning') && this.#last?.item.kind === kind)
-      deltas.push(carry({ item_event: { type: 'response.output_item.added', item: { type: kind } } }))
+    const isSaid = kind === 'message' || kind === 'reasoning'
+    const phase = typeof item.phase === 'string' && item.phase.length <= MAX_PHASE && { phase: item.phase }
+    if (isSaid && (phase || this.#last?.item.kind === kind))
+      deltas.push(carry({ item_event: { type: 'response.output_item.added', item: { type: kind, ...phase } } }))
     this.#items.set(index, begun)
     this.#last = { index, item: begun }
     if (isCall) deltas.push({ type: 'delta', tool_calls: [toCall(begun, item)] })

@@ -4,7 +4,8 @@ import { ORIGINAL, type ChatRequest } from '../../../src/chat-request.ts'
 import { invalidField } from '../../../src/errors.ts'
 import { isRecord, recordOrEmpty, type Fields } from '../../../src/json.ts'
 import { isGiven } from '../../received-fields.ts'
-import { checkRequest, convertRequest } from '../request.ts'
+import { ENCRYPTED } from '../adaptations.ts'
+import { checkRequest, convertRequest, isWithinLimits } from '../request.ts'
 import { isWithoutReasoning, type Server } from '../servers.ts'
 import { checkInput, toInput } from './input.ts'
 import { toOriginalBody } from './original.ts'
@@ -42,8 +43,6 @@ const REPLACED: ReadonlySet<string> = new Set([
   'mock',
 ])
 
-const ENCRYPTED = 'reasoning.encrypted_content'
-
 /** The names of the parameters that are left out. @throws SluiceError `invalid_request`, with the path of a field */
 export function checkResponse(request: ChatRequest, server: Server): string[] {
   if (request[ORIGINAL]) return []
@@ -53,7 +52,11 @@ export function checkResponse(request: ChatRequest, server: Server): string[] {
   if (isGiven(request.n) && request.n !== 1)
     throw invalidField('invalid_request', 'n', 'the Responses API has one choice')
   checkInput(request)
-  return [...ignored, ...ADVISORY.filter((name) => isGiven(request[name]))]
+  return [
+    ...ignored,
+    ...ADVISORY.filter((name) => isGiven(request[name])),
+    ...(server.openai && !isWithinLimits(request.metadata) ? ['metadata'] : []),
+  ]
 }
 
 /** @throws SluiceError like `checkResponse` */
@@ -81,7 +84,10 @@ function convert(given: ChatRequest, server: Server): Fields {
   const request = convertRequest(given, toResponsesServer(server))
   const { messages, tools, tool_choice, response_format, verbosity, reasoning_effort, logprobs } = request
   const limit = request.max_completion_tokens ?? request.max_tokens
-  const kept = Object.entries(request).filter(([name, value]) => !REPLACED.has(name) && isGiven(value))
+  const ignored = new Set(checkResponse(given, server))
+  const kept = Object.entries(request).filter(
+    ([name, value]) => !REPLACED.has(name) && !ignored.has(name) && isGiven(value),
+  )
   const include = [...listOf(request.include), ...(logprobs ? ['message.output_text.logprobs'] : [])]
   const reasoning = {
     ...recordOrEmpty(request.reasoning),

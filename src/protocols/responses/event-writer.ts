@@ -133,7 +133,10 @@ export class EventWriter {
 
   #begin(kind: ItemHead['kind'], { silent = false } = {}) {
     this.#endText()
-    const head = this.#newHead(kind)
+    const { phase } = this.output
+    const isSaid = kind === 'text' || kind === 'refusal'
+    const head = { ...this.#newHead(kind), ...(isSaid && phase !== undefined && { phase }) }
+    if (isSaid && phase !== undefined) this.output = { ...this.output, phase: undefined }
     this.events.push(...beginItem(head, { silent }))
     const open = { head, text: '', annotations: new AppendMap<number, Fields>(), textStart: this.output.textLength }
     this.output = { ...this.output, open }
@@ -157,8 +160,10 @@ export class EventWriter {
       return true
     }
     const item = recordOf(event.item)
-    if (item?.type === 'message' || item?.type === 'reasoning') this.#endText()
-    else if (this.#hasRoom()) this.#writeHosted(event, item)
+    if (item?.type === 'message' || item?.type === 'reasoning') {
+      this.#endText()
+      if (typeof item.phase === 'string') this.output = { ...this.output, phase: item.phase }
+    } else if (this.#hasRoom()) this.#writeHosted(event, item)
     return false
   }
 

@@ -15,6 +15,8 @@ export interface ItemHead {
   readonly index: number
   /** Of a thought: the number of its open part, when it is not the first. */
   readonly part?: number
+  /** Of a message: what the text is for. */
+  readonly phase?: string
   /** Of a call: the call's id and name. */
   readonly call_id?: string
   readonly name?: string
@@ -44,11 +46,18 @@ export function readItemId(id: string): { key: string; index: number } | undefin
   return key === undefined ? undefined : { key, index: Number(index) }
 }
 
-export function toItem({ kind, id, call_id, name }: ItemHead, content: ItemContent, status: ItemStatus): Fields {
+export function toItem({ kind, id, call_id, name, phase }: ItemHead, content: ItemContent, status: ItemStatus): Fields {
   switch (kind) {
     case 'text':
     case 'refusal':
-      return { id, type: 'message', status, role: 'assistant', content: [toPart(kind, content)] }
+      return {
+        id,
+        type: 'message',
+        status,
+        role: 'assistant',
+        content: [toPart(kind, content)],
+        ...(phase !== undefined && { phase }),
+      }
     case 'reasoning': {
       const { text, encrypted, parts = [] } = content
       const texts = text === '' ? parts : [...parts, text]

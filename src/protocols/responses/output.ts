@@ -39,6 +39,8 @@ export interface OutputState {
   readonly textLength: number
   /** Items of the upstream's own tools by its index: their place, and how they began. */
   readonly hosted: AppendMap<number, { readonly index: number; readonly item: Fields }>
+  /** Of the next message. */
+  readonly phase?: string | undefined
   /** For an answer from Anthropic. */
   readonly notes?: AnthropicNotes | undefined
 }
