@@ -147,6 +147,16 @@ describe('a stream of the Responses API', () => {
     expect(failure([created, ...many])).toMatchObject({ code })
   })
 
+  it('may repeat as many tools as a request can have', () => {
+    const tools = Array.from({ length: 10_000 }, (_, i) => ({ type: 'function', name: `f${i}`, strict: true }))
+    const [begun] = read([
+      { type: 'response.created', response: { model: 'm', service_tier: 'flex', tools } },
+      completed(),
+    ])
+    expect(begun).toMatchObject({ carried: { openai: { response: { service_tier: 'flex' } } } })
+    expect(JSON.stringify(begun).length).toBeLessThan(1000)
+  })
+
   it('ignores padding, unknown events and a `[DONE]`', () => {
     const reader = new ResponseReader()
     expect(reader.read('')).toEqual([])

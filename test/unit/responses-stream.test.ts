@@ -58,10 +58,26 @@ function joined(events: readonly Event[]): unknown[] {
   return all
 }
 
+/** What an upstream of the same API tells of its items, in any order. */
+const itemEvent = fc
+  .record({
+    type: fc.constantFrom(
+      'response.output_item.added',
+      'response.output_item.done',
+      'response.web_search_call.searching',
+      'response.reasoning_summary_part.added',
+    ),
+    output_index: fc.nat({ max: 3 }),
+    item: fc.option(fc.record({ type: fc.constantFrom('message', 'reasoning', 'web_search_call') }), {
+      nil: undefined,
+    }),
+  })
+  .map((item_event): Delta => ({ type: 'delta', reasoning: '\n\n', carried: { openai: { item_event } } }))
+
 describe('sequence numbers', () => {
   it('rise, and lead back to the rest of the very same events, wherever and however often a reader is cut', () => {
     const longer = anyDelta.map((delta): Delta => ({ ...delta, content: (delta.content ?? '').padEnd(9000, '.') }))
-    const deltas = fc.array(fc.oneof({ weight: 6, arbitrary: anyDelta }, { weight: 1, arbitrary: longer }))
+    const deltas = fc.array(fc.oneof({ weight: 6, arbitrary: anyDelta }, { weight: 1, arbitrary: longer }, itemEvent))
     const ends = fc.constantFrom<Done['finish_reason']>('stop', 'length', 'tool_calls', 'cancelled')
     fc.assert(
       fc.property(

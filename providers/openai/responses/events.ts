@@ -31,6 +31,9 @@ const OWN_FIELDS: ReadonlySet<string> = new Set([
 /** Each reader gets them three times. In characters of JSON. */
 const MAX_FIELDS = 16 * 1024
 
+/** As much as a request may have, and an answer of the same size. */
+const WHOLE_LIMITS = { ...JSON_LIMITS, size: 2 * JSON_LIMITS.size }
+
 /** https://platform.openai.com/docs/api-reference/responses-streaming */
 export class ResponseReader implements MessageParser {
   readonly wire = 'openai'
@@ -50,7 +53,7 @@ export class ResponseReader implements MessageParser {
     const trimmed = data.trim()
     if (trimmed === '' || trimmed.startsWith('[DONE]')) return []
     if (name === 'error') throw this.#failure(findError(parseValue(data)) ?? { message: trimmed })
-    const event = parseRecord(data, mayRepeatAll(data) ? JSON_LIMITS : undefined)
+    const event = parseRecord(data, isWholeResponse(data) ? WHOLE_LIMITS : undefined)
     switch (event.type) {
       case 'error':
         throw this.#failure(toErrorFields(event))
@@ -135,10 +138,9 @@ export class ResponseReader implements MessageParser {
   }
 }
 
-/** The last event has the whole output once more. */
-function mayRepeatAll(data: string): boolean {
-  const start = data.slice(0, 200)
-  return /"response\.(completed|incomplete|failed)"/.test(start)
+/** Events that repeat the tools of the request, or all of the output. */
+function isWholeResponse(data: string): boolean {
+  return /"response\.(created|queued|in_progress|completed|incomplete|failed)"/.test(data.slice(0, 200))
 }
 
 function toErrorFields({ error, code, message, param }: Fields): Fields {
