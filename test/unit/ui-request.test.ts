@@ -246,7 +246,17 @@ describe('parts', () => {
       'data:application/pdf;base64,AA==',
       { type: 'file', file: { file_data: 'data:application/pdf;base64,AA==', filename: 'a.pdf' } },
     ],
-  ])('a file of type %s is what models take for it', (mediaType, url, part) => {
+    [
+      'application/pdf',
+      'https://a.example/a.pdf',
+      { type: 'document', source: { type: 'url', url: 'https://a.example/a.pdf' } },
+    ],
+    [
+      'text/plain',
+      'https://a.example/a.txt',
+      { type: 'document', source: { type: 'url', url: 'https://a.example/a.txt' } },
+    ],
+  ])('a file of type %s is what models take for it, at an address, too: %s', (mediaType, url, part) => {
     const parts = [
       { type: 'text', text: 'See:' },
       { type: 'file', mediaType, url, filename: 'a.pdf' },
