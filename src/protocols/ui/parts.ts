@@ -39,6 +39,7 @@ const file = z
   .transform((part): UiPiece[] => [{ kind: 'file', part: toContentPart(part) }])
 
 const tool = z.looseObject({
+  type: z.string(),
   toolCallId: z.string(),
   toolName: z.string().optional(),
   state: z.string(),
@@ -53,9 +54,15 @@ const tool = z.looseObject({
 
 type ToolPart = z.infer<typeof tool>
 
+/** Types of tools that the page defines end with the name. */
+const NAMED = 'tool-'
+
+/** One for all tools: to build a schema takes longer than to read a part. */
+const toolSchema = tool.transform(fromTool)
+
 /** Parts of other types are for the page alone. */
 const SCHEMAS: ReadonlyMap<string, z.ZodType<UiPiece[]>> = new Map(
-  Object.entries({ text, reasoning, file, 'dynamic-tool': tool.transform(fromTool) }),
+  Object.entries({ text, reasoning, file, 'dynamic-tool': toolSchema }),
 )
 
 /** https://ai-sdk.dev/docs/reference/ai-sdk-core/ui-message */
@@ -64,14 +71,7 @@ export const partSchema = z
   .transform((part, context): UiPiece[] => {
     const { type } = part
     if (type === 'step-start') return [{ kind: 'step' }]
-    const [, toolName] = /^tool-(.*)$/s.exec(type) ?? []
-    if (toolName !== undefined)
-      return read(
-        tool.transform((value) => fromTool({ ...value, toolName })),
-        part,
-        context,
-      )
-    const schema = SCHEMAS.get(type)
+    const schema = type.startsWith(NAMED) ? toolSchema : SCHEMAS.get(type)
     return schema ? read(schema, part, context) : []
   })
 
@@ -84,7 +84,8 @@ function fromPart(part: ContentPart): UiPiece[] {
  * upstream refuses it.
  */
 function fromTool(part: ToolPart): UiPiece[] {
-  const { toolCallId, toolName: name = '', providerExecuted = false } = part
+  const { type, toolCallId, toolName = '', providerExecuted = false } = part
+  const name = type.startsWith(NAMED) ? type.slice(NAMED.length) : toolName
   const result = resultOf(part)
   if (!result) return []
   const { id, signature } = readThoughtSignature(toolCallId)
