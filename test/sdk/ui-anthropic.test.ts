@@ -5,6 +5,7 @@ import { tools } from '../support/ai-sdk.ts'
 import * as anthropic from '../support/anthropic-upstream.ts'
 import { MODEL, startScene } from '../support/both-ways.ts'
 import { openPage } from '../support/ui-chat.ts'
+import type { Answer } from '../support/upstream.ts'
 import { recordings, sdkMessage } from '../unit/anthropic-recordings.ts'
 
 // Claude's answers, as `useChat` shows them: with the gateway, and with a route of the AI SDK's own.
@@ -73,4 +74,52 @@ it.each(recorded)('%s goes back to Claude as it came', async (recording) => {
     .filter(({ text }) => text !== '')
     .map(({ caller: _caller, citations: _citations, ...block }) => block)
   expect(messages.find(({ role }) => role === 'assistant')?.content).toEqual(sent)
+})
+
+/** Answers with these blocks. */
+function answersWith(blocks: readonly object[]): Answer {
+  const usage = { input_tokens: 1, output_tokens: 1 }
+  const message = { id: 'msg_1', type: 'message', role: 'assistant', model: MODEL, content: [], usage }
+  const events = [
+    { type: 'message_start', message },
+    ...blocks.flatMap((content_block, index) => [
+      { type: 'content_block_start', index, content_block },
+      { type: 'content_block_stop', index },
+    ]),
+    { type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage },
+    { type: 'message_stop' },
+  ]
+  const frames = events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)
+  return (response) => void response.writeHead(200, { 'content-type': 'text/event-stream' }).end(frames.join(''))
+}
+
+it.each([
+  ['a result', false, [{ type: 'text', text: 'y' }]],
+  ['a failure', true, [{ type: 'text', text: 'y' }]],
+  ['a failure without words', true, []],
+])('a call of an MCP tool with %s goes back to Claude as it came', async (_, is_error, words) => {
+  const content = [
+    { type: 'mcp_tool_use', id: 'mcptoolu_1', name: 'ask', server_name: 'wiki', input: { q: 'x' } },
+    { type: 'mcp_tool_result', tool_use_id: 'mcptoolu_1', is_error, content: words },
+    { type: 'text', text: 'So.' },
+  ]
+  const { upstream, gateway } = await startScene('anthropic', answersWith(content))
+  const page = openPage(gateway.url, { body: { model: MODEL } })
+  await page.sendMessage({ text: 'Hi!' })
+  await page.sendMessage({ text: 'And?' })
+  const whole = await fetch(`${gateway.url}/v1/ui/chat`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/json' },
+    body: JSON.stringify({ model: MODEL, messages: page.messages.slice(0, 1) }),
+  })
+  await fetch(`${gateway.url}/v1/ui/chat`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/json' },
+    body: JSON.stringify({ model: MODEL, messages: [page.messages[0], await whole.json(), page.messages[2]] }),
+  })
+  expect(page.error).toBeUndefined()
+  for (const request of [1, 3]) {
+    const { messages } = upstream.requests[request]!.body as { messages: { content: unknown }[] }
+    expect(messages[1]?.content).toEqual(content)
+  }
 })

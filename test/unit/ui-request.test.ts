@@ -218,6 +218,31 @@ describe('parts', () => {
     ])
   })
 
+  it.each<[what: string, fields: object]>([
+    ['that failed', { state: 'output-error', errorText: 'No.' }],
+    ['whose input was cut off', { state: 'output-error', input: undefined, rawInput: '{"q', errorText: 'Not JSON.' }],
+    ['that the page denied', { state: 'output-denied' }],
+    ['whose result has no content', { output: null }],
+  ])('of a provider tool %s have a result with content', (_, fields) => {
+    const part = tool({ toolCallId: 'srv_1', output: undefined, providerExecuted: true, ...fields })
+    const [, answer] = messagesOf(hello, {
+      role: 'assistant',
+      parts: [{ ...part, type: 'dynamic-tool', toolName: 'web_search' }],
+    })
+    expect(answer?.carried).toMatchObject({
+      anthropic: {
+        content: [
+          { type: 'server_tool_use', id: 'srv_1' },
+          {
+            type: 'web_search_tool_result',
+            tool_use_id: 'srv_1',
+            content: { type: 'web_search_tool_result_error', error_code: 'unavailable' },
+          },
+        ],
+      },
+    })
+  })
+
   it('for the page alone are left out', () => {
     const parts = [
       { type: 'source-url', sourceId: '1', url: 'https://a.example' },
@@ -287,6 +312,9 @@ describe('whatever a page sends', () => {
     'type',
     'text',
     'providerMetadata',
+    'providerExecuted',
+    'callProviderMetadata',
+    'serverName',
     'anthropic',
     'signature',
     'url',
@@ -316,6 +344,7 @@ describe('whatever a page sends', () => {
       'step-start',
       'output-available',
       'output-error',
+      'mcp-tool-use',
     ),
     fc.constantFrom('image/png', 'text/plain', 'data:,%', 'data:text/plain;base64,!', '', null, 1, true),
   )

@@ -15,13 +15,18 @@ export interface OpenCall {
   readonly given: Fields
   /** The provider runs the tool, not the client. */
   readonly executed: boolean
+  /** The MCP server of the tool. */
+  readonly server: string | undefined
 }
 
 /** Calls that the provider answers itself, in the same message. */
 const EXECUTED: ReadonlySet<unknown> = new Set(['server_tool_use', 'mcp_tool_use'])
 
+/** How the AI SDK marks calls of MCP tools. */
+export const MCP = 'mcp-tool-use'
+
 /** Undefined for blocks of other types. */
-export function callOf(index: number, { type, id, name, input }: Fields): OpenCall | undefined {
+export function callOf(index: number, { type, id, name, input, server_name: server }: Fields): OpenCall | undefined {
   if (type !== 'tool_use' && !EXECUTED.has(type)) return undefined
   return {
     index,
@@ -31,6 +36,7 @@ export function callOf(index: number, { type, id, name, input }: Fields): OpenCa
     progress: JSON_START,
     given: recordOrEmpty(input),
     executed: EXECUTED.has(type),
+    server: type === 'mcp_tool_use' && typeof server === 'string' ? server : undefined,
   }
 }
 
@@ -50,16 +56,44 @@ export function startChunk(call: OpenCall): Chunk {
 /** Clients run a tool as soon as they have its input, so an input that is not JSON must be an error. */
 export function endCall(call: OpenCall): Chunk {
   const { json, given } = call
-  if (json.trim() === '') return { type: 'tool-input-available', ...named(call), input: given }
+  const fields = { ...named(call), ...located(call) }
+  if (json.trim() === '') return { type: 'tool-input-available', ...fields, input: given }
   try {
-    return { type: 'tool-input-available', ...named(call), input: parseJson(json) }
+    return { type: 'tool-input-available', ...fields, input: parseJson(json) }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
-    return { type: 'tool-input-error', ...named(call), input: json, errorText: `The input is not valid JSON: ${why}` }
+    return { type: 'tool-input-error', ...fields, input: json, errorText: `The input is not valid JSON: ${why}` }
   }
+}
+
+/**
+ * The result of a call that the provider has run. Failures of MCP tools are errors: a result has no other place that
+ * says so. Those of other tools are a kind of content.
+ */
+export function resultChunk(id: string, { type, content, is_error }: Fields): Chunk {
+  const result = { toolCallId: id, providerExecuted: true }
+  if (type === 'mcp_tool_result' && is_error === true)
+    return { type: 'tool-output-error', ...result, errorText: wordsOf(content) }
+  return { type: 'tool-output-available', ...result, output: content ?? null }
+}
+
+/** Claude's MCP tools answer with texts. */
+function wordsOf(content: unknown): string {
+  if (typeof content === 'string') return content
+  return Array.isArray(content) ? content.map(textOf).join('') : ''
+}
+
+function textOf(block: unknown): string {
+  const { text } = recordOrEmpty(block)
+  return typeof text === 'string' ? text : ''
 }
 
 /** The page does not define the tools of the provider, hence `dynamic`. */
 function named({ id, name, executed }: OpenCall): Fields {
   return { toolCallId: id, toolName: name, ...(executed && { providerExecuted: true, dynamic: true }) }
+}
+
+/** As the AI SDK's own provider does: the client keeps it with the call, and sends it back. */
+function located({ server }: OpenCall): Fields {
+  return server === undefined ? {} : { providerMetadata: { anthropic: { type: MCP, serverName: server } } }
 }

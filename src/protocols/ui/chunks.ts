@@ -5,7 +5,7 @@ import type { StreamInfo } from '../../stream/stream-log.ts'
 import { AppendMap } from '../../wires/append-map.ts'
 import { endBlocks, NO_BLOCKS, toBlockEvents, type BlockEvent, type BlockState } from '../../wires/block-events.ts'
 import { openaiFields } from '../../wires/openai.ts'
-import { callOf, endCall, growCall, isWhole, startChunk, type OpenCall } from './calls.ts'
+import { callOf, endCall, growCall, isWhole, resultChunk, startChunk, type OpenCall } from './calls.ts'
 import { toSource, sourcesOfChunk, type Source } from './sources.ts'
 import { toMetadata } from './usage.ts'
 
@@ -229,12 +229,13 @@ class ChunkWriter {
   }
 
   /** The result of a tool that the provider has run. */
-  #writeResult({ tool_use_id: id, content }: Fields): void {
+  #writeResult(block: Fields): void {
+    const { tool_use_id: id } = block
     if (typeof id !== 'string') return
     for (const call of this.state.calls) if (call.id === id) this.#endCall(call)
     // The client fails at a result whose call it has not seen.
     if (!this.state.ended.has(id)) return
-    this.chunks.push({ type: 'tool-output-available', toolCallId: id, output: content ?? null, providerExecuted: true })
+    this.chunks.push(resultChunk(id, block))
   }
 
   #writeSource(source: Source | undefined): void {

@@ -49,11 +49,10 @@ class Collector {
       case 'tool-input-available':
       case 'tool-input-error':
         return this.#addTool(type === 'tool-input-available', chunk)
-      case 'tool-output-available': {
-        const part = this.#open.get(`tool ${String(chunk.toolCallId)}`)
-        if (part) Object.assign(part, { state: 'output-available', output: chunk.output })
-        return
-      }
+      case 'tool-output-available':
+        return this.#endTool(chunk.toolCallId, { state: 'output-available', output: chunk.output })
+      case 'tool-output-error':
+        return this.#endTool(chunk.toolCallId, { state: 'output-error', errorText: chunk.errorText })
       case 'source-url':
       case 'source-document':
         this.#parts.push({ type, ...chunk })
@@ -72,13 +71,20 @@ class Collector {
     this.#parts.push(part)
   }
 
-  #addTool(isValid: boolean, { toolCallId, toolName, input, errorText, providerExecuted, dynamic }: Fields): void {
+  #addTool(isValid: boolean, chunk: Fields): void {
+    const { toolCallId, toolName, input, errorText, providerExecuted, dynamic, providerMetadata } = chunk
     this.#addPart(`tool ${String(toolCallId)}`, {
       ...(dynamic ? { type: 'dynamic-tool', toolName } : { type: `tool-${String(toolName)}` }),
       toolCallId,
       ...(isValid ? { state: 'input-available', input } : { state: 'output-error', rawInput: input, errorText }),
       ...(providerExecuted === true && { providerExecuted }),
+      ...(providerMetadata !== undefined && { callProviderMetadata: providerMetadata }),
     })
+  }
+
+  #endTool(id: unknown, result: Fields): void {
+    const part = this.#open.get(`tool ${String(id)}`)
+    if (part) Object.assign(part, result)
   }
 }
 

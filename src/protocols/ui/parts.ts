@@ -5,6 +5,7 @@ import type { ChatMessage, ContentPart } from '../../chat-request.ts'
 import { isRecord, recordOrEmpty, withoutNulls, type Fields } from '../../json.ts'
 import { readThoughtSignature } from '../../wires/thought-signature.ts'
 import { read, type Piece } from '../anthropic/turns.ts'
+import { MCP } from './calls.ts'
 import { toContentPart } from './files.ts'
 
 /** What a part adds to a conversation; a call comes with its result. */
@@ -49,10 +50,22 @@ const tool = z.looseObject({
   errorText: z.string().optional(),
   preliminary: z.boolean().optional(),
   providerExecuted: z.boolean().optional(),
+  callProviderMetadata: z.looseObject({}).optional(),
   approval: z.looseObject({ reason: z.string().optional() }).optional(),
 })
 
 type ToolPart = z.infer<typeof tool>
+
+interface ToolResult {
+  content: string
+  isError: boolean
+}
+
+interface ExecutedCall {
+  id: string
+  name: string
+  input: Fields
+}
 
 /** Types of tools that the page defines end with the name. */
 const NAMED = 'tool-'
@@ -90,7 +103,7 @@ function fromTool(part: ToolPart): UiPiece[] {
   if (!result) return []
   const { id, signature } = readThoughtSignature(toolCallId)
   const input = inputOf(part)
-  if (providerExecuted) return fromExecuted(id, name, input, part)
+  if (providerExecuted) return fromExecuted({ id, name, input }, part, result)
   const call: Piece = {
     kind: 'call',
     call: {
@@ -107,13 +120,39 @@ function fromTool(part: ToolPart): UiPiece[] {
 }
 
 /** A tool that Anthropic ran: its blocks, as they came. */
-function fromExecuted(id: string, name: string, input: Fields, { output }: ToolPart): UiPiece[] {
-  const call = { type: 'server_tool_use', id, name, input }
-  const result = { type: `${name}_tool_result`, tool_use_id: id, content: output }
-  return [...fromPart(call), ...fromPart(result)]
+function fromExecuted(call: ExecutedCall, { output, callProviderMetadata }: ToolPart, result: ToolResult): UiPiece[] {
+  const { type, serverName } = recordOrEmpty(callProviderMetadata?.anthropic)
+  const { id, name } = call
+  if (type === MCP && typeof serverName === 'string') {
+    const { content, isError } = result
+    return [
+      ...fromPart({ type: 'mcp_tool_use', ...call, server_name: serverName }),
+      ...fromPart({
+        type: 'mcp_tool_result',
+        tool_use_id: id,
+        is_error: isError,
+        content: isError ? toTexts(content) : (output ?? []),
+      }),
+    ]
+  }
+  const resultType = `${name}_tool_result`
+  return [
+    ...fromPart({ type: 'server_tool_use', ...call }),
+    ...fromPart({
+      type: resultType,
+      tool_use_id: id,
+      // Claude refuses a result without content. The text of an error does not tell its code; each tool has this one.
+      content: output ?? { type: `${resultType}_error`, error_code: 'unavailable' },
+    }),
+  ]
 }
 
-function resultOf(part: ToolPart): { content: string; isError: boolean } | undefined {
+/** Claude refuses empty texts. */
+function toTexts(words: string): Fields[] {
+  return words === '' ? [] : [{ type: 'text', text: words }]
+}
+
+function resultOf(part: ToolPart): ToolResult | undefined {
   switch (part.state) {
     case 'output-available':
       return part.preliminary ? undefined : { content: toText(part.output), isError: false }
