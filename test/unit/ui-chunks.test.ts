@@ -126,6 +126,17 @@ describe('a tool call', () => {
     ])
   })
 
+  it('may be mixed with hundreds of others, and none ends before its input', () => {
+    const calls = Array.from({ length: 500 }, (_, i) => i)
+    const chunks = bodyOf([
+      ...calls.map((i) => call(i, '{"a":', { id: `call_${i}`, name: 'find' })),
+      ...calls.map((i) => call(i, `${i}}`)),
+    ])
+    expect(chunks.filter(({ type }) => type === 'tool-input-error')).toEqual([])
+    const inputs = chunks.flatMap(({ type, input }) => (type === 'tool-input-available' ? [input] : []))
+    expect(inputs).toEqual(calls.map((i) => ({ a: i })))
+  })
+
   it.each(['{"a": ', '[1', 'nonsense'])('with an input that is no JSON is an error: %s', (json) => {
     expect(bodyOf([call(0, json, a)], { type: 'done', finish_reason: 'length' }).at(-1)).toMatchObject({
       type: 'tool-input-error',

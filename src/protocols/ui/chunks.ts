@@ -65,8 +65,11 @@ function messageId({ id, labels }: StreamInfo): string {
   return labels?.message_id ?? `msg_${id}`
 }
 
-/** Upstreams choose how many parts and calls are open at once; beyond, the oldest ends. */
-const MAX_OPEN = 64
+/**
+ * Upstreams choose how many parts and calls are open at once; beyond, the oldest ends, though more of it may come. Far
+ * above what models do, and small enough that each delta is found among them in microseconds.
+ */
+const MAX_OPEN = 1024
 
 class ChunkWriter {
   readonly chunks: Chunk[] = []
