@@ -218,6 +218,20 @@ describe('parts', () => {
     ])
   })
 
+  it.each(['tool_search_tool_regex', 'tool_search_tool_bm25'])('of a search by %s have its type of result', (name) => {
+    const output = { type: 'tool_search_tool_search_result', tool_references: [] }
+    const part = tool({ type: 'dynamic-tool', toolName: name, output, providerExecuted: true })
+    const [, answer] = messagesOf(hello, { role: 'assistant', parts: [part] })
+    expect(answer?.carried).toMatchObject({
+      anthropic: {
+        content: [
+          { type: 'server_tool_use', name },
+          { type: 'tool_search_tool_result', tool_use_id: 'call_a', content: output },
+        ],
+      },
+    })
+  })
+
   it.each<[what: string, fields: object]>([
     ['that failed', { state: 'output-error', errorText: 'No.' }],
     ['whose input was cut off', { state: 'output-error', input: undefined, rawInput: '{"q', errorText: 'Not JSON.' }],

@@ -119,6 +119,9 @@ function fromTool(part: ToolPart): UiPiece[] {
   return [{ kind: 'call', call, result: answer }]
 }
 
+/** The searches for tools have names of their own, but one type of result. */
+const SEARCH = 'tool_search_tool'
+
 /** A tool that Anthropic ran: its blocks, as they came. */
 function fromExecuted(call: ExecutedCall, { output, callProviderMetadata }: ToolPart, result: ToolResult): UiPiece[] {
   const { type, serverName } = recordOrEmpty(callProviderMetadata?.anthropic)
@@ -135,7 +138,7 @@ function fromExecuted(call: ExecutedCall, { output, callProviderMetadata }: Tool
       }),
     ]
   }
-  const resultType = `${name}_tool_result`
+  const resultType = name.startsWith(SEARCH) ? `${SEARCH}_result` : `${name}_tool_result`
   return [
     ...fromPart({ type: 'server_tool_use', ...call }),
     ...fromPart({
