@@ -306,21 +306,6 @@ describe('parts', () => {
   })
 })
 
-it('thousands of tool parts do not build a schema each', () => {
-  const timeOf = (part: object): number => {
-    const messages = [{ role: 'assistant', parts: Array.from({ length: 3000 }, () => part) }, hello]
-    const times = Array.from({ length: 5 }, () => {
-      const start = performance.now()
-      messagesOf(...messages)
-      return performance.now() - start
-    })
-    return Math.min(...times)
-  }
-  const state = 'input-available'
-  const dynamic = timeOf(tool({ type: 'dynamic-tool', toolName: 'find', state }))
-  expect(timeOf(tool({ state }))).toBeLessThan(3 * dynamic)
-})
-
 describe('whatever a page sends', () => {
   const names = [
     'type',
