@@ -58,9 +58,10 @@ const bodies = Object.entries(BODIES).flatMap(([name, make]): Attack[] => [
   },
 ])
 
-async function finishedStream(target: Target, text: string): Promise<string> {
-  const body = { ...say, model: 'mock', mock: { text, interval_ms: 0 } }
-  const answer = await ask(target, '/v1/chat', { body, headers: { accept: 'application/json' } })
+async function finishedStream(target: Target, text: string, path = '/v1/chat'): Promise<string> {
+  const prompt = path === '/v1/responses' ? { input: 'hi' } : say
+  const body = { ...prompt, model: 'mock', mock: { text, interval_ms: 0 } }
+  const answer = await ask(target, path, { body, headers: { accept: 'application/json' } })
   return String(answer.headers['sluice-stream-id'])
 }
 
@@ -212,6 +213,16 @@ export const ATTACKS_BY_CALLERS: Attack[] = [
   lateReaders('late readers of one large stream', ['native', 'openai-chat', 'anthropic-messages']),
   // Its last events repeat the whole answer, which is encoded in one turn, once for all of them.
   { ...lateReaders('late readers of one large response', ['openai-responses']), memory: 300, longestTurn: 0.5 },
+  {
+    name: 'references to one large item, again and again',
+    memory: BUDGET_MB,
+    async run(target) {
+      const id = await finishedStream(target, 'x'.repeat(4 * MB), '/v1/responses')
+      const input = Array.from({ length: 30_000 }, () => ({ id: `msg_${id.slice('str_'.length)}_0` }))
+      const answer = await ask(target, '/v1/responses', { body: { model: 'mock', input } })
+      expect(answer).toMatchObject({ status: 400, body: expect.stringContaining('input[1].id') })
+    },
+  },
   {
     name: 'two hundred mocks at full speed',
     memory: BUDGET_MB,

@@ -124,6 +124,52 @@ describe('the input', () => {
   })
 })
 
+describe('references', () => {
+  const key = 'a'.repeat(32)
+  const item = (index: number) => ({
+    id: `msg_${key}_${index}`,
+    type: 'message',
+    role: 'assistant',
+    content: [{ type: 'output_text', text: `${index}` }],
+  })
+  const earlier: EarlierStreams = new Map([
+    [`str_${key}`, { kept: '[]', snapshot: { output: Array.from({ length: 10 }, (_, i) => item(i)) } }],
+  ])
+
+  it('insert an item once: a small body could otherwise become thousands of copies of a long answer', () => {
+    const { id } = item(7)
+    expect(() => parse({ input: [{ id }, { type: 'item_reference', id }] }, earlier)).toThrow(
+      'input[1].id: duplicate item: each item may be referred to once',
+    )
+    expect(parse({ input: [{ id }, { id: item(8).id }] }, earlier).input.messages).toMatchObject([{ content: '78' }])
+  })
+
+  it('to thousands of items do not each search all items', () => {
+    let reads = 0
+    const output = Array.from({ length: 1000 }, (_, i) => ({
+      ...item(i),
+      get id() {
+        reads += 1
+        return item(i).id
+      },
+    }))
+    const input = output.map((_, i) => ({ id: item(i).id }))
+    parse({ input }, new Map([[`str_${key}`, { kept: '[]', snapshot: { output } }]]))
+    expect(reads).toBeLessThan(10 * output.length)
+  })
+
+  it('to more than a thousand responses are refused, not called missing', () => {
+    const ids = Array.from({ length: 1001 }, (_, i) => `msg_k${i}_0`)
+    const many: EarlierStreams = new Map(
+      ids.map((id, i) => [`str_k${i}`, { kept: '[]', snapshot: { output: [{ ...item(0), id }] } }]),
+    )
+    const input = ids.map((id) => ({ id }))
+    expect(refersTo({ input, previous_response_id: 'resp_a' })).toHaveLength(1001)
+    expect(() => parse({ input: input.slice(1) }, many)).not.toThrow()
+    expect(() => parse({ input }, many)).toThrow('input[1000].id: refers to more than 1000 responses')
+  })
+})
+
 describe('tools', () => {
   const f = { type: 'function', name: 'f', description: null, parameters: null, strict: null }
   const patch = { type: 'custom', name: 'patch', format: { type: 'grammar', syntax: 'lark', definition: 'start: "a"' } }

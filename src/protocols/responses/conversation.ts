@@ -15,18 +15,18 @@ export interface Conversation {
   all: unknown[]
 }
 
-/** Streams that a request may refer to: each is looked up. */
-const MAX_REFERENCES = 1000
+/** Responses whose items a request may refer to: each is looked up. */
+const MAX_REFERRED = 1000
 
 /** Ids of the streams that a body refers to, whatever else may be wrong with it. */
 export function refersTo(body: unknown): string[] {
   const { input, previous_response_id: previous } = recordOrEmpty(body)
   const ids = new Set<string>()
-  if (typeof previous === 'string') ids.add(toStreamId(previous) ?? '')
   for (const item of toRawItems(input) ?? []) {
     const reference = referenceOf(item)
-    if (reference !== undefined && ids.size < MAX_REFERENCES) ids.add(streamOfItem(reference))
+    if (reference !== undefined && ids.size < MAX_REFERRED) ids.add(streamOfItem(reference))
   }
+  if (typeof previous === 'string') ids.add(toStreamId(previous) ?? '')
   ids.delete('')
   return [...ids]
 }
@@ -42,9 +42,10 @@ export function expandInput(
   earlier: EarlierStreams,
 ): Conversation {
   const before = previous === undefined ? [] : conversationOf(previous, earlier)
+  const references = new References(earlier)
   const own = (toRawItems(input) ?? wrongInput(input)).map((item, i) => {
     const reference = referenceOf(item)
-    return reference === undefined ? item : resolve(reference, i, earlier)
+    return reference === undefined ? item : references.resolve(reference, i)
   })
   return { before, own, all: [...before, ...own] }
 }
@@ -86,11 +87,40 @@ function outputOf(snapshot: unknown): unknown[] {
   return Array.isArray(output) ? output : []
 }
 
-function resolve(id: string, at: number, earlier: EarlierStreams): unknown {
-  const items = outputOf(earlier.get(streamOfItem(id))?.snapshot)
-  const found = items.find((item) => isRecord(item) && item.id === id)
-  if (found !== undefined) return found
-  throw missing(`input[${at}].id`, `Item with id '${id.slice(0, 100)}' not found.`, 'item_not_found')
+/**
+ * Resolves the references of one request. An item is inserted once, as at OpenAI: the memory of a stream is charged
+ * once, and thirty bytes could otherwise be replaced by its whole answer again and again.
+ */
+class References {
+  readonly #earlier: EarlierStreams
+  /** The items of each stream, by their ids. */
+  readonly #items = new Map<string, Map<unknown, unknown>>()
+  readonly #inserted = new Set<string>()
+
+  constructor(earlier: EarlierStreams) {
+    this.#earlier = earlier
+  }
+
+  resolve(id: string, at: number): unknown {
+    const path = `input[${at}].id`
+    if (this.#inserted.has(id))
+      throw invalidField('invalid_request', path, 'duplicate item: each item may be referred to once')
+    const item = this.#itemsOf(streamOfItem(id), path).get(id)
+    if (item === undefined) throw missing(path, `Item with id '${id.slice(0, 100)}' not found.`, 'item_not_found')
+    this.#inserted.add(id)
+    return item
+  }
+
+  #itemsOf(stream: string, path: string): ReadonlyMap<unknown, unknown> {
+    const known = this.#items.get(stream)
+    if (known) return known
+    if (this.#items.size === MAX_REFERRED)
+      throw invalidField('invalid_request', path, `refers to more than ${MAX_REFERRED} responses`)
+    const output = outputOf(this.#earlier.get(stream)?.snapshot).filter(isRecord)
+    const items = new Map(output.map((item) => [item.id, item]))
+    this.#items.set(stream, items)
+    return items
+  }
 }
 
 function missing(path: string, message: string, code: string): SluiceError {
