@@ -46,6 +46,8 @@ export interface Protocol {
    * `frames` of an encoder are those that readers count.
    */
   readonly countsFrames?: true
+  /** The end of a stream repeats the whole answer. */
+  readonly repeatsAnswer?: true
   /** Creates the encoder for a reader that starts at the beginning. */
   readonly encoder: (info: StreamInfo) => Encoder
   /** Frames before those of the first event, less those that the reader has seen; sent at once. */
@@ -195,8 +197,6 @@ export interface Encoder {
   encode(batch: Batch): Encoded
   /** Returns the encoder after a batch that is not sent. Absent for encoders without state. */
   skip?(batch: Batch): Encoder
-  /** Returns an encoder that leaves out the first frames, up to this number, of the next batch. */
-  after?(seen: number): Encoder
 }
 
 export interface Encoded {

@@ -66,20 +66,25 @@ class Frames {
   /** Number of deltas that were merged into the frame of another. */
   readonly merged: number
 
-  constructor({ events, count, last }: Batch, { text, frames }: Omit<Encoded, 'next'>) {
-    this.payload = new Payload(text)
+  constructor(payload: Payload, frames: number, { last, dones, merged }: Pick<Frames, 'last' | 'dones' | 'merged'>) {
+    this.payload = payload
     this.last = last
-    this.dones = events.at(-1)?.event.type === 'done' ? 1 : 0
+    this.dones = dones
     // A reader may have had the frame of `done`, but not all others of that event.
-    this.deltas = Math.max(0, frames - this.dones)
-    this.merged = count - events.length
+    this.deltas = Math.max(0, frames - dones)
+    this.merged = merged
   }
+}
+
+function toFrames({ events, count, last }: Batch, { text, frames }: Omit<Encoded, 'next'>): Frames {
+  const dones = events.at(-1)?.event.type === 'done' ? 1 : 0
+  return new Frames(new Payload(text), frames, { last, dones, merged: count - events.length })
 }
 
 /** The encoding of the events after the cursor `from`. */
 class Encoding {
   readonly from: number
-  /** The log's last seq at encoding time: the same cursor reads more once the log has grown. */
+  /** Where reading ended at encoding time: the same cursor reads more once the log has grown. */
   readonly end: number
   readonly frames: Frames
   readonly next: Encoder
@@ -99,19 +104,38 @@ class Encoding {
 
 /** The rest of a batch, for a reader that has its first frames. */
 function withoutFirst(count: number, batch: Batch, { text, frames }: Encoded): Frames {
-  if (count === frames) return new Frames({ events: [], last: batch.last, count: 0 }, { text: '', frames: 0 })
+  if (count === frames) return toFrames({ events: [], last: batch.last, count: 0 }, { text: '', frames: 0 })
   let at = 0
   for (let i = 0; i < count; i++) at = text.indexOf(FRAME_END, at) + FRAME_END.length
-  return new Frames(batch, { text: text.slice(at), frames: frames - count })
+  return toFrames(batch, { text: text.slice(at), frames: frames - count })
+}
+
+/** The frames after the one with this number, as a part of the same bytes: a thousand readers may wait for them. */
+function afterNumber(seen: number, frames: Frames): Frames {
+  const { text } = frames.payload
+  let at = 0
+  let dropped = 0
+  for (let end = text.indexOf(FRAME_END); end !== -1; end = text.indexOf(FRAME_END, at)) {
+    const id = text.lastIndexOf(ID, end - 1)
+    if (id < at || Number(text.slice(id + ID.length, end)) > seen) break
+    at = end + FRAME_END.length
+    dropped += 1
+  }
+  if (dropped === 0) return frames
+  return new Frames(frames.payload.tail(at), frames.deltas + frames.dones - dropped, frames)
 }
 
 const FRAME_END = '\n\n'
+const ID = '\nid: '
 
 /** Limit for the whole process. */
 const RECENT_BYTES = 8 * 1024 * 1024
 
 /** The end of a stream is kept if it repeats a long answer: late readers would each encode it anew. */
 const LARGE_BYTES = 256 * 1024
+
+/** A log of this size has a large end in a protocol that repeats the answer there. */
+const LARGE_LOG_BYTES = LARGE_BYTES / 4
 
 const recent = new RecentEncodings<Encoding>(RECENT_BYTES)
 
@@ -165,28 +189,29 @@ export class SharedFrames {
         if (batch) {
           encoder = encoder.skip(batch)
           at = batch.last
-          if (at < cursor) return new Frames({ events: [], last: cursor, count: 0 }, { text: '', frames: 0 })
+          if (at < cursor) return toFrames({ events: [], last: cursor, count: 0 }, { text: '', frames: 0 })
         }
       }
-      // The rest of an event is for this reader alone.
-      const rest = unsent === undefined ? undefined : encoder.after?.(unsent)
-      unsent = undefined
-      const encoding = rest ? this.#encodeNew(cursor, rest) : this.#encode(cursor, encoder)
+      const encoding = this.#encode(cursor, encoder)
       if (!encoding) return undefined
       encoder = encoding.next
       at = encoding.frames.last
-      return encoding.frames
+      const frames = unsent === undefined ? encoding.frames : afterNumber(unsent, encoding.frames)
+      unsent = undefined
+      return frames
     }
   }
 
   #encode(from: number, encoder: Encoder): Encoding | undefined {
-    const end = this.#log.last
+    const end = this.#endAfter(from)
     if (this.#latest?.from === from && this.#latest.end === end) return this.#latest
     if (this.#second?.from === from && this.#second.end === end) return this.#second
     const kept = this.#recent && recent.find(from, this.#recent)
     if (kept) return kept
-    const encoding = this.#encodeNew(from, encoder)
-    if (!encoding) return undefined
+    const batch = this.#read(from)
+    if (!batch) return undefined
+    const encoded = encoder.encode(batch)
+    const encoding = new Encoding(from, end, toFrames(batch, encoded), encoded.next)
     const isFinal = encoding.frames.dones > 0 && encoding.bytes > LARGE_BYTES
     if (encoding.frames.last < end || isFinal) recent.keep(encoding, (this.#recent ??= new Map()))
     else {
@@ -198,15 +223,15 @@ export class SharedFrames {
     return encoding
   }
 
-  #encodeNew(from: number, encoder: Encoder): Encoding | undefined {
-    const batch = this.#read(from)
-    if (!batch) return undefined
-    const encoded = encoder.encode(batch)
-    return new Encoding(from, this.#log.last, new Frames(batch, encoded), encoded.next)
+  #read(from: number): Batch | undefined {
+    return this.#log.read(from, this.#endAfter(from), { merge: !this.#protocol.countsFrames })
   }
 
-  #read(from: number): Batch | undefined {
-    return this.#log.read(from, this.#log.last, { merge: !this.#protocol.countsFrames })
+  /** A large `done` is a batch of its own: it is then the same for all readers, wherever they began. */
+  #endAfter(from: number): number {
+    const { last, done, bytes } = this.#log
+    const endsApart = this.#protocol.repeatsAnswer && done && bytes > LARGE_LOG_BYTES && from < last - 1
+    return endsApart ? last - 1 : last
   }
 
   #forget(): void {

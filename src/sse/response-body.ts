@@ -5,6 +5,8 @@ import type { ServerResponse } from 'node:http'
 /** Up to this size a string is written to the socket directly; Node encodes it without an intermediate buffer. */
 const STRING_BYTES = 4096
 
+type Socket = NonNullable<ServerResponse['socket']>
+
 /** Frames to send to any number of sockets. The encoded form is created once and shared. */
 export class Payload {
   readonly text: string
@@ -27,9 +29,42 @@ export class Payload {
     return (this.#data ??= this.#shared(this.text))
   }
 
+  /** The payload from this place of the text on; a large one is part of the same bytes. */
+  tail(at: number): Payload {
+    return new Tail(this, this.text.slice(at))
+  }
+
+  /** Writes it as one HTTP/1.1 chunk; returns false when the socket is full. */
+  writeChunk(socket: Socket): boolean {
+    return socket.write(this.chunk)
+  }
+
   /** Large payloads are buffers: data for full sockets waits in memory, and a thousand sockets can share one buffer. */
   #shared(text: string): string | Buffer {
     return this.byteLength > STRING_BYTES ? Buffer.from(text) : text
+  }
+}
+
+const CHUNK_END = '\r\n'
+
+class Tail extends Payload {
+  readonly #whole: Payload
+
+  constructor(whole: Payload, text: string) {
+    super(text)
+    this.#whole = whole
+  }
+
+  override get data(): string | Buffer {
+    const { data } = this.#whole
+    return typeof data === 'string' ? this.text : data.subarray(data.length - this.byteLength)
+  }
+
+  override writeChunk(socket: Socket): boolean {
+    const { chunk } = this.#whole
+    if (typeof chunk === 'string') return super.writeChunk(socket)
+    socket.write(this.byteLength.toString(16) + CHUNK_END)
+    return socket.write(chunk.subarray(chunk.length - this.byteLength - CHUNK_END.length))
   }
 }
 
@@ -56,5 +91,5 @@ export function openBody(response: ServerResponse, onDrain: () => void): WriteBo
   }
   socket.on('drain', onDrain)
   response.once('close', () => socket.off('drain', onDrain))
-  return (payload) => socket.write(payload.chunk)
+  return (payload) => payload.writeChunk(socket)
 }

@@ -135,6 +135,37 @@ describe('sequence numbers', () => {
   })
 })
 
+describe('the end of a long answer', () => {
+  const log = written(...Array.from({ length: 100 }, (): Delta => ({ type: 'delta', content: 'x'.repeat(5000) })), STOP)
+
+  it('is encoded once for readers that began anywhere: stalled ones would each hold four times the answer', () => {
+    const ends = [0, 1, 50, 98, 99].map((start) => {
+      const read = sharedFrames(log, openaiResponses).reader()
+      let frames = read(start)
+      for (let at = start; frames && !frames.dones; frames = read(at)) at = frames.last
+      return frames?.payload
+    })
+    expect(ends[0]?.byteLength).toBeGreaterThan(4 * 500_000)
+    expect(new Set(ends).size).toBe(1)
+  })
+
+  it('has the same bytes for readers that have its first events', () => {
+    const numbers = readFrom(log).map(({ sequence_number }) => sequence_number)
+    const [whole, ...rest] = [-5, -4, -3, -2].map((n) => {
+      const { seq, seen } = toPosition(numbers.at(n) ?? 0, log)
+      const read = sharedFrames(log, openaiResponses).reader(seen)
+      let frames = read(seq)
+      while (frames && frames.payload.byteLength === 0) frames = read(frames.last)
+      return { frames, bytes: Buffer.from(frames?.payload.data ?? '').length, data: frames?.payload.data }
+    })
+    for (const { frames, bytes, data } of rest) {
+      expect(frames?.payload.byteLength).toBe(bytes)
+      expect(data).toMatchObject({ buffer: whole?.data && Buffer.isBuffer(whole.data) ? whole.data.buffer : undefined })
+    }
+    expect(rest.map(({ frames }) => frames?.deltas)).toEqual([2, 1, 0])
+  })
+})
+
 describe('the events of a stream', () => {
   const types = (log: StreamLog) => readFrom(log).map(({ type }) => type.replace('response.', ''))
 

@@ -28,23 +28,19 @@ export class ResponseEncoder implements Encoder {
   readonly #state: ResponseState
   /** The seq of the last event. */
   readonly #at: number
-  /** The number of the last frame that the reader has. */
-  readonly #seen: number
-
   /** JSON before and after the text of a delta; valid while this text is open. */
   readonly #around: Around | undefined
 
-  constructor(state: ResponseState, at = 0, seen = 0, around?: Around) {
+  constructor(state: ResponseState, at = 0, around?: Around) {
     this.#state = state
     this.#at = at
-    this.#seen = seen
     this.#around = around
   }
 
   encode({ events: batch }: Batch): Encoded {
     const [only] = batch
     // Most batches take this path: it costs a tenth.
-    if (batch.length === 1 && only && isPlainText(only.event) && only.event.content !== '' && this.#seen === 0) {
+    if (batch.length === 1 && only && isPlainText(only.event) && only.event.content !== '') {
       const state = growText(this.#state, only.event.content)
       if (state) return this.#encodeText(only.seq, only.event.content, state)
     }
@@ -56,7 +52,7 @@ export class ResponseEncoder implements Encoder {
     const [number = 0] = numberFrames(1, seq, seq)
     const data = `${around.before}${encodeJson(content)}${around.after}${number}}`
     const text = `event: response.output_text.delta\ndata: ${data}\nid: ${number}\n\n`
-    return { text, frames: 1, next: new ResponseEncoder(state, seq, 0, around) }
+    return { text, frames: 1, next: new ResponseEncoder(state, seq, around) }
   }
 
   #encodeAll(batch: Batch['events']): Encoded {
@@ -68,9 +64,7 @@ export class ResponseEncoder implements Encoder {
       const step = toResponseEvents(event, state)
       const numbers = numberFrames(step.events.length, at + 1, seq)
       for (const [i, each] of step.events.entries()) {
-        const number = numbers[i] ?? 0
-        if (number <= this.#seen) continue
-        text += encodeFrame(each, number)
+        text += encodeFrame(each, numbers[i] ?? 0)
         frames += 1
       }
       state = step.state
@@ -83,10 +77,6 @@ export class ResponseEncoder implements Encoder {
     let state = this.#state
     for (const { event } of events) state = toResponseEvents(event, state).state
     return new ResponseEncoder(state, last)
-  }
-
-  after(seen: number): Encoder {
-    return new ResponseEncoder(this.#state, this.#at, seen)
   }
 }
 
