@@ -214,13 +214,29 @@ export const ATTACKS_BY_CALLERS: Attack[] = [
   // Its last events repeat the whole answer, which is encoded in one turn, once for all of them.
   { ...lateReaders('late readers of one large response', ['openai-responses']), memory: 300, longestTurn: 0.5 },
   {
-    name: 'references to one large item, again and again',
+    name: 'references to one large item, repeated',
     memory: BUDGET_MB,
     async run(target) {
       const id = await finishedStream(target, 'x'.repeat(4 * MB), '/v1/responses')
       const input = Array.from({ length: 30_000 }, () => ({ id: `msg_${id.slice('str_'.length)}_0` }))
       const answer = await ask(target, '/v1/responses', { body: { model: 'mock', input } })
       expect(answer).toMatchObject({ status: 400, body: expect.stringContaining('input[1].id') })
+    },
+  },
+  {
+    name: 'stalled readers of one large response',
+    memory: BUDGET_MB,
+    async run(target, scale) {
+      const id = await finishedStream(target, 'abc defg '.repeat(400_000), '/v1/responses')
+      const path = `/v1/responses/resp_${id.slice('str_'.length)}?stream=true`
+      const { body } = await ask(target, path)
+      const numbers = [...body.matchAll(/^id: (\d+)$/gm)].slice(-many(scale, 80, 200), -1)
+      expect(numbers.length).toBeGreaterThan(70)
+      for (const [, number] of numbers) {
+        const request = `GET ${path}&starting_after=${number} HTTP/1.1\r\nhost: localhost\r\n\r\n`
+        await dial(target, request, { read: false })
+      }
+      await sleep(3000)
     },
   },
   {
