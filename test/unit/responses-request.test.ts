@@ -87,6 +87,16 @@ describe('the input', () => {
     ])
   })
 
+  it('without parts is an empty text: some upstreams refuse an empty list', () => {
+    expect(
+      messagesOf([
+        { role: 'user', content: [] },
+        { type: 'function_call', call_id: 'c', name: 'f', arguments: '{}' },
+        { type: 'function_call_output', call_id: 'c', output: [] },
+      ]),
+    ).toMatchObject([{ content: '' }, {}, { role: 'tool', content: '' }])
+  })
+
   it("loses the thoughts of OpenAI's own models, which nobody else can read", () => {
     const [, answer] = messagesOf([
       { role: 'user', content: 'Go.' },

@@ -5,7 +5,7 @@ import { boundedArray } from '../../bounded-schema.ts'
 import type { ChatMessage, ContentPart } from '../../chat-request.ts'
 import { isRecord, parseJson, recordOrEmpty, withoutNulls, type Fields } from '../../json.ts'
 import { readThoughtSignature } from '../../wires/thought-signature.ts'
-import { toAnswer, type Piece, type ToolCall } from '../anthropic/turns.ts'
+import { joinParts, toAnswer, type Piece, type ToolCall } from '../anthropic/turns.ts'
 import { toThought } from './encrypted.ts'
 
 /** A converted item: a message, a piece of an answer, or one that no upstream could read. */
@@ -73,11 +73,6 @@ const message = fields({ role: z.enum(['user', 'assistant', 'system', 'developer
       ? { kind: 'pieces', pieces: parts.map((each) => ({ kind: 'part', part: each, block: each })) }
       : { kind: 'message', message: { role, content: joinParts(parts) } },
 )
-
-function joinParts(parts: ContentPart[]): string | ContentPart[] {
-  const [first] = parts
-  return parts.length === 1 && first?.type === 'text' && first.text !== undefined ? first.text : parts
-}
 
 const functionCall = fields({ call_id: z.string(), name: z.string(), arguments: z.string() }).transform(
   ({ call_id, name, arguments: json }): Item =>
