@@ -241,6 +241,28 @@ describe('the events of a stream', () => {
     })
   })
 
+  it('lose no piece of calls that come in more pieces at once than an event has numbers', () => {
+    const pieces = Array.from({ length: 3000 }, (_, i) => ({ index: i % 2, function: { arguments: `${i},` } }))
+    const log = written(
+      ...[0, 1].map((index): Delta => ({
+        type: 'delta',
+        tool_calls: [{ index, id: `c${index}`, function: { name: 'f' } }],
+      })),
+      { type: 'delta', tool_calls: pieces },
+      { type: 'delta', tool_calls: [{ index: 0, function: { arguments: 'end' } }] },
+      STOP,
+    )
+    const events = readFrom(log)
+    const ends = events.filter(({ type }) => type === 'response.function_call_arguments.done')
+    expect(ends).toHaveLength(2)
+    for (const { item_id, arguments: whole } of ends) {
+      const deltas = events.filter((each) => each.item_id === item_id && each.type.endsWith('.delta'))
+      expect(deltas.map(({ delta }) => delta).join('')).toBe(whole)
+    }
+    for (const at of [3, 500, 986, -8, -3])
+      expect(readFrom(log, events.at(at)?.sequence_number)).toEqual(events.slice(at).slice(1))
+  })
+
   it('say citations where they are, and refusals as refusals', () => {
     const log = written(
       { type: 'delta', content: 'See this.' },

@@ -16,7 +16,7 @@ import { addHosted } from './hosted.ts'
 import { annotateItem, beginItem, continueItem, endItem, toItem, toItemId } from './items.ts'
 import type { ItemContent, ItemHead, ItemStatus, ResponseEvent } from './items.ts'
 import { MAX_FRAMES } from './numbering.ts'
-import { callsOf, contentOf, endStatus, isCall, newPart, toOutput, type OutputState } from './output.ts'
+import { callsOf, contentOf, endStatus, isCall, newPart, toOutput, type Call, type OutputState } from './output.ts'
 import { toEnd, toFailure, toKey, toResponse } from './response.ts'
 
 /** What events depend on besides the log's event. */
@@ -95,10 +95,11 @@ export class EventWriter {
   #endItems(statusOf: (index: number) => ItemStatus): void {
     const calls = callsOf(this.output)
     this.#endText(statusOf(this.output.open?.head.index ?? 0))
-    for (const { call, text } of calls) {
+    for (const { call, text, unsent } of calls) {
       if (!call.begun) this.events.push(...beginItem(call.head))
       if (statusOf(call.head.index) === 'incomplete') continue
-      if ((call.wrapped || !call.begun) && text !== '') this.events.push(continueItem(call.head, text))
+      const rest = call.wrapped || !call.begun ? text : unsent
+      if (rest !== '') this.events.push(continueItem(call.head, rest))
       this.events.push(...endItem(call.head, { text }, 'completed'))
     }
   }
@@ -208,14 +209,23 @@ export class EventWriter {
     const call = this.output.calls.get(index) ?? this.#beginCall(delta)
     const text = called?.arguments ?? custom?.input ?? ''
     if (text === '') return
+    const held = this.#holdsBack(call)
     const { open } = this.output
-    if (open?.head.index === call.head.index)
+    if (open?.head.index === call.head.index && held === (open.held ?? false))
       this.output = { ...this.output, open: { ...open, text: open.text + text } }
     else {
       this.#endText()
-      this.#reopen(call.head, text)
+      this.#reopen(call.head, text, held)
     }
-    if (call.begun && !call.wrapped && this.#hasRoom()) this.events.push(continueItem(call.head, text))
+    if (call.begun && !call.wrapped && !held) this.events.push(continueItem(call.head, text))
+  }
+
+  /** From the first piece without room on, all of the call wait for its end: none may come before an earlier one. */
+  #holdsBack({ head, begun, wrapped }: Call): boolean {
+    const { held } = this.output
+    if (!begun || wrapped) return false
+    if (!held.has(head.index) && !this.#hasRoom()) this.output = { ...this.output, held: held.with(head.index, true) }
+    return this.output.held.has(head.index)
   }
 
   #beginCall({ index, id = '', function: called, custom, carried }: ToolCallDelta) {
@@ -234,19 +244,20 @@ export class EventWriter {
     return call
   }
 
-  #reopen(head: ItemHead, text: string): void {
+  #reopen(head: ItemHead, text: string, held = false): void {
     const { textLength: textStart } = this.output
-    this.output = { ...this.output, open: { head, text, annotations: new AppendMap(), textStart } }
+    this.output = { ...this.output, open: { head, text, annotations: new AppendMap(), textStart, held } }
   }
 
   /** Ends the open item; a call is only put aside. */
   #endText(status: ItemStatus = 'completed', encrypted?: string): void {
     const { open, pieces, ended } = this.output
     if (!open) return
-    const { head, text } = open
+    const { head, text, held = false } = open
     this.output = { ...this.output, open: undefined }
     if (isCall(head)) {
-      if (text !== '') this.output = { ...this.output, pieces: pieces.with(pieces.size, { index: head.index, text }) }
+      const piece = { index: head.index, text, held }
+      if (text !== '') this.output = { ...this.output, pieces: pieces.with(pieces.size, piece) }
       return
     }
     const content: ItemContent = { ...contentOf(open), encrypted }

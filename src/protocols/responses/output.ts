@@ -16,6 +16,8 @@ export interface OpenItem {
   readonly textStart: number
   /** Of a thought: the parts that have ended. */
   readonly parts?: readonly string[]
+  /** Of a call: this part of its arguments has not been sent. */
+  readonly held?: boolean
 }
 
 export interface Call {
@@ -35,7 +37,9 @@ export interface OutputState {
   /** Calls by the upstream's index. They end with the answer, since their arguments may come mixed. */
   readonly calls: AppendMap<number, Call>
   /** Arguments of calls, in the order in which they came, apart from those of the open item. */
-  readonly pieces: AppendMap<number, { readonly index: number; readonly text: string }>
+  readonly pieces: AppendMap<number, { readonly index: number; readonly text: string; readonly held: boolean }>
+  /** Places of the calls whose arguments are no longer sent before their end: an event of the log had too many pieces. */
+  readonly held: AppendMap<number, true>
   readonly textLength: number
   /** Items of the upstream's own tools by its index: their place, and how they began. */
   readonly hosted: AppendMap<number, { readonly index: number; readonly item: Fields }>
@@ -51,6 +55,7 @@ export const NO_OUTPUT: OutputState = {
   ended: new AppendMap(),
   calls: new AppendMap(),
   pieces: new AppendMap(),
+  held: new AppendMap(),
   textLength: 0,
   hosted: new AppendMap(),
 }
@@ -77,21 +82,32 @@ export function newPart(open: OpenItem): { open: OpenItem; events: ResponseEvent
   }
 }
 
-/** Calls in the order of the output, with their arguments so far. */
-export function callsOf({ calls, pieces, open }: OutputState): { call: Call; text: string }[] {
-  const texts = new Map<number, string[]>()
-  const last = open && { index: open.head.index, text: open.text }
-  for (const { index, text } of [...valuesOf(pieces), ...(last ? [last] : [])]) {
-    const before = texts.get(index)
-    if (before) before.push(text)
-    else texts.set(index, [text])
+/** Calls in the order of the output, with their arguments so far, and those that have been held back. */
+export function callsOf({ calls, pieces, open }: OutputState): { call: Call; text: string; unsent: string }[] {
+  const all = new Map<number, string[]>()
+  const unsent = new Map<number, string[]>()
+  const last = open && { index: open.head.index, text: open.text, held: open.held ?? false }
+  for (const { index, text, held } of [...valuesOf(pieces), ...(last ? [last] : [])]) {
+    append(all, index, text)
+    if (held) append(unsent, index, text)
   }
   return valuesOf(calls)
     .toSorted((a, b) => a.head.index - b.head.index)
     .map((call) => {
-      const text = (texts.get(call.head.index) ?? []).join('')
-      return { call, text: call.wrapped ? unwrapInput(text) : text }
+      const { index } = call.head
+      const text = (all.get(index) ?? []).join('')
+      return {
+        call,
+        text: call.wrapped ? unwrapInput(text) : text,
+        unsent: (unsent.get(index) ?? []).join(''),
+      }
     })
+}
+
+function append(texts: Map<number, string[]>, index: number, text: string): void {
+  const before = texts.get(index)
+  if (before) before.push(text)
+  else texts.set(index, [text])
 }
 
 /** The input of a custom tool in arguments of the form `{"input": "…"}`. */
