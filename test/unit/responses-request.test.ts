@@ -4,6 +4,7 @@ import { SluiceError } from '../../src/errors.ts'
 import type { EarlierStreams, ParsedRequest } from '../../src/protocols/protocol.ts'
 import { refersTo } from '../../src/protocols/responses/conversation.ts'
 import { parseResponse } from '../../src/protocols/responses/request.ts'
+import { toResponse } from '../../src/protocols/responses/response.ts'
 
 type Fields = Record<string, unknown>
 
@@ -289,6 +290,32 @@ describe('parameters', () => {
       tools: [],
     })
     expect(echo({ ...small, instructions: 'x'.repeat(100_000) })).toEqual({ model: 'm', ...small, tools: [] })
+  })
+
+  it("that are named as a field of the response's own do not take its place", () => {
+    const own = { id: 'resp_x', object: 'x', created_at: 1, status: 'failed', error: {}, output: [1], usage: {} }
+    const { labels } = parse({
+      ...own,
+      incomplete_details: {},
+      completed_at: 1,
+      output_text: 'x',
+      prompt_cache_key: 'k',
+    })
+    const info = { id: 'str_1', owner: 'ada', model: 'm', provider: 'p', created: 0, labels }
+    const response = toResponse(info, 'in_progress')
+    expect(response).toMatchObject({
+      id: 'resp_1',
+      object: 'response',
+      created_at: 0,
+      status: 'in_progress',
+      error: null,
+      incomplete_details: null,
+      output: [],
+      usage: null,
+      prompt_cache_key: 'k',
+    })
+    expect(Object.keys(response)).not.toContain('output_text')
+    expect(Object.keys(response)).not.toContain('completed_at')
   })
 
   it('with names that no header can hold are named by their place', () => {

@@ -8,7 +8,7 @@ import { recordOrEmpty, withoutNulls, type Fields } from '../../json.ts'
 import type { EarlierStreams, ParsedRequest } from '../protocol.ts'
 import { expandInput, type Conversation } from './conversation.ts'
 import { itemsSchema, toMessages } from './input.ts'
-import { CUSTOM_TOOLS, ECHO } from './response.ts'
+import { CUSTOM_TOOLS, ECHO, REPEATED } from './response.ts'
 import { chooseTools, toolChoiceSchema, toolsSchema, type Choice } from './tools.ts'
 
 function optional<T extends z.ZodRawShape>(shape: T) {
@@ -72,16 +72,6 @@ const UNSENT = [
   'background',
   'previous_response_id',
 ]
-
-/** Parameters that the response does not repeat. */
-const UNREPEATED: ReadonlySet<string> = new Set([
-  'input',
-  'stream',
-  'include',
-  'client_metadata',
-  'stream_options',
-  'mock',
-])
 
 /**
  * Converts the body of `POST /v1/responses` to a chat request. Other parameters keep their names: Chat Completions has
@@ -164,7 +154,7 @@ const MAX_ECHO = 16 * 1024
 function toEcho(body: Body, { tools }: Choice): string {
   const fields = { ...body, tools: tools.map(({ given }) => given) }
   const echo = Object.entries(fields)
-    .filter(([name, value]) => !UNREPEATED.has(name) && value !== undefined)
+    .filter(([name, value]) => REPEATED.has(name) && value !== undefined)
     .map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)
     .toSorted((a, b) => a.length - b.length)
   let left = MAX_ECHO

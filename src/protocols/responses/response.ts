@@ -15,15 +15,16 @@ export const ECHO = 'request'
 /** The label that has the names of the custom tools, as a list. */
 export const CUSTOM_TOOLS = 'custom_tools'
 
+/** What the end of the response says. */
+const UNKNOWN_YET: Fields = { error: null, incomplete_details: null, output: [], usage: null }
+
+/** The parameters of a request without any. */
 const DEFAULTS: Fields = {
   background: false,
-  error: null,
-  incomplete_details: null,
   instructions: null,
   max_output_tokens: null,
   max_tool_calls: null,
   metadata: {},
-  output: [],
   parallel_tool_calls: true,
   previous_response_id: null,
   reasoning: { effort: null, summary: null },
@@ -36,9 +37,19 @@ const DEFAULTS: Fields = {
   top_logprobs: 0,
   top_p: null,
   truncation: 'disabled',
-  usage: null,
   user: null,
 }
+
+/** Parameters that a response repeats: a field of any other name could pass for the response's own. */
+export const REPEATED: ReadonlySet<string> = new Set([
+  ...Object.keys(DEFAULTS),
+  'context_management',
+  'model',
+  'moderation',
+  'prompt_cache_key',
+  'prompt_cache_retention',
+  'safety_identifier',
+])
 
 const STREAM_PREFIX = 'str_'
 const PREFIX = 'resp_'
@@ -64,6 +75,7 @@ export function toResponse(info: StreamInfo, status: ResponseStatus, model = inf
     object: 'response',
     created_at: Math.floor(info.created / 1000),
     status,
+    ...UNKNOWN_YET,
     ...DEFAULTS,
     ...readEcho(info),
     model,
