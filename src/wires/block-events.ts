@@ -3,9 +3,9 @@ import { anthropicFields, type AnthropicCarried } from './anthropic.ts'
 import { writeCalls, writeIn, writeJson, writeTexts, writeThoughts, type Blocks } from './anthropic-blocks.ts'
 import { AppendMap } from './append-map.ts'
 import { readDetails, readThinkingBlocks, toCitations } from './citations.ts'
-import { recordOf, type Fields } from './fields.ts'
+import type { Fields } from './fields.ts'
 import { openaiCallFields, openaiFields } from './openai.ts'
-import { withThoughtSignature } from './thought-signature.ts'
+import { signedId } from './thought-signature.ts'
 
 /** Blocks start in the order of their indexes, from 0. A delta may be of any block that has started. */
 export type BlockEvent =
@@ -153,10 +153,4 @@ class BlockWriter implements Step, Blocks {
     if (!tail || start < tail.start || end <= start) return ''
     return tail.text.slice(start - tail.start, Math.min(end, start + MAX_QUOTE) - tail.start)
   }
-}
-
-/** Gemini wants the signature back, and Messages clients send back nothing of a call but its id, name and input. */
-function signedId(id: string, fields: Fields | undefined): string {
-  const signature = recordOf(recordOf(fields?.extra_content)?.google)?.thought_signature
-  return typeof signature === 'string' && signature !== '' ? withThoughtSignature(id, signature) : id
 }

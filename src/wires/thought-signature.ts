@@ -1,5 +1,7 @@
 // Gemini's thought signature of a tool call, within the call's id: the only part of a `tool_use` that comes back.
 
+import { recordOf, type Fields } from './records.ts'
+
 const MARK = '__sig_'
 
 /** A call without its signature; both parts as the upstream sent them. */
@@ -16,7 +18,13 @@ export function withThoughtSignature(id: string, signature: string): string {
   return `${id}${MARK}${btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')}`
 }
 
-/** The reverse. An id with no signature, or with something else after the mark, is returned as it is. */
+/** A call's id with the signature among its fields, for clients that send back only its id, name and input. */
+export function signedId(id: string, fields: Fields | undefined): string {
+  const signature = recordOf(recordOf(fields?.extra_content)?.google)?.thought_signature
+  return typeof signature === 'string' && signature !== '' ? withThoughtSignature(id, signature) : id
+}
+
+/** The reverse of `withThoughtSignature`. An id with no signature, or with something else after the mark, is returned as it is. */
 export function readThoughtSignature(id: string): SignedCall {
   const at = id.lastIndexOf(MARK)
   if (at < 0) return { id }

@@ -8,7 +8,7 @@ import { readDetails } from '../../wires/citations.ts'
 import { recordOf } from '../../wires/fields.ts'
 import { openaiCallFields, openaiFields } from '../../wires/openai.ts'
 import { readEncrypted } from '../../wires/thoughts.ts'
-import { withThoughtSignature } from '../../wires/thought-signature.ts'
+import { signedId } from '../../wires/thought-signature.ts'
 import { annotationsSince, endText, NO_NOTES, noteDelta } from '../openai/from-anthropic.ts'
 import { encryptRedacted, encryptSignature } from './encrypted.ts'
 import { readAnnotation } from './annotations.ts'
@@ -264,10 +264,4 @@ export class EventWriter {
     this.events.push(...endItem(head, content, status))
     this.output = { ...this.output, ended: ended.with(head.index, toItem(head, content, status)) }
   }
-}
-
-/** Gemini wants the signature of a call back, and clients send back its id. */
-function signedId(id: string, fields: Fields | undefined): string {
-  const signature = recordOf(recordOf(fields?.extra_content)?.google)?.thought_signature
-  return typeof signature === 'string' && signature !== '' ? withThoughtSignature(id, signature) : id
 }
