@@ -9,6 +9,7 @@ import { Subscription } from '../stream/readers.ts'
 import { catchUp } from '../stream/event-loop.ts'
 import { streamDigest, withoutMessage } from '../telemetry/redact.ts'
 import type { RequestContext, Services } from './context.ts'
+import { holdWaiting } from './waiting-payloads.ts'
 
 /** Estimate for a reader: request, response, subscription, socket. */
 export const READER_BYTES = 16 * 1024
@@ -54,6 +55,8 @@ export function sendStream(
   let arrivedAt: number | undefined
   /** The next batch is scheduled in `catchUp`; growth of the log does not send it sooner. */
   let catchingUp = false
+  /** Ends the count of what waits in the socket. */
+  let drained: (() => void) | undefined
 
   const writer = new EventStreamWriter(context.res, {
     heartbeat,
@@ -94,7 +97,11 @@ export function sendStream(
       cells.dones.add(frames.dones)
       cells.bytes.add(frames.payload.byteLength)
       cells.merged.add(frames.merged)
-      if (!writer.write(frames.payload) && !isOver(context.res)) cells.waits.add()
+      if (!writer.write(frames.payload) && !isOver(context.res)) {
+        cells.waits.add()
+        drained = holdWaiting(frames.payload, budget, context.state.client)
+        if (!drained) return dropReader(context.res)
+      }
       // Empty frames only advance an encoder to the cursor.
       if (arrivedAt !== undefined && frames.payload.byteLength > 0)
         cells.latency.observe((performance.now() - arrivedAt) / 1000)
@@ -110,16 +117,25 @@ export function sendStream(
     arrivedAt = undefined
   }
 
+  function letGo(): void {
+    drained?.()
+    drained = undefined
+  }
+
   function goOn(): void {
     catchingUp = true
     catchUp.ask(pump)
   }
 
   context.state.streaming = new Promise((resolve) => {
-    writer.onDrain = goOn
+    writer.onDrain = () => {
+      letGo()
+      goOn()
+    }
     writer.onClose = (end) => {
       subscription.close()
       held.release()
+      letGo()
       flushTimer?.leave(pump)
       catchUp.leave(pump)
       cells.connections.add(-1)

@@ -151,6 +151,8 @@ export class SharedFrames {
   #second: Encoding | undefined
   /** Full batches by their first cursor; they never change. */
   #recent: Map<number, Encoding> | undefined
+  /** A large end is shared for as long as any reader has it, even if it has left the cache. */
+  #final: WeakRef<Encoding> | undefined
 
   constructor(log: StreamLog, protocol: Protocol) {
     this.#log = log
@@ -171,6 +173,7 @@ export class SharedFrames {
     let toDrop = received
     /** The encoder's cursor. */
     let at = 0
+    let final: Encoding | undefined
     return (cursor) => {
       if (cursor >= this.#log.last) return undefined
       encoder ??= this.#protocol.encoder(this.#log.info)
@@ -194,6 +197,7 @@ export class SharedFrames {
       }
       const encoding = this.#encode(cursor, encoder)
       if (!encoding) return undefined
+      if (encoding.frames.dones > 0) final ??= encoding
       encoder = encoding.next
       at = encoding.frames.last
       const frames = unsent === undefined ? encoding.frames : afterNumber(unsent, encoding.frames)
@@ -208,11 +212,14 @@ export class SharedFrames {
     if (this.#second?.from === from && this.#second.end === end) return this.#second
     const kept = this.#recent && recent.find(from, this.#recent)
     if (kept) return kept
+    const final = this.#final?.deref()
+    if (final?.from === from) return final
     const batch = this.#read(from)
     if (!batch) return undefined
     const encoded = encoder.encode(batch)
     const encoding = new Encoding(from, end, toFrames(batch, encoded), encoded.next)
     const isFinal = encoding.frames.dones > 0 && encoding.bytes > LARGE_BYTES
+    if (isFinal) this.#final = new WeakRef(encoding)
     if (encoding.frames.last < end || isFinal) recent.keep(encoding, (this.#recent ??= new Map()))
     else {
       this.#second = this.#latest?.end === end ? this.#latest : undefined
@@ -237,7 +244,7 @@ export class SharedFrames {
   #forget(): void {
     this.#latest = undefined
     this.#second = undefined
-    if (this.#recent && this.#recent.size > 0) return
+    if (this.#final || (this.#recent && this.#recent.size > 0)) return
     const protocols = shared.get(this.#log)
     if (protocols?.get(this.#protocol) === this) protocols.delete(this.#protocol)
     if (protocols?.size === 0) shared.delete(this.#log)

@@ -34,6 +34,11 @@ export class Payload {
     return new Tail(this, this.text.slice(at))
   }
 
+  /** The payload whose bytes these are. */
+  get source(): Payload {
+    return this
+  }
+
   /** Writes it as one HTTP/1.1 chunk; returns false when the socket is full. */
   writeChunk(socket: Socket): boolean {
     return socket.write(this.chunk)
@@ -53,6 +58,10 @@ class Tail extends Payload {
   constructor(whole: Payload, text: string) {
     super(text)
     this.#whole = whole
+  }
+
+  override get source(): Payload {
+    return this.#whole.source
   }
 
   override get data(): string | Buffer {

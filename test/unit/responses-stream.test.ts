@@ -149,6 +149,22 @@ describe('the end of a long answer', () => {
     expect(new Set(ends).size).toBe(1)
   })
 
+  it('stays shared by its readers when other encodings have filled the cache', () => {
+    const readEnd = () => {
+      const read = sharedFrames(log, openaiResponses).reader(99_000)
+      let frames = read(99)
+      for (let at = 99; frames && !frames.dones; frames = read(at)) at = frames.last
+      return { payload: frames?.payload, read }
+    }
+    const first = readEnd()
+    const other = written(...Array.from({ length: 200 }, (): Delta => ({ type: 'delta', content: 'y'.repeat(40_000) })))
+    const read = sharedFrames(other, openaiResponses).reader()
+    for (let at = 0; at < other.last;) at = read(at)?.last ?? other.last
+    const second = readEnd()
+    expect(second.payload?.source).toBe(first.payload?.source)
+    expect(first.read(log.last)).toBeUndefined()
+  })
+
   it('has the same bytes for readers that have its first events', () => {
     const numbers = readFrom(log).map(({ sequence_number }) => sequence_number)
     const [whole, ...rest] = [-5, -4, -3, -2].map((n) => {
