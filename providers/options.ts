@@ -58,8 +58,9 @@ export const openaiOptions = z.object({
   headers: headersSchema,
   ...transportOptions,
   /**
-   * The API for chats: `chat` (Chat Completions, the default) or `responses`; or by model, where the first pattern that
-   * matches decides and `*` stands for any characters.
+   * The API for chats: `chat` (Chat Completions) or `responses`; or by model, where the first pattern that matches
+   * decides, `*` stands for any characters, and other models get `chat`. When absent, requests of the Responses API go
+   * to api.openai.com as they came, and all others are `chat`.
    */
   api: z
     .union(

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { ChatRequest } from '../../src/chat-request.ts'
+import { ORIGINAL, type ChatRequest } from '../../src/chat-request.ts'
 import { connectTo, type ProviderIdentity } from '../endpoint.ts'
 import type { openaiOptions } from '../options.ts'
 import type { Fields } from '../../src/json.ts'
@@ -23,7 +23,7 @@ export type OpenAIOptions = ProviderIdentity & z.infer<typeof openaiOptions>
  * Any server that implements Chat Completions: OpenAI, vLLM, Ollama, llama.cpp, Groq, DeepSeek, Mistral …
  * https://platform.openai.com/docs/api-reference/chat-streaming
  *
- * Or one that implements Responses, where `api` says so: https://platform.openai.com/docs/api-reference/responses
+ * Or one that implements Responses, where `api` says so or OpenAI gets a request of that API: https://platform.openai.com/docs/api-reference/responses
  */
 export function openai({
   name,
@@ -38,7 +38,8 @@ export function openai({
 }: OpenAIOptions): Provider {
   const { transport, pathOf, secrets } = connectTo({ name, baseUrl, keys, ...options })
   const path = pathOf('/chat/completions')
-  const takesResponses = usesResponses(api)
+  const uses = usesResponses(api, baseUrl)
+  const usesResponsesFor = (request: ChatRequest) => uses(request.model, request[ORIGINAL] !== undefined)
   const adaptations = new Adaptations()
   const server = serverAt(baseUrl)
   const vendor = vendorAt(baseUrl, 'openai')
@@ -56,13 +57,13 @@ export function openai({
     models,
     wire: 'openai',
     vendor,
-    takesResponses,
+    takesResponses: (model) => uses(model, true),
     check(request) {
-      const check = takesResponses(request.model) ? checkResponse : checkRequest
+      const check = usesResponsesFor(request) ? checkResponse : checkRequest
       return { ignored: check(request, server) }
     },
     stream(request, context) {
-      if (takesResponses(request.model)) {
+      if (usesResponsesFor(request)) {
         const upstream = { ...upstreamFor(context), path: pathOf('/responses') }
         const body = toResponseBody(request, server)
         const ask = (adapted: Fields) => send(upstream, adapted, new ResponseReader())

@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs'
 import OpenAI from 'openai'
 import type { Response, ResponseCreateParams, ResponseStreamEvent } from 'openai/resources/responses/responses'
 import { describe, expect, it } from 'vitest'
+import { startForwardProxy } from '../support/forward-proxy.ts'
 import { startGateway } from '../support/gateway.ts'
-import { startUpstream, type Answer } from '../support/upstream.ts'
+import { chatChunks, chunk, startUpstream, type Answer } from '../support/upstream.ts'
 
 // The official SDKs through the gateway, in front of an upstream that speaks Responses.
 
@@ -223,4 +224,33 @@ describe('an upstream of the Responses API', () => {
     )
     await expect(listen(broken.ours, { model: 'model', input: 'Hi!' })).rejects.toThrow('Broken.')
   })
+})
+
+it('OpenAI gets each request in the API in which it came, unless the configuration says which', async () => {
+  const chat = chatChunks(chunk({ content: 'Hi!' }), chunk({}, { finish_reason: 'stop' }), '[DONE]')
+  const upstream = await startUpstream((response, { path }) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.end(path === '/v1/responses' ? stream('web-search') : chat)
+  })
+  const { port } = await startForwardProxy({ to: upstream.url })
+  const { url } = await startGateway({
+    providers: {
+      openai: {
+        type: 'openai',
+        baseUrl: 'http://api.openai.com/v1',
+        proxy: `http://127.0.0.1:${port}`,
+        headers: {},
+        includeUsage: true,
+        apiKey: 'k',
+      },
+    },
+    models: { model: { target: 'openai/gpt-5', retries: 0 } },
+  })
+  const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'k', maxRetries: 0 })
+  const { response } = await listen(client, params)
+  expect(response.output.map(({ type }) => type)).toContain('web_search_call')
+  const answer = await client.chat.completions.create({ model: 'model', messages: [{ role: 'user', content: 'Hi!' }] })
+  expect(answer.choices[0]?.message.content).toBe('Hi!')
+  expect(upstream.requests.map(({ path }) => path)).toEqual(['/v1/responses', '/v1/chat/completions'])
+  expect(upstream.requests[0]?.body.tools).toEqual([search])
 })

@@ -9,7 +9,8 @@ import { SluiceError } from '../../src/errors.ts'
 type Fields = Record<string, unknown>
 
 const user = { role: 'user', content: 'Hi!' }
-const openai = serverAt('https://api.openai.com/v1')
+const OPENAI = 'https://api.openai.com/v1'
+const openai = serverAt(OPENAI)
 
 function request(fields: Fields): ChatRequest {
   return { ...parseChat({ messages: [user], ...fields }), model: 'gpt-5' }
@@ -195,15 +196,24 @@ describe('the option api', () => {
     ['a*b*bc', 'abc', false],
     ['*', '', true],
   ])('%s and the model %s: %s', (pattern, model, matches) => {
-    expect(usesResponses({ [pattern]: 'responses' })(model)).toBe(matches)
+    expect(usesResponses({ [pattern]: 'responses' }, OPENAI)(model, false)).toBe(matches)
   })
 
-  it('may be one for all, and is chat by default; the first pattern decides', () => {
-    expect(usesResponses(undefined)('m')).toBe(false)
-    expect(usesResponses('chat')('m')).toBe(false)
-    expect(usesResponses('responses')('m')).toBe(true)
-    const uses = usesResponses({ 'gpt-5-chat*': 'chat', 'gpt-5*': 'responses' })
-    expect([uses('gpt-5-chat-latest'), uses('gpt-5')]).toEqual([false, true])
+  it('may be one for all; the first pattern decides', () => {
+    expect(usesResponses('chat', OPENAI)('m', true)).toBe(false)
+    expect(usesResponses('responses', OPENAI)('m', false)).toBe(true)
+    const uses = usesResponses({ 'gpt-5-chat*': 'chat', 'gpt-5*': 'responses' }, OPENAI)
+    expect([uses('gpt-5-chat-latest', true), uses('gpt-5', true)]).toEqual([false, true])
+  })
+
+  it.each([
+    ['https://api.openai.com/v1', true],
+    ['https://eu.api.openai.com/v1', true],
+    ['https://api.openai.com.example/v1', false],
+    ['http://127.0.0.1:8000/v1', false],
+  ])('is by default that of the request at %s: %s', (baseUrl, takesResponses) => {
+    const uses = usesResponses(undefined, baseUrl)
+    expect([uses('gpt-5', true), uses('gpt-5', false)]).toEqual([takesResponses, false])
   })
 
   it('is checked with the configuration', () => {

@@ -3,9 +3,19 @@ import type { openaiOptions } from '../../options.ts'
 
 type Api = z.infer<typeof openaiOptions>['api']
 
-/** Whether chats with a model use the Responses API. The first pattern that matches the model decides. */
-export function usesResponses(api: Api): (model: string) => boolean {
-  if (api === undefined || typeof api === 'string') return () => api === 'responses'
+/** OpenAI's own servers, also those of a region. */
+const OPENAI = /^([\w-]+\.)?api\.openai\.com$/
+
+/**
+ * Whether a request for a model uses the Responses API; `isOriginal`: it came in this API. The first pattern that matches
+ * the model decides. Where the option is absent, OpenAI gets each request in the API in which it came.
+ */
+export function usesResponses(api: Api, baseUrl: string): (model: string, isOriginal: boolean) => boolean {
+  if (api === undefined) {
+    const isOpenAI = OPENAI.test(new URL(baseUrl).hostname)
+    return (_, isOriginal) => isOriginal && isOpenAI
+  }
+  if (typeof api === 'string') return () => api === 'responses'
   const rules = Object.entries(api).map(([pattern, each]) => ({ pieces: pattern.split('*'), each }))
   return (model) => rules.find(({ pieces }) => matches(model, pieces))?.each === 'responses'
 }
