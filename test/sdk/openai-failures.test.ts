@@ -1,6 +1,9 @@
 import OpenAI from 'openai'
+import { expect, it } from 'vitest'
 import { MODEL } from '../support/both-ways.ts'
+import { startGateway } from '../support/gateway.ts'
 import { describeAborts, describeFailures, type SdkSubject } from '../support/sdk-failures.ts'
+import { startUpstream } from '../support/upstream.ts'
 
 const params = { model: MODEL, messages: [{ role: 'user' as const, content: 'hi' }] }
 
@@ -32,3 +35,19 @@ describeFailures(subject, {
   'half of an answer in one piece': ['TypeError', 'InternalServerError 502'],
 })
 describeAborts(subject)
+
+it.each([
+  'prompt is too long: 209000 tokens > 200000 maximum',
+  'input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000',
+])("gets OpenAI's code when the conversation is too long for Claude: %s", async (message) => {
+  const { url: baseUrl } = await startUpstream((response) => {
+    response.writeHead(400, { 'content-type': 'application/json' })
+    response.end(JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message } }))
+  })
+  const anthropic = { type: 'anthropic' as const, baseUrl, headers: {}, maxTokens: 100, apiKey: 'k' }
+  const { url } = await startGateway({ providers: { anthropic }, models: { [MODEL]: { target: 'anthropic/claude' } } })
+  const error = { status: 400, code: 'context_length_exceeded' }
+  const { chat, responses } = client(url)
+  await expect(chat.completions.create(params)).rejects.toMatchObject(error)
+  await expect(responses.create({ model: MODEL, input: 'hi' })).rejects.toMatchObject(error)
+})

@@ -162,8 +162,13 @@ export function toErrorObject(
 ): Fields {
   const { error } = openaiFields(carried)
   const ours = { message, type: errorType(code, retryable), param, code }
-  return error ? { ...ours, ...error, sluice_code: code } : ours
+  if (error) return { ...ours, ...error, sluice_code: code }
+  const isOverflow = code === 'upstream_rejected' && OVERFLOW.test(message)
+  return isOverflow ? { ...ours, code: 'context_length_exceeded', sluice_code: code } : ours
 }
+
+/** How Anthropic says that a conversation is too long. Clients of OpenAI shorten it when they see OpenAI's code. */
+const OVERFLOW = /\bprompt is too long\b|\bexceed context limit\b/
 
 /** The nearest type for a code. */
 function errorType(code: string, retryable: boolean): string {
