@@ -7,6 +7,7 @@ import { endBlocks, NO_BLOCKS, toBlockEvents, type BlockEvent, type BlockState }
 import { NO_USAGE, toAnthropicUsage } from '../../wires/anthropic-usage.ts'
 import type { Carried } from '../../wires/carried.ts'
 import { openaiFields } from '../../wires/openai.ts'
+import { writeFirstChoice } from '../first-choice.ts'
 import { BlockOrder, IN_ORDER, type BlockFrame, type OrderState } from './block-order.ts'
 import { toErrorObject, type ErrorObject } from './errors.ts'
 
@@ -35,9 +36,7 @@ export function initialState(info: StreamInfo, { inOrder = true } = {}): Message
   return { info, started: false, blocks: NO_BLOCKS, order: inOrder ? IN_ORDER : undefined, end: {} }
 }
 
-/**
- * Converts events of a log to Messages events. Only the first choice is supported: requests for several are refused.
- */
+/** Converts an event of a log to Messages events. */
 export function toMessageEvents(
   event: StreamEvent,
   state: MessageState,
@@ -45,13 +44,7 @@ export function toMessageEvents(
   const writer = new EventWriter(state)
   // An error was the last event.
   if (state.order?.broken) return writer
-  switch (event.type) {
-    case 'delta':
-      if ((event.index ?? 0) === 0) writer.writeDelta(event)
-      break
-    case 'done':
-      writer.writeDone(event)
-  }
+  writeFirstChoice(event, writer)
   return writer
 }
 

@@ -1,5 +1,6 @@
 import type { StreamEvent } from '../../stream/events.ts'
 import type { StreamInfo } from '../../stream/stream-log.ts'
+import { writeFirstChoice } from '../first-choice.ts'
 import { continuesText, withText } from '../openai/from-anthropic.ts'
 import { EventWriter, type ResponseState } from './event-writer.ts'
 import type { ResponseEvent } from './items.ts'
@@ -10,19 +11,13 @@ export function initialState(info: StreamInfo): ResponseState {
   return { info, custom: new Set(readCustomTools(info)), model: info.model, output: NO_OUTPUT }
 }
 
-/** Converts an event of a log. Only the first choice is supported, as in OpenAI's own API. */
+/** Converts an event of a log. */
 export function toResponseEvents(
   event: StreamEvent,
   state: ResponseState,
 ): { events: readonly ResponseEvent[]; state: ResponseState } {
   const writer = new EventWriter(state)
-  switch (event.type) {
-    case 'delta':
-      if ((event.index ?? 0) === 0) writer.writeDelta(event)
-      break
-    case 'done':
-      writer.writeDone(event)
-  }
+  writeFirstChoice(event, writer)
   return {
     events: writer.events,
     state: { ...state, model: writer.model, repeated: writer.repeated, output: writer.output },

@@ -5,6 +5,7 @@ import type { StreamInfo } from '../../stream/stream-log.ts'
 import { AppendMap } from '../../wires/append-map.ts'
 import { endBlocks, NO_BLOCKS, toBlockEvents, type BlockEvent, type BlockState } from '../../wires/block-events.ts'
 import { openaiFields } from '../../wires/openai.ts'
+import { writeFirstChoice } from '../first-choice.ts'
 import { callOf, endCall, growCall, isWhole, resultChunk, startChunk, type OpenCall } from './calls.ts'
 import { toSource, sourcesOfChunk, type Source } from './sources.ts'
 import { toMetadata } from './usage.ts'
@@ -47,16 +48,10 @@ export function initialState(info: StreamInfo): ChunkState {
   }
 }
 
-/** Converts an event to chunks. Only the first choice is supported: requests for several are refused. */
+/** Converts an event to chunks. */
 export function toChunks(event: StreamEvent, state: ChunkState): { chunks: readonly Chunk[]; state: ChunkState } {
   const writer = new ChunkWriter(state)
-  switch (event.type) {
-    case 'delta':
-      if ((event.index ?? 0) === 0) writer.writeDelta(event)
-      break
-    case 'done':
-      writer.writeDone(event)
-  }
+  writeFirstChoice(event, writer)
   return writer
 }
 
