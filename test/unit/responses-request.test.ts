@@ -147,6 +147,11 @@ describe('references', () => {
     [`str_${key}`, { kept: '[]', snapshot: { output: Array.from({ length: 10 }, (_, i) => item(i)) } }],
   ])
 
+  it('insert no item of the response that the conversation continues', () => {
+    const body = { previous_response_id: `resp_${key}`, input: [{ type: 'item_reference', id: item(7).id }] }
+    expect(() => parse(body, earlier)).toThrow('input[0].id: duplicate item')
+  })
+
   it('insert an item once: a small body could otherwise become thousands of copies of a long answer', () => {
     const { id } = item(7)
     expect(() => parse({ input: [{ id }, { type: 'item_reference', id }] }, earlier)).toThrow(

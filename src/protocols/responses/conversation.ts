@@ -42,7 +42,7 @@ export function expandInput(
   earlier: EarlierStreams,
 ): Conversation {
   const before = previous === undefined ? [] : conversationOf(previous, earlier)
-  const references = new References(earlier)
+  const references = new References(earlier, before)
   const own = (toRawItems(input) ?? wrongInput(input)).map((item, i) => {
     const reference = referenceOf(item)
     return reference === undefined ? item : references.resolve(reference, i)
@@ -95,10 +95,12 @@ class References {
   readonly #earlier: EarlierStreams
   /** The items of each stream, by their ids. */
   readonly #items = new Map<string, Map<unknown, unknown>>()
-  readonly #inserted = new Set<string>()
+  readonly #inserted: Set<unknown>
 
-  constructor(earlier: EarlierStreams) {
+  /** @param before items that the conversation has already */
+  constructor(earlier: EarlierStreams, before: readonly unknown[]) {
     this.#earlier = earlier
+    this.#inserted = new Set(before.map((item) => recordOrEmpty(item).id))
   }
 
   resolve(id: string, at: number): unknown {
