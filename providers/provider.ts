@@ -80,7 +80,7 @@ export interface Provider {
   readonly models?: readonly string[] | undefined
   /** What its upstream speaks: it is preferred for requests of the same wire whose model no provider lists. */
   readonly wire?: Wire | undefined
-  /** Whether it sends requests of the Responses API for this model on as they came (`ORIGINAL` in `chat-request.ts`). */
+  /** Whether it forwards Responses API requests for this model unchanged (`ORIGINAL` in `chat-request.ts`). */
   readonly takesResponses?: ((model: string) => boolean) | undefined
   /** The only vendor whose models it offers; when absent, it may offer anyone's. */
   readonly vendor?: Vendor | undefined

@@ -52,7 +52,7 @@ const MAX_STRAY_CHARACTERS = 64 * 1024
 /** Old llama.cpp sends an error as a field of its own. */
 const START = /^(?:error:)?(?=\s*[[{])/
 
-/** Keeps the lines that the standard says to ignore, from one on that begins like JSON. */
+/** Keeps lines that the standard says to ignore, starting with the first that looks like JSON. */
 class EventsAndStrayText implements MessageDecoder {
   #stray = ''
   #limit = MAX_EVENT_BYTES

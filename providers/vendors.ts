@@ -11,8 +11,8 @@ const HOSTS: readonly [host: RegExp, vendor: Vendor][] = [
 ]
 
 /**
- * The vendor behind a base URL; undefined for servers that may offer anyone's models, such as gateways. Other vendors
- * answer to Claude's names over the Messages API with models of their own, so their servers there are such, too.
+ * The vendor behind a base URL; undefined for servers that may offer anyone's models, such as gateways. Also
+ * undefined for other vendors' Messages APIs: they accept Claude's model names but answer with their own models.
  */
 export function vendorAt(baseUrl: string, wire: Wire): Vendor | undefined {
   const { hostname } = new URL(baseUrl)

@@ -1,7 +1,7 @@
 /**
  * The ids of calls in one conversation, as Anthropic takes them: of letters, digits, `_` and `-`, and each one once.
- * Other upstreams have ids such as `functions.find:0` (Kimi), or count anew with every answer (`call_0`). What an id
- * becomes depends on what is before it alone, so that cached prompts stay the same.
+ * Other upstreams have ids such as `functions.find:0` (Kimi), or count anew with every answer (`call_0`). A
+ * converted id depends only on earlier messages, so that cached prompts stay the same.
  */
 export class CallIds {
   readonly #used = new Set<string>()

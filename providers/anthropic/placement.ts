@@ -23,9 +23,9 @@ export interface Placement {
 const OPENING: Fields = { type: 'text', text: 'Hello.' }
 
 /**
- * Instructions at the start become the `system` parameter. Later ones stay messages if the model takes these, which is
- * right after a turn of the user's. Else they become part of the system prompt, if they come before the first answer,
- * or text of the user's.
+ * Instructions at the start become the `system` parameter. Later ones stay messages, placed
+ * right after a user turn, if the model accepts them there. Otherwise those before the first answer join the
+ * system prompt, and the rest become user text.
  */
 export function placeTurns(given: readonly Turn[], { instructions, isThread }: Placement): Conversation {
   const placed: Conversation = { system: [], turns: [] }

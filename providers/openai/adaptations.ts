@@ -13,7 +13,7 @@ interface Refusal {
 }
 
 interface Adaptation {
-  /** Of the adaptations about one thing, the last that worked is remembered. */
+  /** What the adaptation changes. For each of these, the last adaptation that worked is remembered. */
   about: 'limit' | 'stream_options' | 'include' | 'stream'
   isAskedFor(refusal: Refusal): boolean
   /** Undefined when there is nothing to change. */

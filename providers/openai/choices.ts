@@ -110,7 +110,7 @@ export class ChoiceReader {
     return fields
   }
 
-  /** SDKs tell no content from empty content: null in the first chunk of a choice, and the first empty text after it. */
+  /** SDKs distinguish null from empty content: keeps null in a choice's first chunk, and the first empty text after it. */
   #emptyContent({ role, content }: Fields, index: number, isFirst: boolean): '' | null | undefined {
     if (isFirst && role === undefined) return content === '' ? '' : undefined
     if (isFirst && !isGiven(content)) {
@@ -122,7 +122,7 @@ export class ChoiceReader {
       : undefined
   }
 
-  /** Reads how a choice ended: of the first, `done` tells it; of others, it is carried. The last word counts. */
+  /** Reads a finish reason. The first choice's goes into `done`, others' are carried. The last one sent counts. */
   readFinish({ finish_reason }: Fields, index: number, openai: OpenAICarried = {}): void {
     if (typeof finish_reason !== 'string' || finish_reason === '' || finish_reason === 'null') return
     if (index !== 0) openai.choice = { ...openai.choice, finish_reason }

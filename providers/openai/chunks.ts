@@ -11,7 +11,7 @@ import { ChunkTemplate } from './chunk-template.ts'
 
 /** Chunk fields that are not carried: they are modelled, or padding (`obfuscation`, Mistral's `p`). */
 const CHUNK_FIELDS = new Set(['choices', 'usage', 'error', 'obfuscation', 'p'])
-/** Carried when first given and, if some server changes them with every chunk, with `done`: they hinder merging. */
+/** Carried when first given, and again with `done` if they have changed: carrying every change would prevent merging. */
 const FIXED_FIELDS = new Set(['id', 'created', 'model'])
 /** Some servers send null for a count that they do not know, or a text. */
 const tokenCount = z

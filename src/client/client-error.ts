@@ -49,7 +49,7 @@ export function invalidResponse(message: string): SluiceClientError {
   return new SluiceClientError({ code: 'invalid_response', message, retryable: false })
 }
 
-/** A gateway that has forgotten a stream was restarted: that is no fault of the id, as `stream_not_found` would say. */
+/** The gateway has restarted and lost the stream. `stream_not_found` would wrongly suggest that the id is invalid. */
 export function streamLost({ status }: SluiceClientError): SluiceClientError {
   const message = 'The gateway has restarted and lost the stream.'
   return new SluiceClientError({ code: 'stream_lost', message, retryable: true, status })

@@ -29,7 +29,7 @@ const KINDS: ReadonlyMap<unknown, Item['kind']> = new Map<unknown, Item['kind']>
   ['custom_tool_call', 'custom'],
 ])
 
-/** Reads the events about the items of one output. An upstream's index is a key, never a place. */
+/** Reads the events about the items of one output. An upstream's index is only a map key, never an array position. */
 export class ItemReader {
   readonly #items = new Map<number, Item>()
   readonly #ended = new Set<number>()
@@ -104,7 +104,7 @@ export class ItemReader {
     return deltas
   }
 
-  /** Reads the whole output. Where items were told before, only those among them that are open: indexes may differ. */
+  /** Reads the whole output. If items were streamed before, reads only those still open: indexes may differ. */
   endAll(output: readonly unknown[]): Delta[] {
     const isWhole = this.#items.size === 0
     return output.flatMap((item, index) =>

@@ -183,7 +183,7 @@ export class EventWriter {
     else this.#writeHidden(encrypted)
   }
 
-  /** What a thought's upstream wants back ends the thought; without an open one it is a thought that is not shown. */
+  /** A signature ends the open thought; without an open thought, it is written as a hidden one. */
   #sign(signature: string): void {
     if (this.output.open?.head.kind === 'reasoning') this.#endText('completed', encryptSignature(signature))
     else this.#writeHidden(encryptSignature(signature))
@@ -220,7 +220,7 @@ export class EventWriter {
     if (call.begun && !call.wrapped && !held) this.events.push(continueItem(call.head, text))
   }
 
-  /** From the first piece without room on, all of the call wait for its end: none may come before an earlier one. */
+  /** Once a piece has no room, it and all later pieces of the call wait for the call's end, so that order is kept. */
   #holdsBack({ head, begun, wrapped }: Call): boolean {
     const { held } = this.output
     if (!begun || wrapped) return false

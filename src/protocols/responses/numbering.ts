@@ -13,7 +13,7 @@ export const NUMBERS_PER_EVENT = 1000
 /** Most frames of an event that is not the last of its log. */
 export const MAX_FRAMES = NUMBERS_PER_EVENT
 
-/** The least that a log takes whose end has as many frames as an event has numbers. */
+/** Minimum bytes of a log whose end has as many frames as one event has numbers. */
 const BYTES_OF_FRAMES = 10_000
 
 const LAST = NUMBERS_PER_EVENT - 1
