@@ -348,13 +348,25 @@ describe('an upload', () => {
   })
 
   it('that was passed on while it came is not', async () => {
-    const { gateway, a, b } = await gatewayTo({ a: fails(503), b: ok })
+    let asked = 0
+    let onBegin: () => void = () => {}
+    const begun = new Promise<void>((resolve) => (onBegin = resolve))
+    const url = await serve((request, response) => {
+      asked += 1
+      request.once('data', onBegin)
+      request.on('end', () => response.writeHead(503).end())
+    })
+    const b = await startUpstream(ok)
+    const gateway = await startGateway({
+      providers: { a: openaiAt(url), b: openaiAt(b.url) },
+      models: { m: ['a/real', 'b/real'] },
+    })
     const { socket, answer } = begin(gateway, `connection: close\r\ncontent-length: ${(MODEL + FILE + END).length}`)
     socket.write(MODEL + FILE.slice(0, 50_000))
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await begun
     socket.write(FILE.slice(50_000) + END)
     expect(await answer).toMatch(/^HTTP\/1\.1 503/)
-    expect([a!.requests.length, b!.requests.length]).toEqual([1, 0])
+    expect([asked, b.requests.length]).toEqual([1, 0])
   })
 
   it('that is too large is refused: announced, before its model, after it', async () => {
@@ -381,15 +393,14 @@ describe('an upload', () => {
 
   it('whose client leaves leaves nothing', async () => {
     const { gateway } = await gatewayTo({ a: ok })
+    const { budget, heartbeat } = gateway.services
     for (const form of ['--', MODEL + FILE.slice(0, 10_000)]) {
       const { socket } = begin(gateway, 'content-length: 100000')
       socket.write(form)
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await expect.poll(() => [budget.bytes > 0, heartbeat.size > 0]).toEqual([true, true])
       socket.destroy()
+      await expect.poll(() => [budget.bytes, heartbeat.size]).toEqual([0, 0])
     }
-    await new Promise((resolve) => setTimeout(resolve, 100))
-    expect(gateway.services.budget.bytes).toBe(0)
-    expect(gateway.services.heartbeat.size).toBe(0)
   })
 
   it('is refused when its form is no form', async () => {

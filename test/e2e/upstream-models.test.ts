@@ -161,20 +161,19 @@ describe('an upstream without a proper list', () => {
     expect(elsewhere.requests).toHaveLength(0)
   })
 
-  it('delays a first request by two seconds at most, and shutting down not at all', async () => {
+  it('delays a first request for a while only, and shutting down not at all', async () => {
     const upstream = await startUpstream(() => {})
     const gateway = await startGateway({ providers: { mock: { type: 'mock' }, o: openaiAt(upstream) } })
-    const start = performance.now()
+    const warnings = () => gateway.logs.filter(({ level }) => level === 'warn')
     expect(await idsOf(gateway.url)).toEqual(['mock'])
-    const waited = performance.now()
-    expect(waited - start).toBeLessThan(3000)
     expect(await idsOf(gateway.url)).toEqual(['mock'])
-    expect(performance.now() - waited).toBeLessThan(1000)
+    // The list is still awaited: it has neither failed nor been asked for again.
+    expect(warnings()).toEqual([])
+    const asked = await upstream.request(0)
+    expect(upstream.requests).toHaveLength(1)
     await gateway.drain()
-    await (
-      await upstream.request(0)
-    ).closed
-    expect(gateway.logs.filter(({ level }) => level === 'warn')).toEqual([])
+    await asked.closed
+    expect(warnings()).toEqual([])
   })
 })
 
