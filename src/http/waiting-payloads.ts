@@ -1,7 +1,7 @@
 import type { Payload } from '../sse/response-body.ts'
 import { Hold, type Budget } from '../store/budget.ts'
 
-/** Smaller ones are part of the estimate for a reader. */
+/** Smaller ones are not counted: the slow-reader limit ends their wait. */
 const LARGE_BYTES = 256 * 1024
 
 const waiting = new WeakMap<Payload, { hold: Hold; readers: number }>()

@@ -173,6 +173,7 @@ export class SharedFrames {
     let toDrop = received
     /** The encoder's cursor. */
     let at = 0
+    // Never read: it keeps the large end, to which `#final` refers weakly, for as long as this reader lives.
     let final: Encoding | undefined
     return (cursor) => {
       if (cursor >= this.#log.last) return undefined

@@ -164,3 +164,25 @@ describe('a stream of the Responses API', () => {
     expect(reader.read('{"type":"response.something.new","output_index":3}')).toEqual([])
   })
 })
+
+describe('what an upstream repeats or inflates', () => {
+  it('passes a large result of a hosted tool on once', () => {
+    const result = 'i'.repeat(100_000)
+    const image = { type: 'image_generation_call', id: 'ig_1', status: 'completed', result }
+    const text = JSON.stringify(read([created, completed([image])]))
+    expect(text.split(result)).toHaveLength(2)
+  })
+
+  it('leaves out fields with long names, as it does long values', () => {
+    const name = 'n'.repeat(100_000)
+    const begun: Event = { type: 'response.created', response: { status: 'in_progress', model: 'gpt-5', [name]: 1 } }
+    expect(JSON.stringify(read([begun, completed()]))).not.toContain(name)
+  })
+
+  it('fails by name at a thought of too many parts', () => {
+    const summary = Array.from({ length: 60_000 }, () => ({ text: 'a' }))
+    expect(failure([created, completed([{ type: 'reasoning', id: 'rs_1', summary }])]).message).toContain(
+      'parts of a thought',
+    )
+  })
+})

@@ -150,7 +150,7 @@ function toErrorFields({ error, code, message, param }: Fields): Fields {
 /** The small ones first. */
 function bounded(fields: readonly [string, unknown][]): Fields {
   let left = MAX_FIELDS
-  const sized = fields.map((field) => ({ field, size: JSON.stringify(field[1] ?? null).length }))
+  const sized = fields.map((field) => ({ field, size: JSON.stringify(field).length }))
   const kept = sized.toSorted((a, b) => a.size - b.size).filter(({ size }) => (left -= size) >= 0)
   return Object.fromEntries(kept.map(({ field }) => field))
 }

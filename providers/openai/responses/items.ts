@@ -88,7 +88,7 @@ export class ItemReader {
         break
       case 'reasoning':
         if (open.length === 0)
-          deltas.push(...thoughtsOf(item).flatMap((text) => [...newPart(open), ...grow(open, 'reasoning', text)]))
+          for (const text of thoughtsOf(item)) deltas.push(...newPart(open), ...grow(open, 'reasoning', text))
         if (typeof item.encrypted_content === 'string' && item.encrypted_content !== '')
           deltas.push(carry({ delta: { reasoning_details: [toDetail(item, index)] } }))
         break
@@ -216,6 +216,7 @@ function newPart(item: Item): Delta[] {
 function thoughtsOf({ summary, content }: Fields): string[] {
   const parts = [summary, content].find((list) => Array.isArray(list) && list.length > 0)
   if (!Array.isArray(parts)) return []
+  if (parts.length > MAX_ITEMS) throw sentOverLimit(`more than ${MAX_ITEMS} parts of a thought`)
   return parts.flatMap((part: unknown) => {
     const { text } = recordOrEmpty(part)
     return typeof text === 'string' && text !== '' ? [text] : []
@@ -237,7 +238,9 @@ function toCall({ kind, call: index }: Item, { call_id, id, name }: Fields): Too
 
 /** An item that comes whole, in an answer without a stream, has its results at the end alone. */
 function withoutOutput(item: Fields): Fields {
-  return item.status === 'completed' ? { ...item, status: 'in_progress' } : item
+  if (item.status !== 'completed') return item
+  const { result: _, results: _results, output: _output, outputs: _outputs, ...rest } = item
+  return { ...rest, status: 'in_progress' }
 }
 
 function toItemEvent({ sequence_number: _, obfuscation: _padding, ...event }: Fields): Fields {

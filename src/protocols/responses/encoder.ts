@@ -24,7 +24,7 @@ function aroundText({ output: { open } }: ResponseState): Around {
 }
 
 /** The frames of a stream: named as the type in their data, and with their sequence number as their id. */
-export class ResponseEncoder implements Encoder {
+class ResponseEncoder implements Encoder {
   readonly #state: ResponseState
   /** The seq of the last event. */
   readonly #at: number
