@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { stringify as toYaml } from 'yaml'
 import type { z } from 'zod'
+import { callerName } from './access/access-schema.ts'
 import { readConfigFile, type Environment } from './config-file.ts'
 import { ConfigError } from './errors.ts'
 import { toFaults } from './faults.ts'
@@ -8,7 +9,15 @@ import { isPlainRecord } from './json.ts'
 import { maskConfig } from './mask-config.ts'
 import { checkTargets } from './routing/model-table.ts'
 import { flag } from './setting-schemas.ts'
-import { configSchema, PROVIDER_VARIABLES, settings, variableName, type Config } from './settings.ts'
+import {
+  configSchema,
+  KEYS_VARIABLE,
+  PROVIDER_VARIABLES,
+  SECRET_SETTINGS,
+  settings,
+  variableName,
+  type Config,
+} from './settings.ts'
 
 export type { Config, Environment }
 
@@ -40,6 +49,7 @@ export function loadConfig({ environment = {}, file, providers: given = [] }: Co
     ...fromFile,
     ...fromEnvironment,
     ...(fromFile.providers === undefined || isPlainRecord(fromFile.providers) ? { providers } : {}),
+    ...withKeys(fromFile.keys, environment[KEYS_VARIABLE]),
   }
   const result = configSchema.safeParse(input)
   const faults = result.success
@@ -90,7 +100,30 @@ function withEnvironment(configured: Record<string, unknown>, environment: Envir
   return providers
 }
 
-const HARMLESS: ReadonlySet<string> = new Set([...Object.keys(settings), 'models', 'modelsOnly', 'breaker'])
+/** Adds `name:key,name:key` to the file's keys. @throws ConfigError, which quotes no key */
+function withKeys(fromFile: unknown, variable = ''): { keys?: unknown } {
+  const given = variable.split(',').flatMap((part, index) => {
+    const text = part.trim()
+    if (text === '') return []
+    const [, name, key] = /^([^:]*):(.+)$/.exec(text) ?? []
+    if (key === undefined || !callerName.safeParse(name).success)
+      throw new ConfigError([
+        {
+          path: KEYS_VARIABLE,
+          message: `entry ${index + 1}: expected name:key, the name of letters, digits, ".", "_" and "-"`,
+        },
+      ])
+    return [{ name, key: key.trim() }]
+  })
+  if (given.length === 0) return {}
+  return { keys: Array.isArray(fromFile) ? [...fromFile, ...given] : (fromFile ?? given) }
+}
+
+const HARMLESS: ReadonlySet<string> = new Set(
+  [...Object.keys(settings), 'models', 'modelsOnly', 'breaker', 'limits', 'prices'].filter(
+    (name) => !SECRET_SETTINGS.has(name),
+  ),
+)
 
 /** The configuration as YAML, without its secrets. */
 export function printConfig(config: Config): string {

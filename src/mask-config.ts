@@ -12,6 +12,20 @@ const HARMLESS_OF_PROVIDER: ReadonlySet<string> = new Set([
   'proxy',
 ])
 
+/** Fields of a key, and of `jwt`, that contain no secret. */
+const HARMLESS_OF_CALLER: ReadonlySet<string> = new Set([
+  'name',
+  'issuer',
+  'audience',
+  'jwksUrl',
+  'ownerClaim',
+  'scopesClaim',
+  'scopes',
+  'models',
+  'limits',
+  'userLimits',
+])
+
 /** Names that suggest a secret: numbers are shown except under these names. */
 const SECRET_NUMBER = /key|secret|pass|pwd|credential/i
 
@@ -24,7 +38,10 @@ const MASK = '********'
  * @param harmless names of top-level settings that contain no secret
  */
 export function maskConfig(config: unknown, harmless: ReadonlySet<string>): unknown {
+  const maskCaller = (entry: unknown) => mapRecord(entry, (item, of) => maskUnless(HARMLESS_OF_CALLER, item, of))
   return mapRecord(config, (value, name) => {
+    if (name === 'keys' && Array.isArray(value)) return value.map(maskCaller)
+    if (name === 'jwt') return maskCaller(value)
     if (name !== 'providers') return maskUnless(harmless, value, name)
     return mapRecord(value, (entry) => mapRecord(entry, (item, of) => maskUnless(HARMLESS_OF_PROVIDER, item, of)))
   })

@@ -12,6 +12,8 @@ const MAX_MS = 2 ** 31 - 1
 export const milliseconds = numeric(z.number().int().nonnegative().max(MAX_MS))
 export const positiveMilliseconds = numeric(z.number().int().min(1).max(MAX_MS))
 
+export const count = numeric(z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER))
+
 export const UNITS = {
   b: 1,
   kb: 1024,
@@ -63,10 +65,12 @@ export const publicUrl = z.string().transform((value, context) => {
   return z.NEVER
 })
 
-export const names = z.string().transform((value) =>
+/** Comma-separated. */
+export const list = z.string().transform((value) =>
   value
-    .toLowerCase()
     .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== ''),
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
 )
+
+export const names = list.transform((items) => items.map((name) => name.toLowerCase()))

@@ -1,10 +1,15 @@
 import { getHeapStatistics } from 'node:v8'
 import { z } from 'zod'
 import { providerConfigSchema } from '../providers/options.ts'
+import { ANONYMOUS } from './access/caller.ts'
+import { jwtSchema, keySchema, limitsSchema, pricesSchema } from './access/access-schema.ts'
+import { listensOnLoopback } from './access/loopback.ts'
 import { breakerSchema, modelsSchema } from './routing/model-table.ts'
 import {
   bytes,
+  count,
   flag,
+  list,
   milliseconds,
   names,
   numeric,
@@ -64,6 +69,24 @@ export const settings = {
   trustProxy: numeric(z.number().int().min(0).max(100))
     .default(0)
     .describe('proxies in front that add the address of their client to X-Forwarded-For'),
+  allowAnonymous: flag
+    .default(false)
+    .describe('let everybody use a gateway that has no keys and listens beyond loopback'),
+  adminPort: numeric(z.number().int().min(0).max(65_535))
+    .optional()
+    .describe('port for /metrics and the playground, which the other then does not serve'),
+  adminHost: z.string().min(1).default('127.0.0.1').describe('address of ADMIN_PORT'),
+  metricsToken: z.string().default('').describe('bearer token that may scrape /metrics, and nothing else'),
+  ticketSecret: list
+    .prefault('')
+    .describe('signs tickets, where several processes share them; more, comma-separated, are accepted'),
+  ticketTtlMs: positiveMilliseconds.default(3_600_000).describe('how long a ticket is valid, unless it says otherwise'),
+  maxStreams: count.default(0).describe('running streams, beyond which requests get 503; 0 for no limit'),
+  maxConnections: count.default(0).describe('connections, beyond which new ones are closed; 0 for no limit'),
+  maxEventLoopDelayMs: milliseconds
+    .default(500)
+    .describe('mean delay of the event loop, beyond which new streams get 503; 0 for no limit'),
+  usageLog: z.string().default('').describe('file for a line of JSON per stream, for billing; - for standard output'),
   defaultModel: z
     .string()
     .min(1)
@@ -72,6 +95,12 @@ export const settings = {
   mock: flag.optional().describe('offer the mock; by default only when there is no other provider'),
   playground: flag.default(true).describe('serve the playground at /'),
 }
+
+/** Settings that `--print-config` masks. */
+export const SECRET_SETTINGS: ReadonlySet<string> = new Set(['metricsToken', 'ticketSecret'])
+
+/** Environment variable with keys of callers, as `name:key,name:key`; added to `keys`. */
+export const KEYS_VARIABLE = 'SLUICE_KEYS'
 
 /** Environment variables of a provider: they add it, or fill in fields that its entry omits. */
 export const PROVIDER_VARIABLES = {
@@ -89,6 +118,11 @@ export const configSchema = z
     /** Accept only the models named in `models`. */
     modelsOnly: z.boolean().default(false),
     breaker: breakerSchema.prefault({}),
+    keys: z.array(keySchema).default([]),
+    jwt: jwtSchema.optional(),
+    /** Of all callers together. */
+    limits: limitsSchema.default({}),
+    prices: pricesSchema.default({}),
   })
   .refine(
     ({ corsCredentials, corsOrigin }) => !corsCredentials || (corsOrigin.length > 0 && !corsOrigin.includes('*')),
@@ -97,6 +131,42 @@ export const configSchema = z
       message: 'needs origins by name in CORS_ORIGIN: browsers send no cookies to a server that takes any origin',
     },
   )
+  .superRefine(checkExposure)
+  .superRefine(({ keys, jwt }, context) => {
+    const taken = [...keys.map(({ name }) => name), jwt?.name]
+    for (const [index, { name }] of keys.entries())
+      if (taken.indexOf(name) !== index || name === jwt?.name || name === ANONYMOUS.name)
+        context.addIssue({
+          code: 'custom',
+          path: ['keys', index, 'name'],
+          message: `${name} is the name of another caller`,
+        })
+  })
+
+/** Nobody should spend the operator's money because a setting was forgotten. */
+function checkExposure(
+  {
+    host,
+    keys,
+    jwt,
+    allowAnonymous,
+  }: { host: string; keys: readonly unknown[]; jwt?: unknown; allowAnonymous: boolean },
+  context: z.RefinementCtx,
+): void {
+  const isOpen = keys.length === 0 && jwt === undefined
+  if (isOpen && !allowAnonymous && !listensOnLoopback(host))
+    context.addIssue({
+      code: 'custom',
+      path: ['host'],
+      message: `${host} can be reached from other machines, and anybody there could spend your provider's keys: set SLUICE_KEYS=name:key, or ALLOW_ANONYMOUS=true to let everybody in`,
+    })
+  if (!isOpen && allowAnonymous)
+    context.addIssue({
+      code: 'custom',
+      path: ['allowAnonymous'],
+      message: 'has no effect with keys: everybody needs one',
+    })
+}
 
 export type Config = Readonly<z.infer<typeof configSchema>>
 
@@ -112,6 +182,7 @@ export function describeSettings(): string {
     value: String(schema.parse(undefined) ?? ''),
     text: schema.description ?? '',
   }))
+  rows.push({ variable: KEYS_VARIABLE, value: '', text: 'name:key,name:key: who may use the gateway' })
   for (const variables of Object.values(PROVIDER_VARIABLES))
     for (const variable of Object.values(variables)) rows.push({ variable, value: '', text: 'adds this provider' })
   const width = Math.max(...rows.map(({ variable }) => variable.length))

@@ -2,12 +2,16 @@ import Koa from 'koa'
 import type { RequestContext, RequestState, Services } from './context.ts'
 import { closeAfterResponse, isOver } from '../sse/http2.ts'
 import { clientAddress, requestId, useProtocol } from './middleware/request-state.ts'
-import { allowedHosts, listensOnLoopback, allowOrigins } from './middleware/allowed-origins.ts'
+import { ANONYMOUS, toCaller } from '../access/caller.ts'
+import { listensOnLoopback } from '../access/loopback.ts'
+import { allowedHosts, allowOrigins } from './middleware/allowed-origins.ts'
 import { countResponses, sendResponses } from './middleware/whole-responses.ts'
 import { renderErrors } from './middleware/errors.ts'
 import { requestLog, traceRequests } from './middleware/observe-requests.ts'
 import { withoutMessage } from '../telemetry/redact.ts'
 import { createRoutes } from './routes.ts'
+
+const EVERYBODY = toCaller(ANONYMOUS)
 
 const PROBES = ['/healthz', '/readyz', '/metrics']
 
@@ -30,7 +34,7 @@ export function createApp(services: Services): Koa<RequestState> {
   const addressOf = (context: RequestContext) =>
     config.trustProxy > 0 ? context.ip : (context.req.socket.remoteAddress ?? '')
   app.use((context, next) => {
-    context.state.owner = 'anonymous'
+    context.state.caller = EVERYBODY
     context.state.client = clientAddress(addressOf(context))
     if (services.draining) closeAfterResponse(context.res)
     return next()

@@ -2,6 +2,7 @@
 
 import type { DefaultState, Middleware, ParameterizedContext } from 'koa'
 import type { Protocol, ProtocolTable } from '../protocols/protocol.ts'
+import type { Caller } from '../access/caller.ts'
 import type { Hold, Budget } from '../store/budget.ts'
 import type { Trace } from '../telemetry/tracing.ts'
 import type { Config } from '../config.ts'
@@ -21,8 +22,8 @@ import type { ReaderCells } from '../telemetry/observe-streams.ts'
 export interface RequestState extends DefaultState {
   requestId: string
   /** The identity that makes the request. Only the owner of a stream can find it. */
-  owner: string
-  /** The client's address: memory limits are per address. */
+  caller: Caller
+  /** Whom memory is charged to: the owner, or, where everybody is the same caller, the client's address. */
   client: string
   /** Memory of the request's body, until the generation takes it over. */
   prompt?: Hold | undefined

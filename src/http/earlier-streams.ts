@@ -17,7 +17,7 @@ export async function findEarlier(
 ): Promise<EarlierStreams> {
   const ids = refersTo?.(context.request.body) ?? []
   if (ids.length === 0 || !renderSnapshot) return NONE
-  const { owner } = context.state
+  const { owner } = context.state.caller
   const earlier = new Map<string, { kept: string | undefined; snapshot: unknown }>()
   const logs: StreamLog[] = []
   for (const id of new Set(ids)) {

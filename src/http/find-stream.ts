@@ -10,7 +10,7 @@ import type { RequestContext, Services } from './context.ts'
  * `stream_expired`
  */
 export async function findNamed(context: RequestContext, { store }: Services, name: StreamName): Promise<StreamLog> {
-  const { owner } = context.state
+  const { owner } = context.state.caller
   const found = 'id' in name ? await store.find(name.id, owner) : await store.findByAlias(name.alias, owner)
   switch (found.status) {
     case 'found':

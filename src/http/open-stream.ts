@@ -52,11 +52,11 @@ export async function openStream(
   const { input, forward, labels, mode, alias, kept, detached = false, ignored = [] } = parsed
   if (services.draining) throw shuttingDown()
   const { config, router, store, generations, metrics, logger } = services
-  const { owner, client, trace } = context.state
+  const { caller, client, trace } = context.state
   const plan = router.plan(input.model, input, protocol.wire)
   const [{ provider, model }] = plan.targets
   const init = {
-    owner,
+    owner: caller.owner,
     client,
     runningBytes: RUNNING_BYTES,
     model,

@@ -1,6 +1,7 @@
 // Which hosts and which pages may use the gateway from a browser.
 
 import cors from '@koa/cors'
+import { isLoopback, nameOf } from '../../access/loopback.ts'
 import { invalidField } from '../../errors.ts'
 import type { RequestContext, RequestMiddleware } from '../context.ts'
 
@@ -50,25 +51,6 @@ function refused(header: string, value: string) {
     header,
     `${JSON.stringify(value.slice(0, 100))} is not this machine; add its name to ALLOWED_HOSTS to let it in`,
   )
-}
-
-/** `host` or `host:port`, without any other part of a URL. */
-const HOST = /^(?:\[[\da-f:.]+\]|[\w.-]+)(?::\d*)?$/i
-
-/** The name in lower case, without the port; empty when there is none. */
-function nameOf(host: string): string {
-  const url = `http://${host}`
-  return HOST.test(host) && URL.canParse(url) ? new URL(url).hostname.replace(/\.$/, '') : ''
-}
-
-/** Names as `URL` writes them. https://www.rfc-editor.org/rfc/rfc6761.html#section-6.3 */
-function isLoopback(name: string): boolean {
-  return /^(localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\]|\[::ffff:7f[\da-f]{2}:[\da-f]+\])$/.test(name)
-}
-
-/** Whether only this machine can reach a gateway on this host, in any spelling. */
-export function listensOnLoopback(host: string): boolean {
-  return isLoopback(nameOf(host.includes(':') ? `[${host}]` : host))
 }
 
 /** Headers that pages may read beside the CORS-safelisted ones. SDKs need `retry-after` and `x-should-retry`. */

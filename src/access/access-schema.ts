@@ -1,0 +1,96 @@
+// `keys`, `jwt`, `limits` and `prices` in the configuration.
+
+import { z } from 'zod'
+import { count, numeric } from '../setting-schemas.ts'
+import { SCOPES, USUAL_SCOPES } from './caller.ts'
+
+const amount = numeric(z.number().min(0).max(1e9))
+
+/** See `Limits`. */
+export const limitsSchema = z.strictObject({
+  requestsPerMinute: count.optional(),
+  concurrentStreams: count.optional(),
+  tokensPerMinute: count.optional(),
+  tokensPerDay: count.optional(),
+  costPerDay: amount.optional(),
+  costPerMonth: amount.optional(),
+  maxTokens: count.optional(),
+})
+
+/** Safe in logs and as the label of a metric; without a colon, which separates it from a user. */
+export const callerName = z.string().regex(/^[\w.-]{1,64}$/, 'expected up to 64 letters, digits, ".", "_" and "-"')
+
+const scopes = z.array(z.enum(SCOPES))
+
+const modelPatterns = z
+  .array(z.string().regex(/^[^*]+\*?$|^\*$/, 'may hold a "*" at its end only'))
+  .describe('names of models, which may end in *')
+
+const grant = {
+  scopes: scopes.default([...USUAL_SCOPES]),
+  models: modelPatterns.optional(),
+  limits: limitsSchema.default({}),
+  /** Of each end user. */
+  userLimits: limitsSchema.default({}),
+}
+
+/** The hash that `sluice key create` prints. */
+const keyHash = z.string().regex(/^sha256:[\da-f]{64}$/, 'expected sha256: and 64 hex digits, from "sluice key create"')
+
+export const keySchema = z
+  .strictObject({
+    name: callerName,
+    hash: keyHash.optional(),
+    /** For `${NAME}`: a file should hold the hash. */
+    key: z.string().min(1).optional(),
+    ...grant,
+    /** Requests may name an end user, with `Sluice-User` or in the body. */
+    actsForUsers: z.boolean().default(false),
+  })
+  .refine(({ hash, key }) => (hash === undefined) !== (key === undefined), {
+    path: ['hash'],
+    message: 'expected either hash or key',
+  })
+
+const names = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)], 'expected a name or a list of names')
+
+export const jwtSchema = z
+  .strictObject({
+    /** Name of these callers in logs and metrics. */
+    name: callerName.default('jwt'),
+    issuer: names,
+    audience: names,
+    /** Where the issuer publishes its keys. */
+    jwksUrl: z.url({ protocol: /^https?$/, error: 'expected the URL of a JSON Web Key Set' }).optional(),
+    /** Its public key in PEM. */
+    publicKey: z.string().min(1).optional(),
+    /** Shared with the issuer: HS256 and its kin. */
+    secret: z.string().min(32, 'expected at least 32 characters').optional(),
+    /** The claim that names the owner. */
+    ownerClaim: z.string().min(1).default('sub'),
+    /** A claim with scopes, as a list or separated by spaces; those of `scopes` when absent. */
+    scopesClaim: z.string().min(1).optional(),
+    ...grant,
+  })
+  .refine(
+    ({ jwksUrl, publicKey, secret }) => [jwksUrl, publicKey, secret].filter((each) => each !== undefined).length === 1,
+    { path: ['jwksUrl'], message: 'expected exactly one of jwksUrl, publicKey and secret' },
+  )
+
+/** Per million tokens. */
+const price = z.strictObject({
+  input: amount,
+  output: amount,
+  /** Prompt tokens read from the provider's cache; like `input` when absent. */
+  cachedInput: amount.optional(),
+  /** Prompt tokens written to it; like `input` when absent. */
+  cacheWrite: amount.optional(),
+})
+
+/** By `provider/model` or by the name that requests use; either may end in `*`. */
+export const pricesSchema = z.record(z.string().regex(/^[^*]*\*?$/, 'may hold a "*" at its end only'), price)
+
+export type KeyConfig = z.infer<typeof keySchema>
+export type JwtConfig = z.infer<typeof jwtSchema>
+export type Price = z.infer<typeof price>
+export type Prices = z.infer<typeof pricesSchema>
