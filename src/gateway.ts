@@ -2,6 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type Koa from 'koa'
 import type { Provider } from '../providers/provider.ts'
 import { loadProvider, type RegisteredProvider } from '../providers/registry.ts'
+import { Authenticator } from './access/authenticator.ts'
+import type { TokenVerifier } from './access/json-web-tokens.ts'
+import { Tickets } from './access/tickets.ts'
 import type { Config } from './config.ts'
 import { createApp } from './http/app.ts'
 import type { RequestState, Services } from './http/context.ts'
@@ -51,11 +54,20 @@ export interface Gateway {
   readonly services: Services
   /** Starts listening; resolves to the base URL. */
   start(): Promise<string>
+  /** Base URL of the admin port, once it listens; undefined without one. */
+  readonly adminUrl: string | undefined
   /**
    * Refuses new requests, lets running streams continue for `drainMs`, ends the rest with `gateway_shutdown`, and
    * resolves when all sockets and timers are closed. All calls return the same promise.
    */
   drain(): Promise<void>
+}
+
+/** Loads what verifies tokens only where tokens are configured. @throws ConfigError when its key cannot be read */
+async function createVerifier({ jwt }: Config): Promise<TokenVerifier | undefined> {
+  if (!jwt) return undefined
+  const { TokenVerifier: Verifier } = await import('./access/json-web-tokens.ts')
+  return new Verifier(jwt)
 }
 
 /** Waits for a promise, at most this long; the timer keeps the process alive meanwhile. */
@@ -87,6 +99,8 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const services: Services = {
     config,
     protocols,
+    authenticator: new Authenticator({ ...config, tokens: await createVerifier(config) }),
+    tickets: new Tickets(config.ticketSecret),
     logger,
     metrics,
     readers: observeReaders(metrics),
@@ -114,6 +128,11 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     metrics.watch('breakers_open', { provider }, () => services.router.openBreakers(provider))
   const app = createApp(services)
   const server = new HttpServer(config, app.callback())
+  const { adminHost, adminPort } = config
+  const admin =
+    adminPort === undefined
+      ? undefined
+      : new HttpServer(config, createApp(services, 'admin').callback(), { host: adminHost, port: adminPort })
 
   async function shutDown(): Promise<void> {
     services.draining = true
@@ -124,7 +143,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       finish_reason: 'error',
       error: { code: 'gateway_shutdown', message: 'The gateway was shut down.', retryable: true },
     })
-    await server.close(FAREWELL_MS)
+    await Promise.all([server.close(FAREWELL_MS), admin?.close(FAREWELL_MS)])
     stopWatching()
     catalog.close()
     await store.close()
@@ -140,12 +159,17 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       logger.info({ providers: Object.fromEntries(catchAll) }, 'catch-all providers by protocol')
   }
 
+  let adminUrl: string | undefined
   let drained: Promise<void> | undefined
   return {
     app,
     services,
-    start() {
+    get adminUrl() {
+      return adminUrl
+    },
+    async start() {
       logCatchAll()
+      adminUrl = await admin?.listen()
       return server.listen()
     },
     drain: () => (drained ??= shutDown()),

@@ -2,7 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { findThrower } from '../providers/modules.ts'
+import { callerName } from './access/access-schema.ts'
+import { createKey, hashKey } from './access/api-keys.ts'
 import { loadConfig, printConfig, type Config } from './config.ts'
+import { ConfigError } from './errors.ts'
 import { describeFatal } from './describe-fatal.ts'
 import { createGateway } from './gateway.ts'
 import { describeSettings } from './settings.ts'
@@ -11,6 +14,7 @@ import { withoutMessage, type ErrorPlace } from './telemetry/redact.ts'
 const HELP = `Sluice, a token-streaming gateway.
 
 Usage: sluice [options]            (from a checkout: npm start -- [options])
+       sluice key create [name]    print a new API key for callers, and its hash
 
   --config FILE    settings in YAML; default: sluice.yaml, if there is one
   --print-config   print the settings in force, secrets masked, and exit
@@ -23,7 +27,8 @@ ${describeSettings()}
 
 /** Runs until a signal stops it; resolves to the exit code. */
 async function main(): Promise<number> {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
       help: { type: 'boolean', short: 'h' },
       config: { type: 'string' },
@@ -34,12 +39,32 @@ async function main(): Promise<number> {
     process.stdout.write(HELP)
     return 0
   }
+  if (positionals.length > 0) {
+    process.stdout.write(runCommand(positionals))
+    return 0
+  }
   const config = loadConfig({ environment: process.env, file: values.config })
   if (values['print-config']) {
     process.stdout.write(printConfig(config))
     return 0
   }
   return serve(config)
+}
+
+/** @returns what the command prints @throws ConfigError for another command */
+function runCommand([noun, verb, name = 'my-app', ...rest]: readonly string[]): string {
+  if (noun !== 'key' || verb !== 'create' || rest.length > 0)
+    throw new ConfigError([{ path: [noun, verb, ...rest].join(' '), message: 'is not a command; try "key create"' }])
+  if (!callerName.safeParse(name).success)
+    throw new ConfigError([{ path: 'name', message: 'expected up to 64 letters, digits, ".", "_" and "-"' }])
+  const key = createKey()
+  return `# The key, for the caller; it is not shown again:
+#   ${key}
+# Its hash, for sluice.yaml:
+keys:
+  - name: ${name}
+    hash: ${hashKey(key)}
+`
 }
 
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
@@ -70,13 +95,15 @@ async function serve(config: Config): Promise<number> {
   // Affects one stream, which its timeouts end; the others continue.
   process.on('unhandledRejection', (reason) => logger.error(describeThrown(reason, config), 'unhandled rejection'))
   const url = await gateway.start()
-  logger.info({ url, providers: Object.keys(config.providers) }, 'listening')
+  const { adminUrl, services } = gateway
+  logger.info({ url, admin_url: adminUrl, providers: Object.keys(config.providers) }, 'listening')
+  const key = services.authenticator.isOpen ? '' : ` -H "authorization: Bearer $SLUICE_KEY"`
   process.stderr.write(`
 Sluice listens on ${url}. Try:
 
-  curl -N ${url}/v1/chat -H 'content-type: application/json' -d '{"messages":[{"role":"user","content":"hi"}]}'
+  curl -N ${url}/v1/chat${key} -H 'content-type: application/json' -d '{"messages":[{"role":"user","content":"hi"}]}'
 
-${config.playground ? `Or open ${url} in a browser.\n\n` : ''}Or give an SDK this base URL:
+${config.playground ? `Or open ${adminUrl ?? url} in a browser.\n\n` : ''}Or give an SDK this base URL:
 
   OpenAI      ${url}/v1
   Anthropic   ${url}

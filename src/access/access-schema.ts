@@ -45,7 +45,7 @@ export const keySchema = z
     key: z.string().min(1).optional(),
     ...grant,
     /** Requests may name an end user, with `Sluice-User` or in the body. */
-    actsForUsers: z.boolean().default(false),
+    actsForUsers: z.boolean().default(true),
   })
   .refine(({ hash, key }) => (hash === undefined) !== (key === undefined), {
     path: ['hash'],

@@ -39,6 +39,8 @@ export interface Principal {
   readonly userLimits: Limits
   /** Requests may name an end user, who is then an owner of their own. */
   readonly actsForUsers: boolean
+  /** Everybody, where no callers are configured. */
+  readonly isAnonymous?: true
 }
 
 /** The identity that makes a request. */
@@ -48,6 +50,15 @@ export interface Caller {
   readonly user: string | undefined
   /** The identity that its streams belong to. */
   readonly owner: string
+}
+
+/** Longest name of a user, in characters. */
+const MAX_USER = 256
+
+export const USER_FORM = `a text of 1 to ${MAX_USER} characters`
+
+export function isUser(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= MAX_USER
 }
 
 /** @param user of the principal, who is then the owner */
@@ -64,4 +75,5 @@ export const ANONYMOUS: Principal = {
   limits: {},
   userLimits: {},
   actsForUsers: false,
+  isAnonymous: true,
 }

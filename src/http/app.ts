@@ -9,16 +9,16 @@ import { countResponses, sendResponses } from './middleware/whole-responses.ts'
 import { renderErrors } from './middleware/errors.ts'
 import { requestLog, traceRequests } from './middleware/observe-requests.ts'
 import { withoutMessage } from '../telemetry/redact.ts'
-import { createRoutes } from './routes.ts'
+import { createRoutes, type Port } from './routes.ts'
 
 const EVERYBODY = toCaller(ANONYMOUS)
 
 const PROBES = ['/healthz', '/readyz', '/metrics']
 
 /** Creates the Koa app. The middleware runs in the order listed here. */
-export function createApp(services: Services): Koa<RequestState> {
+export function createApp(services: Services, port: Port = 'public'): Koa<RequestState> {
   const app = new Koa<RequestState>({ proxy: services.config.trustProxy > 0, maxIpsCount: services.config.trustProxy })
-  const routes = createRoutes(services)
+  const routes = createRoutes(services, port)
 
   const { config, heartbeat, budget } = services
 
@@ -29,7 +29,9 @@ export function createApp(services: Services): Koa<RequestState> {
   app.use(requestLog(services.logger, { quiet: PROBES }))
   app.use(renderErrors(services.logger))
   if (config.corsOrigin.length > 0) app.use(allowOrigins(config.corsOrigin, { credentials: config.corsCredentials }))
-  if (listensOnLoopback(config.host)) app.use(allowedHosts({ hosts: config.allowedHosts, origins: config.corsOrigin }))
+  const host = port === 'admin' ? config.adminHost : config.host
+  if (listensOnLoopback(host) || config.allowedHosts.length > 0)
+    app.use(allowedHosts({ hosts: config.allowedHosts, origins: config.corsOrigin }))
   // Without a trusted proxy, `context.ip` would parse headers on each request for nothing.
   const addressOf = (context: RequestContext) =>
     config.trustProxy > 0 ? context.ip : (context.req.socket.remoteAddress ?? '')

@@ -2,7 +2,9 @@
 
 import type { DefaultState, Middleware, ParameterizedContext } from 'koa'
 import type { Protocol, ProtocolTable } from '../protocols/protocol.ts'
+import type { Authenticator } from '../access/authenticator.ts'
 import type { Caller } from '../access/caller.ts'
+import type { Grant, Tickets } from '../access/tickets.ts'
 import type { Hold, Budget } from '../store/budget.ts'
 import type { Trace } from '../telemetry/tracing.ts'
 import type { Config } from '../config.ts'
@@ -23,6 +25,8 @@ export interface RequestState extends DefaultState {
   requestId: string
   /** The identity that makes the request. Only the owner of a stream can find it. */
   caller: Caller
+  /** A ticket took the place of the caller's key: it opens this stream, whoever owns it. */
+  ticket?: Grant
   /** Whom memory is charged to: the owner, or, where everybody is the same caller, the client's address. */
   client: string
   /** Memory of the request's body, until the generation takes it over. */
@@ -51,6 +55,8 @@ export type RequestMiddleware = Middleware<RequestState>
 export interface Services {
   readonly config: Config
   readonly protocols: ProtocolTable
+  readonly authenticator: Authenticator
+  readonly tickets: Tickets
   readonly router: Router
   /** The models that providers list by themselves. */
   readonly catalog: ModelCatalog

@@ -10,8 +10,11 @@ import type { RequestContext, Services } from './context.ts'
  * `stream_expired`
  */
 export async function findNamed(context: RequestContext, { store }: Services, name: StreamName): Promise<StreamLog> {
-  const { owner } = context.state.caller
-  const found = 'id' in name ? await store.find(name.id, owner) : await store.findByAlias(name.alias, owner)
+  const { caller, ticket } = context.state
+  const { owner } = caller
+  const isOpened = ticket !== undefined && 'id' in name && ticket.stream === name.id
+  const found =
+    'id' in name ? await store.find(name.id, isOpened ? undefined : owner) : await store.findByAlias(name.alias, owner)
   switch (found.status) {
     case 'found':
       context.state.streamId = found.log.info.id

@@ -10,6 +10,7 @@ import type { Generation } from '../stream/generation.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import { observeGeneration } from '../telemetry/observe-streams.ts'
 import type { RequestContext, Services } from './context.ts'
+import { actForUserOf } from './middleware/authorize.ts'
 import { findEarlier } from './earlier-streams.ts'
 import { checkSyntax, isBeginning, countInvalid, countMissing } from './resume-stream.ts'
 
@@ -47,6 +48,7 @@ export async function openStream(
   services: Services,
   protocol: Protocol,
 ): Promise<OpenedStream> {
+  context.state.caller = actForUserOf(context, protocol)
   const earlier = await findEarlier(context, services, protocol)
   const parsed = protocol.parse(context.request.body, context.headers, earlier)
   const { input, forward, labels, mode, alias, kept, detached = false, ignored = [] } = parsed

@@ -37,9 +37,15 @@ const HTTP2 = {
   maxSessionMemory: 64,
 }
 
-/** The gateway's server: HTTP/1.1, or, with a certificate, HTTP/2 and HTTP/1.1 over TLS. */
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+/** A server of the gateway: HTTP/1.1, or, with a certificate, HTTP/2 and HTTP/1.1 over TLS. */
 export class HttpServer {
   readonly #config: Config
+  readonly #address: Address
   readonly #server: Server | Http2SecureServer
   readonly #sockets = new Set<Socket>()
   readonly #sessions = new Set<ServerHttp2Session>()
@@ -49,9 +55,10 @@ export class HttpServer {
   readonly #queues = new QueuedResponses()
 
   /** @throws ConfigError when the certificate cannot be used */
-  constructor(config: Config, handle: Handler) {
+  constructor(config: Config, handle: Handler, address: Address = config) {
     const certificate = readCertificate(config)
     this.#config = config
+    this.#address = address
     this.#server = certificate ? this.#secure(certificate) : createServer(SOCKETS)
     Object.assign(this.#server, { keepAliveTimeout: config.keepAliveMs, requestTimeout: REQUEST_MS })
     this.#server.on('request', (request, response) => {
@@ -71,7 +78,7 @@ export class HttpServer {
 
   /** Listens; resolves to the base URL. */
   async listen(): Promise<string> {
-    const { host, port } = this.#config
+    const { host, port } = this.#address
     const server = this.#server
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)

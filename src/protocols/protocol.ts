@@ -21,6 +21,10 @@ export interface Protocol {
   readonly paths: readonly string[]
   /** Lower-case name of a header that all clients of this protocol send: selects the protocol at shared paths. */
   readonly clientHeader?: string
+  /** Lower-case name of the header in which clients send their API key; by default `Authorization: Bearer`. */
+  readonly keyHeader?: string
+  /** The end user that a request names, for whom its key acts; by default its `user`. */
+  readonly userOf?: (body: unknown) => unknown
   /** Headers of every response. */
   readonly headers?: (requestId: string) => Record<string, string>
 
@@ -64,7 +68,7 @@ export interface Protocol {
   /** Headers of the responses that send the events of a stream. */
   readonly streamHeaders?: (info: StreamInfo) => Record<string, string>
   /** The response to a request for a stream in the background. */
-  readonly renderCreated?: (stream: { id: string; url: string; log: StreamLog }) => Created | Promise<Created>
+  readonly renderCreated?: (stream: CreatedStream) => Created | Promise<Created>
   readonly models?: ModelForms
   /** Requests of the same API for something else than a chat. */
   readonly forwards?: readonly ForwardRoute[]
@@ -144,6 +148,15 @@ export interface FrameCursor {
 /** A stream by its id, or by its alias among those of its owner. */
 export type StreamName = { readonly id: string } | { readonly alias: string }
 
+export interface CreatedStream {
+  id: string
+  log: StreamLog
+  /** For the owner: headers are logged, so this contains no ticket. */
+  address: string
+  /** With a ticket, for readers that cannot send a key. */
+  url: string
+}
+
 export interface Created {
   /** 202 when absent. */
   status?: number
@@ -221,6 +234,8 @@ export class ProtocolTable {
   readonly rows: readonly [Protocol, ...Protocol[]]
   /** Headers that identify the client's protocol at paths shared by several protocols. */
   readonly clientHeaders: readonly string[]
+  /** Headers in which clients send their API keys, beside `Authorization`. */
+  readonly keyHeaders: readonly string[]
   /** The longest path first. */
   readonly #paths: readonly { path: string; protocol: Protocol }[]
   readonly #unclaimed: Protocol
@@ -234,6 +249,7 @@ export class ProtocolTable {
   constructor(rows: readonly [Protocol, ...Protocol[]], unclaimed: Protocol = rows[0]) {
     this.rows = rows
     this.clientHeaders = rows.flatMap(({ clientHeader }) => clientHeader ?? [])
+    this.keyHeaders = rows.flatMap(({ keyHeader }) => keyHeader ?? [])
     this.#paths = rows
       .flatMap((protocol) => protocol.paths.map((path) => ({ path, protocol })))
       .toSorted((a, b) => b.path.length - a.path.length)

@@ -66,10 +66,12 @@ export class MemoryDirectory implements Directory {
     return this.#join(owner, idempotency)
   }
 
-  async find(id: string, owner: string): Promise<Located> {
+  async find(id: string, owner: string | undefined): Promise<Located> {
     const info = this.#streams.get(id)
-    if (info) return info.owner === owner ? { status: 'found', info } : { status: 'unknown' }
-    return { status: this.#tombstones.has(id, owner) ? 'expired' : 'unknown' }
+    // Looked up in any case: someone else's stream takes as long as none.
+    const isExpired = this.#tombstones.has(id, owner)
+    if (info && (owner === undefined || info.owner === owner)) return { status: 'found', info }
+    return { status: isExpired ? 'expired' : 'unknown' }
   }
 
   async findByAlias(alias: string, owner: string): Promise<Located> {
@@ -181,9 +183,10 @@ export class Tombstones {
     if (this.#byId.size > MAX_TOMBSTONES) this.dropOldest()
   }
 
-  has(id: string, owner: string): boolean {
+  has(id: string, owner: string | undefined): boolean {
     const tombstone = this.#byId.get(id)
-    return tombstone?.owner === owner && tombstone.forgetAt > performance.now()
+    if (!tombstone || (owner !== undefined && tombstone.owner !== owner)) return false
+    return tombstone.forgetAt > performance.now()
   }
 
   /** False when there is none. */

@@ -84,8 +84,13 @@ export class StreamStore implements Reclaimer {
     return { log, joined: false }
   }
 
-  /** Someone else's stream is `unknown`. @throws SluiceError `store_full` or `store_unavailable` */
-  async find(id: string, owner: string): Promise<Found> {
+  /**
+   * Someone else's stream is `unknown`.
+   *
+   * @param owner undefined for whoever it is: for readers with a ticket
+   * @throws SluiceError `store_full` or `store_unavailable`
+   */
+  async find(id: string, owner: string | undefined): Promise<Found> {
     return this.#toFound(await this.#directory.find(id, owner).catch(unreached))
   }
 

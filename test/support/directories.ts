@@ -21,7 +21,7 @@ export class RemoteDirectory implements Directory {
 
   create = (info: StreamInfo, names: Names) => this.#answer('create', this.#inner.create(info, names))
   join = (owner: string, key: Idempotency) => this.#answer('join', this.#inner.join(owner, key))
-  find = (id: string, owner: string) => this.#answer('find', this.#inner.find(id, owner))
+  find = (id: string, owner: string | undefined) => this.#answer('find', this.#inner.find(id, owner))
   findByAlias = (alias: string, owner: string) => this.#answer('findByAlias', this.#inner.findByAlias(alias, owner))
 
   ended(id: string, done: Done): void {

@@ -11,7 +11,7 @@ import { sendStream } from '../send-stream.ts'
 import { setTargetHeaders } from '../target-headers.ts'
 import type { StreamLog } from '../../stream/stream-log.ts'
 import { follow } from '../../stream/readers.ts'
-import type { Config } from '../../config.ts'
+import { streamUrl } from '../stream-url.ts'
 
 /** `POST` of a protocol: starts a stream, or joins it, and answers in the mode that the request asks for. */
 export function createStream(services: Services, protocol: Protocol): Handler {
@@ -36,7 +36,7 @@ function respond(
   if (opened.mode !== 'background') context.set('Content-Location', url + services.protocols.readQuery(protocol))
   switch (opened.mode) {
     case 'background':
-      return announceStream(context, protocol, opened, url)
+      return announceStream(context, services, protocol, opened, url)
     case 'whole':
       return sendWhole(context, services, protocol, opened)
     case 'stream':
@@ -47,13 +47,16 @@ function respond(
 /** Responds with the stream's id and URL only: other requests read the stream. */
 async function announceStream(
   context: RequestContext,
+  { tickets, config }: Services,
   { renderCreated }: Protocol,
   { log }: OpenedStream,
-  url: string,
+  address: string,
 ): Promise<void> {
   const { id } = log.info
-  const created: Created = (await renderCreated?.({ id, url, log })) ?? {
-    headers: { Location: url },
+  // For readers that cannot send a key, such as `EventSource`.
+  const url = `${address}?ticket=${tickets.issue(id, 'read', config.ticketTtlMs).ticket}`
+  const created: Created = (await renderCreated?.({ id, address, url, log })) ?? {
+    headers: { Location: address },
     body: { id, url },
   }
   const { status = 202, headers, body } = created
@@ -147,26 +150,4 @@ async function waitFor(
     clearTimeout(limit)
     context.res.off('close', onClose)
   }
-}
-
-/** A path prefix without a query, and without `//`, which would start a host name. */
-const PREFIX = /^(?:\/[\w.~%!$&'()*+;=:@-]+)+$/
-
-/**
- * The URL of a stream for clients: below `PUBLIC_URL`, or below the prefix that a proxy stripped from the path and
- * reports. An absolute path, not relative to the request: clients resolve it against the page, or prepend an origin.
- */
-function streamUrl(context: RequestContext, { publicUrl }: Config, id: string): string {
-  return `${publicUrl || forwardedPrefix(context)}/v1/streams/${id}`
-}
-
-/** Each proxy appends the prefix that it strips: `/a, /b` was `/a/b` for the client. */
-function forwardedPrefix(context: RequestContext): string {
-  const header = context.get('X-Forwarded-Prefix')
-  if (header === '') return ''
-  const prefix = header
-    .split(',')
-    .map((part) => part.trim().replace(/\/$/, ''))
-    .join('')
-  return PREFIX.test(prefix) ? prefix : ''
 }

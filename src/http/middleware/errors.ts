@@ -39,6 +39,8 @@ function render(context: RequestContext, error: SluiceError): void {
   context.set(headers)
   // In every protocol, whatever its bodies can say.
   context.set('Sluice-Error', error.code)
+  // https://www.rfc-editor.org/rfc/rfc9110.html#section-15.5.2
+  if (error.status === 401) context.set('WWW-Authenticate', 'Bearer')
   if (error.retryAfter !== undefined) context.set('Retry-After', String(Math.ceil(error.retryAfter)))
   if (!context.req.complete && REFUSES_BODY.has(error.code)) refuseBody(context.res)
   context.body = JSON.stringify(body)

@@ -31,8 +31,8 @@ export const native: Protocol = {
   renderWhole: takeSnapshot,
   wholeSaysEnd: true,
   renderSnapshot: takeSnapshot,
-  renderCreated: ({ id, url }) => ({
-    headers: { Location: url, 'Preference-Applied': 'respond-async' },
+  renderCreated: ({ id, address, url }) => ({
+    headers: { Location: address, 'Preference-Applied': 'respond-async' },
     body: { id, url },
   }),
   renderError: renderProblem,

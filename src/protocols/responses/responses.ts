@@ -48,7 +48,11 @@ export const openaiResponses: Protocol = {
   opening: encodeOpening,
   renderWhole: renderResponse,
   renderSnapshot: renderResponse,
-  renderCreated: async ({ url, log }) => ({ status: 200, headers: { Location: url }, body: await renderResponse(log) }),
+  renderCreated: async ({ address, log }) => ({
+    status: 200,
+    headers: { Location: address },
+    body: await renderResponse(log),
+  }),
   streamRoutes: routes,
   // A response that is no longer kept is, at OpenAI, one that is not there.
   renderError: (error) => ({ ...renderError(error), ...(error.code === 'stream_expired' && { status: 404 }) }),

@@ -1,0 +1,116 @@
+// Who makes a request, and whether that lets it use the route.
+
+import { isUser, toCaller, USER_FORM, type Caller, type Scope } from '../../access/caller.ts'
+import type { Grant, TicketScope } from '../../access/tickets.ts'
+import { invalidField, SluiceError } from '../../errors.ts'
+import { recordOrEmpty } from '../../json.ts'
+import type { Protocol } from '../../protocols/protocol.ts'
+import type { RequestContext, RequestMiddleware, Services } from '../context.ts'
+
+/** Names an end user, for whom the key acts. */
+const USER_HEADER = 'Sluice-User'
+
+/** As parameter of a URL, for `EventSource`, and as header. */
+const TICKET_PARAMETER = 'ticket'
+const TICKET_HEADER = 'Sluice-Ticket'
+
+export interface RouteAccess {
+  scope: Scope
+  /** A ticket for the stream that the path names by `:id` opens the route, too. */
+  byTicket?: boolean | undefined
+}
+
+/**
+ * Sets the request's caller, or refuses the request: before its body is read, and in the protocol of its path.
+ *
+ * Not async: a request with an API key needs no promise.
+ */
+export function authorize(services: Services, { scope, byTicket = false }: RouteAccess): RequestMiddleware {
+  const { authenticator, protocols } = services
+  return (context, next) => {
+    const credentials = readCredentials(context, protocols.keyHeaders)
+    const grant = byTicket ? checkTicket(context, services, credentials.length > 0) : undefined
+    if (grant) {
+      if (!covers(grant.scope, scope)) throw insufficient(scope, 'The ticket')
+      context.state.ticket = grant
+      return next()
+    }
+    const caller = authenticator.identify(credentials, scope)
+    if (!(caller instanceof Promise)) return admit(context, caller, scope, next)
+    return caller.then((verified) => admit(context, verified, scope, next))
+  }
+}
+
+function admit(context: RequestContext, caller: Caller, scope: Scope, next: () => Promise<unknown>): Promise<unknown> {
+  const { principal } = caller
+  if (!principal.scopes.has(scope)) throw insufficient(scope, 'This caller')
+  const { state } = context
+  state.caller = actFor(caller, context.get(USER_HEADER))
+  if (!principal.isAnonymous) state.client = state.caller.owner
+  return next()
+}
+
+/** The caller on behalf of an end user. @throws SluiceError */
+function actFor(caller: Caller, user: string): Caller {
+  const { principal } = caller
+  if (user === '' || principal.isAnonymous) return caller
+  if (!principal.actsForUsers)
+    throw new SluiceError('insufficient_scope', `${USER_HEADER}: this caller does not act for users.`)
+  if (!isUser(user)) throw invalidField('invalid_request', USER_HEADER, `must be ${USER_FORM}`)
+  return toCaller(principal, user)
+}
+
+/** The caller on behalf of the user in the body, unless a header has named one. @throws SluiceError */
+export function actForUserOf({ state, request }: RequestContext, { userOf = readUser }: Protocol): Caller {
+  const { caller } = state
+  const { principal } = caller
+  if (caller.user !== undefined || !principal.actsForUsers) return caller
+  const user = userOf(request.body)
+  if (typeof user !== 'string' || user === '') return caller
+  if (!isUser(user)) throw invalidField('invalid_request', 'user', `must be ${USER_FORM}`)
+  return toCaller(principal, user)
+}
+
+function readUser(body: unknown): unknown {
+  return recordOrEmpty(body).user
+}
+
+/** Keys that the request carries, in the places where clients put them. */
+function readCredentials({ req: { headers } }: RequestContext, keyHeaders: readonly string[]): string[] {
+  const credentials: string[] = []
+  const [, bearer] = /^bearer +(\S+) *$/i.exec(headers.authorization ?? '') ?? []
+  if (bearer !== undefined) credentials.push(bearer)
+  for (const name of keyHeaders) {
+    const value = headers[name]
+    if (typeof value === 'string' && value !== '') credentials.push(value.trim())
+  }
+  return credentials
+}
+
+/**
+ * What the request's ticket allows; undefined without one. A request with a key, too, does not depend on its ticket: the
+ * URL in a client's hands may be older than the ticket is valid.
+ *
+ * @throws SluiceError `invalid_ticket`
+ */
+function checkTicket(context: RequestContext, { tickets }: Services, hasKey: boolean): Grant | undefined {
+  const given = context.querystring.includes(TICKET_PARAMETER) ? context.query[TICKET_PARAMETER] : undefined
+  const ticket = given === undefined ? context.get(TICKET_HEADER) : String(given)
+  if (ticket === '') return undefined
+  // The page of a shared link, or its links, must not tell others where it came from.
+  context.set('Referrer-Policy', 'no-referrer')
+  try {
+    return tickets.check(ticket, String(context.params.id))
+  } catch (error) {
+    if (hasKey) return undefined
+    throw error
+  }
+}
+
+function covers(ticket: TicketScope, scope: Scope): boolean {
+  return scope === 'read' || scope === ticket
+}
+
+function insufficient(scope: Scope, who: string): SluiceError {
+  return new SluiceError('insufficient_scope', `${who} lacks the scope "${scope}", which this request needs.`)
+}
