@@ -97,12 +97,31 @@ function keyOf({ jwksUrl, publicKey, secret }: JwtConfig): JWTVerifyGetKey {
   }
 }
 
-/** Fetches the set again, at most every 30 s, when a token names a key that is not in it: issuers rotate their keys. */
+/** Times that unknown keys may make the set be fetched again, at once and in each period. */
+const REFETCHES = 5
+const REFETCH_PERIOD_MS = 60_000
+
+/**
+ * Fetches the set again when a token names a key that is not in it: issuers rotate their keys. Anybody can invent names
+ * of keys, so not each of them fetches.
+ */
 function remoteKey(url: string): JWTVerifyGetKey {
-  const find = createRemoteJWKSet(new URL(url))
+  // Without an own rule of when to fetch again: it would refuse every token of a new key for half a minute.
+  const find = createRemoteJWKSet(new URL(url), { cooldownDuration: Infinity })
+  const fetched: number[] = []
+  const mayFetch = () => {
+    const now = performance.now()
+    if (fetched.length >= REFETCHES && now - (fetched[0] ?? 0) < REFETCH_PERIOD_MS) return false
+    if (fetched.push(now) > REFETCHES) fetched.shift()
+    return true
+  }
   return async (header, token) => {
     try {
-      return await find(header, token)
+      return await find(header, token).catch(async (error: unknown) => {
+        if (!(error instanceof errors.JWKSNoMatchingKey) || !mayFetch()) throw error
+        await find.reload()
+        return find(header, token)
+      })
     } catch (error) {
       const isToken = error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JOSENotSupported
       if (isToken || error instanceof errors.JWKSMultipleMatchingKeys) throw error
