@@ -54,7 +54,7 @@ function maskUnless(harmless: ReadonlySet<string>, value: unknown, name: string)
 }
 
 function maskLeaf(value: unknown, name: string): unknown {
-  if (value === null || value === undefined || typeof value === 'boolean') return value
+  if (value === null || value === undefined || value === '' || typeof value === 'boolean') return value
   return typeof value === 'number' && !SECRET_NUMBER.test(name) ? value : MASK
 }
 

@@ -2,6 +2,7 @@ import Koa from 'koa'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { ANONYMOUS, toCaller } from '../../src/access/caller.ts'
 import type { RequestContext, RequestState } from '../../src/http/context.ts'
 import { openStream, type OpenedStream } from '../../src/http/open-stream.ts'
 import { sendStream } from '../../src/http/send-stream.ts'
@@ -142,7 +143,12 @@ async function slowHandler({ services }: TestGateway, onOpen: (opened: OpenedStr
   app.use(async (context: RequestContext) => {
     context.request.rawBody = ''
     context.request.body = { model: 'scripted', messages: [{ role: 'user', content: 'hi' }] }
-    Object.assign(context.state, { owner: 'anonymous', client: '', trace: continueTrace({}), protocol: native })
+    Object.assign(context.state, {
+      caller: toCaller(ANONYMOUS),
+      client: '',
+      trace: continueTrace({}),
+      protocol: native,
+    })
     const opened = await openStream(context, services, native)
     onOpen(opened)
     await waiting

@@ -13,7 +13,10 @@ async function addresses(headers: Record<string, string>, settings: Partial<Conf
   const whole = await (await chat(url, quick, { headers: { ...headers, accept: 'application/json' } })).end()
   const body = { ...quick, model: 'mock', messages: [{ role: 'user', content: 'hi' }], stream: true }
   const chunked = await (await open(`${url}/v1/chat/completions`, { method: 'POST', headers, body })).end()
-  const withoutId = (address: unknown) => String(address).replace(/str_\w+/, 'ID')
+  const withoutId = (address: unknown) =>
+    String(address)
+      .replace(/str_\w+/, 'ID')
+      .replace(/\?ticket=.*/, '')
   return {
     location: withoutId(created.headers.location),
     url: withoutId((created.json as { url: string }).url),

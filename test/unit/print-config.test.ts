@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { printConfig, type Config } from '../../src/config.ts'
+import { loadConfig, printConfig, type Config } from '../../src/config.ts'
 import { load } from './config-file.ts'
 
 function print(providers: Record<string, unknown>): string {
@@ -11,6 +11,21 @@ describe('printConfig', () => {
   it('prints every setting in force, as YAML that says the same', () => {
     const config = load({ PORT: '81', STREAM_MAX_BYTES: '1mb' })
     expect(parse(printConfig(config))).toEqual(config)
+  })
+
+  it('masks the keys of callers, and shows who they are', () => {
+    const config = loadConfig({
+      environment: { SLUICE_KEYS: 'alice:hunter2', METRICS_TOKEN: 'hunter3', TICKET_SECRET: 'hunter4,hunter5' },
+    })
+    const jwt = { name: 'jwt', issuer: 'https://id.example', audience: 'a', secret: 'hunter6', ownerClaim: 'sub' }
+    const printed = printConfig({ ...config, jwt: { ...jwt, scopes: ['chat'], limits: {}, userLimits: {} } })
+    expect(printed).not.toContain('hunter')
+    expect(parse(printed)).toMatchObject({
+      keys: [{ name: 'alice', key: '********', scopes: ['chat', 'read', 'cancel'] }],
+      jwt: { issuer: 'https://id.example', secret: '********', ownerClaim: 'sub' },
+      metricsToken: '********',
+      ticketSecret: ['********', '********'],
+    })
   })
 
   it.each<[what: string, provider: Record<string, unknown>]>([
