@@ -1,7 +1,7 @@
 import { getHeapStatistics } from 'node:v8'
 import { z } from 'zod'
 import { providerConfigSchema } from '../providers/options.ts'
-import { ANONYMOUS } from './access/caller.ts'
+import { RESERVED_NAMES } from './access/caller.ts'
 import { jwtSchema, keySchema, limitsSchema, pricesSchema } from './access/access-schema.ts'
 import { listensOnLoopback } from './access/loopback.ts'
 import { breakerSchema, modelsSchema } from './routing/model-table.ts'
@@ -133,9 +133,9 @@ export const configSchema = z
   )
   .superRefine(checkExposure)
   .superRefine(({ keys, jwt }, context) => {
-    const taken = [...keys.map(({ name }) => name), jwt?.name]
+    const taken: readonly (string | undefined)[] = [...RESERVED_NAMES, jwt?.name, ...keys.map(({ name }) => name)]
     for (const [index, { name }] of keys.entries())
-      if (taken.indexOf(name) !== index || name === jwt?.name || name === ANONYMOUS.name)
+      if (taken.indexOf(name) < taken.length - keys.length + index)
         context.addIssue({
           code: 'custom',
           path: ['keys', index, 'name'],

@@ -67,6 +67,19 @@ export function toCaller(principal: Principal, user?: string): Caller {
   return { principal, user, owner: user === undefined ? principal.name : `${principal.name}:${user}` }
 }
 
+/** What logs call callers that are none of the configured ones. */
+export const RESERVED_NAMES: readonly string[] = ['anonymous', 'nobody', 'ticket', 'metrics']
+
+/** Everybody, where callers are configured, until a credential says who it is. */
+export const NOBODY: Caller = toCaller({
+  name: 'nobody',
+  scopes: new Set(),
+  models: undefined,
+  limits: {},
+  userLimits: {},
+  actsForUsers: false,
+})
+
 /** Everybody, where no callers are configured. */
 export const ANONYMOUS: Principal = {
   name: 'anonymous',

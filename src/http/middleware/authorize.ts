@@ -43,8 +43,9 @@ export function authorize(services: Services, { scope, byTicket = false }: Route
 
 function admit(context: RequestContext, caller: Caller, scope: Scope, next: () => Promise<unknown>): Promise<unknown> {
   const { principal } = caller
-  if (!principal.scopes.has(scope)) throw insufficient(scope, 'This caller')
   const { state } = context
+  state.caller = caller
+  if (!principal.scopes.has(scope)) throw insufficient(scope, 'This caller')
   state.caller = actFor(caller, context.get(USER_HEADER))
   if (!principal.isAnonymous) state.client = state.caller.owner
   return next()

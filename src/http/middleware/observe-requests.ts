@@ -55,7 +55,7 @@ export function requestLog(logger: Logger, { quiet = [] }: RequestLogOptions = {
   return async (context, next) => {
     const start = performance.now()
     const write = () => {
-      const { requestId, streamId, ended, errorCode } = context.state
+      const { requestId, streamId, ended, errorCode, caller, ticket } = context.state
       const level = quiet.includes(context.path) || context.state.quiet ? 'debug' : 'info'
       if (!logger.isLevelEnabled(level)) return
       logger[level](
@@ -64,6 +64,7 @@ export function requestLog(logger: Logger, { quiet = [] }: RequestLogOptions = {
           method: context.method,
           path: redactPath(context.path),
           status: context.status,
+          caller: ticket ? 'ticket' : caller.principal.name,
           stream: streamId === undefined ? undefined : streamDigest(streamId),
           ended,
           error: errorCode,
