@@ -151,6 +151,14 @@ describe('a ticket', () => {
       expect((await make(as('alice'), body)).json).toMatchObject({ code: 'invalid_request' })
   })
 
+  it('takes away no right that everybody has on a gateway without callers', async () => {
+    const gateway = await startGateway()
+    const created = await (await chat(gateway.url, quick, { headers: { prefer: 'respond-async' } })).end()
+    const { url } = created.json as { url: string }
+    expect((await open(gateway.url + url, { method: 'DELETE' })).status).toBe(204)
+    expect((await open(`${gateway.url}${url}x`)).status).toBe(401)
+  })
+
   it('that is not valid does not stand in the way of a key', async () => {
     const { url } = await startGateway(keys())
     const { id } = await (await chat(url, quick, as('alice'))).end()

@@ -30,11 +30,12 @@ export function authorize(services: Services, { scope, byTicket = false }: Route
   return (context, next) => {
     const credentials = readCredentials(context, protocols.keyHeaders)
     const grant = byTicket ? checkTicket(context, services, credentials.length > 0) : undefined
-    if (grant) {
-      if (!covers(grant.scope, scope)) throw insufficient(scope, 'The ticket')
+    if (grant && covers(grant.scope, scope)) {
       context.state.ticket = grant
       return next()
     }
+    // A ticket takes away none of the rights that the caller has without it.
+    if (grant && credentials.length === 0 && authenticator.guards(scope)) throw insufficient(scope, 'The ticket')
     const caller = authenticator.identify(credentials, scope)
     if (!(caller instanceof Promise)) return admit(context, caller, scope, next)
     return caller.then((verified) => admit(context, verified, scope, next))
