@@ -7,6 +7,7 @@ import type { TokenVerifier } from './access/json-web-tokens.ts'
 import { Tickets } from './access/tickets.ts'
 import type { Config } from './config.ts'
 import { createApp } from './http/app.ts'
+import { ConfigError } from './errors.ts'
 import type { RequestState, Services } from './http/context.ts'
 import { InFlight } from './http/in-flight.ts'
 import { HttpServer } from './http/server.ts'
@@ -29,6 +30,12 @@ import { knownModels, observeReaders, startAtZero } from './telemetry/observe-st
 import { createLogger, type Logger } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
 import { flushSpans } from './telemetry/tracing.ts'
+import { callerNames, observeCallers } from './telemetry/observe-callers.ts'
+import { observeUsageLog } from './telemetry/observe-usage-log.ts'
+import { Accounts } from './usage/accounts.ts'
+import { Ledger } from './usage/ledger.ts'
+import { COUNT_MS } from './usage/stream-account.ts'
+import { checkUsageLog, UsageLog } from './usage/usage-log.ts'
 import { VERSION } from './version.ts'
 
 export interface GatewayOptions {
@@ -77,7 +84,20 @@ async function within(milliseconds: number, settled: Promise<unknown>): Promise<
   limit.abort()
 }
 
-/** Builds every part of a gateway and connects them. @throws Error when a provider or a certificate cannot be loaded */
+async function openUsageLog(
+  { usageLog: path }: Config,
+  metrics: Metrics,
+  logger: Logger,
+): Promise<UsageLog | undefined> {
+  if (path === '') return undefined
+  await checkUsageLog(path).catch((cause: unknown) => {
+    throw new ConfigError([{ path: 'USAGE_LOG', message: `lines cannot be appended to ${path} (${String(cause)})` }])
+  })
+  return new UsageLog(path, observeUsageLog(metrics, logger))
+}
+
+/** Builds every part of a gateway and connects them. @throws Error when a provider or a certificate cannot be loaded, or
+ * the usage log cannot be written */
 export async function createGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
   const logger = options.logger ?? createLogger(config.logLevel)
   const protocols = options.protocols ?? builtIn
@@ -96,6 +116,12 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const bus = options.bus ?? noBus
   const store = new StreamStore({ limits: config, budget, directory, bus })
   const catalog = new ModelCatalog(config.modelsOnly ? new Map() : providers, observeCatalog(logger))
+  const accounts = new Accounts(config.prices)
+  const ledger = new Ledger()
+  accounts.onCharge((charge) => ledger.add(charge))
+  observeCallers(metrics, accounts, callerNames(config))
+  const usageLog = await openUsageLog(config, metrics, logger)
+  if (usageLog) accounts.onCharge((charge) => usageLog.add(charge))
   const services: Services = {
     config,
     protocols,
@@ -109,6 +135,8 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     router: new Router(providers, config, { catalog }),
     catalog,
     routing: observeRouting(metrics, logger),
+    accounts,
+    ledger,
     generations: new Generations(),
     forwards: new InFlight(),
     heartbeat: new Heartbeat(tickFor(config.heartbeatMs, config.slowReaderMs)),
@@ -143,12 +171,14 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       finish_reason: 'error',
       error: { code: 'gateway_shutdown', message: 'The gateway was shut down.', retryable: true },
     })
+    // Their tokens are counted.
+    await within(2 * COUNT_MS, services.generations.idle())
     await Promise.all([server.close(FAREWELL_MS), admin?.close(FAREWELL_MS)])
     stopWatching()
     catalog.close()
     await store.close()
     const closing = [...providers.values()].map(async ({ provider }) => provider.close?.())
-    await within(FAREWELL_MS, Promise.allSettled([...closing, flushSpans()]))
+    await within(FAREWELL_MS, Promise.allSettled([...closing, accounts.close(), usageLog?.close(), flushSpans()]))
     logger.info('stopped')
   }
 

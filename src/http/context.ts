@@ -18,6 +18,8 @@ import type { Generations } from '../stream/generation.ts'
 import type { InFlight } from './in-flight.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Accounts } from '../usage/accounts.ts'
+import type { Ledger } from '../usage/ledger.ts'
 import type { ReaderCells } from '../telemetry/observe-streams.ts'
 
 /** State of a request, shared by middleware and handlers. */
@@ -61,6 +63,10 @@ export interface Services {
   /** The models that providers list by themselves. */
   readonly catalog: ModelCatalog
   readonly routing: RoutingObserver
+  /** Hears of everything that is charged. */
+  readonly accounts: Accounts
+  /** What callers have used. */
+  readonly ledger: Ledger
   readonly store: StreamStore
   readonly budget: Budget
   readonly generations: Generations

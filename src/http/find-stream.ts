@@ -30,8 +30,9 @@ export function noSuchStream(): SluiceError {
   return new SluiceError('stream_not_found', 'There is no such stream.')
 }
 
-/** Stops the generation for all readers, wherever it runs. */
+/** Stops the generation for all readers, wherever it runs. When it runs here, its `done` is in the log after this. */
 export async function stopStream({ generations, store }: Services, log: StreamLog): Promise<void> {
-  const here = generations.cancel(log.info.id)
-  if (!here && !log.done) await store.cancelElsewhere(log)
+  const ended = generations.cancel(log.info.id)
+  if (ended) await ended
+  else if (!log.done) await store.cancelElsewhere(log)
 }

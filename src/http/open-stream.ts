@@ -4,11 +4,15 @@ import { invalidField, SluiceError } from '../errors.ts'
 import type { Mode, Protocol } from '../protocols/protocol.ts'
 import { Run } from '../routing/run.ts'
 import { traceAttempts } from '../telemetry/observe-routing.ts'
+import type { Hold } from '../store/budget.ts'
 import type { Idempotency } from '../store/directory.ts'
 import type { Created } from '../store/stream-store.ts'
 import type { Generation } from '../stream/generation.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import { observeGeneration } from '../telemetry/observe-streams.ts'
+import { afterThisTurn } from '../stream/event-loop.ts'
+import { sampleBytes } from '../usage/prompt-sample.ts'
+import { StreamAccount } from '../usage/stream-account.ts'
 import type { RequestContext, Services } from './context.ts'
 import { actForUserOf } from './middleware/authorize.ts'
 import { findEarlier } from './earlier-streams.ts'
@@ -53,14 +57,14 @@ export async function openStream(
   const parsed = protocol.parse(context.request.body, context.headers, earlier)
   const { input, forward, labels, mode, alias, kept, detached = false, ignored = [] } = parsed
   if (services.draining) throw shuttingDown()
-  const { config, router, store, generations, metrics, logger } = services
+  const { accounts, config, router, store, generations, metrics, logger } = services
   const { caller, client, trace } = context.state
   const plan = router.plan(input.model, input, protocol.wire)
   const [{ provider, model }] = plan.targets
   const init = {
     owner: caller.owner,
     client,
-    runningBytes: RUNNING_BYTES,
+    runningBytes: RUNNING_BYTES + sampleBytes(context.request.rawBody.length),
     model,
     provider: provider.name,
     protocol: protocol.name,
@@ -95,22 +99,35 @@ export async function openStream(
     prompt?.release()
     return { log, mode, detached, leave }
   }
+  const account = new StreamAccount(accounts, { log, input, caller, protocol: protocol.name, requested: plan.model })
   const generation = generations.start({
     log,
+    account,
     produce: (signal, sink) =>
       new Run(plan, sink, {
         signal,
         streamId: log.info.id,
         headers: forward,
         mayHoldBack,
-        observer: traceAttempts(services.routing, { trace, streamId: log.info.id, input }),
+        observer: account.watch(traceAttempts(services.routing, { trace, streamId: log.info.id, input })),
       })
         .open(input)
-        .finally(() => prompt?.release()),
+        // After the first token has been sent.
+        .finally(() => afterThisTurn(() => release(account, prompt))),
     resumeWindowMs: detached ? Infinity : protocol.reconnects ? config.resumeWindowMs : config.sdkResumeWindowMs,
-    observer: observeGeneration(metrics, logger, { protocol: protocol.name, provider: provider.name }),
+    observer: observeGeneration(metrics, logger, {
+      protocol: protocol.name,
+      provider: provider.name,
+      caller: caller.principal.name,
+    }),
   })
   return { log, generation, mode, detached, leave }
+}
+
+/** Drops the conversation, and ends the count of its memory. */
+function release(account: StreamAccount, prompt: Hold | undefined): void {
+  account.letGo()
+  prompt?.release()
 }
 
 /**

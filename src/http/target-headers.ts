@@ -1,3 +1,5 @@
+import type { Done } from '../stream/events.ts'
+import { formatCost } from '../usage/prices.ts'
 import type { RequestContext } from './context.ts'
 
 export interface Answerer {
@@ -11,4 +13,9 @@ export function setTargetHeaders(context: RequestContext, { provider, model, att
   // Encoded: a provider that accepts any model lets callers choose the name, and headers cannot hold every character.
   context.set('Sluice-Target', encodeURI(`${provider}/${model}`.toWellFormed()))
   context.set('Sluice-Attempts', String(attempts))
+}
+
+/** On answers that are sent whole: others say it in `done`, or not at all. */
+export function setCostHeader(context: RequestContext, done: Done | undefined): void {
+  if (done?.cost !== undefined) context.set('Sluice-Cost', formatCost(done.cost))
 }

@@ -42,6 +42,8 @@ export interface Done {
   type: 'done'
   finish_reason: FinishReason
   usage?: Usage
+  /** In the currency of the configured prices; absent when there is none for this answer. */
+  cost?: number
   error?: StreamError
   model?: string
   provider?: string
@@ -63,6 +65,8 @@ export interface Usage {
   prompt_tokens: number
   completion_tokens: number
   total_tokens: number
+  /** The gateway counted tokens that the upstream did not report. */
+  estimated?: boolean
   [detail: string]: unknown
 }
 

@@ -15,6 +15,18 @@ export interface GenerationOptions {
   resumeWindowMs: number
   /** Notified of the generation's progress, for metrics and logs. */
   observer?: GenerationObserver
+  /** Adds to the stream's end what it used and cost. */
+  account?: Account
+}
+
+/** Settles what a stream used and cost, before its `done` is in the log. Nothing more is appended meanwhile. */
+export interface Account {
+  /** May change `done`. Returns a promise only when there is something to count. */
+  settle(done: Done): Done | Promise<Done>
+  /** At once, and less exactly, for a stream that must make room. */
+  settleNow(done: Done): Done
+  /** Once, when `done` is in the log. */
+  settled(done: Done): void
 }
 
 /** Times in seconds. */
@@ -46,17 +58,21 @@ export class Generation implements Sink, ReaderListener {
   #produce: GenerationOptions['produce'] | undefined
   readonly #resumeWindowMs: number
   readonly #observer: GenerationObserver | undefined
+  readonly #account: Account | undefined
   readonly #abort = new AbortController()
   /** Made for the first delta that needs it. */
   #characters: WholeCharacters | undefined
   #lastTokenAt = 0
   #resumeWindow: NodeJS.Timeout | undefined
+  /** Set by the first end: nothing more is appended but this `done`. */
+  #ending: Done | undefined
 
-  constructor({ log, produce, resumeWindowMs, observer }: GenerationOptions) {
+  constructor({ log, produce, resumeWindowMs, observer, account }: GenerationOptions) {
     this.log = log
     this.#produce = produce
     this.#resumeWindowMs = resumeWindowMs
     this.#observer = observer
+    this.#account = account
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve
     })
@@ -66,24 +82,28 @@ export class Generation implements Sink, ReaderListener {
   async run(): Promise<void> {
     if (this.log.done) return
     this.log.readerCount.listen(this)
-    this.log.onDisplaced = (error) => this.#end(toFailedDone(error), error)
+    this.log.onDisplaced = (error) => this.#endNow(toFailedDone(error), error)
     this.readersChanged()
     await this.#start()
     await this.ended
   }
 
-  /** Ends the stream at once, for every reader, and stops the provider. Does nothing when it has ended. */
+  /**
+   * Stops the provider at once, and ends the stream for every reader as soon as its tokens are counted (`ended`). Does
+   * nothing when it has ended.
+   */
   cancel(done: Done = { type: 'done', finish_reason: 'cancelled' }): void {
+    if (this.#ending) return
     this.beforeCancel?.()
     this.#end(done)
   }
 
   answeredBy(answer: AnsweredBy): void {
-    if (!this.log.done) this.log.appendAnswer(answer)
+    if (!this.#ending) this.log.appendAnswer(answer)
   }
 
   push(events: readonly StreamEvent[], at: number): void {
-    if (this.log.done) return
+    if (this.#ending) return
     if (this.log.held > 0) this.log.hold(0)
     let count = 0
     let done: Done | undefined
@@ -107,7 +127,7 @@ export class Generation implements Sink, ReaderListener {
   }
 
   alive(_at: number, held: number): void {
-    if (this.log.done || held === this.log.held) return
+    if (this.#ending || held === this.log.held) return
     try {
       this.log.hold(held)
     } catch (error) {
@@ -116,7 +136,7 @@ export class Generation implements Sink, ReaderListener {
   }
 
   end(failure?: { error: unknown }): void {
-    if (this.log.done) return
+    if (this.#ending) return
     if (failure) this.#end(toFailedDone(failure.error), failure.error)
     else this.#end(toFailedDone(new SluiceError('upstream_truncated', 'The provider ended without saying how.')))
   }
@@ -142,30 +162,76 @@ export class Generation implements Sink, ReaderListener {
     this.#lastTokenAt = at
   }
 
-  /** Every end of the stream goes through here. The first call wins. */
+  /** Every end of the stream goes through here, or through `#endNow`. The first call wins. */
   #end(done: Done, cause?: unknown): void {
+    if (this.#ending) return
+    const signed = this.#stop(done, cause)
+    const settled = this.#settle(signed)
+    if (settled instanceof Promise)
+      settled.then(
+        (each) => this.#append(each),
+        () => this.#append(this.#settleNow(signed)),
+      )
+    else this.#append(settled)
+  }
+
+  /** Ends the stream within this call, even when it is ending already. */
+  #endNow(done: Done, cause: unknown): void {
+    this.#append(this.#settleNow(this.#ending ?? this.#stop(done, cause)))
+  }
+
+  /** Stops everything that could append. */
+  #stop(done: Done, cause: unknown): Done {
     const { log } = this
-    if (log.done) return
-    log.readerCount.unlisten(this)
-    log.onDisplaced = undefined
-    log.hold(0)
-    clearTimeout(this.#resumeWindow)
-    this.failure = cause
     const { model, provider } = log.answer ?? log.info
     // Not an object spread: V8 would keep a separate hidden class for each such object as long as the log lives.
     let signed: Done = Object.assign({}, done, { model: done.model ?? model, provider: done.provider ?? provider })
+    this.#ending = signed
+    this.failure = cause
+    log.readerCount.unlisten(this)
+    clearTimeout(this.#resumeWindow)
+    log.hold(0)
     try {
       for (const delta of this.#characters?.rest() ?? []) log.append(delta)
-      log.append(signed)
     } catch (error) {
-      // `done` holds a value without a JSON form or nested too deeply; or a held half character found no room.
+      // A held half character found no room.
       this.failure = error
-      signed = { ...toFailedDone(error), model, provider }
-      log.append(signed)
+      this.#ending = signed = { ...toFailedDone(error), model, provider }
     }
     this.#abort.abort(ENDED)
+    return signed
+  }
+
+  #settle(done: Done): Done | Promise<Done> {
+    try {
+      return this.#account?.settle(done) ?? done
+    } catch {
+      return this.#settleNow(done)
+    }
+  }
+
+  #settleNow(done: Done): Done {
+    return this.#account?.settleNow(done) ?? done
+  }
+
+  #append(done: Done): void {
+    const { log } = this
+    // Displaced while its tokens were counted.
+    if (log.done) return
+    log.onDisplaced = undefined
+    let appended = done
+    try {
+      log.append(appended)
+    } catch (error) {
+      // `done` holds a value without a JSON form, or nested too deeply, or is too large.
+      this.failure = error
+      const { model, provider } = log.answer ?? log.info
+      appended = this.#settleNow({ ...toFailedDone(error), model, provider })
+      log.append(appended)
+    }
     this.#resolveEnded()
-    this.#observer?.finished(this, signed, this.failure)
+    this.#account?.settled(appended)
+    this.#observer?.finished(this, appended, this.failure)
   }
 
   /** Without readers on any node, the provider keeps running for the resume window; then the stream is cancelled. */
@@ -195,11 +261,11 @@ export class Generations {
     return generation
   }
 
-  /** Stops a generation for everybody; false when it does not run here. */
-  cancel(id: string): boolean {
+  /** Stops a generation for everybody; resolves when it has ended. Undefined when it does not run here. */
+  cancel(id: string): Promise<void> | undefined {
     const generation = this.#running.get(id)
     generation?.cancel()
-    return generation !== undefined
+    return generation?.ended
   }
 
   /** Ends all that run in the same way. */

@@ -20,7 +20,7 @@ const METRICS = {
   heartbeats_sent_total: { type: 'counter', help: 'Heartbeat comments written to readers.', labels: [] },
   tokens_total: {
     type: 'counter',
-    help: 'Tokens of prompts and completions, as the providers counted them.',
+    help: 'Tokens of prompts and completions, as the providers counted them or as estimated.',
     labels: ['provider', 'model', 'type'],
   },
   time_to_first_token_seconds: {
@@ -85,6 +85,26 @@ const METRICS = {
     help: 'How late a timer fired that is set again and again: how long everything else has to wait.',
     labels: [],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  },
+  caller_streams_total: {
+    type: 'counter',
+    help: 'Streams that have ended, by the name of the key that paid.',
+    labels: ['caller'],
+  },
+  caller_tokens_total: {
+    type: 'counter',
+    help: 'Tokens of prompts and completions, by the name of the key that paid.',
+    labels: ['caller', 'type'],
+  },
+  caller_cost_total: {
+    type: 'counter',
+    help: 'Cost by the name of the key that paid, in the currency of the configured prices.',
+    labels: ['caller'],
+  },
+  usage_lines_dropped_total: {
+    type: 'counter',
+    help: 'Lines for USAGE_LOG that were lost because they could not be written.',
+    labels: [],
   },
   build_info: { type: 'gauge', help: 'Always 1; the version is on the label.', labels: ['version'] },
 } as const satisfies Record<string, MetricSpec>

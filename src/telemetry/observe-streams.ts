@@ -14,7 +14,7 @@ import { streamDigest, withoutMessage } from './redact.ts'
 export function observeGeneration(
   metrics: Metrics,
   logger: Logger,
-  { protocol, provider }: { protocol: string; provider: string },
+  { protocol, provider, caller }: { protocol: string; provider: string; caller: string },
 ): GenerationObserver {
   let open = metrics.cell('streams_open', { provider })
   open.add()
@@ -34,7 +34,7 @@ export function observeGeneration(
     finished(generation, done, cause) {
       open.add(-1)
       countEnd(metrics, generation, done, protocol)
-      logEnd(logger, generation, done, cause)
+      logEnd(logger, generation, caller, done, cause)
     },
   }
 }
@@ -51,7 +51,7 @@ function countEnd(metrics: Metrics, { log, startedAt }: Generation, done: Done, 
   metrics.cell('tokens_total', { ...labels, type: 'completion' }).add(usage?.completion_tokens ?? 0)
 }
 
-function logEnd(logger: Logger, generation: Generation, done: Done, cause: unknown): void {
+function logEnd(logger: Logger, generation: Generation, caller: string, done: Done, cause: unknown): void {
   // An unexpected error is not shown to the client, so it must reach the operator here.
   const isOurs = cause === undefined || cause instanceof SluiceError
   if (isOurs && !logger.isLevelEnabled('info')) return
@@ -61,6 +61,7 @@ function logEnd(logger: Logger, generation: Generation, done: Done, cause: unkno
   logger.info(
     {
       stream,
+      caller,
       provider,
       model,
       finish_reason: done.finish_reason,
@@ -68,6 +69,8 @@ function logEnd(logger: Logger, generation: Generation, done: Done, cause: unkno
       events: generation.log.last,
       prompt_tokens: done.usage?.prompt_tokens,
       completion_tokens: done.usage?.completion_tokens,
+      estimated: done.usage?.estimated,
+      cost: done.cost,
       first_token_ms: firstTokenAt === undefined ? undefined : Math.round(firstTokenAt - startedAt),
       duration_ms: Math.round(performance.now() - startedAt),
     },

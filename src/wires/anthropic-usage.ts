@@ -1,4 +1,6 @@
 import type { Usage } from '../stream/events.ts'
+import { anthropicFields } from './anthropic.ts'
+import type { Carried } from './carried.ts'
 import { recordOf, type Fields } from './fields.ts'
 
 /** Counts at the start, before any are known. */
@@ -28,6 +30,35 @@ export function toAnthropicUsage(usage: Usage | undefined): Fields {
   }
 }
 
+/** The prompt's part of a usage. */
+export interface PromptUsage {
+  prompt_tokens: number
+  [detail: string]: unknown
+}
+
+/** What `message_start` says of the prompt; undefined for any other event. */
+export function promptUsageOf(carried: Carried | undefined): PromptUsage | undefined {
+  const usage = carried && recordOf(anthropicFields(carried).message_start?.usage)
+  if (typeof usage?.input_tokens !== 'number') return undefined
+  const read = toCount(usage.cache_read_input_tokens)
+  const written = toCount(usage.cache_creation_input_tokens)
+  return {
+    prompt_tokens: toCount(usage.input_tokens) + read + written,
+    ...(read > 0 && { cache_read_input_tokens: read }),
+    ...(written > 0 && { cache_creation_input_tokens: written }),
+  }
+}
+
+/** Tokens of a prompt that were read from the provider's cache, and written to it. */
+export function cachedTokens(usage: Usage): { read: number; written: number } {
+  const { cache_read_input_tokens, cache_creation_input_tokens, prompt_tokens, prompt_tokens_details } = usage
+  const read = Math.min(
+    prompt_tokens,
+    toCount(cache_read_input_tokens ?? recordOf(prompt_tokens_details)?.cached_tokens),
+  )
+  return { read, written: Math.min(prompt_tokens - read, toCount(cache_creation_input_tokens)) }
+}
+
 function toCount(value: unknown): number {
-  return typeof value === 'number' ? value : 0
+  return typeof value === 'number' && value >= 0 && value < Infinity ? value : 0
 }

@@ -201,7 +201,7 @@ it('a stream whose reader cancels closes the upstream socket at once', async () 
   const gateway = await startGateway({ providers: provider(upstream.url) })
   const reader = await chat(gateway.url, { model: 'upstream/m' })
   await reader.until(({ text }) => text === 'first')
-  gateway.services.generations.cancel(reader.id)
+  await gateway.services.generations.cancel(reader.id)
   await (
     await upstream.request(0)
   ).closed

@@ -1,7 +1,7 @@
 import type { AttemptContext } from '../../../providers/provider.ts'
 import { Ended, SluiceError } from '../../errors.ts'
 import type { TokenCountForm } from '../../protocols/protocol.ts'
-import { estimateTokens } from '../../estimate-tokens.ts'
+import { estimateTokens } from '../../usage/estimate-tokens.ts'
 import { callProviders, type ProviderCall } from '../../routing/provider-call.ts'
 import type { Target } from '../../routing/target.ts'
 import { isOver, whenOver } from '../../sse/http2.ts'

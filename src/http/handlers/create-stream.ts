@@ -8,7 +8,7 @@ import { isBeginning, resumeStream } from '../resume-stream.ts'
 import { openStream, type OpenedStream } from '../open-stream.ts'
 import { renderResponse } from '../middleware/whole-responses.ts'
 import { sendStream } from '../send-stream.ts'
-import { setTargetHeaders } from '../target-headers.ts'
+import { setCostHeader, setTargetHeaders } from '../target-headers.ts'
 import type { StreamLog } from '../../stream/stream-log.ts'
 import { follow } from '../../stream/readers.ts'
 import { streamUrl } from '../stream-url.ts'
@@ -74,6 +74,7 @@ async function sendWhole(
   const { log, generation } = opened
   await waitFor(context, log, 'end')
   if (log.answer) setTargetHeaders(context, log.answer)
+  setCostHeader(context, log.done)
   if (!protocol.wholeSaysEnd) throwFailure(opened)
   context.body = await renderResponse(context, budget, log, protocol.renderWhole, { paid: generation !== undefined })
 }

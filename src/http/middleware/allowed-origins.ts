@@ -61,6 +61,7 @@ const READABLE = [
   'Request-Id',
   'Retry-After',
   'Sluice-Attempts',
+  'Sluice-Cost',
   'Sluice-Error',
   'Sluice-Estimated',
   'Sluice-Heartbeat',

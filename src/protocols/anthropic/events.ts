@@ -4,6 +4,7 @@ import type { Delta, Done, StreamEvent } from '../../stream/events.ts'
 import type { StreamInfo } from '../../stream/stream-log.ts'
 import { anthropicFields, type AnthropicCarried } from '../../wires/anthropic.ts'
 import { endBlocks, NO_BLOCKS, toBlockEvents, type BlockEvent, type BlockState } from '../../wires/block-events.ts'
+import { reportedUsage } from '../reported-usage.ts'
 import { NO_USAGE, toAnthropicUsage } from '../../wires/anthropic-usage.ts'
 import type { Carried } from '../../wires/carried.ts'
 import { openaiFields } from '../../wires/openai.ts'
@@ -141,7 +142,11 @@ class EventWriter {
 
 /** SDKs raise without the output tokens. */
 function usageOf(done: Done): Fields {
-  return { output_tokens: 0, ...(anthropicFields(done.carried).usage ?? toAnthropicUsage(done.usage)) }
+  const { finish_reason, usage } = done
+  // Of an answer that is complete, the upstream's figures only.
+  const isComplete = finish_reason !== 'error' && finish_reason !== 'cancelled'
+  const own = anthropicFields(done.carried).usage
+  return { output_tokens: 0, ...(own ?? toAnthropicUsage(isComplete ? reportedUsage(done) : usage)) }
 }
 
 const TOO_LATE: ErrorObject = {

@@ -85,6 +85,8 @@ export interface Snapshot {
   message: Message
   finish_reason: FinishReason | null
   usage: Usage | null
+  /** Absent when there is no price. */
+  cost?: number
   error: StreamError | null
 }
 
@@ -103,6 +105,7 @@ export async function takeSnapshot(log: StreamLog): Promise<Snapshot> {
     message,
     finish_reason: done?.finish_reason ?? null,
     usage: done?.usage ?? null,
+    ...(done?.cost !== undefined && { cost: done.cost }),
     error: done?.error ?? null,
   }
 }

@@ -9,6 +9,7 @@ import type { Batch, StreamInfo, StreamLog } from '../../stream/stream-log.ts'
 import { readInSlices } from '../../stream/event-loop.ts'
 import { initialState, isAnswer, toChunks, type ChunkState, type EventChunks } from './chunks.ts'
 import { CompletionCollector } from './completion.ts'
+import { reportedUsage } from '../reported-usage.ts'
 import { forwards } from './forwards.ts'
 import { continuesText, withText } from './from-anthropic.ts'
 import type { Encoded, Encoder, Model, ParsedRequest, Protocol, RenderedError } from '../protocol.ts'
@@ -123,7 +124,8 @@ async function renderWhole(log: StreamLog): Promise<unknown> {
     state = read.state
     for (const { chunks } of read.eventChunks) for (const chunk of chunks) collector.add(chunk)
   })
-  return { ...collector.completion, ...(done?.usage && { usage: done.usage }) }
+  const usage = done && reportedUsage(done)
+  return { ...collector.completion, ...(usage && { usage }) }
 }
 
 function withoutUsage(info: StreamInfo): StreamInfo {

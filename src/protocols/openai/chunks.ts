@@ -5,6 +5,7 @@ import { anthropicFields } from '../../wires/anthropic.ts'
 import type { Carried } from '../../wires/carried.ts'
 import { isLegacyCall, isRepeated, openaiCallFields, openaiFields, REASONING_FIELDS } from '../../wires/openai.ts'
 import { AppendMap } from '../../wires/append-map.ts'
+import { reportedUsage } from '../reported-usage.ts'
 import { fieldsOf, NO_NOTES, noteDelta, type AnthropicNotes } from './from-anthropic.ts'
 
 /** `chat.completion.chunk`: https://platform.openai.com/docs/api-reference/chat-streaming/streaming */
@@ -128,7 +129,8 @@ class ChunkWriter {
     const word = openaiFields(done.carried).choice?.finish_reason
     const reason = word ?? (isAnswer(done) ? done.finish_reason : undefined)
     if (reason !== undefined && !this.state.finished.has(0)) this.#push(0, {}, { finish_reason: reason })
-    if (this.state.includeUsage && done.usage) this.chunks.push({ ...this.#head(), choices: [], usage: done.usage })
+    const usage = reportedUsage(done)
+    if (this.state.includeUsage && usage) this.chunks.push({ ...this.#head(), choices: [], usage })
   }
 
   /** Notes the fields of an answer from Anthropic for which both wires have a form. */

@@ -2,6 +2,7 @@
 
 import { failureOf } from '../../errors.ts'
 import { parseJson, recordOrEmpty, type Fields } from '../../json.ts'
+import { reportedUsage } from '../reported-usage.ts'
 import type { Done, Usage } from '../../stream/events.ts'
 import type { StreamInfo } from '../../stream/stream-log.ts'
 import { recordOf } from '../../wires/fields.ts'
@@ -94,9 +95,9 @@ function readEcho({ labels }: StreamInfo): Fields {
 
 /** What the end of a stream adds to the response. */
 export function toEnd(done: Done): Fields & { status: ResponseStatus } {
-  // Some SDKs refuse an answer without counts.
-  const usage = toUsage(done.usage ?? NO_USAGE)
-  const spent = done.usage ? usage : null
+  // Some SDKs refuse a complete answer without counts.
+  const usage = toUsage(reportedUsage(done) ?? NO_USAGE)
+  const spent = done.usage && done.usage.total_tokens > 0 ? toUsage(done.usage) : null
   switch (done.finish_reason) {
     case 'stop':
     case 'tool_calls':
@@ -137,5 +138,6 @@ function toUsage(usage: Usage): Fields {
     output_tokens: completion_tokens,
     output_tokens_details: { reasoning_tokens: typeof reasoning === 'number' ? reasoning : 0 },
     total_tokens,
+    ...(details.estimated === true && { estimated: true }),
   }
 }

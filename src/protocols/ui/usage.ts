@@ -8,7 +8,8 @@ export function toMetadata({ model, usage }: Done, info: StreamInfo): Fields {
 }
 
 function toUsage(usage: Usage): Fields {
-  const { prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details, completion_tokens_details } = usage
+  const { prompt_tokens, completion_tokens, total_tokens, estimated } = usage
+  const { prompt_tokens_details, completion_tokens_details } = usage
   const { cached_tokens } = recordOrEmpty(prompt_tokens_details)
   const { reasoning_tokens } = recordOrEmpty(completion_tokens_details)
   return {
@@ -17,5 +18,6 @@ function toUsage(usage: Usage): Fields {
     totalTokens: total_tokens,
     ...(typeof cached_tokens === 'number' && { cachedInputTokens: cached_tokens }),
     ...(typeof reasoning_tokens === 'number' && { reasoningTokens: reasoning_tokens }),
+    ...(estimated && { estimated }),
   }
 }

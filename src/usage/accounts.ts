@@ -1,0 +1,84 @@
+// Every use of the gateway, told once to everything that counts it.
+
+import type { Caller } from '../access/caller.ts'
+import type { Prices } from '../access/access-schema.ts'
+import type { Usage } from '../stream/events.ts'
+import { NANOS, nanosOf, PriceList, tokensOf } from './prices.ts'
+import { TokenCounter } from './token-counter.ts'
+
+/** What one stream, or one request that was passed on, is charged. */
+export interface Charge {
+  readonly kind: 'stream' | 'forward'
+  /** Milliseconds since the epoch. */
+  readonly time: number
+  readonly caller: Caller
+  /** The digest of the stream's id; undefined for a request that was passed on. */
+  readonly stream: string | undefined
+  readonly protocol: string
+  /** The target that answered, or would have. */
+  readonly provider: string
+  readonly model: string
+  readonly finish_reason: string
+  /** Whole numbers. */
+  readonly prompt_tokens: number
+  readonly completion_tokens: number
+  readonly estimated: boolean
+  /** In billionths of the currency; undefined where there is no price. */
+  readonly nanos: number | undefined
+  readonly duration_ms: number
+}
+
+export interface Used extends Omit<Charge, 'time' | 'prompt_tokens' | 'completion_tokens' | 'estimated' | 'nanos'> {
+  usage: Usage
+  /** The name of the model that the request used. */
+  requested: string
+}
+
+export class Accounts {
+  readonly counter: TokenCounter
+  readonly #prices: PriceList
+  readonly #listeners: ((charge: Charge) => void)[] = []
+
+  constructor(prices: Prices, counter = new TokenCounter()) {
+    this.#prices = new PriceList(prices)
+    this.counter = counter
+  }
+
+  /** Calls `listener` with every charge. It must not throw. */
+  onCharge(listener: (charge: Charge) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  /** In the currency of the prices; undefined where there is none. */
+  costOf(usage: Usage, answer: Answerer): number | undefined {
+    const nanos = this.#nanosOf(usage, answer)
+    return nanos === undefined ? undefined : nanos / NANOS
+  }
+
+  add({ usage, requested, ...used }: Used): void {
+    const { provider, model } = used
+    const charge: Charge = {
+      ...used,
+      time: Date.now(),
+      ...tokensOf(usage),
+      estimated: usage.estimated === true,
+      nanos: this.#nanosOf(usage, { provider, model, requested }),
+    }
+    for (const listener of this.#listeners) listener(charge)
+  }
+
+  close(): Promise<void> {
+    return this.counter.close()
+  }
+
+  #nanosOf(usage: Usage, { provider, model, requested }: Answerer): number | undefined {
+    const price = this.#prices.find(`${provider}/${model}`, requested)
+    return price && nanosOf(usage, price)
+  }
+}
+
+interface Answerer {
+  provider: string
+  model: string
+  requested: string
+}

@@ -1,0 +1,77 @@
+// What each caller used on each day, in the memory of this process.
+
+import type { Charge } from './accounts.ts'
+
+/** Older days are forgotten. */
+export const DAYS_KEPT = 100
+
+/** Of a caller and day; the rest is counted as `other`. Callers may choose the names of models. */
+export const MODELS_KEPT = 50
+
+const OTHER = 'other'
+
+export interface LedgerRow {
+  /** `YYYY-MM-DD`, by UTC. */
+  readonly date: string
+  /** The name of a key. */
+  readonly caller: string
+  /** `provider/model`, or `other`. */
+  readonly model: string
+  streams: number
+  /** Requests that were passed on. */
+  forwards: number
+  prompt_tokens: number
+  completion_tokens: number
+  /** How many of these tokens are estimates. */
+  estimated_tokens: number
+  nanos: number
+}
+
+/** One row for each day, caller and model. */
+export class Ledger {
+  /** By date, in order, then by caller, then by model. */
+  readonly #days = new Map<string, Map<string, Map<string, LedgerRow>>>()
+
+  add(charge: Charge): void {
+    const { kind, time, caller, provider, model, prompt_tokens, completion_tokens, estimated, nanos = 0 } = charge
+    const row = this.#row(dateOf(time), caller.principal.name, `${provider}/${model}`)
+    if (kind === 'stream') row.streams += 1
+    else row.forwards += 1
+    row.prompt_tokens += prompt_tokens
+    row.completion_tokens += completion_tokens
+    if (estimated) row.estimated_tokens += prompt_tokens + completion_tokens
+    row.nanos += nanos
+  }
+
+  /** The rows of these days, both included, by day, caller and order of first use. */
+  *rows(from: string, to: string, caller?: string): Generator<LedgerRow> {
+    const dates = [...this.#days.keys()].filter((date) => date >= from && date <= to).toSorted()
+    for (const date of dates)
+      for (const [name, models] of this.#days.get(date) ?? [])
+        if (caller === undefined || caller === name) yield* models.values()
+  }
+
+  #row(date: string, caller: string, model: string): LedgerRow {
+    let day = this.#days.get(date)
+    if (!day) {
+      this.#days.set(date, (day = new Map()))
+      // The wall clock may be set back: the oldest date need not be the first.
+      if (this.#days.size > DAYS_KEPT) this.#days.delete([...this.#days.keys()].toSorted()[0] ?? date)
+    }
+    let models = day.get(caller)
+    if (!models) day.set(caller, (models = new Map()))
+    const name = models.has(model) || models.size < MODELS_KEPT ? model : OTHER
+    let row = models.get(name)
+    if (!row) models.set(name, (row = emptyRow(date, caller, name)))
+    return row
+  }
+}
+
+export function dateOf(time: number): string {
+  return new Date(time).toISOString().slice(0, 10)
+}
+
+function emptyRow(date: string, caller: string, model: string): LedgerRow {
+  const counts = { streams: 0, forwards: 0, prompt_tokens: 0, completion_tokens: 0, estimated_tokens: 0, nanos: 0 }
+  return { date, caller, model, ...counts }
+}

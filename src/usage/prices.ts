@@ -1,0 +1,76 @@
+// What an answer costs, by the configured prices.
+
+import type { Price, Prices } from '../access/access-schema.ts'
+import type { Usage } from '../stream/events.ts'
+import { cachedTokens } from '../wires/anthropic-usage.ts'
+
+/** Costs are counted in billionths of the currency: sums of whole numbers are exact. */
+export const NANOS = 1e9
+
+/** A price is per million tokens. */
+const NANOS_PER_TOKEN = NANOS / 1e6
+
+/** An upstream may report any number. */
+const MAX_TOKENS = 1e9
+const MAX_NANOS = 1e15
+
+/** The prices of a gateway. */
+export class PriceList {
+  readonly #exact: ReadonlyMap<string, Price>
+  /** Names that end in `*`, without it; the longest first. */
+  readonly #prefixes: readonly (readonly [prefix: string, price: Price])[]
+
+  constructor(prices: Prices) {
+    const all = Object.entries(prices)
+    this.#exact = new Map(all.filter(([name]) => !name.endsWith('*')))
+    this.#prefixes = all
+      .filter(([name]) => name.endsWith('*'))
+      .map(([name, price]) => [name.slice(0, -1), price] as const)
+      .toSorted(([a], [b]) => b.length - a.length)
+  }
+
+  /**
+   * A name in full comes before one that ends in `*`, and the target that answered before the requested name.
+   *
+   * @param target `provider/model`
+   * @param requested the name of the model that the request used
+   */
+  find(target: string, requested: string): Price | undefined {
+    if (this.#exact.size === 0 && this.#prefixes.length === 0) return undefined
+    return (
+      this.#exact.get(target) ?? this.#exact.get(requested) ?? this.#findPrefix(target) ?? this.#findPrefix(requested)
+    )
+  }
+
+  #findPrefix(name: string): Price | undefined {
+    return this.#prefixes.find(([prefix]) => name.startsWith(prefix))?.[1]
+  }
+}
+
+/** The cost of an answer, in billionths of the currency; always a whole number. */
+export function nanosOf(usage: Usage, { input, output, cachedInput = input, cacheWrite = input }: Price): number {
+  const { read, written } = cachedTokens(usage)
+  const { prompt_tokens, completion_tokens } = tokensOf(usage)
+  const cached = Math.min(prompt_tokens, read)
+  const stored = Math.min(prompt_tokens - cached, written)
+  const cost =
+    (prompt_tokens - cached - stored) * input + cached * cachedInput + stored * cacheWrite + completion_tokens * output
+  return Math.min(MAX_NANOS, Math.round(cost * NANOS_PER_TOKEN))
+}
+
+/** The tokens to charge for. */
+export function tokensOf({ prompt_tokens, completion_tokens }: Usage): {
+  prompt_tokens: number
+  completion_tokens: number
+} {
+  return { prompt_tokens: toTokens(prompt_tokens), completion_tokens: toTokens(completion_tokens) }
+}
+
+function toTokens(count: number): number {
+  return Math.min(MAX_TOKENS, Math.round(count))
+}
+
+/** Without an exponent. */
+export function formatCost(cost: number): string {
+  return cost.toFixed(9).replace(/\.?0+$/, '')
+}
