@@ -121,6 +121,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   accounts.onCharge((charge) => ledger.add(charge))
   observeCallers(metrics, accounts, callerNames(config))
   const usageLog = await openUsageLog(config, metrics, logger)
+  metrics.cell('usage_lines_dropped_total', {})
   if (usageLog) accounts.onCharge((charge) => usageLog.add(charge))
   const services: Services = {
     config,

@@ -11,6 +11,7 @@ import { getModel, listModels } from './handlers/list-models.ts'
 import { gatewayStatus } from './handlers/gateway-status.ts'
 import { health, metrics, readiness } from './handlers/operations.ts'
 import { protocolRoute } from './handlers/protocol-route.ts'
+import { readUsage } from './handlers/usage.ts'
 import { playground } from './handlers/playground.ts'
 import { authorize } from './middleware/authorize.ts'
 import { jsonBody } from './middleware/json-body.ts'
@@ -43,6 +44,7 @@ export function listRoutes(services: Services): Route[] {
     { method: 'delete', path: '/v1/streams/:id', access: 'cancel', byTicket: true, handlers: [cancelStream(services)] },
     { method: 'post', path: '/v1/streams/:id/tickets', access: 'read', handlers: [body, createTicket(services)] },
     { method: 'get', path: '/v1/status', access: 'read', handlers: [gatewayStatus(services)] },
+    { method: 'get', path: '/v1/usage', access: 'read', handlers: [readUsage(services)] },
     { method: 'get', path: '/healthz', access: 'open', handlers: [health()] },
     { method: 'get', path: '/readyz', access: 'open', handlers: [readiness(services)] },
     { method: 'get', path: '/metrics', access: 'metrics', isPrivate: true, handlers: [metrics(services)] },

@@ -13,15 +13,23 @@ const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 /** Bytes that a reader must take within `slowReaderMs`. */
 const SLICE_BYTES = 16 * 1024
 
+/** Looks at the bytes that pass. */
+export interface Onlooker {
+  add(bytes: Uint8Array): void
+}
+
 /**
  * Sends a response while it arrives, and reads no further while the client does not. Cuts off a client that does not
  * read; when the upstream fails, cuts off the response, so that nobody takes it for complete.
+ *
+ * @returns whether the client got all of it
  */
 export async function sendForwarded(
   context: RequestContext,
   { config, heartbeat }: Pick<Services, 'config' | 'heartbeat'>,
   { status, headers, body }: Pick<Forwarded, 'status' | 'headers' | 'body'>,
-): Promise<void> {
+  onlooker?: Onlooker,
+): Promise<boolean> {
   const { res } = context
   context.respond = false
   context.status = status
@@ -32,13 +40,16 @@ export async function sendForwarded(
   const reader = new Reader(res, config.slowReaderMs)
   heartbeat.join(reader)
   whenOver(res, () => heartbeat.leave(reader))
-  for await (const bytes of body)
+  for await (const bytes of body) {
+    onlooker?.add(bytes)
     for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
       if (!res.write(bytes.subarray(at, at + SLICE_BYTES))) await reader.drained()
-      if (isOver(res)) return
+      if (isOver(res)) return false
     }
+  }
   reader.expectEnd()
   res.end()
+  return true
 }
 
 function passedHeaders(headers: ForwardResponse['headers']): Record<string, string> {

@@ -34,6 +34,8 @@ export interface Used extends Omit<Charge, 'time' | 'prompt_tokens' | 'completio
   requested: string
 }
 
+export const NOTHING: Usage = Object.freeze({ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 })
+
 export class Accounts {
   readonly counter: TokenCounter
   readonly #prices: PriceList

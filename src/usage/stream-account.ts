@@ -8,7 +8,7 @@ import type { Account } from '../stream/generation.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import { streamDigest } from '../telemetry/redact.ts'
 import type { PromptUsage } from '../wires/anthropic-usage.ts'
-import type { Accounts } from './accounts.ts'
+import { NOTHING, type Accounts } from './accounts.ts'
 import { countCompletion, guessCompletion, type Counted } from './completion-size.ts'
 import { PromptSample } from './prompt-sample.ts'
 
@@ -144,5 +144,3 @@ export class StreamAccount implements Account {
     return this.#prompt
   }
 }
-
-const NOTHING: Usage = Object.freeze({ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 })

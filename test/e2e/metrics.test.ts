@@ -33,6 +33,10 @@ const TABLE: Record<string, [type: string, ...labels: string[]]> = {
   upstream_retries_total: ['counter', 'provider', 'reason'],
   breakers_open: ['gauge', 'provider'],
   event_loop_delay_seconds: ['histogram'],
+  caller_streams_total: ['counter', 'caller'],
+  caller_tokens_total: ['counter', 'caller', 'type'],
+  caller_cost_total: ['counter', 'caller'],
+  usage_lines_dropped_total: ['counter'],
   build_info: ['gauge', 'version'],
 }
 

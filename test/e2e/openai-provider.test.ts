@@ -43,7 +43,7 @@ const recordings: Record<string, Record<string, unknown>> = {
     finish_reason: 'tool_calls',
     usage,
   },
-  'openai-refusal': { message: { refusal: "I can't help." }, finish_reason: 'stop', usage: null },
+  'openai-refusal': { message: { refusal: "I can't help." }, finish_reason: 'stop', usage: { estimated: true } },
   'openai-logprobs': {
     message: {
       content: 'Hi!',

@@ -5,7 +5,7 @@ import { ScriptedProvider } from '../support/scripted-provider.ts'
 
 it('keeps a stream running for as long as somebody asks for snapshots', async () => {
   const provider = new ScriptedProvider()
-  const { url } = await startGateway({ resumeWindowMs: 60_000 }, { providers: [provider] })
+  const { url, services } = await startGateway({ resumeWindowMs: 60_000 }, { providers: [provider] })
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   onTestFinished(() => void vi.useRealTimers())
   const { id } = await (await chat(url, { model: 'scripted' }, { headers: { prefer: 'respond-async' } })).end()
@@ -21,5 +21,6 @@ it('keeps a stream running for as long as somebody asks for snapshots', async ()
   expect(await status()).toBe('running')
   vi.advanceTimersByTime(60_000)
   await run.aborted
+  await services.generations.idle()
   expect(await status()).toBe('cancelled')
 })

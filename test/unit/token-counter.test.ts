@@ -66,7 +66,10 @@ it('survives a thread that throws, exits or cannot load, and starts another', as
 })
 
 it('sends the thread a bounded amount of text', async () => {
-  const counter = newCounter({ maxWaiting: 10, program: 'require("node:worker_threads").parentPort.on("message", () => {})' })
+  const counter = newCounter({
+    maxWaiting: 10,
+    program: 'require("node:worker_threads").parentPort.on("message", () => {})',
+  })
   const first = counter.count('12345678', LONG_MS)
   expect(await counter.count('123', LONG_MS)).toBeUndefined()
   // Nobody waits for this one any more, but the thread still has it.

@@ -2,9 +2,11 @@ import { modelName } from '../../chat-request.ts'
 import { Ended, invalidField } from '../../errors.ts'
 import { isRecord } from '../../json.ts'
 import type { ForwardRoute } from '../../protocols/protocol.ts'
-import { forward, type Forwardable } from '../../routing/forward.ts'
+import { forward, type Forwardable, type Forwarded } from '../../routing/forward.ts'
 import { isOver, refuseBody, whenOver } from '../../sse/http2.ts'
 import { traceAttempts } from '../../telemetry/observe-routing.ts'
+import { NOTHING } from '../../usage/accounts.ts'
+import { ResponseTail, tellsUsage } from '../../usage/forwarded-usage.ts'
 import type { Handler, RequestContext, Services } from '../context.ts'
 import { shuttingDown } from '../open-stream.ts'
 import { sendForwarded } from '../send-forwarded.ts'
@@ -34,7 +36,7 @@ export function forwardRequest(services: Services, route: ForwardRoute): Handler
       const answer = await forward(plan, request, { signal: abort.signal, observer }).finally(release)
       const { target, attempts } = answer
       setTargetHeaders(context, { provider: target.provider.name, model: target.model, attempts })
-      await sendForwarded(context, services, answer)
+      await sendCharged(context, services, answer, plan.model)
     } catch (error) {
       if (!isOver(res)) {
         // The rest of an upload is not read.
@@ -46,6 +48,37 @@ export function forwardRequest(services: Services, route: ForwardRoute): Handler
     } finally {
       leaveForwards()
     }
+  }
+}
+
+/** Sends the response, and charges what it says that it used: nothing, when it does not say. */
+async function sendCharged(
+  context: RequestContext,
+  services: Services,
+  answer: Forwarded,
+  requested: string,
+): Promise<void> {
+  const { caller, protocol } = context.state
+  const { provider, model } = answer.target
+  const startedAt = performance.now()
+  const tail = tellsUsage(answer.headers) ? new ResponseTail() : undefined
+  let finish_reason = 'error'
+  try {
+    finish_reason = (await sendForwarded(context, services, answer, tail)) ? 'stop' : 'cancelled'
+  } finally {
+    if (isOver(context.res) && finish_reason === 'error') finish_reason = 'cancelled'
+    services.accounts.add({
+      kind: 'forward',
+      caller,
+      stream: undefined,
+      protocol: protocol.name,
+      provider: provider.name,
+      model,
+      requested,
+      finish_reason,
+      usage: tail?.usage() ?? NOTHING,
+      duration_ms: Math.round(performance.now() - startedAt),
+    })
   }
 }
 
