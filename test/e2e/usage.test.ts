@@ -38,8 +38,9 @@ const hangs: Answer = (response) => {
   response.write(chatChunks(...PIECES.map((content) => chunk({ content }))))
 }
 
-const silent: Answer = (response) =>
-  void response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+const silent: Answer = (response) => {
+  response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+}
 
 const estimate = (prompt: number, completion: number): Usage => ({
   prompt_tokens: prompt,
@@ -277,6 +278,31 @@ const hangsUp = (response: Parameters<Answer>[0]) => {
   const deltas = PIECES.map((content) => chunk({ content }))
   response.end(chatChunks(...deltas, chunk({}, { finish_reason: 'stop' }), '[DONE]'))
 }
+
+it('blocks nothing: a megabyte of Chinese is counted in many turns, and other requests are answered meanwhile', async () => {
+  const pieces = Array.from({ length: 350 }, (_, i) => `${i}`.padEnd(1000, '春眠不覺曉處處聞啼鳥'))
+  const { gateway } = await stage((response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write(chatChunks(...pieces.map((content) => chunk({ content }))))
+  })
+  const reader = await (await ask(gateway)).until(({ text }) => text.length === 350_000)
+  const answered: string[] = []
+  let turns = 0
+  const count = () => {
+    turns += 1
+    if (answered.length < 2) setImmediate(count)
+  }
+  const deleted = open(`${gateway.url}/v1/streams/${reader.id}`, { method: 'DELETE' })
+  setImmediate(count)
+  const note = (what: string) => () => void answered.push(what)
+  await Promise.all([deleted.then(note('deleted')), open(`${gateway.url}/healthz`).then(note('healthz'))])
+  expect(answered).toEqual(['healthz', 'deleted'])
+  expect(turns).toBeGreaterThan(40)
+  const [done] = (await reader.end()).dones
+  const expected = pieces.reduce((sum, piece) => sum + countTokens(piece), 0)
+  expect(done?.usage?.completion_tokens).toBeGreaterThan(expected * 0.95)
+  expect(done?.usage?.completion_tokens).toBeLessThan(expected * 1.05)
+})
 
 describe('GET /v1/usage', () => {
   it('tells by day and model what was used, as JSON and as CSV', async () => {

@@ -14,7 +14,7 @@ it('is the whole of a short prompt', () => {
 it('is spread over a long prompt: half Latin, half Chinese counts as both', () => {
   const input = say('a'.repeat(300_000), '中'.repeat(150_000), '中'.repeat(150_000))
   const { text } = new PromptSample(input)
-  const chinese = [...text].filter((each) => each === '中').length
+  const chinese = text.replaceAll(/[^中]/g, '').length
   expect(text.length).toBeLessThanOrEqual(SAMPLE_CHARACTERS + 16)
   expect(Math.abs(chinese / text.length - 0.5)).toBeLessThan(0.05)
 })
