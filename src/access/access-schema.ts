@@ -6,14 +6,17 @@ import { SCOPES, USUAL_SCOPES } from './caller.ts'
 
 const amount = numeric(z.number().min(0).max(1e9))
 
+/** Counted in billionths, which must be safe integers. */
+const budget = numeric(z.number().min(0).max(9_000_000))
+
 /** See `Limits`. */
 export const limitsSchema = z.strictObject({
   requestsPerMinute: count.optional(),
   concurrentStreams: count.optional(),
   tokensPerMinute: count.optional(),
   tokensPerDay: count.optional(),
-  costPerDay: amount.optional(),
-  costPerMonth: amount.optional(),
+  costPerDay: budget.optional(),
+  costPerMonth: budget.optional(),
   maxTokens: count.optional(),
 })
 

@@ -1,0 +1,163 @@
+import type { Caller } from './caller.ts'
+import { counterOf, type Rule } from './limit-rules.ts'
+import type { Claim, Counted, LimitStore } from './limit-store.ts'
+
+/** Tokens by which a stream that outgrows its reservation reserves more: a call to the store for each would cost more. */
+const STEP_TOKENS = 256
+
+/** What a request has used in the end. */
+export interface Spent {
+  readonly tokens: number
+  /** In billionths of the currency. */
+  readonly cost: number
+}
+
+export const NOTHING: Spent = { tokens: 0, cost: 0 }
+
+/** What was added to a counter for one request. */
+interface Part {
+  readonly name: string
+  amount: number
+  /** When its counter is back at 0. */
+  endsAt: number
+}
+
+/** What one request holds of one limit. */
+interface Holding {
+  readonly rule: Rule
+  readonly parts: Part[]
+}
+
+export interface Clock {
+  /** Milliseconds since the epoch: days and months begin by it. */
+  today(): number
+  /** Monotonic, in milliseconds. */
+  now(): number
+}
+
+export interface AdmissionParts {
+  store: LimitStore
+  clock: Clock
+  caller: Caller
+  rules: readonly Rule[]
+  claims: readonly Claim[]
+  counters: readonly Counted[]
+  /** Estimated tokens of the prompt. */
+  promptTokens: number
+}
+
+/**
+ * What one admitted request has taken of its caller's limits: it is settled once, with what the request has really
+ * used. At any time, a counter is what settled requests have used and what admitted ones hold.
+ */
+export class Admission {
+  readonly #store: LimitStore
+  readonly #clock: Clock
+  readonly #caller: Caller
+  readonly #holdings: readonly Holding[]
+  readonly #promptTokens: number
+  /** Deltas that the smallest reservation of tokens covers. Never grows past what is reserved. */
+  #covered = Infinity
+  #isSettled = false
+  /** Calls to the store that run. */
+  #pending: Promise<unknown> = DONE
+
+  constructor({ store, clock, caller, rules, claims, counters, promptTokens }: AdmissionParts) {
+    this.#store = store
+    this.#clock = clock
+    this.#caller = caller
+    this.#promptTokens = promptTokens
+    const now = clock.now()
+    this.#holdings = claims.flatMap(({ name, amount }, i) => {
+      const rule = rules[i]
+      // A request stays counted.
+      if (!rule || rule.unit === 'requests') return []
+      return { rule, parts: [{ name, amount, endsAt: now + (counters[i]?.endsInMs ?? 0) }] }
+    })
+    this.#measure()
+  }
+
+  /**
+   * The stream has `total` deltas now, each about a token. When they outgrow the reservation, more is reserved at once,
+   * without a check: running streams are never cut by a limit.
+   */
+  flowed(total: number): void {
+    if (total <= this.#covered || this.#isSettled) return
+    const needed = this.#promptTokens + total
+    for (const holding of this.#holdings)
+      if (holding.rule.unit === 'tokens' && held(holding) < needed)
+        this.#grow(holding, needed - held(holding) + STEP_TOKENS)
+    this.#measure()
+  }
+
+  /** Tokens that a request has used whose upstream did not say. */
+  estimate(deltas: number): number {
+    return deltas === 0 ? 0 : this.#promptTokens + deltas
+  }
+
+  /** Replaces what is held by what was used. Only the first call counts. */
+  async settle({ tokens, cost }: Spent): Promise<void> {
+    if (this.#isSettled) return
+    this.#isSettled = true
+    // Reservations that are being made: only then is it known when their counters end.
+    await this.#pending
+    for (const holding of this.#holdings) {
+      const { unit } = holding.rule
+      const used = toAmount(unit === 'tokens' ? tokens : unit === 'cost' ? cost : 0)
+      if (used > held(holding)) this.#grow(holding, used - held(holding))
+      else this.#shrink(holding, held(holding) - used)
+    }
+    await this.#pending
+  }
+
+  #measure(): void {
+    this.#covered = Infinity
+    for (const holding of this.#holdings)
+      if (holding.rule.unit === 'tokens')
+        this.#covered = Math.min(this.#covered, Math.max(0, held(holding) - this.#promptTokens))
+  }
+
+  /** Adds to the present counter of the holding's limit. */
+  #grow({ rule, parts }: Holding, amount: number): void {
+    const { name, lastsMs } = counterOf(rule, this.#caller, amount, this.#clock.today())
+    let part = parts.at(-1)
+    if (part?.name === name && part.endsAt > this.#clock.now()) part.amount += amount
+    else parts.push((part = { name, amount, endsAt: 0 }))
+    this.#pending = Promise.all([this.#pending, this.#add(part, amount, lastsMs)])
+  }
+
+  async #add(part: Part, amount: number, lastsMs: number): Promise<void> {
+    const { endsInMs } = await this.#store.add({ name: part.name, amount, lastsMs }, accountOf(this.#caller))
+    part.endsAt = this.#clock.now() + endsInMs
+  }
+
+  /** Gives back the newest parts first, as long as the counters that they were added to have not ended. */
+  #shrink({ parts }: Holding, amount: number): void {
+    let left = amount
+    const now = this.#clock.now()
+    for (const part of parts.toReversed()) {
+      const returned = Math.min(left, part.amount)
+      left -= returned
+      if (returned > 0 && part.endsAt > now)
+        this.#pending = Promise.all([this.#pending, this.#store.giveBack(part.name, returned)])
+    }
+  }
+}
+
+const DONE: Promise<void> = Promise.resolve()
+
+function held({ parts }: Holding): number {
+  let sum = 0
+  for (const { amount } of parts) sum += amount
+  return sum
+}
+
+/** An upstream may report any number. */
+function toAmount(value: number): number {
+  return Math.min(Math.ceil(value), Number.MAX_SAFE_INTEGER)
+}
+
+/** The memory of all counters of one key's users is charged to that key. */
+export function accountOf({ principal }: Caller): string {
+  return principal.name
+}

@@ -1,0 +1,167 @@
+// From the limits of a caller to the counters that they are about.
+
+import type { Caller, Limits } from './caller.ts'
+import type { Claim } from './limit-store.ts'
+
+/** Amounts of money are counted in billionths, so that they are integers. */
+export const NANO = 1e9
+
+/** A shorter form of money for headers, whose integers have 15 digits. */
+const NANOS_PER_MILLIONTH = 1000
+
+type Unit = 'requests' | 'streams' | 'tokens' | 'cost'
+type Per = 'minute' | 'day' | 'month' | undefined
+
+/** What is counted. The labels are values of a metric, and part of the names in headers. */
+const COUNTED = [
+  { setting: 'requestsPerMinute', label: 'requests_per_minute', unit: 'requests', per: 'minute' },
+  { setting: 'concurrentStreams', label: 'concurrent_streams', unit: 'streams', per: undefined },
+  { setting: 'tokensPerMinute', label: 'tokens_per_minute', unit: 'tokens', per: 'minute' },
+  { setting: 'tokensPerDay', label: 'tokens_per_day', unit: 'tokens', per: 'day' },
+  { setting: 'costPerDay', label: 'cost_per_day', unit: 'cost', per: 'day' },
+  { setting: 'costPerMonth', label: 'cost_per_month', unit: 'cost', per: 'month' },
+] as const satisfies readonly { setting: keyof Limits; label: string; unit: Unit; per: Per }[]
+
+/** Values of the label `limit`: counted limits, limits of a single request, and limits of the whole gateway. */
+export const LIMIT_LABELS = [
+  ...COUNTED.map(({ label }) => label),
+  'max_tokens',
+  'models',
+  'max_streams',
+  'overload',
+] as const
+export type LimitLabel = (typeof LIMIT_LABELS)[number]
+
+/** Whose use is added up: everybody's, that of one key or issuer, or that of one of its end users. */
+export type Level = 'gateway' | 'caller' | 'user'
+
+/** One counted limit at one level. */
+export interface Rule {
+  readonly level: Level
+  readonly label: LimitLabel
+  readonly unit: Unit
+  readonly per: Per
+  /** In tokens, requests, streams, or billionths of the currency. */
+  readonly most: number
+  /** Its name in headers. */
+  readonly policy: string
+}
+
+/** The rules of one level. Configured limits do not change, so they are read once. */
+export class RuleBook {
+  readonly #level: Level
+  readonly #rules = new WeakMap<Limits, readonly Rule[]>()
+
+  constructor(level: Level) {
+    this.#level = level
+  }
+
+  of(limits: Limits): readonly Rule[] {
+    let rules = this.#rules.get(limits)
+    if (!rules) this.#rules.set(limits, (rules = this.#read(limits)))
+    return rules
+  }
+
+  #read(limits: Limits): readonly Rule[] {
+    const level = this.#level
+    return COUNTED.flatMap(({ setting, label, unit, per }) => {
+      const { [setting]: limit } = limits
+      if (limit === undefined) return []
+      const most = unit === 'cost' ? Math.round(limit * NANO) : limit
+      return { level, label, unit, per, most, policy: `${level}-${label.replaceAll('_', '-')}` }
+    })
+  }
+}
+
+/** The counter of a rule now. A day's and a month's counter have the date in their names, by UTC. */
+export function counterOf(rule: Rule, caller: Caller, amount: number, now: number): Claim {
+  const { label, level, most } = rule
+  const { date, lastsMs } = periodOf(rule, now)
+  // The owner last: it may have any characters.
+  return { name: `${label}@${date}${level}:${ownerAt(level, caller)}`, amount, most, lastsMs }
+}
+
+function ownerAt(level: Level, { principal, owner }: Caller): string {
+  switch (level) {
+    case 'gateway':
+      return ''
+    case 'caller':
+      return principal.name
+    case 'user':
+      return owner
+  }
+}
+
+const MINUTE_MS = 60_000
+const DAY_MS = 24 * 60 * MINUTE_MS
+
+/** A day has 24 hours in UTC: leap seconds are not counted. */
+function periodOf({ per }: Rule, now: number): { date: string; lastsMs: number } {
+  switch (per) {
+    case undefined:
+      return { date: '', lastsMs: Infinity }
+    // Begins with the first request, so that callers do not all come back in the same second.
+    case 'minute':
+      return { date: '', lastsMs: MINUTE_MS }
+    case 'day':
+      return { date: `${new Date(now).toISOString().slice(0, 10)} `, lastsMs: DAY_MS - (now % DAY_MS) }
+    case 'month': {
+      const date = new Date(now)
+      const next = Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1)
+      return { date: `${date.toISOString().slice(0, 7)} `, lastsMs: next - now }
+    }
+  }
+}
+
+/** What a client may know. What all callers together have spent is no business of any of them. */
+function isPublic({ level, unit }: Rule): boolean {
+  return level !== 'gateway' || unit !== 'cost'
+}
+
+/** https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers-10 */
+export function describeLimits(
+  rules: readonly Rule[],
+  counters: readonly { used: number; endsInMs: number }[],
+): Record<string, string> {
+  const policies: string[] = []
+  const states: string[] = []
+  for (const [i, rule] of rules.entries()) {
+    const counter = counters[i]
+    if (!counter || !isPublic(rule)) continue
+    policies.push(`"${rule.policy}";q=${shown(rule, rule.most)}${windowOf(rule)}`)
+    const left = shown(rule, Math.max(0, rule.most - counter.used))
+    const ends = counter.endsInMs === Infinity ? '' : `;t=${Math.ceil(counter.endsInMs / 1000)}`
+    states.push(`"${rule.policy}";r=${left}${ends}`)
+  }
+  return policies.length === 0 ? {} : { 'RateLimit-Policy': policies.join(', '), RateLimit: states.join(', ') }
+}
+
+/** Larger numbers than a header may have are no limits in practice. */
+function shown({ unit }: Rule, amount: number): number {
+  return Math.min(unit === 'cost' ? Math.floor(amount / NANOS_PER_MILLIONTH) : amount, 999_999_999_999_999)
+}
+
+/** Months have no fixed length, and streams no window. */
+function windowOf({ per, unit }: Rule): string {
+  const quota = { requests: '', streams: ';qu="concurrent-requests"', tokens: ';qu="tokens"', cost: ';qu="millionths"' }
+  const seconds = per === 'minute' ? MINUTE_MS / 1000 : per === 'day' ? DAY_MS / 1000 : undefined
+  return `${quota[unit]}${seconds === undefined ? '' : `;w=${seconds}`}`
+}
+
+/** `100 requests per minute`, as in a message. */
+export function inWords({ unit, per, most }: Rule): string {
+  const amount =
+    unit === 'cost' ? `a cost of ${most / NANO}` : `${most} ${unit === 'streams' ? 'concurrent streams' : unit}`
+  return per === undefined ? amount : `${amount} per ${per}`
+}
+
+export function ofWhom({ level }: Rule): string {
+  switch (level) {
+    case 'gateway':
+      return 'all callers together'
+    case 'caller':
+      return 'this caller'
+    case 'user':
+      return 'this user'
+  }
+}

@@ -1,0 +1,49 @@
+// Counts what callers use. The seam for a store that several nodes share.
+
+/** An amount to add to a counter. All amounts are integers. */
+export interface Claim {
+  readonly name: string
+  readonly amount: number
+  /** The sum that the counter may reach. */
+  readonly most: number
+  /**
+   * Milliseconds after which a counter that begins now is back at 0. `Infinity` for a gauge, whose amounts are held
+   * until they are given back; a shared store must also drop those of a node that died.
+   */
+  readonly lastsMs: number
+}
+
+/** A counter as it stands. */
+export interface Counted {
+  readonly used: number
+  /** Milliseconds until it is back at 0; `Infinity` for a gauge. */
+  readonly endsInMs: number
+}
+
+export interface Taken {
+  /** False when an amount did not fit: nothing was added then. */
+  readonly ok: boolean
+  /** In the order of the claims. */
+  readonly counters: readonly Counted[]
+}
+
+/**
+ * Counters by name. A counter begins with the first amount that is added to it, and ends after its time.
+ *
+ * Amounts that take effect never add up to more than `most`, however many calls run at once.
+ */
+export interface LimitStore {
+  /**
+   * Adds all amounts, or, when one does not fit, none.
+   *
+   * @param account whom the memory of new counters is charged to
+   * @throws SluiceError `store_full`, or `store_unavailable` when the counters cannot be reached
+   */
+  take(claims: readonly Claim[], account: string): Promise<Taken>
+  /** Adds without a check. Must not reject: the amount is already spent. */
+  add(claim: Omit<Claim, 'most'>, account: string): Promise<Counted>
+  /** Subtracts, but not below 0; does nothing when the counter has ended. Must not reject. */
+  giveBack(name: string, amount: number): Promise<void>
+  /** Stops every timer and connection. */
+  close(): Promise<void>
+}
