@@ -5,16 +5,21 @@ import { loadProvider, type RegisteredProvider } from '../providers/registry.ts'
 import { Authenticator } from './access/authenticator.ts'
 import type { TokenVerifier } from './access/json-web-tokens.ts'
 import { Tickets } from './access/tickets.ts'
+import { Limiter } from './access/limiter.ts'
+import type { LimitStore } from './access/limit-store.ts'
+import { MemoryLimitStore } from './access/memory-limit-store.ts'
 import type { Config } from './config.ts'
 import { createApp } from './http/app.ts'
 import { ConfigError } from './errors.ts'
 import type { RequestState, Services } from './http/context.ts'
 import { InFlight } from './http/in-flight.ts'
+import { LoadGate } from './http/load-gate.ts'
 import { HttpServer } from './http/server.ts'
 import { protocols as builtIn } from './protocols/index.ts'
 import type { ProtocolTable } from './protocols/protocol.ts'
 import { ModelCatalog } from './routing/model-catalog.ts'
 import { Router } from './routing/router.ts'
+import { observeLimits } from './telemetry/observe-limits.ts'
 import { observeCatalog, observeRouting } from './telemetry/observe-routing.ts'
 import { tickFor } from './sse/event-stream.ts'
 import { Heartbeat } from './sse/heartbeat.ts'
@@ -29,6 +34,7 @@ import { watchEventLoop } from './telemetry/process-metrics.ts'
 import { knownModels, observeReaders, startAtZero } from './telemetry/observe-streams.ts'
 import { createLogger, type Logger } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
+import { SmoothedDelay } from './telemetry/smoothed-delay.ts'
 import { flushSpans } from './telemetry/tracing.ts'
 import { callerNames, observeCallers } from './telemetry/observe-callers.ts'
 import { observeUsageLog } from './telemetry/observe-usage-log.ts'
@@ -46,6 +52,8 @@ export interface GatewayOptions {
   protocols?: ProtocolTable
   /** Finds streams; by default, those in the memory of this process. */
   directory?: (config: Config, budget: Budget) => Directory
+  /** Counts what callers use; by default, in the memory of this process. */
+  limitStore?: (config: Config, budget: Budget) => LimitStore
   /** Connects this gateway with others that share the directory. */
   bus?: Bus
 }
@@ -123,6 +131,9 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const usageLog = await openUsageLog(config, metrics, logger)
   metrics.cell('usage_lines_dropped_total', {})
   if (usageLog) accounts.onCharge((charge) => usageLog.add(charge))
+  const limitStore = options.limitStore?.(config, budget) ?? new MemoryLimitStore(budget)
+  const generations = new Generations()
+  const loopDelay = new SmoothedDelay()
   const services: Services = {
     config,
     protocols,
@@ -138,7 +149,13 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     routing: observeRouting(metrics, logger),
     accounts,
     ledger,
-    generations: new Generations(),
+    generations,
+    limiter: new Limiter({
+      store: limitStore,
+      limits: config.limits,
+      onRefusal: observeLimits(metrics, callerNames(config)),
+    }),
+    load: new LoadGate(config, { streams: () => generations.size, delayMs: () => loopDelay.mean }),
     forwards: new InFlight(),
     heartbeat: new Heartbeat(tickFor(config.heartbeatMs, config.slowReaderMs)),
     flushTimer: config.flushIntervalMs > 0 ? new FlushTimer(config.flushIntervalMs) : undefined,
@@ -152,7 +169,11 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   metrics.cell('log_bytes_limit', {}).add(config.storeMaxBytes)
   for (const kind of MEMORY_KINDS) metrics.watch('memory_bytes', { kind }, () => budget.held(kind))
   metrics.cell('build_info', { version: VERSION }).add()
-  const stopWatching = watchEventLoop(metrics.histogram('event_loop_delay_seconds', {}))
+  const loopDelays = metrics.histogram('event_loop_delay_seconds', {})
+  const stopWatching = watchEventLoop((delay, sinceLast) => {
+    loopDelays.observe(delay / 1000)
+    loopDelay.observe(delay, sinceLast)
+  })
   for (const provider of providers.keys())
     metrics.watch('breakers_open', { provider }, () => services.router.openBreakers(provider))
   const app = createApp(services)
@@ -178,6 +199,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     stopWatching()
     catalog.close()
     await store.close()
+    await limitStore.close()
     const closing = [...providers.values()].map(async ({ provider }) => provider.close?.())
     await within(FAREWELL_MS, Promise.allSettled([...closing, accounts.close(), usageLog?.close(), flushSpans()]))
     logger.info('stopped')

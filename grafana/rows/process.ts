@@ -68,7 +68,7 @@ export const process: Row = {
       title: 'Open files and limit',
       description: 'Each reader and each upstream connection takes one. At the limit nobody can connect (ulimit -n).',
       unit: 'short',
-      width: 6,
+      width: 4,
       queries: [
         { expression: level('process_open_fds', each), legend: '{{instance}}' },
         { expression: level('process_max_fds', each), legend: '{{instance}} limit' },
@@ -79,9 +79,18 @@ export const process: Row = {
       title: 'Instances by version',
       description: 'Two versions side by side: a rollout is under way, or has stopped half-way.',
       unit: 'short',
-      width: 6,
+      width: 4,
       queries: [{ expression: level('sluice_build_info', { by: ['version'] }), legend: legend('version') }],
       stacked: true,
+    },
+    {
+      kind: 'time series',
+      title: 'Refused by limits',
+      description:
+        'Requests that a limit refused, by limit. Limits of the gateway itself are max_streams and overload.',
+      unit: 'suffix:/s',
+      width: 4,
+      queries: [{ expression: rate('sluice_limit_refusals_total', { by: ['limit'] }), legend: legend('limit') }],
     },
   ],
 }

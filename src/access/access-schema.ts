@@ -80,6 +80,9 @@ export const jwtSchema = z
     { path: ['jwksUrl'], message: 'expected exactly one of jwksUrl, publicKey and secret' },
   )
 
+/** Costs are counted in billionths of the currency: sums of whole numbers are exact. */
+export const NANOS = 1e9
+
 /** Per million tokens. */
 const price = z.strictObject({
   input: amount,

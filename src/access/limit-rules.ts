@@ -1,10 +1,8 @@
 // From the limits of a caller to the counters that they are about.
 
+import { NANOS } from './access-schema.ts'
 import type { Caller, Limits } from './caller.ts'
 import type { Claim } from './limit-store.ts'
-
-/** Amounts of money are counted in billionths, so that they are integers. */
-export const NANO = 1e9
 
 /** A shorter form of money for headers, whose integers have 15 digits. */
 const NANOS_PER_MILLIONTH = 1000
@@ -67,7 +65,7 @@ export class RuleBook {
     return COUNTED.flatMap(({ setting, label, unit, per }) => {
       const { [setting]: limit } = limits
       if (limit === undefined) return []
-      const most = unit === 'cost' ? Math.round(limit * NANO) : limit
+      const most = unit === 'cost' ? Math.round(limit * NANOS) : limit
       return { level, label, unit, per, most, policy: `${level}-${label.replaceAll('_', '-')}` }
     })
   }
@@ -151,7 +149,7 @@ function windowOf({ per, unit }: Rule): string {
 /** `100 requests per minute`, as in a message. */
 export function inWords({ unit, per, most }: Rule): string {
   const amount =
-    unit === 'cost' ? `a cost of ${most / NANO}` : `${most} ${unit === 'streams' ? 'concurrent streams' : unit}`
+    unit === 'cost' ? `a cost of ${most / NANOS}` : `${most} ${unit === 'streams' ? 'concurrent streams' : unit}`
   return per === undefined ? amount : `${amount} per ${per}`
 }
 

@@ -5,6 +5,7 @@ import type { Protocol, ProtocolTable } from '../protocols/protocol.ts'
 import type { Authenticator } from '../access/authenticator.ts'
 import type { Caller } from '../access/caller.ts'
 import type { Grant, Tickets } from '../access/tickets.ts'
+import type { Limiter } from '../access/limiter.ts'
 import type { Hold, Budget } from '../store/budget.ts'
 import type { Trace } from '../telemetry/tracing.ts'
 import type { Config } from '../config.ts'
@@ -16,6 +17,7 @@ import type { StreamStore } from '../store/stream-store.ts'
 import type { FlushTimer } from '../stream/event-loop.ts'
 import type { Generations } from '../stream/generation.ts'
 import type { InFlight } from './in-flight.ts'
+import type { LoadGate } from './load-gate.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Accounts } from '../usage/accounts.ts'
@@ -70,6 +72,10 @@ export interface Services {
   readonly store: StreamStore
   readonly budget: Budget
   readonly generations: Generations
+  /** What each caller may use. */
+  readonly limiter: Limiter
+  /** Whether the gateway can take on more work. */
+  readonly load: LoadGate
   /** Requests that are passed on now. */
   readonly forwards: InFlight
   readonly heartbeat: Heartbeat

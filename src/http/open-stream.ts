@@ -1,9 +1,15 @@
 import { createHash } from 'node:crypto'
-import { ORIGINAL } from '../chat-request.ts'
+import { NOTHING, type Admission } from '../access/admission.ts'
+import { askedTokens } from '../access/answer-size.ts'
+import { chargeStream } from '../access/charge-stream.ts'
+import type { Wish } from '../access/limiter.ts'
+import { ORIGINAL, type ChatInput } from '../chat-request.ts'
 import { invalidField, SluiceError } from '../errors.ts'
+import { estimateTokens } from '../usage/estimate-tokens.ts'
 import type { Mode, Protocol } from '../protocols/protocol.ts'
 import { Run } from '../routing/run.ts'
 import { traceAttempts } from '../telemetry/observe-routing.ts'
+import type { Plan } from '../routing/target.ts'
 import type { Hold } from '../store/budget.ts'
 import type { Idempotency } from '../store/directory.ts'
 import type { Created } from '../store/stream-store.ts'
@@ -13,6 +19,7 @@ import { observeGeneration } from '../telemetry/observe-streams.ts'
 import { afterThisTurn } from '../stream/event-loop.ts'
 import { sampleBytes } from '../usage/prompt-sample.ts'
 import { StreamAccount } from '../usage/stream-account.ts'
+import { admit, overloadOf, planAllowed, withAnswerLimit } from './admit.ts'
 import type { RequestContext, Services } from './context.ts'
 import { actForUserOf } from './middleware/authorize.ts'
 import { findEarlier } from './earlier-streams.ts'
@@ -55,11 +62,12 @@ export async function openStream(
   context.state.caller = actForUserOf(context, protocol)
   const earlier = await findEarlier(context, services, protocol)
   const parsed = protocol.parse(context.request.body, context.headers, earlier)
-  const { input, forward, labels, mode, alias, kept, detached = false, ignored = [] } = parsed
+  const { forward, labels, mode, alias, kept, detached = false, ignored = [] } = parsed
   if (services.draining) throw shuttingDown()
-  const { accounts, config, router, store, generations, metrics, logger } = services
+  const { accounts, config, router, store, generations, limiter, load, metrics, logger } = services
   const { caller, client, trace } = context.state
-  const plan = router.plan(input.model, input, protocol.wire)
+  const input = withAnswerLimit(context, services, parsed.input)
+  const plan = planAllowed(services, caller, (allows) => router.plan(input.model, input, protocol.wire, allows))
   const [{ provider, model }] = plan.targets
   const init = {
     owner: caller.owner,
@@ -73,16 +81,25 @@ export async function openStream(
     kept,
     idempotency: readIdempotency(context, services, protocol),
   }
+  let admission: Admission | undefined
   // Not `.catch()`: it would create one more promise per stream.
   let created: Created
   try {
+    if (limiter.counts(caller) || load.refusal())
+      admission = await enterLimits(context, services, wishOf(services, parsed.input, plan), init.idempotency)
     created = await store.create(init)
   } catch (error) {
+    void admission?.settle(NOTHING)
     return countMissing(services, error)
   }
   const { log, joined } = created
-  // A drain may have begun during the `await`; it would not end this stream.
-  if (services.draining && !joined) throw endedBy(shuttingDown(), log)
+  if (joined) void admission?.settle(NOTHING)
+  // A drain may have begun during the `await`, which would not end this stream; or other streams may have started.
+  const refusal = joined ? undefined : services.draining ? shuttingDown() : overloadOf(services, caller)
+  if (refusal) {
+    void admission?.settle(NOTHING)
+    throw endedBy(refusal, log)
+  }
   const isWaiting = mode === 'whole' && context.request.rawBody.length <= MAX_KEPT_PROMPT
   context.request.rawBody = ''
   context.request.body = undefined
@@ -100,6 +117,11 @@ export async function openStream(
     return { log, mode, detached, leave }
   }
   const account = new StreamAccount(accounts, { log, input, caller, protocol: protocol.name, requested: plan.model })
+  const observer = observeGeneration(metrics, logger, {
+    protocol: protocol.name,
+    provider: provider.name,
+    caller: caller.principal.name,
+  })
   const generation = generations.start({
     log,
     account,
@@ -115,11 +137,7 @@ export async function openStream(
         // After the first token has been sent.
         .finally(() => afterThisTurn(() => release(account, prompt))),
     resumeWindowMs: detached ? Infinity : protocol.reconnects ? config.resumeWindowMs : config.sdkResumeWindowMs,
-    observer: observeGeneration(metrics, logger, {
-      protocol: protocol.name,
-      provider: provider.name,
-      caller: caller.principal.name,
-    }),
+    observer: admission ? chargeStream(admission, observer) : observer,
   })
   return { log, generation, mode, detached, leave }
 }
@@ -128,6 +146,40 @@ export async function openStream(
 function release(account: StreamAccount, prompt: Hold | undefined): void {
   account.letGo()
   prompt?.release()
+}
+
+/**
+ * Admits a request that starts a stream. One that joins a stream spends nothing more, and adds no work: it counts as a
+ * request only.
+ *
+ * @throws SluiceError
+ */
+async function enterLimits(
+  context: RequestContext,
+  services: Services,
+  wish: Wish,
+  idempotency: Idempotency | undefined,
+): Promise<Admission | undefined> {
+  const { caller } = context.state
+  const joins = idempotency !== undefined && (await services.store.joins(caller.owner, idempotency))
+  const overload = joins ? undefined : overloadOf(services, caller)
+  if (overload) throw overload
+  return services.limiter.counts(caller) ? admit(context, services, joins ? { kind: 'request' } : wish) : undefined
+}
+
+/** In a function of its own, so that the stream does not keep what its closure needs. */
+function wishOf({ accounts }: Services, input: ChatInput, { model: requested, targets: [first] }: Plan): Wish {
+  const answerer = { provider: first.provider.name, model: first.model, requested }
+  return {
+    kind: 'stream',
+    promptTokens: () => estimateTokens(input),
+    maxTokens: askedTokens(input),
+    costOf: (prompt_tokens, completion_tokens) =>
+      accounts.nanosOf(
+        { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens },
+        answerer,
+      ) ?? 0,
+  }
 }
 
 /**

@@ -7,6 +7,10 @@ import type { RequestContext, Services } from './context.ts'
 /** Headers that describe the body, and what is left of rate limits. No other reaches a client: not even by accident. */
 const PASSED = /^(content-(type|length|encoding|language|disposition|range)|([a-z]+-)?(x-)?ratelimit(-[a-z\d-]+)?)$/
 
+/** Those of the caller's limits here replace those of the gateway's key there. */
+const OWN_LIMITS: ReadonlySet<string> = new Set(['ratelimit', 'ratelimit-policy'])
+const NONE: ReadonlySet<string> = new Set()
+
 /** As in HTTP; a module may return anything. */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 
@@ -33,7 +37,8 @@ export async function sendForwarded(
   const { res } = context
   context.respond = false
   context.status = status
-  context.set({ ...passedHeaders(headers), 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' })
+  const passed = passedHeaders(headers, context.response.get('RateLimit-Policy') !== '' ? OWN_LIMITS : NONE)
+  context.set({ ...passed, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' })
   // An event stream: proxies must not collect it.
   if (/^text\/event-stream\b/.test(headers.get('content-type') ?? '')) context.set('X-Accel-Buffering', 'no')
   res.flushHeaders()
@@ -52,8 +57,10 @@ export async function sendForwarded(
   return true
 }
 
-function passedHeaders(headers: ForwardResponse['headers']): Record<string, string> {
-  return Object.fromEntries([...headers].filter(([name, value]) => PASSED.test(name) && VALUE.test(value)))
+function passedHeaders(headers: ForwardResponse['headers'], without: ReadonlySet<string>): Record<string, string> {
+  return Object.fromEntries(
+    [...headers].filter(([name, value]) => PASSED.test(name) && VALUE.test(value) && !without.has(name)),
+  )
 }
 
 /** The client, who must make room in a full socket within a time. */

@@ -61,6 +61,8 @@ export class HttpServer {
     this.#address = address
     this.#server = certificate ? this.#secure(certificate) : createServer(SOCKETS)
     Object.assign(this.#server, { keepAliveTimeout: config.keepAliveMs, requestTimeout: REQUEST_MS })
+    // Connections beyond it are closed as soon as they are accepted. Node counts those of both protocols.
+    if (config.maxConnections > 0) this.#server.maxConnections = config.maxConnections
     this.#server.on('request', (request, response) => {
       this.#responses.add(response)
       if (response.socket === null) this.#queues.add(request.socket, response)

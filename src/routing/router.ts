@@ -31,6 +31,9 @@ export interface RouterOptions {
 }
 
 /** A model that requests can name, and the provider that is tried first. */
+/** Whether a target (`provider/model`) may be used under this name. */
+export type Allows = (name: string, target: string) => boolean
+
 export interface ListedModel {
   id: string
   provider: string
@@ -73,42 +76,48 @@ export class Router {
    * The targets for a request in the order to try them, without targets that cannot serve it.
    *
    * @param wire of the request's protocol
-   * @throws SluiceError `unknown_model`, or the first target's refusal when all targets refuse the request
+   * @throws SluiceError `unknown_model`, `model_not_allowed`, or the first target's refusal when all targets refuse the
+   * request
    */
-  plan(named: string | undefined = this.#config.defaultModel, request: ChatInput, wire?: Wire): Plan {
+  plan(named: string | undefined = this.#config.defaultModel, request: ChatInput, wire?: Wire, allows?: Allows): Plan {
     const model = required(named)
-    const targets = this.#targetsOf(model, wire)
+    const targets = this.#targetsOf(model, wire, allows)
     const checks = targets.map((target) => check(target, request))
     const [first, ...others] = targets.filter((_, index) => !checks[index]?.refusal)
     const ignored = checks.find(({ refusal }) => !refusal)?.ignored ?? []
     if (first) return { model, targets: [first, ...others], ...(ignored.length > 0 && { ignored }) }
-    throw checks[0]?.refusal ?? this.#unknown(model)
+    throw checks[0]?.refusal ?? this.#unknown(model, allows)
   }
 
   /**
    * The targets for a request that is passed on to a route, without targets whose provider does not serve it.
    *
-   * @throws SluiceError `unknown_model`, or `not_found` when no target's provider serves the route
+   * @throws SluiceError `unknown_model`, `model_not_allowed`, or `not_found` when no target's provider serves the route
    */
-  planForward(model: string | undefined = this.#config.defaultModel, route: string): Plan {
+  planForward(model: string | undefined = this.#config.defaultModel, route: string, allows?: Allows): Plan {
     const name = required(model)
-    const targets = this.#targetsOf(name, 'openai')
+    const targets = this.#targetsOf(name, 'openai', allows)
     const [first, ...others] = targets.filter(({ provider }) => serves(provider, route))
     if (first) return { model: name, targets: [first, ...others] }
     const names = new Set(targets.map(({ provider }) => provider.name))
-    if (names.size === 0) throw this.#unknown(name)
+    if (names.size === 0) throw this.#unknown(name, allows)
     throw invalidField('not_found', 'model', `${route} is not offered by ${[...names].join(', ')}`)
   }
 
-  #targetsOf(model: string, wire?: Wire): Target[] {
-    return this.#order(this.#names.find(model, wire)).map((entry) => this.#toTarget(entry))
+  /** @throws SluiceError `model_not_allowed` when there are targets and none is allowed */
+  #targetsOf(name: string, wire?: Wire, allows?: Allows): Target[] {
+    const found = this.#names.find(name, wire)
+    const allowed = allows ? found.filter((entry) => allows(name, nameOf(entry))) : found
+    if (found.length > 0 && allowed.length === 0)
+      throw invalidField('model_not_allowed', 'model', `${JSON.stringify(name)} is not allowed for this caller`)
+    return this.#order(allowed).map((entry) => this.#toTarget(entry))
   }
 
   /**
    * All models with a full name (no wildcards), each once: first the configuration's, then the providers', then those of
    * the upstreams' lists, with the provider as prefix.
    */
-  models(): ListedModel[] {
+  models(allows?: Allows): ListedModel[] {
     const listed = new Map<string, string>()
     for (const name of this.#table.names) listed.set(name, this.#table.find(name)[0]?.provider ?? '')
     for (const [provider, registered] of this.#providers) {
@@ -120,7 +129,12 @@ export class Router {
       }
     }
     const own = [...listed].map(([id, provider]) => ({ id, provider }))
-    return [...own, ...this.#fromCatalog().filter(({ id }) => !listed.has(id))]
+    const all = [...own, ...this.#fromCatalog().filter(({ id }) => !listed.has(id))]
+    return allows ? all.filter(({ id }) => this.#findAllowed(id, undefined, allows)) : all
+  }
+
+  #findAllowed(name: string, wire: Wire | undefined, allows: Allows = () => true): Entry | undefined {
+    return this.#names.find(name, wire).find((entry) => allows(name, nameOf(entry)))
   }
 
   #fromCatalog(): readonly ListedModel[] {
@@ -138,10 +152,14 @@ export class Router {
     return models
   }
 
-  /** Any model that a request could name, listed or not. @throws SluiceError `unknown_model` */
-  lookUp(name: string, wire?: Wire): ListedModel {
-    const [first] = this.#names.find(name, wire)
-    if (!first) throw this.#unknown(name)
+  /**
+   * Any model that a request could name, listed or not.
+   *
+   * @throws SluiceError `unknown_model`, also when it is not allowed
+   */
+  lookUp(name: string, wire?: Wire, allows?: Allows): ListedModel {
+    const first = this.#findAllowed(name, wire, allows)
+    if (!first) throw this.#unknown(name, allows)
     return { id: name, provider: first.provider }
   }
 
@@ -160,13 +178,13 @@ export class Router {
     return this.#breakers.countOpen(provider)
   }
 
-  #unknown(name: string): SluiceError {
+  #unknown(name: string, allows?: Allows): SluiceError {
     // For the next time: this request does not wait.
     void this.#catalog?.refresh()
     const vendor = this.#names.missingVendor(name)
     const nearest = nearestNames(
       name,
-      this.models().map(({ id }) => id),
+      this.models(allows).map(({ id }) => id),
     )
     const advice = [
       ...(vendor && !this.#config.modelsOnly ? [ADD_VENDOR[vendor]] : []),
@@ -188,7 +206,7 @@ export class Router {
     if (!registered) throw new Error(`There is no provider ${name}, although the configuration was checked`)
     const { provider, options, keys = [] } = registered
     return {
-      name: `${name}/${model}`,
+      name: nameOf({ provider: name, model }),
       provider,
       model,
       options,
@@ -203,6 +221,10 @@ export class Router {
       breaker: provider.exemptFromBreaker ? unbreakable() : this.#breakers.of(name, model),
     }
   }
+}
+
+function nameOf({ provider, model }: Pick<Entry, 'provider' | 'model'>): string {
+  return `${provider}/${model}`
 }
 
 function required(model: string | undefined): string {

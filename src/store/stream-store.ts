@@ -4,7 +4,7 @@ import { lastOf } from '../stream/piece.ts'
 import type { StreamInfo, StreamLog } from '../stream/stream-log.ts'
 import type { Budget, Reclaimer } from './budget.ts'
 import { noBus, type Bus } from './bus.ts'
-import type { Directory, Located, Names } from './directory.ts'
+import type { Directory, Idempotency, Located, Names } from './directory.ts'
 import { LocalLogs, type LogCharge, type LogLimits } from './local-logs.ts'
 
 export interface StreamInit extends Omit<StreamInfo, 'id' | 'created'>, LogCharge, Names {}
@@ -82,6 +82,15 @@ export class StreamStore implements Reclaimer {
     // Without other nodes, publishing would only cost a wake per turn.
     if (this.#bus !== noBus) this.#publish(log)
     return { log, joined: false }
+  }
+
+  /**
+   * Whether a request with this key would join a stream. Concurrent requests may still both find none.
+   *
+   * @throws SluiceError like `create`
+   */
+  async joins(owner: string, idempotency: Idempotency): Promise<boolean> {
+    return (await this.#directory.join(owner, idempotency).catch(unreached)) !== undefined
   }
 
   /**

@@ -80,6 +80,11 @@ const METRICS = {
     help: 'Targets that are left alone because they failed too often.',
     labels: ['provider'],
   },
+  limit_refusals_total: {
+    type: 'counter',
+    help: 'Requests refused by a limit, by the name of their key or issuer.',
+    labels: ['caller', 'limit'],
+  },
   event_loop_delay_seconds: {
     type: 'histogram',
     help: 'How late a timer fired that is set again and again: how long everything else has to wait.',

@@ -1,7 +1,7 @@
 import { ANONYMOUS } from '../access/caller.ts'
 import type { Config } from '../config.ts'
 import type { Accounts } from '../usage/accounts.ts'
-import { NANOS } from '../usage/prices.ts'
+import { NANOS } from '../access/access-schema.ts'
 import type { Metrics } from './metrics.ts'
 
 /** The configured names: all values of the label `caller`. */

@@ -1,7 +1,6 @@
 // Metrics of the process: what prom-client measures, and how late the event loop is.
 
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import type { HistogramCell } from './instruments.ts'
 
 let ofProcess: Registry | undefined
 
@@ -35,15 +34,16 @@ const PERIOD_MS = 50
  * Observes periodically how late a timer fires. Node's own histogram must be reset to be read over time, which works
  * with a single scraper only.
  *
+ * @param observe takes the delay, and the time since the last call, in milliseconds
  * @returns a function that stops the observation
  */
-export function watchEventLoop(delay: HistogramCell): () => void {
-  let due = performance.now() + PERIOD_MS
+export function watchEventLoop(observe: (delay: number, sinceLast: number) => void): () => void {
+  let last = performance.now()
   const timer = setTimeout(() => {
     const now = performance.now()
     // Timers use a clock of whole milliseconds, which may be ahead of `performance.now()`.
-    delay.observe(Math.max(0, now - due) / 1000)
-    due = now + PERIOD_MS
+    observe(Math.max(0, now - last - PERIOD_MS), now - last)
+    last = now
     timer.refresh()
   }, PERIOD_MS)
   timer.unref()

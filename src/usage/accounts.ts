@@ -1,9 +1,9 @@
 // Every use of the gateway, told once to everything that counts it.
 
 import type { Caller } from '../access/caller.ts'
-import type { Prices } from '../access/access-schema.ts'
+import { NANOS, type Prices } from '../access/access-schema.ts'
 import type { Usage } from '../stream/events.ts'
-import { NANOS, nanosOf, PriceList, tokensOf } from './prices.ts'
+import { nanosOf, PriceList, tokensOf } from './prices.ts'
 import { TokenCounter } from './token-counter.ts'
 
 /** What one stream, or one request that was passed on, is charged. */
@@ -53,29 +53,32 @@ export class Accounts {
 
   /** In the currency of the prices; undefined where there is none. */
   costOf(usage: Usage, answer: Answerer): number | undefined {
-    const nanos = this.#nanosOf(usage, answer)
+    const nanos = this.nanosOf(usage, answer)
     return nanos === undefined ? undefined : nanos / NANOS
   }
 
-  add({ usage, requested, ...used }: Used): void {
+  /** In billionths; undefined where there is no price. */
+  nanosOf(usage: Usage, { provider, model, requested }: Answerer): number | undefined {
+    const price = this.#prices.find(`${provider}/${model}`, requested)
+    return price && nanosOf(usage, price)
+  }
+
+  /** @returns what was charged */
+  add({ usage, requested, ...used }: Used): Charge {
     const { provider, model } = used
     const charge: Charge = {
       ...used,
       time: Date.now(),
       ...tokensOf(usage),
       estimated: usage.estimated === true,
-      nanos: this.#nanosOf(usage, { provider, model, requested }),
+      nanos: this.nanosOf(usage, { provider, model, requested }),
     }
     for (const listener of this.#listeners) listener(charge)
+    return charge
   }
 
   close(): Promise<void> {
     return this.counter.close()
-  }
-
-  #nanosOf(usage: Usage, { provider, model, requested }: Answerer): number | undefined {
-    const price = this.#prices.find(`${provider}/${model}`, requested)
-    return price && nanosOf(usage, price)
   }
 }
 

@@ -1,11 +1,8 @@
 // What an answer costs, by the configured prices.
 
-import type { Price, Prices } from '../access/access-schema.ts'
+import { NANOS, type Price, type Prices } from '../access/access-schema.ts'
 import type { Usage } from '../stream/events.ts'
 import { cachedTokens } from '../wires/anthropic-usage.ts'
-
-/** Costs are counted in billionths of the currency: sums of whole numbers are exact. */
-export const NANOS = 1e9
 
 /** A price is per million tokens. */
 const NANOS_PER_TOKEN = NANOS / 1e6

@@ -5,7 +5,7 @@ import { open } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { isRecord } from '../json.ts'
 import type { Charge } from './accounts.ts'
-import { NANOS } from './prices.ts'
+import { NANOS } from '../access/access-schema.ts'
 
 const writeTo = promisify(write)
 

@@ -32,6 +32,7 @@ const TABLE: Record<string, [type: string, ...labels: string[]]> = {
   upstream_errors_total: ['counter', 'provider', 'code'],
   upstream_retries_total: ['counter', 'provider', 'reason'],
   breakers_open: ['gauge', 'provider'],
+  limit_refusals_total: ['counter', 'caller', 'limit'],
   event_loop_delay_seconds: ['histogram'],
   caller_streams_total: ['counter', 'caller'],
   caller_tokens_total: ['counter', 'caller', 'type'],

@@ -4,7 +4,7 @@ import { expect } from 'vitest'
 import type { Config } from '../../src/config.ts'
 import type { GatewayOptions } from '../../src/gateway.ts'
 import type { Charge } from '../../src/usage/accounts.ts'
-import { NANOS } from '../../src/usage/prices.ts'
+import { NANOS } from '../../src/access/access-schema.ts'
 import { startGateway, type TestGateway } from './gateway.ts'
 import { makeFolder } from './process.ts'
 

@@ -6,15 +6,18 @@ import { callProviders, type ProviderCall } from '../../routing/provider-call.ts
 import type { Target } from '../../routing/target.ts'
 import { isOver, whenOver } from '../../sse/http2.ts'
 import { traceAttempts } from '../../telemetry/observe-routing.ts'
+import { admit, planAllowed } from '../admit.ts'
 import type { Handler, Services } from '../context.ts'
 import { setTargetHeaders } from '../target-headers.ts'
 
 /** Counts the tokens of a request for a chat: by the provider that would answer it, or else as an estimate. */
 export function countTokens(services: Services, form: TokenCountForm): Handler {
-  const { router, routing } = services
+  const { router, routing, limiter } = services
   return async (context) => {
     const { input, forward: headers } = form.parse(context.request.body, context.headers)
-    const plan = router.plan(input.model, input)
+    const { caller } = context.state
+    const plan = planAllowed(services, caller, (allows) => router.plan(input.model, input, undefined, allows))
+    if (limiter.counts(caller)) await admit(context, services, { kind: 'request' })
     const [first, ...others] = plan.targets
     if (!counts(first)) {
       context.set('Sluice-Estimated', 'input_tokens')

@@ -1,3 +1,4 @@
+import { NOTHING, type Admission, type Spent } from '../../access/admission.ts'
 import { modelName } from '../../chat-request.ts'
 import { Ended, invalidField } from '../../errors.ts'
 import { isRecord } from '../../json.ts'
@@ -5,8 +6,9 @@ import type { ForwardRoute } from '../../protocols/protocol.ts'
 import { forward, type Forwardable, type Forwarded } from '../../routing/forward.ts'
 import { isOver, refuseBody, whenOver } from '../../sse/http2.ts'
 import { traceAttempts } from '../../telemetry/observe-routing.ts'
-import { NOTHING } from '../../usage/accounts.ts'
+import { NOTHING as NO_USAGE, type Charge } from '../../usage/accounts.ts'
 import { ResponseTail, tellsUsage } from '../../usage/forwarded-usage.ts'
+import { admit, checkAnswerLimit, overloadOf, planAllowed } from '../admit.ts'
 import type { Handler, RequestContext, Services } from '../context.ts'
 import { shuttingDown } from '../open-stream.ts'
 import { sendForwarded } from '../send-forwarded.ts'
@@ -18,12 +20,15 @@ const RELAY_BYTES = 192 * 1024
 
 /** Passes a request on to a provider that serves its route, and the response back, both while they arrive. */
 export function forwardRequest(services: Services, route: ForwardRoute): Handler {
-  const { budget, forwards, router, routing } = services
+  const { budget, forwards, limiter, router, routing } = services
   return async (context) => {
     const { res, req, state } = context
     if (services.draining) throw shuttingDown()
+    const overload = overloadOf(services, state.caller)
+    if (overload) throw overload
     const relay = budget.hold('responses', state.client, RELAY_BYTES)
     const leaveForwards = forwards.enter()
+    let admission: Admission | undefined
     const abort = new AbortController()
     whenOver(res, () => {
       abort.abort(GONE)
@@ -31,12 +36,13 @@ export function forwardRequest(services: Services, route: ForwardRoute): Handler
     })
     try {
       const { request, model, release } = await receive(context, services, route, abort)
-      const plan = router.planForward(model, route.route)
+      const plan = planAllowed(services, state.caller, (allows) => router.planForward(model, route.route, allows))
+      if (limiter.counts(state.caller)) admission = await admit(context, services, { kind: 'forward' })
       const observer = traceAttempts(routing, { trace: state.trace, operation: route.operation, input: {} })
       const answer = await forward(plan, request, { signal: abort.signal, observer }).finally(release)
       const { target, attempts } = answer
       setTargetHeaders(context, { provider: target.provider.name, model: target.model, attempts })
-      await sendCharged(context, services, answer, plan.model)
+      await sendCharged(context, services, answer, plan.model, (charge) => void admission?.settle(spentOn(charge)))
     } catch (error) {
       if (!isOver(res)) {
         // The rest of an upload is not read.
@@ -47,6 +53,8 @@ export function forwardRequest(services: Services, route: ForwardRoute): Handler
       state.ended = 'disconnected'
     } finally {
       leaveForwards()
+      // Nothing was sent.
+      void admission?.settle(NOTHING)
     }
   }
 }
@@ -57,6 +65,7 @@ async function sendCharged(
   services: Services,
   answer: Forwarded,
   requested: string,
+  onCharge: (charge: Charge) => void,
 ): Promise<void> {
   const { caller, protocol } = context.state
   const { provider, model } = answer.target
@@ -67,7 +76,7 @@ async function sendCharged(
     finish_reason = (await sendForwarded(context, services, answer, tail)) ? 'stop' : 'cancelled'
   } finally {
     if (isOver(context.res) && finish_reason === 'error') finish_reason = 'cancelled'
-    services.accounts.add({
+    const charge = services.accounts.add({
       kind: 'forward',
       caller,
       stream: undefined,
@@ -76,10 +85,15 @@ async function sendCharged(
       model,
       requested,
       finish_reason,
-      usage: tail?.usage() ?? NOTHING,
+      usage: tail?.usage() ?? NO_USAGE,
       duration_ms: Math.round(performance.now() - startedAt),
     })
+    onCharge(charge)
   }
+}
+
+function spentOn({ prompt_tokens, completion_tokens, nanos = 0 }: Charge): Spent {
+  return { tokens: prompt_tokens + completion_tokens, cost: nanos }
 }
 
 /** Shared by all requests: a stack trace for each is expensive, and nobody reads it. */
@@ -95,12 +109,16 @@ interface Received {
 
 async function receive(
   context: RequestContext,
-  { config, budget, heartbeat }: Services,
+  services: Services,
   { route, upload: isUpload }: ForwardRoute,
   abort: AbortController,
 ): Promise<Received> {
+  const { config, budget, heartbeat } = services
   const accept = context.get('Accept') || '*/*'
-  if (!isUpload) return receiveJson(context, route, accept)
+  if (!isUpload) {
+    checkAnswerLimit(context, services)
+    return receiveJson(context, route, accept)
+  }
   const options = { limit: config.uploadLimit, slowBodyMs: config.slowReaderMs, budget, heartbeat, abort }
   const upload = new Upload(context, options)
   const release = () => upload.release()

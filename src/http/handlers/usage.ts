@@ -1,7 +1,8 @@
 import { invalidField, SluiceError } from '../../errors.ts'
 import { JSON_TYPE, negotiate } from '../../media-types.ts'
 import { dateOf, DAYS_KEPT, type LedgerRow } from '../../usage/ledger.ts'
-import { formatCost, NANOS } from '../../usage/prices.ts'
+import { NANOS } from '../../access/access-schema.ts'
+import { formatCost } from '../../usage/prices.ts'
 import type { Handler, RequestContext, Services } from '../context.ts'
 
 const CSV_TYPE = 'text/csv'

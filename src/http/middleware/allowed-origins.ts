@@ -58,6 +58,8 @@ const READABLE = [
   'Content-Location',
   'Location',
   'Preference-Applied',
+  'RateLimit',
+  'RateLimit-Policy',
   'Request-Id',
   'Retry-After',
   'Sluice-Attempts',

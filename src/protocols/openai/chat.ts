@@ -174,6 +174,7 @@ const OVERFLOW = /\bprompt is too long\b|\bexceed context limit\b/
 
 /** The nearest type for a code. */
 function errorType(code: string, retryable: boolean): string {
-  if (code === 'upstream_rate_limited') return 'rate_limit_error'
+  if (code === 'upstream_rate_limited' || code === 'rate_limit_exceeded') return 'rate_limit_error'
+  if (code === 'insufficient_quota') return 'insufficient_quota'
   return retryable || statusOfCode(code) >= 500 ? 'server_error' : 'invalid_request_error'
 }

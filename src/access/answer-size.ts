@@ -1,0 +1,57 @@
+// The limit on the tokens of one request's answers.
+
+import { ORIGINAL, type ChatInput } from '../chat-request.ts'
+import { invalidField, type SluiceError } from '../errors.ts'
+import { isRecord } from '../json.ts'
+
+/** Names under which clients send the most tokens of an answer. All protocols parse them to the first two. */
+const NAMES = ['max_completion_tokens', 'max_tokens', 'max_output_tokens', 'maxOutputTokens']
+
+/** Most tokens of all answers to this request, if it says so. */
+export function askedTokens({ max_completion_tokens, max_tokens, n }: ChatInput): number | undefined {
+  const each = max_completion_tokens ?? max_tokens
+  return typeof each === 'number' ? each * (n ?? 1) : undefined
+}
+
+/**
+ * The request with the limit written into it, if it has none; refused when it asks for more.
+ *
+ * @param body as the client sent it, for the names of its fields
+ */
+export function limitAnswer(
+  input: ChatInput,
+  limit: number,
+  body: unknown,
+): { input: ChatInput } | { refusal: SluiceError } {
+  const answers = input.n ?? 1
+  const each = Math.floor(limit / answers)
+  const asked = [input.max_completion_tokens, input.max_tokens].filter((value) => typeof value === 'number')
+  for (const value of asked) if (value > each) return { refusal: tooMany(nameOf(value, body), limit, answers) }
+  if (each === 0) return { refusal: tooMany('n', limit, answers) }
+  if (asked.length > 0) return { input }
+  const original = input[ORIGINAL]
+  return {
+    input: {
+      ...input,
+      max_tokens: each,
+      ...(original && { [ORIGINAL]: { ...original, body: { ...original.body, max_output_tokens: each } } }),
+    },
+  }
+}
+
+/** For a request that is passed on. What its fields mean is not known for sure, so nothing is written into it. */
+export function refuseAnswer(body: unknown, limit: number): SluiceError | undefined {
+  if (!isRecord(body)) return undefined
+  const answers = typeof body.n === 'number' ? body.n : 1
+  const name = NAMES.find((each) => typeof body[each] === 'number' && body[each] * answers > limit)
+  return name === undefined ? undefined : tooMany(name, limit, answers)
+}
+
+function nameOf(value: number, body: unknown): string {
+  return NAMES.find((name) => isRecord(body) && body[name] === value) ?? 'max_tokens'
+}
+
+function tooMany(name: string, limit: number, answers: number): SluiceError {
+  const of = answers === 1 ? '' : ` in all ${answers} answers together`
+  return invalidField('invalid_request', name, `must be at most ${limit}${of} for this caller`)
+}

@@ -1,0 +1,32 @@
+import { NANOS } from './access-schema.ts'
+import type { Done } from '../stream/events.ts'
+import type { GenerationObserver } from '../stream/generation.ts'
+import type { Admission, Spent } from './admission.ts'
+
+/** An observer that charges a stream's tokens to its admission, beside what `observer` does. */
+export function chargeStream(admission: Admission, observer: GenerationObserver): GenerationObserver {
+  return {
+    firstToken(generation, sinceStart) {
+      admission.flowed(generation.log.last)
+      observer.firstToken(generation, sinceStart)
+    },
+    tokens(generation, count, gap) {
+      admission.flowed(generation.log.last)
+      observer.tokens(generation, count, gap)
+    },
+    finished(generation, done, cause) {
+      void admission.settle(spentOf(done, admission.estimate(generation.log.last - 1)))
+      observer.finished(generation, done, cause)
+    },
+  }
+}
+
+function spentOf(done: Done, estimate: number): Spent {
+  const { usage } = done
+  return { tokens: usage ? usage.prompt_tokens + usage.completion_tokens : estimate, cost: costOf(done) }
+}
+
+/** In billionths of the currency. */
+function costOf({ cost = 0 }: Done): number {
+  return Math.round(cost * NANOS)
+}

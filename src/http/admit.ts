@@ -1,0 +1,74 @@
+// What a request must pass before anything is spent for it.
+
+import type { Admission } from '../access/admission.ts'
+import { allowedModels, type ModelFilter } from '../access/allowed-models.ts'
+import { limitAnswer, refuseAnswer } from '../access/answer-size.ts'
+import type { Caller } from '../access/caller.ts'
+import type { Wish } from '../access/limiter.ts'
+import type { ChatInput } from '../chat-request.ts'
+import { SluiceError } from '../errors.ts'
+import type { RequestContext, Services } from './context.ts'
+
+type Limiting = Pick<Services, 'limiter'>
+
+/**
+ * Takes what the request wishes from the limits of its caller. The response says what is left, whether or not it is
+ * refused. Ask first whether `limiter.counts` anything for the caller: most have no limits.
+ *
+ * @throws SluiceError when a limit is exceeded
+ */
+export async function admit(
+  context: RequestContext,
+  { limiter }: Limiting,
+  wish: Wish,
+): Promise<Admission | undefined> {
+  const { headers, admission, refusal } = await limiter.admit(context.state.caller, wish)
+  context.set(headers)
+  if (refusal) throw refusal
+  return admission
+}
+
+/** Finds the targets of a request among those that its caller may use. @throws SluiceError `model_not_allowed` */
+export function planAllowed<T>({ limiter }: Limiting, caller: Caller, plan: (allows?: ModelFilter) => T): T {
+  const allows = allowedModels(caller.principal)
+  if (!allows) return plan()
+  try {
+    return plan(allows)
+  } catch (error) {
+    if (error instanceof SluiceError && error.code === 'model_not_allowed') limiter.refused(caller, 'models')
+    throw error
+  }
+}
+
+/** The request with its caller's limit of the answer. @throws SluiceError `invalid_request` when it asks for more */
+export function withAnswerLimit(
+  { state: { caller }, request }: RequestContext,
+  { limiter }: Limiting,
+  input: ChatInput,
+): ChatInput {
+  const limit = limiter.maxTokens(caller)
+  if (limit === Infinity) return input
+  const limited = limitAnswer(input, limit, request.body)
+  if ('input' in limited) return limited.input
+  limiter.refused(caller, 'max_tokens')
+  throw limited.refusal
+}
+
+/** Like `withAnswerLimit`, for a request that is passed on as it is. */
+export function checkAnswerLimit({ state: { caller }, request }: RequestContext, { limiter }: Limiting): void {
+  const limit = limiter.maxTokens(caller)
+  const refusal = limit === Infinity ? undefined : refuseAnswer(request.body, limit)
+  if (!refusal) return
+  limiter.refused(caller, 'max_tokens')
+  throw refusal
+}
+
+/** Why the gateway takes on nothing more at the moment; undefined when it does. */
+export function overloadOf(
+  { load, limiter }: Pick<Services, 'load' | 'limiter'>,
+  caller: Caller,
+): SluiceError | undefined {
+  const refusal = load.refusal()
+  if (refusal) limiter.refused(caller, refusal.limit)
+  return refusal?.error
+}
