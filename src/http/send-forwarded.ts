@@ -37,7 +37,7 @@ export async function sendForwarded(
   const { res } = context
   context.respond = false
   context.status = status
-  const passed = passedHeaders(headers, context.response.get('RateLimit-Policy') !== '' ? OWN_LIMITS : NONE)
+  const passed = passedHeaders(headers, res.hasHeader('RateLimit-Policy') ? OWN_LIMITS : NONE)
   context.set({ ...passed, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' })
   // An event stream: proxies must not collect it.
   if (/^text\/event-stream\b/.test(headers.get('content-type') ?? '')) context.set('X-Accel-Buffering', 'no')
