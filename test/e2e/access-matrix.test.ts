@@ -101,7 +101,7 @@ async function nameFor(path: string, whose: 'alice' | 'nobody'): Promise<string>
   if (path.startsWith('/v1/responses/')) {
     if (whose === 'nobody') return 'resp_00000000000000000000000000000000'
     const made = await post('/v1/responses', { model: 'm', input: 'hi', store: true }, ALICE)
-    return String((made.json as { id: string }).id)
+    return (made.json as { id: string }).id
   }
   if (path.startsWith('/v1/ui/')) {
     if (whose === 'nobody') return 'nobody'
@@ -137,15 +137,15 @@ async function ask(
 
 /** The code of an error in the shape of its protocol; fails when the shape is another one. */
 function codeIn(route: Route, reader: Reader): unknown {
-  const body = reader.json as Record<string, any>
+  const body = reader.json as { code?: unknown; error?: { code?: unknown; sluice_code?: unknown } }
   const type = reader.headers['content-type'] ?? ''
   if (route.path.startsWith('/v1/messages')) {
     expect(body).toMatchObject({ type: 'error', error: { type: expect.any(String), message: expect.any(String) } })
-    return body.error.sluice_code
+    return body.error?.sluice_code
   }
   if (/^\/v1\/(chat\/completions|completions|responses|embeddings|moderations|images|audio)/.test(route.path)) {
     expect(body.error).toMatchObject({ message: expect.any(String), type: expect.any(String), param: null })
-    return body.error.code
+    return body.error?.code
   }
   expect(type).toContain('application/problem+json')
   expect(body).toMatchObject({ title: expect.any(String), status: reader.status, detail: expect.any(String) })

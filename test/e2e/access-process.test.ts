@@ -8,11 +8,12 @@ it('"sluice key create" prints a key, and the entry that lets it in', async () =
   const { stdout } = created.output()
   const [key] = /slk_[\w-]+/.exec(stdout) ?? []
   const cwd = await makeFolder({ 'sluice.yaml': stdout })
-  const { url, output } = await startSluice({ cwd })
+  const sluice = await startSluice({ cwd })
   const statusWith = async (token: string) =>
-    (await open(`${url}/v1/models`, { headers: { authorization: `Bearer ${token}` } })).status
+    (await open(`${sluice.url}/v1/models`, { headers: { authorization: `Bearer ${token}` } })).status
   expect([await statusWith(key!), await statusWith('slk_other')]).toEqual([200, 401])
-  expect(output().stdout + output().stderr).not.toContain(key)
+  const { stdout: lines, stderr } = sluice.output()
+  expect(lines + stderr).not.toContain(key)
 })
 
 it.each([['key'], ['key', 'delete'], ['key', 'create', 'a b'], ['key', 'create', 'a', 'b'], ['serve']])(
