@@ -32,7 +32,7 @@ export class ChatStream implements AsyncIterable<ChatEvent> {
     this.#reader = reader
   }
 
-  /** The stream's id, known from the first response. Rejects when the stream ends earlier. */
+  /** For `attach`: the stream's id, known from the first response, or as given there. Rejects when the stream ends earlier. */
   get id(): Promise<string> {
     return this.#reader.id
   }

@@ -65,7 +65,10 @@ export interface AttachOptions extends StreamOptions {
 export interface Client {
   /** Starts a stream. The stream reports all failures. */
   chat(body: ChatBody, options?: ChatOptions): ChatStream
-  /** Joins a stream that was started by another client, or before a page reload. */
+  /**
+   * Joins a stream that was started by another client, or before a page reload. Instead of its id, takes the `url` that a
+   * gateway has given for it, with its ticket; only its last part and its query are used, below `baseUrl`.
+   */
   attach(id: string, options?: AttachOptions): ChatStream
 }
 

@@ -39,8 +39,12 @@ export function readHeartbeat({ headers }: Response): number {
   return Number(headers.get('sluice-heartbeat'))
 }
 
-function pathOf(id: string): string {
-  return `/v1/streams/${encodeURIComponent(id)}`
+/**
+ * Of a URL only the stream's id and the query, which may hold a ticket: the client's key goes to no other host and no
+ * other path, wherever the URL comes from.
+ */
+function pathOf(stream: string): string {
+  return `/v1/streams/${/[\w-]*(\?.*)?$/.exec(stream)?.[0]}`
 }
 
 export interface SendOptions {

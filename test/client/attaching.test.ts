@@ -78,7 +78,7 @@ describe('attach', () => {
     const { client, network } = await startWithStream()
     const stream = client.attach('../chat?x=1')
     await expect(stream.text()).rejects.toMatchObject({ code: 'stream_not_found', status: 404 })
-    expect(network.requests.entries.at(-1)?.path).toBe('/v1/streams/..%2Fchat%3Fx%3D1')
+    expect(network.requests.entries.at(-1)?.path).toBe('/v1/streams/chat?x=1')
     expect(await stream.id).toBe('../chat?x=1')
   })
 

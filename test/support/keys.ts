@@ -1,0 +1,33 @@
+import { keySchema, type KeyConfig } from '../../src/access/access-schema.ts'
+
+export const KEY = 'slk_test'
+
+/** Settings of a gateway that needs a key: `KEY`, of the caller `app`. */
+export function withKeys(...others: Partial<KeyConfig>[]): { keys: KeyConfig[] } {
+  return { keys: [{ name: 'app', key: KEY }, ...others].map((each) => keySchema.parse(each)) }
+}
+
+export const bearer = (key = KEY) => ({ authorization: `Bearer ${key}` })
+
+interface Ticket {
+  ticket: string
+  url: string
+  scope: string
+  expires: string
+}
+
+/** A ticket for a stream of this caller, as its back end gets it. */
+export async function createTicket(
+  url: string,
+  id: string,
+  body: { scope?: 'read' | 'cancel'; ttl?: number } = {},
+  headers: Record<string, string> = bearer(),
+): Promise<Ticket> {
+  const response = await fetch(`${url}/v1/streams/${id}/tickets`, {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+  if (!response.ok) throw new Error(await response.text())
+  return (await response.json()) as Ticket
+}
