@@ -1,4 +1,4 @@
-import type { ChatEvent, FinalChat, ToolCallDelta } from '../client/index.ts'
+import { SluiceClientError, type ChatEvent, type FinalChat, type ToolCallDelta } from '../client/index.ts'
 import { create } from './dom.ts'
 import type { Reader } from './reader.ts'
 import { describeEnd, describeFailure } from './wording.ts'
@@ -66,6 +66,8 @@ export interface Followed {
   final: FinalChat | undefined
   /** How it ended, in a sentence. */
   ending: string
+  /** The gateway refused the page's key. */
+  isRefused?: boolean
 }
 
 /** Shows what a reader receives, until its end. Never rejects. */
@@ -86,6 +88,10 @@ export async function follow(
   } catch (error) {
     const ending = reader.left ? 'left' : describeFailure(error)
     view.finish(ending, !reader.left)
-    return { final: undefined, ending }
+    return {
+      final: undefined,
+      ending,
+      isRefused: error instanceof SluiceClientError && error.code === 'invalid_api_key',
+    }
   }
 }

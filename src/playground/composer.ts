@@ -45,7 +45,7 @@ export class Composer {
     })
     this.#stop.addEventListener('click', () => handlers.onStop())
     document.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape' && this.#running) handlers.onStop()
+      if (event.key === 'Escape' && this.#running && !this.#form.hidden) handlers.onStop()
     })
     this.#model.addEventListener('change', () => this.#showModel())
     this.#addPresets()
@@ -68,8 +68,18 @@ export class Composer {
     this.#showModel()
   }
 
+  /** Of no use to the reader of somebody else's stream. */
+  set hidden(hidden: boolean) {
+    this.#form.hidden = hidden
+  }
+
   focus(): void {
     this.#message.focus()
+  }
+
+  /** Puts back a message that was not taken, unless another one is being written. */
+  restore(text: string): void {
+    if (this.#message.value === '') this.#message.value = text
   }
 
   /** Asks this, as if it had been typed. */

@@ -38,7 +38,7 @@ export interface Model {
 }
 
 /** What `GET /v1/models` of the gateway at this URL lists; nothing when it cannot be had. */
-export async function listModels(gateway: string): Promise<Model[]> {
+export async function listModels(fetch: typeof globalThis.fetch, gateway: string): Promise<Model[]> {
   try {
     const response = await fetch(new URL('v1/models', gateway))
     const body: unknown = await response.json()
@@ -56,6 +56,6 @@ function isModel(value: unknown): value is { id: string; owned_by: string } {
   return isRecord(value) && typeof value.id === 'string' && typeof value.owned_by === 'string'
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
 }

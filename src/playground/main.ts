@@ -1,9 +1,33 @@
+import { find } from './dom.ts'
 import { listModels } from './gateway-info.ts'
+import { KeyField } from './key-field.ts'
+import { Notice } from './notice.ts'
 import { Playground } from './playground.ts'
-import { followStatus, StatusView } from './status-view.ts'
+import { StatusFeed } from './status-feed.ts'
+import { StatusView } from './status-view.ts'
 
-const playground = new Playground()
+const notice = new Notice(find('notice', HTMLElement))
+const access = new KeyField({
+  notice,
+  onKey: () => {
+    void connect()
+    playground.retry()
+  },
+  onAccepted: () => playground.focus(),
+})
+const playground = new Playground({
+  fetch: access.fetch,
+  notice,
+  onOwn: () => void connect(),
+  onRefused: () => access.focus(),
+})
 const status = new StatusView()
-followStatus((update) => status.show(update))
-playground.models = await listModels(location.href)
+const feed = new StatusFeed(access.fetch, (update) => status.show(update))
+
+async function connect(): Promise<void> {
+  feed.follow()
+  playground.models = await listModels(access.fetch, location.href)
+}
+
 playground.open(location.hash)
+if (!playground.isGuest) await connect()

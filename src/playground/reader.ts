@@ -1,4 +1,5 @@
 import { createClient, type ChatBody, type ChatStream, type Client, type StreamOptions } from '../client/index.ts'
+import type { Fetch } from './gateway-key.ts'
 import { ReaderRecord } from './reader-record.ts'
 
 /** How long a slow reader stays away after each frame, in milliseconds. */
@@ -7,11 +8,17 @@ const SLOW_MS = 1200
 /** The folder of the page, so that a gateway behind a path of another host works as well. */
 const baseUrl = new URL('.', location.href).href
 
+export interface ReaderOptions {
+  /** With what the gateway asks for: a key, or a ticket. */
+  fetch: Fetch
+  onChange: () => void
+}
+
 /** One reader of a stream, on a line of its own, with a record of what came over it. */
 export class Reader {
   readonly record = new ReaderRecord()
   readonly stream: ChatStream
-  readonly #line = new Line()
+  readonly #line: Line
   readonly #leave = new AbortController()
   /**
    * Hangs up after every frame, and comes back a while later. Just not reading would show nothing: a page cannot make
@@ -19,7 +26,11 @@ export class Reader {
    */
   slow = false
 
-  private constructor(open: (client: Client, options: StreamOptions) => ChatStream, onChange: () => void) {
+  private constructor(
+    open: (client: Client, options: StreamOptions) => ChatStream,
+    { fetch, onChange }: ReaderOptions,
+  ) {
+    this.#line = new Line(fetch)
     const client = createClient({
       baseUrl,
       fetch: this.#line.fetch,
@@ -35,12 +46,12 @@ export class Reader {
     })
   }
 
-  static start(body: ChatBody, onChange: () => void): Reader {
-    return new Reader((client, options) => client.chat(body, options), onChange)
+  static start(body: ChatBody, options: ReaderOptions): Reader {
+    return new Reader((client, own) => client.chat(body, own), options)
   }
 
-  static join(id: string, onChange: () => void): Reader {
-    return new Reader((client, options) => client.attach(id, options), onChange)
+  static join(id: string, options: ReaderOptions): Reader {
+    return new Reader((client, own) => client.attach(id, own), options)
   }
 
   cut(): void {
@@ -64,15 +75,20 @@ export class Reader {
 
 /** The way to the gateway, with a place to cut it. */
 class Line {
+  readonly #fetch: Fetch
   #connection: AbortController | undefined
 
-  readonly fetch: typeof globalThis.fetch = (input, init = {}) => {
+  constructor(fetch: Fetch) {
+    this.#fetch = fetch
+  }
+
+  readonly fetch: Fetch = (input, init = {}) => {
     // What tells the gateway to stop is no stream, and is not cut with it.
-    if (init.method === 'DELETE') return globalThis.fetch(input, init)
+    if (init.method === 'DELETE') return this.#fetch(input, init)
     const connection = (this.#connection = new AbortController())
     const { signal } = init
     signal?.addEventListener('abort', () => connection.abort(signal.reason), { signal: connection.signal })
-    return globalThis.fetch(input, { ...init, signal: connection.signal })
+    return this.#fetch(input, { ...init, signal: connection.signal })
   }
 
   /** As a tunnel does it: the SDK is told nothing but that its connection broke. */

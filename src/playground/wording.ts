@@ -43,9 +43,17 @@ export function describeEnd({ finish_reason: reason, usage, model }: FinalChat):
   return [reason, tokens, model].filter(Boolean).join(' · ')
 }
 
+const time = new Intl.DateTimeFormat('en', { weekday: 'short', hour: '2-digit', minute: '2-digit', hour12: false })
+
+/** The clock of this device, with the day: a link may be valid for a week. */
+export function formatTime(date: Date): string {
+  return time.format(date)
+}
+
 /** How a failure is told to people. */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof SluiceClientError)) return error instanceof Error ? error.message : String(error)
+  if (error.code === 'invalid_ticket') return 'This link has expired, or a part of it is missing. Ask for a new one.'
   const faults = error.faults?.map(({ path, message }) => `${path} ${message}`).join('; ')
   return `${error.code}: ${faults || error.message}${error.retryable ? ' Asking again may help.' : ''}`
 }

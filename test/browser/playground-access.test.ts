@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import type { AxeResults } from 'axe-core'
 import type { BrowserContextOptions } from 'playwright-core'
 import { expect, it } from 'vitest'
+import { KEY, withKeys } from '../support/keys.ts'
 import { PlaygroundPage } from '../support/playground.ts'
 import { describeWith } from '../support/programs.ts'
 
@@ -16,12 +17,14 @@ async function violations({ page }: PlaygroundPage): Promise<string[]> {
   return found.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`))
 }
 
+const DEVICES: [string, BrowserContextOptions][] = [
+  ['in the light', { colorScheme: 'light' }],
+  ['in the dark', { colorScheme: 'dark' }],
+  ['on a phone', { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }],
+]
+
 describeWith('chromium', 'the playground, for everybody', (program) => {
-  it.each<[string, BrowserContextOptions]>([
-    ['in the light', { colorScheme: 'light' }],
-    ['in the dark', { colorScheme: 'dark' }],
-    ['on a phone', { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }],
-  ])('has nothing that axe objects to %s', async (_, context) => {
+  it.each(DEVICES)('has nothing that axe objects to %s', async (_, context) => {
     // Its evaluation of a string is what the page's policy forbids; the test of that policy is another.
     const playground = await PlaygroundPage.open(program, { context: { ...context, bypassCSP: true } })
     await playground.page.locator('#status .state').waitFor()
@@ -46,6 +49,23 @@ describeWith('chromium', 'the playground, for everybody', (program) => {
     failing.fail(new Error('no'))
     await playground.page.locator('.note.failed').waitFor()
     expect(await violations(playground)).toEqual([])
+  })
+
+  it.each(DEVICES)('has nothing that axe objects to about keys and links %s', async (_, context) => {
+    const options = { settings: withKeys(), context: { ...context, bypassCSP: true } }
+    const playground = await PlaygroundPage.open(program, options)
+    expect(await violations(playground)).toEqual([])
+    await playground.useKey('wrong')
+    await playground.access.getByText('does not know').waitFor()
+    expect(await violations(playground)).toEqual([])
+    await playground.useKey(KEY)
+    await playground.listsModels()
+    await playground.access.getByText('works').waitFor()
+    const run = await playground.ask()
+    run.text('one')
+    await playground.share()
+    expect(await violations(playground)).toEqual([])
+    expect(await playground.page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true)
   })
 
   it('fits a phone without scrolling sideways', async () => {

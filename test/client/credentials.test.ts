@@ -51,12 +51,14 @@ describe('a client with a key', () => {
     await stream.cancel()
     expect(await Promise.all([stream.text(), other.text()])).toEqual(['one two', 'one two'])
     const { authorization } = bearer()
-    expect(requests().toSorted()).toEqual([
-      ['DELETE', '/v1/streams/ID', authorization, undefined],
-      ['GET', '/v1/streams/ID', authorization, undefined],
-      ['GET', '/v1/streams/ID', authorization, '1'],
-      ['POST', '/v1/chat', authorization, undefined],
-    ])
+    expect(new Set(requests())).toEqual(
+      new Set([
+        ['POST', '/v1/chat', authorization, undefined],
+        ['GET', '/v1/streams/ID', authorization, '1'],
+        ['GET', '/v1/streams/ID', authorization, undefined],
+        ['DELETE', '/v1/streams/ID', authorization, undefined],
+      ]),
+    )
   })
 
   it('asks for a new token before each request', async () => {

@@ -36,12 +36,53 @@ export class PlaygroundPage {
     onTestFinished(() => browser.close())
     const playground = new PlaygroundPage(await (await browser.newContext(context)).newPage(), gateway, provider)
     await playground.page.goto(gateway.url)
-    await playground.options.filter({ hasText: 'scripted' }).waitFor({ state: 'attached' })
+    if (gateway.services.authenticator.isOpen) await playground.listsModels()
+    else await playground.key.waitFor()
     return playground
   }
 
   get options(): Locator {
     return this.page.getByLabel('Model').locator('option')
+  }
+
+  async listsModels(): Promise<void> {
+    await this.options.filter({ hasText: 'scripted' }).waitFor({ state: 'attached' })
+  }
+
+  get key(): Locator {
+    return this.page.getByLabel('API key')
+  }
+
+  /** Types a key into its field. */
+  async useKey(key: string): Promise<void> {
+    await this.key.fill(key)
+    await this.key.press('Enter')
+  }
+
+  /** What the page tells of the key. */
+  get access(): Locator {
+    return this.page.locator('#access-says')
+  }
+
+  get failure(): Locator {
+    return this.page.locator('.note.failed')
+  }
+
+  /** A link to the stream shown, for somebody else. */
+  async share(): Promise<string> {
+    await this.button('Share').click()
+    const link = this.page.getByRole('textbox', { name: 'Link to this stream' })
+    await link.waitFor()
+    return link.inputValue()
+  }
+
+  /** Somebody else, who has a link and no key. */
+  async guest(link: string): Promise<Page> {
+    const browser = this.page.context().browser()
+    if (!browser) throw new Error('The page has no browser.')
+    const page = await (await browser.newContext()).newPage()
+    await page.goto(link)
+    return page
   }
 
   get message(): Locator {
