@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { Tickets } from '../../src/access/tickets.ts'
 import { FaultyNetwork } from '../support/faulty-network.ts'
 import { startGateway } from '../support/gateway.ts'
-import { bearer, createTicket, withKeys } from '../support/keys.ts'
+import { bearer, createTicket, startInBackground, withKeys } from '../support/keys.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'
 import { clientOf, forbidUnhandledRejections, HI, Wire } from './harness.ts'
 
@@ -23,16 +23,6 @@ async function startWithKeys(settings: Parameters<typeof startGateway>[0] = {}) 
       headers['last-event-id'],
     ])
   return { provider, gateway, network, requests }
-}
-
-/** As a back end does: it has the key, and the browser gets the URL alone. */
-async function startInBackground(url: string): Promise<{ id: string; url: string }> {
-  const response = await fetch(`${url}/v1/chat`, {
-    method: 'POST',
-    headers: { ...bearer(), 'content-type': 'application/json', prefer: 'respond-async' },
-    body: JSON.stringify(BODY),
-  })
-  return (await response.json()) as { id: string; url: string }
 }
 
 describe('a client with a key', () => {

@@ -31,3 +31,14 @@ export async function createTicket(
   if (!response.ok) throw new Error(await response.text())
   return (await response.json()) as Ticket
 }
+
+/** Starts a stream as a back end does: it has the key, and hands on the URL, which has a ticket. */
+export async function startInBackground(url: string, model = 'scripted'): Promise<{ id: string; url: string }> {
+  const response = await fetch(`${url}/v1/chat`, {
+    method: 'POST',
+    headers: { ...bearer(), 'content-type': 'application/json', prefer: 'respond-async' },
+    body: JSON.stringify({ model, messages: [{ role: 'user', content: 'hi' }] }),
+  })
+  if (!response.ok) throw new Error(await response.text())
+  return (await response.json()) as { id: string; url: string }
+}
