@@ -14,8 +14,8 @@ export const BROWSER_ARGUMENTS = [
 ]
 
 /** A browser for many pages, to be closed by whoever asked for it. */
-export function launchChromium(executablePath: string): Promise<Browser> {
-  return chromium.launch({ executablePath, args: BROWSER_ARGUMENTS })
+export function launchChromium(executablePath: string, ...args: string[]): Promise<Browser> {
+  return chromium.launch({ executablePath, args: [...BROWSER_ARGUMENTS, ...args] })
 }
 
 /** A browser of its own at a page whose scripts call `report(…)` to tell the test something. */
