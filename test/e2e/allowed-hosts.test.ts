@@ -54,6 +54,20 @@ describe('a gateway on loopback', () => {
     expect((await chat(url, quick, { headers: { host: 'app.example' } })).status).toBe(403)
     expect((await chat(url, quick, { headers: { host, origin: 'http://app.example' } })).status).toBe(403)
   })
+
+  it('refuses a page of another port, unless CORS_ORIGIN has it', async () => {
+    const { url } = await startGateway({ corsOrigin: ['http://localhost:5173'] })
+    const from = (origin: string, site: string) =>
+      chat(url, quick, { headers: { origin, 'sec-fetch-site': site } }).then((answer) => answer.end())
+    const refused = await from('http://localhost:3000', 'same-site')
+    expect(refused.status).toBe(403)
+    expect(refused.json).toMatchObject({ code: 'host_not_allowed', errors: [{ path: 'Origin' }] })
+    expect((await from('http://localhost:3000', 'cross-site')).status).toBe(403)
+    // A development server that passes requests on changes the Host, but not what the browser said.
+    expect((await from('http://localhost:3000', 'same-origin')).status).toBe(200)
+    expect((await from('http://localhost:3000', 'same-site')).status).toBe(403)
+    expect((await from('http://localhost:5173', 'same-site')).status).toBe(200)
+  })
 })
 
 it('a gateway that listens on all addresses accepts any name', async () => {

@@ -61,6 +61,8 @@ const PAGE = `<!doctype html>
       // With text/plain the body is whole JSON: the sign between name and value is inside of its last text.
       const input = Object.assign(document.createElement('input'), { name: body.slice(0, -1) + ',"user":"', value: '"}' })
       form.append(input)
+      // What an upload needs.
+      if (enctype.startsWith('multipart')) form.append(Object.assign(input.cloneNode(), { name: 'model', value: 'scripted' }))
       document.body.append(frame, form)
       return new Promise((resolve) => {
         frame.onload = resolve

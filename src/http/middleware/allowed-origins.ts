@@ -5,6 +5,9 @@ import { isLoopback, nameOf } from '../../access/loopback.ts'
 import { invalidField } from '../../errors.ts'
 import type { RequestContext, RequestMiddleware } from '../context.ts'
 
+/** How browsers mark the requests of a page of another origin: https://www.w3.org/TR/fetch-metadata/ */
+const OTHER_SITES: ReadonlySet<string> = new Set(['same-site', 'cross-site'])
+
 export interface AllowedHostsOptions {
   /** Names beside those of this machine; `*` stands for all. */
   hosts?: readonly string[]
@@ -32,7 +35,11 @@ export function allowedHosts({ hosts = [], origins = [] }: AllowedHostsOptions =
 
   function checkOrigin(context: RequestContext): void {
     const origin = context.get('Origin')
-    if (origin === '' || origin === knownOrigin || origins.includes('*') || origins.includes(origin)) return
+    if (origin === '' || origins.includes('*') || origins.includes(origin)) return
+    // Forms and their like need no permission of CORS: a page of another port here could be anybody's.
+    if (OTHER_SITES.has(context.get('Sec-Fetch-Site')))
+      throw notAllowed('Origin', origin, 'has no access to this gateway; add it to CORS_ORIGIN to let its pages in')
+    if (origin === knownOrigin) return
     if (!isAllowed(nameOf(origin.replace(/^https?:\/\//, '')))) throw refused('Origin', origin)
     knownOrigin = origin
   }
@@ -46,11 +53,11 @@ export function allowedHosts({ hosts = [], origins = [] }: AllowedHostsOptions =
 }
 
 function refused(header: string, value: string) {
-  return invalidField(
-    'host_not_allowed',
-    header,
-    `${JSON.stringify(value.slice(0, 100))} is not this machine; add its name to ALLOWED_HOSTS to let it in`,
-  )
+  return notAllowed(header, value, 'is not this machine; add its name to ALLOWED_HOSTS to let it in')
+}
+
+function notAllowed(header: string, value: string, why: string) {
+  return invalidField('host_not_allowed', header, `${JSON.stringify(value.slice(0, 100))} ${why}`)
 }
 
 /** Headers that pages may read beside the CORS-safelisted ones. SDKs need `retry-after` and `x-should-retry`. */
