@@ -6,7 +6,8 @@ form.addEventListener('submit', async (event) => {
   event.preventDefault()
   answer.textContent = ''
   const content = form.question.value
-  // An EventSource can only GET: the stream is started first, and has an address at once.
+  // An EventSource can only GET: the stream is started first, and has an address at once. Where that needs a key, a back
+  // end does it: see tickets/.
   const created = await fetch('/v1/chat', {
     method: 'POST',
     headers: { 'content-type': 'application/json', prefer: 'respond-async' },

@@ -7,12 +7,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const gateway = process.env.SLUICE_URL ?? 'http://localhost:8080'
+/** @type {Record<string, string>} */
+const access = process.env.SLUICE_KEY ? { authorization: `Bearer ${process.env.SLUICE_KEY}` } : {}
 const [, , content = 'Why is the sky blue?'] = process.argv
 
 const create = {
   method: 'POST',
-  // With the same key it can be sent again when its answer was lost, and joins the stream that it has started.
-  headers: { 'content-type': 'application/json', 'idempotency-key': crypto.randomUUID() },
+  // With the same idempotency key it can be sent again when its answer was lost, and joins the stream that it has started.
+  headers: { ...access, 'content-type': 'application/json', 'idempotency-key': crypto.randomUUID() },
   body: JSON.stringify({ messages: [{ role: 'user', content }] }),
 }
 /** Where to come back to, once that is known. */
@@ -21,7 +23,7 @@ let lastEventId = ''
 let done
 
 while (!done) {
-  const resume = { headers: { 'last-event-id': lastEventId } }
+  const resume = { headers: { ...access, 'last-event-id': lastEventId } }
   const response = await (address ? fetch(address, resume) : fetch(`${gateway}/v1/chat`, create)).catch(() => null)
   if (response?.ok) {
     for await (const { id, event, data } of readFrames(response)) {

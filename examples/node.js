@@ -15,7 +15,11 @@ const { values, positionals } = parseArgs({
 })
 const [content = 'Why is the sky blue?'] = positionals
 
-const client = createClient({ baseUrl: process.env.SLUICE_URL ?? 'http://localhost:8080' })
+const { SLUICE_URL = 'http://localhost:8080', SLUICE_KEY } = process.env
+const client = createClient({
+  baseUrl: SLUICE_URL,
+  headers: SLUICE_KEY ? { authorization: `Bearer ${SLUICE_KEY}` } : {},
+})
 const leave = new AbortController()
 const { signal } = leave
 const stream = values.attach

@@ -6,14 +6,22 @@
  *   node examples/poll.js "Why is the sky blue?"
  */
 const gateway = process.env.SLUICE_URL ?? 'http://localhost:8080'
+/** @type {Record<string, string>} */
+const access = process.env.SLUICE_KEY ? { authorization: `Bearer ${process.env.SLUICE_KEY}` } : {}
 const [, , content = 'Why is the sky blue?'] = process.argv
 
 const { url } = await ask(`${gateway}/v1/chat`, {
   method: 'POST',
-  // With the same key the request can be sent again when its answer was lost.
-  headers: { 'content-type': 'application/json', prefer: 'respond-async', 'idempotency-key': crypto.randomUUID() },
+  // With the same idempotency key the request can be sent again when its answer was lost.
+  headers: {
+    ...access,
+    'content-type': 'application/json',
+    prefer: 'respond-async',
+    'idempotency-key': crypto.randomUUID(),
+  },
   body: JSON.stringify({ messages: [{ role: 'user', content }] }),
 })
+// The URL has a ticket for reading: the key is not needed any more.
 const address = new URL(url, gateway)
 
 for (let shown = ''; ;) {

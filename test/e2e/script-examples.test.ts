@@ -3,13 +3,14 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { FaultyNetwork } from '../support/faulty-network.ts'
 import { startGateway } from '../support/gateway.ts'
+import { KEY, withKeys } from '../support/keys.ts'
 import { ROOT } from '../support/process.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'
 import { Journal } from '../support/cutting-proxy.ts'
 
 /** An example that has been started, against this gateway. */
 function start(url: string, ...args: string[]) {
-  const env = { PATH: process.env.PATH, SLUICE_URL: url }
+  const env = { PATH: process.env.PATH, SLUICE_URL: url, SLUICE_KEY: KEY }
   const child = spawn(process.execPath, args, { cwd: join(ROOT, 'examples'), env, stdio: ['ignore', 'pipe', 'pipe'] })
   const written = new Journal<string>()
   let said = ''
@@ -34,7 +35,7 @@ function start(url: string, ...args: string[]) {
 
 async function setUp(defaultModel = 'scripted') {
   const provider = new ScriptedProvider()
-  const gateway = await startGateway({ defaultModel }, { providers: [provider] })
+  const gateway = await startGateway({ ...withKeys(), defaultModel }, { providers: [provider] })
   return { provider, network: await FaultyNetwork.start(gateway.url) }
 }
 
