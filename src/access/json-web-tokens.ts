@@ -3,8 +3,10 @@
 import { createPublicKey, createSecretKey, hash } from 'node:crypto'
 import {
   createRemoteJWKSet,
+  customFetch,
   errors,
   jwtVerify,
+  type FetchImplementation,
   type JWTPayload,
   type JWTVerifyGetKey,
   type JWTVerifyOptions,
@@ -97,28 +99,40 @@ function keyOf({ jwksUrl, publicKey, secret }: JwtConfig): JWTVerifyGetKey {
   }
 }
 
-/** Times that unknown keys may make the set be fetched again, at once and in each period. */
-const REFETCHES = 5
-const REFETCH_PERIOD_MS = 60_000
+/** Fetches of an issuer's keys, at once and in each period. */
+const FETCHES = 5
+const FETCH_PERIOD_MS = 60_000
+
+/** Until the next fetch, when one has failed. */
+const FETCH_PAUSE_MS = 5000
+
+/** Issuers publish a few keys, some of them with their certificates. Parsing a large set would block the event loop. */
+const MAX_SET_BYTES = 256 * 1024
 
 /**
- * Fetches the set again when a token names a key that is not in it: issuers rotate their keys. Anybody can invent names
- * of keys, so not each of them fetches.
+ * Fetches the set again as soon as a token names a key that is not in it: issuers rotate their keys. Anybody can invent
+ * names of keys, and an issuer may fail, so the number of fetches is limited.
  */
 function remoteKey(url: string): JWTVerifyGetKey {
-  // Without an own rule of when to fetch again: it would refuse every token of a new key for half a minute.
-  const find = createRemoteJWKSet(new URL(url), { cooldownDuration: Infinity })
-  const fetched: number[] = []
-  const mayFetch = () => {
-    const now = performance.now()
-    if (fetched.length >= REFETCHES && now - (fetched[0] ?? 0) < REFETCH_PERIOD_MS) return false
-    if (fetched.push(now) > REFETCHES) fetched.shift()
-    return true
+  const allowance = new Allowance(FETCHES, FETCH_PERIOD_MS)
+  let fetchAfter = -Infinity
+  const fetchKeys: FetchImplementation = async (address, options) => {
+    if (performance.now() < fetchAfter || !allowance.take())
+      throw new Error('The keys could not be fetched a moment ago')
+    fetchAfter = performance.now() + FETCH_PAUSE_MS
+    const response = await fetch(address, options)
+    // A redirect is not followed, and has no status.
+    if (response.status !== 200) throw new Error('The issuer did not answer with its keys')
+    const set = await readAtMost(response, MAX_SET_BYTES)
+    fetchAfter = -Infinity
+    return new Response(set)
   }
+  // Not jose's own rule of when to fetch again, which would refuse every token of a new key for half a minute.
+  const find = createRemoteJWKSet(new URL(url), { cooldownDuration: Infinity, [customFetch]: fetchKeys })
   return async (header, token) => {
     try {
       return await find(header, token).catch(async (error: unknown) => {
-        if (!(error instanceof errors.JWKSNoMatchingKey) || !mayFetch()) throw error
+        if (!(error instanceof errors.JWKSNoMatchingKey) || allowance.isSpent) throw error
         await find.reload()
         return find(header, token)
       })
@@ -131,6 +145,43 @@ function remoteKey(url: string): JWTVerifyGetKey {
       })
     }
   }
+}
+
+/** So many times in any period. */
+class Allowance {
+  readonly #most: number
+  readonly #periodMs: number
+  /** When it was taken, the oldest first. */
+  readonly #taken: number[] = []
+
+  constructor(most: number, periodMs: number) {
+    this.#most = most
+    this.#periodMs = periodMs
+  }
+
+  get isSpent(): boolean {
+    const [oldest] = this.#taken
+    return this.#taken.length >= this.#most && oldest !== undefined && performance.now() - oldest < this.#periodMs
+  }
+
+  take(): boolean {
+    if (this.isSpent) return false
+    this.#taken.push(performance.now())
+    if (this.#taken.length > this.#most) this.#taken.shift()
+    return true
+  }
+}
+
+async function readAtMost(response: Response, bytes: number): Promise<Blob> {
+  const chunks: Uint8Array<ArrayBuffer>[] = []
+  let size = 0
+  // Leaving the loop cancels the rest.
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length
+    if (size > bytes) throw new Error(`The keys of the issuer are larger than ${bytes} bytes`)
+    chunks.push(chunk)
+  }
+  return new Blob(chunks)
 }
 
 /** A list, or names separated by spaces as in OAuth. Those of other services are left out. */

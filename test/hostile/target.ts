@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
 import { makeFolder, ROOT } from '../support/process.ts'
@@ -19,29 +20,68 @@ export interface Target {
   peak(): number
   /** How the process ended, if it has. */
   readonly ended: string | undefined
-  /** Everything it wrote. */
+  /** The last megabyte that it wrote. */
   output(): string
+  /** What it holds after a full collection. */
+  sample(): Promise<Sample>
+  kill(signal: 'SIGTERM' | 'SIGKILL'): void
+  /** Resolves to its exit code, or to the signal that ended it. */
+  readonly exited: Promise<string>
+}
+
+/** What the process holds, all in MB. */
+export interface Sample {
+  heap: number
+  /** Outside of the heap: buffers. */
+  external: number
+  rss: number
+  /** Open handles and running timers, by their kind. */
+  resources: Record<string, number>
+}
+
+/** Runs in the gateway's process before it: answers each message with a sample. Plain JavaScript in a URL. */
+const PROBE = `data:text/javascript,${encodeURIComponent(`
+process.on('message', () => {
+  gc(); gc()
+  const { heapUsed, external, rss } = process.memoryUsage()
+  const resources = {}
+  for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1
+  const mb = (bytes) => bytes / 1048576
+  process.send({ heap: mb(heapUsed), external: mb(external), rss: mb(rss), resources })
+})
+`)}`
+
+export interface TargetOptions {
+  /** Called with each line that it logs. */
+  onLine?: (line: string) => void
 }
 
 /** Starts the gateway with the heap that the README recommends; stops it after the test. */
-export async function startTarget(env: Record<string, string> = {}): Promise<Target> {
-  const child = spawn(process.execPath, ['--max-old-space-size=640', join(ROOT, 'dist/src/main.js')], {
+export async function startTarget(
+  env: Record<string, string> = {},
+  { onLine = () => {} }: TargetOptions = {},
+): Promise<Target> {
+  const options = ['--max-old-space-size=640', '--expose-gc', '--import', PROBE]
+  const child = spawn(process.execPath, [...options, join(ROOT, 'dist/src/main.js')], {
     cwd: await makeFolder(),
     env: { PATH: process.env.PATH, PORT: '0', LOG_LEVEL: 'info', MOCK: 'true', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
+  const { stdout, stderr } = child
+  if (!stdout || !stderr) throw new Error('The gateway has no output')
+  createInterface(stdout).on('line', onLine)
   let output = ''
   const end: { how?: string } = {}
-  for (const stream of [child.stdout, child.stderr])
+  for (const stream of [stdout, stderr])
     stream.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-MB)))
-  const closed = once(child, 'close').then(([code, signal]) => void (end.how = String(code ?? signal)))
+  const closed = once(child, 'close').then(([code, signal]) => (end.how = String(code ?? signal)))
   onTestFinished(async () => {
     child.kill('SIGKILL')
     await closed
   })
   let url: string | undefined
   while (end.how === undefined && !url) {
-    await Promise.race([once(child.stdout, 'data'), closed])
+    await Promise.race([once(stdout, 'data'), closed])
     url = /"url":"([^"]+)"/.exec(output)?.[1]
   }
   if (!url) throw new Error(`The gateway did not start: ${output}`)
@@ -58,6 +98,14 @@ export async function startTarget(env: Record<string, string> = {}): Promise<Tar
       return end.how
     },
     output: () => output,
+    async sample() {
+      const answer = once(child, 'message')
+      child.send('sample')
+      const [sample] = await answer
+      return sample
+    },
+    kill: (signal) => void child.kill(signal),
+    exited: closed,
   }
 }
 
@@ -67,11 +115,17 @@ export interface Answer {
   body: string
 }
 
+export interface AskOptions {
+  method?: string
+  body?: string | Buffer | object
+  headers?: Record<string, string>
+}
+
 /** One request on its own connection; rejects when the connection breaks. */
 export function ask(
   { port }: Pick<Target, 'port'>,
   path: string,
-  { body, headers = {} }: { body?: string | Buffer | object; headers?: Record<string, string> } = {},
+  { body, headers = {}, method }: AskOptions = {},
 ): Promise<Answer> {
   const raw = typeof body === 'object' && !Buffer.isBuffer(body) ? JSON.stringify(body) : body
   return new Promise((resolve, reject) => {
@@ -79,7 +133,7 @@ export function ask(
       port,
       host: '127.0.0.1',
       path,
-      method: raw === undefined ? 'GET' : 'POST',
+      method: method ?? (raw === undefined ? 'GET' : 'POST'),
       agent: false,
       headers:
         raw === undefined
@@ -109,6 +163,16 @@ export async function dial(
   if (read) socket.resume()
   socket.write(bytes)
   return socket
+}
+
+/** Sends these bytes, the text in Latin-1, and resolves to everything that comes until the gateway closes. */
+export async function answersTo(target: Pick<Target, 'port'>, bytes: string | Buffer): Promise<string> {
+  let text = ''
+  const raw = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes
+  const socket = await dial(target, raw, { read: false })
+  socket.on('data', (data: Buffer) => (text += data.toString('latin1')))
+  await once(socket, 'close')
+  return text
 }
 
 /** An upstream that answers every request with `answer`. */
