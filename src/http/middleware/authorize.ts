@@ -58,8 +58,21 @@ function actFor(caller: Caller, user: string): Caller {
   if (user === '' || principal.isAnonymous) return caller
   if (!principal.actsForUsers)
     throw new SluiceError('insufficient_scope', `${USER_HEADER}: this caller does not act for users.`)
-  if (!isUser(user)) throw invalidField('invalid_request', USER_HEADER, `must be ${USER_FORM}`)
-  return toCaller(principal, user)
+  const name = decodeHeader(user)
+  if (!isUser(name)) throw invalidField('invalid_request', USER_HEADER, `must be ${USER_FORM}, in UTF-8`)
+  return toCaller(principal, name)
+}
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Node decodes headers as Latin-1, so "é" would be another user than in a body, and the same as "Ã©" there. */
+function decodeHeader(value: string): string | undefined {
+  if (/^[\x20-\x7e]*$/.test(value)) return value
+  try {
+    return UTF8.decode(Buffer.from(value, 'latin1'))
+  } catch {
+    return undefined
+  }
 }
 
 /** The caller on behalf of the user in the body, unless a header has named one. @throws SluiceError */
