@@ -16,28 +16,37 @@ export interface Fuzzer<T> {
   input: fc.Arbitrary<T>
   /** Throws when the input causes a failure. */
   check: (input: T) => Promise<void>
+  /** Throws when all inputs together have left something behind. */
+  finish?: () => Promise<void>
 }
 
-/**
- * Runs saved findings first, then new inputs for a while. A new finding is shrunk and saved as a fixture for later
- * runs.
- */
-export function fuzz<T>(behaviour: string, parts: number, start: () => Promise<Fuzzer<T>>): void {
+/** How long: a share of the time, or a number of inputs. */
+export type Effort = { parts: number } | { runs: number }
+
+/** Parsed files of a folder of fixtures. */
+export function readFixtures(name: string): unknown[] {
+  const folder = `${FOLDER}${name}/`
+  if (!existsSync(folder)) return []
+  return readdirSync(folder).map((file) => JSON.parse(readFileSync(folder + file, 'utf8')))
+}
+
+/** Runs saved findings first, then new inputs. A new finding is shrunk and saved as a fixture for later runs. */
+export function fuzz<T>(behaviour: string, effort: Effort, start: () => Promise<Fuzzer<T>>): void {
+  const milliseconds = 'parts' in effort ? (SECONDS * 1000) / effort.parts : undefined
   it(
     behaviour,
     async () => {
-      const { name, input, check } = await start()
-      const folder = `${FOLDER}${name}/`
-      for (const file of existsSync(folder) ? readdirSync(folder) : [])
-        await check(JSON.parse(readFileSync(folder + file, 'utf8')))
+      const { name, input, check, finish } = await start()
+      for (const saved of readFixtures(name)) await check(saved as T)
       const result = await fc.check(fc.asyncProperty(input, check), {
-        numRuns: Infinity,
-        interruptAfterTimeLimit: (SECONDS * 1000) / parts,
+        numRuns: 'runs' in effort ? effort.runs : Infinity,
+        ...(milliseconds !== undefined && { interruptAfterTimeLimit: milliseconds }),
         // Bounds shrinking.
         timeout: 30_000,
       })
-      if (!result.failed || !result.counterexample) return
+      if (!result.failed || !result.counterexample) return finish?.()
       const json = JSON.stringify(result.counterexample[0])
+      const folder = `${FOLDER}${name}/`
       mkdirSync(folder, { recursive: true })
       const file = `${folder}${createHash('sha256').update(json).digest('hex').slice(0, 12)}.json`
       writeFileSync(file, `${json}\n`)
@@ -45,6 +54,7 @@ export function fuzz<T>(behaviour: string, parts: number, start: () => Promise<F
         cause: result.errorInstance,
       })
     },
-    SECONDS * 2000 + 120_000,
+    // A thousand inputs take seconds; a full run of them takes minutes.
+    ('runs' in effort ? effort.runs * 100 : SECONDS * 2000) + 300_000,
   )
 }

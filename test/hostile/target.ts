@@ -54,16 +54,18 @@ process.on('message', () => {
 export interface TargetOptions {
   /** Called with each line that it logs. */
   onLine?: (line: string) => void
+  /** Files in its working directory. */
+  files?: Record<string, string>
 }
 
 /** Starts the gateway with the heap that the README recommends; stops it after the test. */
 export async function startTarget(
   env: Record<string, string> = {},
-  { onLine = () => {} }: TargetOptions = {},
+  { onLine = () => {}, files = {} }: TargetOptions = {},
 ): Promise<Target> {
   const options = ['--max-old-space-size=640', '--expose-gc', '--import', PROBE]
   const child = spawn(process.execPath, [...options, join(ROOT, 'dist/src/main.js')], {
-    cwd: await makeFolder(),
+    cwd: await makeFolder(files),
     env: { PATH: process.env.PATH, PORT: '0', LOG_LEVEL: 'info', MOCK: 'true', ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
@@ -175,8 +177,8 @@ export async function answersTo(target: Pick<Target, 'port'>, bytes: string | Bu
   return text
 }
 
-/** An upstream that answers every request with `answer`. */
-export async function startHostileUpstream(answer: (socket: Socket) => void): Promise<number> {
+/** An upstream that answers every request with `answer`, which is given its text. */
+export async function startHostileUpstream(answer: (socket: Socket, received: string) => void): Promise<number> {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
@@ -187,8 +189,9 @@ export async function startHostileUpstream(answer: (socket: Socket) => void): Pr
       const end = received.indexOf('\r\n\r\n')
       const length = Number(/content-length: (\d+)/i.exec(received)?.[1] ?? 0)
       if (end === -1 || received.length < end + 4 + length) return
+      const text = received
       received = ''
-      answer(socket)
+      answer(socket, text)
     })
   }).listen(0, '127.0.0.1')
   onTestFinished(() => {
