@@ -119,13 +119,10 @@ function remoteKey(url: string): JWTVerifyGetKey {
   const fetchKeys: FetchImplementation = async (address, options) => {
     if (performance.now() < fetchAfter || !allowance.take())
       throw new Error('The keys could not be fetched a moment ago')
-    fetchAfter = performance.now() + FETCH_PAUSE_MS
     const response = await fetch(address, options)
     // A redirect is not followed, and has no status.
     if (response.status !== 200) throw new Error('The issuer did not answer with its keys')
-    const set = await readAtMost(response, MAX_SET_BYTES)
-    fetchAfter = -Infinity
-    return new Response(set)
+    return new Response(await readAtMost(response, MAX_SET_BYTES))
   }
   // Not jose's own rule of when to fetch again, which would refuse every token of a new key for half a minute.
   const find = createRemoteJWKSet(new URL(url), { cooldownDuration: Infinity, [customFetch]: fetchKeys })
@@ -139,6 +136,7 @@ function remoteKey(url: string): JWTVerifyGetKey {
     } catch (error) {
       const isToken = error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JOSENotSupported
       if (isToken || error instanceof errors.JWKSMultipleMatchingKeys) throw error
+      if (performance.now() >= fetchAfter) fetchAfter = performance.now() + FETCH_PAUSE_MS
       throw new SluiceError('auth_unavailable', 'The keys that verify tokens cannot be fetched; try again later.', {
         cause: error,
         retryAfter: 5,
