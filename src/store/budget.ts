@@ -9,7 +9,8 @@ import { SluiceError } from '../errors.ts'
  * - `requests`: bodies that are being read
  * - `prompts`: requests whose answers have not begun
  * - `responses`: answers that callers have not read yet
- * - `records`: idempotency keys, and tombstones of expired streams
+ * - `records`: names of running streams, such as idempotency keys, and counters of limits
+ * - `remembered`: names of finished streams, and tombstones of expired ones
  */
 export const MEMORY_KINDS = [
   'running',
@@ -20,11 +21,15 @@ export const MEMORY_KINDS = [
   'prompts',
   'responses',
   'records',
+  'remembered',
 ] as const
 export type MemoryKind = (typeof MEMORY_KINDS)[number]
 
 /** Account for memory that belongs to no client. */
 export const NOBODY = ''
+
+/** Kinds that reclaiming can free. */
+const RECLAIMABLE: ReadonlySet<MemoryKind> = new Set(['finished', 'remembered'])
 
 /** Frees memory that is not needed to serve running streams. */
 export interface Reclaimer {
@@ -44,7 +49,7 @@ export interface BudgetOptions {
 interface Account {
   bytes: number
   /** The part that reclaiming can free. */
-  finished: number
+  reclaimable: number
 }
 
 /**
@@ -66,6 +71,7 @@ export class Budget {
     prompts: 0,
     responses: 0,
     records: 0,
+    remembered: 0,
   }
   #bytes = 0
 
@@ -92,17 +98,17 @@ export class Budget {
     this.#held[kind] += bytes
     this.#bytes += bytes
     let account = this.#accounts.get(client)
-    if (!account) this.#accounts.set(client, (account = { bytes: 0, finished: 0 }))
+    if (!account) this.#accounts.set(client, (account = { bytes: 0, reclaimable: 0 }))
     account.bytes += bytes
-    if (kind === 'finished') account.finished += bytes
+    if (RECLAIMABLE.has(kind)) account.reclaimable += bytes
     if (account.bytes === 0) this.#accounts.delete(client)
   }
 
   /** Whether a client may start something that takes `bytes`, if finished streams are reclaimed. */
   allows(client: string, bytes: number): boolean {
-    const { bytes: held, finished } = this.#accounts.get(client) ?? { bytes: 0, finished: 0 }
-    const free = this.limit - (this.#bytes - this.#held.finished) - bytes
-    return held - finished + bytes <= this.#timesFree * free
+    const { bytes: held, reclaimable } = this.#accounts.get(client) ?? { bytes: 0, reclaimable: 0 }
+    const free = this.limit - (this.#bytes - this.#held.finished - this.#held.remembered) - bytes
+    return held - reclaimable + bytes <= this.#timesFree * free
   }
 
   /** Like `admits`, but reclaims nothing. */

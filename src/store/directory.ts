@@ -55,9 +55,11 @@ export interface Directory {
   /**
    * The log of a stream that was created here has left the memory. For directories whose streams are kept nowhere else:
    * the stream is `expired` from now on. Must not throw.
+   *
+   * @param client to which the memory of the record is charged
    */
-  dropped?(id: string): void
-  /** Frees expendable memory, such as the oldest tombstone; false when there is none. */
+  dropped?(id: string, client: string): void
+  /** Frees expendable memory, such as a tombstone; false when there is none. */
   reclaim?(): boolean
   /** Stops every timer and connection. */
   close(): Promise<void>

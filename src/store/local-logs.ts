@@ -23,7 +23,7 @@ export interface LogCharge {
 export interface LocalLogsObserver {
   ended(log: StreamLog): void
   /** The log was dropped to make room, or because its retention is over. */
-  dropped(log: StreamLog): void
+  dropped(log: StreamLog, client: string): void
 }
 
 /** Displaced streams may exceed the limit by this share until their readers have fetched `done`. */
@@ -180,7 +180,7 @@ export class LocalLogs {
 
   #bury(kept: KeptLog): void {
     this.#drop(kept)
-    this.#observer.dropped(kept.log)
+    this.#observer.dropped(kept.log, kept.client)
   }
 
   #drop(kept: KeptLog): void {

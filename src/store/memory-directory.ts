@@ -4,6 +4,7 @@ import type { StreamInfo } from '../stream/stream-log.ts'
 import { NOBODY, type Budget } from './budget.ts'
 import type { Directory, Idempotency, Located, Names, Registered } from './directory.ts'
 import { ExpiryTimer } from './expiry-timer.ts'
+import { Tombstones } from './tombstones.ts'
 
 /** A tombstone is kept for this many times the retention, and for at least a minute. */
 const TOMBSTONE_RETENTIONS = 12
@@ -18,6 +19,8 @@ interface Named {
   readonly key: string | undefined
   readonly alias: string | undefined
   readonly fingerprint: string | undefined
+  /** Its stream has ended. */
+  ended: boolean
   /** Its key is free for another attempt. */
   lost: boolean
   /** An earlier stream had the same key: a reader that resumes by the key may have read that stream. */
@@ -57,6 +60,7 @@ export class MemoryDirectory implements Directory {
         replaced: key !== undefined && this.#keys.has(key),
         alias: alias === undefined ? undefined : scoped(info.owner, alias),
         fingerprint: idempotency?.fingerprint,
+        ended: false,
         lost: false,
       })
     return { info, joined: false }
@@ -81,20 +85,24 @@ export class MemoryDirectory implements Directory {
 
   ended(id: string, { finish_reason, error }: Done): void {
     const named = this.#named.get(id)
-    if (named) named.lost = finish_reason === 'cancelled' || error?.retryable === true
+    if (!named) return
+    named.lost = finish_reason === 'cancelled' || error?.retryable === true
+    this.#charge(named, -1)
+    named.ended = true
+    this.#charge(named, 1)
   }
 
-  dropped(id: string): void {
+  dropped(id: string, client: string): void {
     const info = this.#streams.get(id)
     if (!info) return
     this.#streams.delete(id)
     this.#unname(id)
-    this.#tombstones.add(id, info.owner)
+    this.#tombstones.add(id, info.owner, client)
     this.#expiry.schedule()
   }
 
   reclaim(): boolean {
-    return this.#tombstones.dropOldest()
+    return this.#tombstones.reclaim()
   }
 
   async close(): Promise<void> {
@@ -123,7 +131,7 @@ export class MemoryDirectory implements Directory {
     this.#named.set(id, named)
     if (named.key !== undefined) this.#keys.set(named.key, id)
     if (named.alias !== undefined) this.#aliases.set(named.alias, id)
-    this.#budget.add('records', named.client, bytesOf(named))
+    this.#charge(named, 1)
   }
 
   /** Removes a stream's names, except names that another stream has taken over. */
@@ -131,10 +139,14 @@ export class MemoryDirectory implements Directory {
     const named = this.#named.get(id)
     if (!named) return
     this.#named.delete(id)
-    const { key, alias, client } = named
+    const { key, alias } = named
     if (key !== undefined && this.#keys.get(key) === id) this.#keys.delete(key)
     if (alias !== undefined && this.#aliases.get(alias) === id) this.#aliases.delete(alias)
-    this.#budget.add('records', client, -bytesOf(named))
+    this.#charge(named, -1)
+  }
+
+  #charge(named: Named, times: 1 | -1): void {
+    this.#budget.add(named.ended ? 'remembered' : 'records', named.client, times * bytesOf(named))
   }
 }
 
@@ -148,63 +160,4 @@ function bytesOf({ key, alias }: Named): number {
 
 function nameBytes(name: string | undefined): number {
   return name === undefined ? 0 : NAME_BYTES + 2 * name.length
-}
-
-/** Beyond this number the oldest are dropped. */
-const MAX_TOMBSTONES = 100_000
-const TOMBSTONE_BYTES = 200
-
-interface Tombstone {
-  owner: string
-  /** By `performance.now()`: the wall clock may be set back. */
-  forgetAt: number
-}
-
-/** Records of dropped streams, which tell "expired" from "unknown". In order of expiry. */
-export class Tombstones {
-  readonly #budget: Budget
-  readonly #keepMs: number
-  readonly #byId = new Map<string, Tombstone>()
-
-  constructor(budget: Budget, keepMs: number) {
-    this.#budget = budget
-    this.#keepMs = keepMs
-  }
-
-  /** When the next one expires; `Infinity` when there is none. */
-  get nextExpiry(): number {
-    const [oldest] = this.#byId.values()
-    return oldest?.forgetAt ?? Infinity
-  }
-
-  add(id: string, owner: string): void {
-    this.#byId.set(id, { owner, forgetAt: performance.now() + this.#keepMs })
-    this.#budget.add('records', NOBODY, TOMBSTONE_BYTES)
-    if (this.#byId.size > MAX_TOMBSTONES) this.dropOldest()
-  }
-
-  has(id: string, owner: string | undefined): boolean {
-    const tombstone = this.#byId.get(id)
-    if (!tombstone || (owner !== undefined && tombstone.owner !== owner)) return false
-    return tombstone.forgetAt > performance.now()
-  }
-
-  /** False when there is none. */
-  dropOldest(): boolean {
-    const [oldest] = this.#byId.keys()
-    if (oldest === undefined) return false
-    this.#byId.delete(oldest)
-    this.#budget.add('records', NOBODY, -TOMBSTONE_BYTES)
-    return true
-  }
-
-  clear(): void {
-    this.#budget.add('records', NOBODY, -TOMBSTONE_BYTES * this.#byId.size)
-    this.#byId.clear()
-  }
-
-  /** Drops those that expire at `now` or before. */
-  expire(now: number): void {
-    while (this.nextExpiry <= now) this.dropOldest()
-  }
 }

@@ -42,7 +42,7 @@ export class StreamStore implements Reclaimer {
     this.#bus = bus
     this.#logs = new LocalLogs(limits, budget, {
       ended: (log) => this.#isOwn(log) && log.done && directory.ended(log.info.id, log.done),
-      dropped: (log) => this.#isOwn(log) && directory.dropped?.(log.info.id),
+      dropped: (log, client) => this.#isOwn(log) && directory.dropped?.(log.info.id, client),
     })
     budget.reclaimer = this
   }

@@ -29,8 +29,8 @@ export class RemoteDirectory implements Directory {
     this.#inner.ended(id, done)
   }
 
-  dropped(id: string): void {
-    this.#inner.dropped(id)
+  dropped(id: string, client: string): void {
+    this.#inner.dropped(id, client)
   }
 
   /** It may be shared by several gateways. Its timers keep no process alive. */

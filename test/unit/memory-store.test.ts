@@ -269,7 +269,7 @@ describe('a store in memory', () => {
     })
 
     it('drops finished streams before it forgets that others were dropped', async () => {
-      open({ storeMaxBytes: 5 * KB })
+      open({ storeMaxBytes: 6 * KB })
       const [first, second] = [await newLog(), await newLog()]
       first.append(DONE)
       vi.advanceTimersByTime(1000)
