@@ -43,6 +43,8 @@ export interface Rule {
   readonly most: number
   /** Its name in headers. */
   readonly policy: string
+  /** What a header says of it; empty when clients may not know it. */
+  readonly description: string
 }
 
 /** The rules of one level. Configured limits do not change, so they are read once. */
@@ -66,7 +68,9 @@ export class RuleBook {
       const { [setting]: limit } = limits
       if (limit === undefined) return []
       const most = unit === 'cost' ? Math.round(limit * NANOS) : limit
-      return { level, label, unit, per, most, policy: `${level}-${label.replaceAll('_', '-')}` }
+      const policy = `${level}-${label.replaceAll('_', '-')}`
+      const description = isPublic(level, unit) ? `"${policy}";q=${shown(unit, most)}${windowOf(unit, per)}` : ''
+      return { level, label, unit, per, most, policy, description }
     })
   }
 }
@@ -101,18 +105,45 @@ function periodOf({ per }: Rule, now: number): { date: string; lastsMs: number }
     // Begins with the first request, so that callers do not all come back in the same second.
     case 'minute':
       return { date: '', lastsMs: MINUTE_MS }
-    case 'day':
-      return { date: `${new Date(now).toISOString().slice(0, 10)} `, lastsMs: DAY_MS - (now % DAY_MS) }
+    case 'day': {
+      const { day, nextDay } = calendarAt(now)
+      return { date: day, lastsMs: nextDay - now }
+    }
     case 'month': {
-      const date = new Date(now)
-      const next = Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1)
-      return { date: `${date.toISOString().slice(0, 7)} `, lastsMs: next - now }
+      const { month, nextMonth } = calendarAt(now)
+      return { date: month, lastsMs: nextMonth - now }
     }
   }
 }
 
+interface Calendar {
+  readonly today: number
+  readonly day: string
+  readonly nextDay: number
+  readonly month: string
+  readonly nextMonth: number
+}
+
+/** Dates are written once a day: that takes longer than all else about a counter. */
+let calendar: Calendar | undefined
+
+function calendarAt(now: number): Calendar {
+  const today = now - (now % DAY_MS)
+  if (calendar?.today === today) return calendar
+  const date = new Date(now)
+  const text = date.toISOString()
+  const nextMonth = Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1)
+  return (calendar = {
+    today,
+    day: `${text.slice(0, 10)} `,
+    nextDay: today + DAY_MS,
+    month: `${text.slice(0, 7)} `,
+    nextMonth,
+  })
+}
+
 /** What a client may know. What all callers together have spent is no business of any of them. */
-function isPublic({ level, unit }: Rule): boolean {
+function isPublic(level: Level, unit: Unit): boolean {
   return level !== 'gateway' || unit !== 'cost'
 }
 
@@ -125,9 +156,9 @@ export function describeLimits(
   const states: string[] = []
   for (const [i, rule] of rules.entries()) {
     const counter = counters[i]
-    if (!counter || !isPublic(rule)) continue
-    policies.push(`"${rule.policy}";q=${shown(rule, rule.most)}${windowOf(rule)}`)
-    const left = shown(rule, Math.max(0, rule.most - counter.used))
+    if (!counter || rule.description === '') continue
+    policies.push(rule.description)
+    const left = shown(rule.unit, Math.max(0, rule.most - counter.used))
     const ends = counter.endsInMs === Infinity ? '' : `;t=${Math.ceil(counter.endsInMs / 1000)}`
     states.push(`"${rule.policy}";r=${left}${ends}`)
   }
@@ -135,12 +166,12 @@ export function describeLimits(
 }
 
 /** Larger numbers than a header may have are no limits in practice. */
-function shown({ unit }: Rule, amount: number): number {
+function shown(unit: Unit, amount: number): number {
   return Math.min(unit === 'cost' ? Math.floor(amount / NANOS_PER_MILLIONTH) : amount, 999_999_999_999_999)
 }
 
 /** Months have no fixed length, and streams no window. */
-function windowOf({ per, unit }: Rule): string {
+function windowOf(unit: Unit, per: Per): string {
   const quota = { requests: '', streams: ';qu="concurrent-requests"', tokens: ';qu="tokens"', cost: ';qu="millionths"' }
   const seconds = per === 'minute' ? MINUTE_MS / 1000 : per === 'day' ? DAY_MS / 1000 : undefined
   return `${quota[unit]}${seconds === undefined ? '' : `;w=${seconds}`}`

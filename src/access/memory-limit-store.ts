@@ -58,7 +58,7 @@ export class MemoryLimitStore implements LimitStore {
       if (ok) {
         const bytes = claims.reduce((sum, { name }) => sum + (this.#counters.has(name) ? 0 : bytesOf(name)), 0)
         if (bytes > 0 && !this.#budget.admits(account, bytes)) throw storeFull()
-        await Promise.all(claims.map((claim) => this.#add(claim, account)))
+        for (const claim of claims) this.#add(claim, account)
       }
       return { ok, counters: claims.map((claim, i) => this.#counted(claim, (used[i] ?? 0) + (ok ? claim.amount : 0))) }
     })
@@ -69,7 +69,7 @@ export class MemoryLimitStore implements LimitStore {
       const used = await this.#used(claim.name)
       // An upstream may report any number. Beyond the safe integers a sum would no longer grow by what is added.
       const amount = Math.min(claim.amount, Number.MAX_SAFE_INTEGER - used)
-      await this.#add({ ...claim, amount }, account)
+      this.#add({ ...claim, amount }, account)
       return this.#counted(claim, used + amount)
     })
   }
@@ -78,7 +78,7 @@ export class MemoryLimitStore implements LimitStore {
     return this.#inTurn(async () => {
       const used = await this.#used(name)
       if (used <= amount && this.#counters.get(name)?.endsAt === Infinity) this.#drop(name)
-      else if (used > 0) await this.#sums.reward(name, Math.min(amount, used))
+      else if (used > 0) void this.#sums.reward(name, Math.min(amount, used))
     })
   }
 
@@ -104,9 +104,10 @@ export class MemoryLimitStore implements LimitStore {
     return 0
   }
 
-  async #add({ name, amount, lastsMs }: Omit<Claim, 'most'>, account: string): Promise<void> {
+  #add({ name, amount, lastsMs }: Omit<Claim, 'most'>, account: string): void {
     if (!this.#counters.has(name)) this.#begin(name, { account, endsAt: this.#now() + lastsMs })
-    await this.#sums.penalty(name, amount)
+    // It has taken effect when this returns; only its result is a promise.
+    void this.#sums.penalty(name, amount)
   }
 
   #begin(name: string, counter: Counter): void {
