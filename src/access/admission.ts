@@ -101,12 +101,15 @@ export class Admission {
     this.#isSettled = true
     // Reservations that are being made: only then is it known when their counters end.
     await this.#pending
+    const unused: Pick<Part, 'name' | 'amount'>[] = []
     for (const holding of this.#holdings) {
       const { unit } = holding.rule
       const used = toAmount(unit === 'tokens' ? tokens : unit === 'cost' ? cost : 0)
-      if (used > held(holding)) this.#grow(holding, used - held(holding))
-      else this.#shrink(holding, held(holding) - used)
+      const excess = used - held(holding)
+      if (excess > 0) this.#grow(holding, excess)
+      else unused.push(...this.#newest(holding, -excess))
     }
+    if (unused.length > 0) await this.#store.giveBack(unused)
     await this.#pending
   }
 
@@ -131,16 +134,15 @@ export class Admission {
     part.endsAt = this.#clock.now() + endsInMs
   }
 
-  /** Gives back the newest parts first, as long as the counters that they were added to have not ended. */
-  #shrink({ parts }: Holding, amount: number): void {
+  /** An amount of what is held, of the newest parts first, less what was added to counters that have ended. */
+  #newest({ parts }: Holding, amount: number): Pick<Part, 'name' | 'amount'>[] {
     let left = amount
     const now = this.#clock.now()
-    for (const part of parts.toReversed()) {
-      const returned = Math.min(left, part.amount)
-      left -= returned
-      if (returned > 0 && part.endsAt > now)
-        this.#pending = Promise.all([this.#pending, this.#store.giveBack(part.name, returned)])
-    }
+    return parts.toReversed().flatMap((part) => {
+      const taken = Math.min(left, part.amount)
+      left -= taken
+      return taken > 0 && part.endsAt > now ? [{ name: part.name, amount: taken }] : []
+    })
   }
 }
 

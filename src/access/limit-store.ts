@@ -42,8 +42,8 @@ export interface LimitStore {
   take(claims: readonly Claim[], account: string): Promise<Taken>
   /** Adds without a check. Must not reject: the amount is already spent. */
   add(claim: Omit<Claim, 'most'>, account: string): Promise<Counted>
-  /** Subtracts, but not below 0; does nothing when the counter has ended. Must not reject. */
-  giveBack(name: string, amount: number): Promise<void>
+  /** Subtracts, but not below 0, and nothing from counters that have ended. Must not reject. */
+  giveBack(amounts: readonly Pick<Claim, 'name' | 'amount'>[]): Promise<void>
   /** Stops every timer and connection. */
   close(): Promise<void>
 }

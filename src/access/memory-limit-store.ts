@@ -74,11 +74,13 @@ export class MemoryLimitStore implements LimitStore {
     })
   }
 
-  giveBack(name: string, amount: number): Promise<void> {
+  giveBack(amounts: readonly Pick<Claim, 'name' | 'amount'>[]): Promise<void> {
     return this.#inTurn(async () => {
-      const used = await this.#used(name)
-      if (used <= amount && this.#counters.get(name)?.endsAt === Infinity) this.#drop(name)
-      else if (used > 0) void this.#sums.reward(name, Math.min(amount, used))
+      for (const { name, amount } of amounts) {
+        const used = await this.#used(name)
+        if (used <= amount && this.#counters.get(name)?.endsAt === Infinity) this.#drop(name)
+        else if (used > 0) void this.#sums.reward(name, Math.min(amount, used))
+      }
     })
   }
 

@@ -97,11 +97,11 @@ export function describeLimitStore(backend: string, start: () => Promise<LimitSt
     it('gives back, but not more than there is', async () => {
       const { store } = await start()
       await store.take([claim('c', 9, 10)], 'a')
-      await store.giveBack('c', 4)
+      await store.giveBack([{ name: 'c', amount: 4 }])
       expect(await usedOf(store, 'c')).toBe(5)
-      await store.giveBack('c', 40)
+      await store.giveBack([{ name: 'c', amount: 40 }])
       expect(await usedOf(store, 'c')).toBe(0)
-      await store.giveBack('unknown', 40)
+      await store.giveBack([{ name: 'unknown', amount: 40 }])
       expect(await usedOf(store, 'unknown')).toBe(0)
     })
 
@@ -109,7 +109,7 @@ export function describeLimitStore(backend: string, start: () => Promise<LimitSt
       const { store, pass } = await start()
       await store.take([claim('c', 9, 10)], 'a')
       await pass(MINUTE)
-      await store.giveBack('c', 9)
+      await store.giveBack([{ name: 'c', amount: 9 }])
       expect(await usedOf(store, 'c')).toBe(0)
     })
 
@@ -118,7 +118,7 @@ export function describeLimitStore(backend: string, start: () => Promise<LimitSt
       expect(await store.take([gauge('g', 1)], 'a')).toMatchObject({ ok: true })
       await pass(MINUTE)
       expect(await store.take([gauge('g', 1)], 'a')).toMatchObject({ ok: false })
-      await store.giveBack('g', 1)
+      await store.giveBack([{ name: 'g', amount: 1 }])
       expect(await store.take([gauge('g', 1)], 'a')).toMatchObject({ ok: true })
     })
   })

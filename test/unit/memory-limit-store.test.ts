@@ -59,7 +59,7 @@ it('refuses an account that would fill the memory with names, and leaves room fo
 it('leaves no gauge behind that holds nothing', async () => {
   const { budget, store } = newStore()
   await store.take([claim('g', Infinity)], 'key')
-  await store.giveBack('g', 1)
+  await store.giveBack([{ name: 'g', amount: 1 }])
   expect(budget.bytes).toBe(0)
 })
 
