@@ -117,6 +117,22 @@ describe('a limit', () => {
     expect(1000 - used).toBeLessThan(20)
   })
 
+  it('of cost refuses once as much is spent, and says what is left in millionths', async () => {
+    const prices = { 'mock/*': { input: 1000, output: 1000 } }
+    const gateway = await startGateway({ ...withKey({ limits: { costPerDay: 0.05 } }), prices })
+    // Five tokens of the prompt, and one for each letter and space at most.
+    const ask = async () => (await chat(gateway.url, { ...quick, max_tokens: 10 }, as())).end()
+    let [spent, last] = [0, await ask()]
+    for (; last.status === 200; last = await ask()) {
+      const { usage } = last.dones[0]!
+      spent += usage!.prompt_tokens + usage!.completion_tokens
+    }
+    expect(spent).toBeGreaterThan(50 - 15)
+    expect(spent).toBeLessThanOrEqual(50)
+    expect(last.json).toMatchObject({ code: 'insufficient_quota', retryable: false })
+    expect(last.headers.ratelimit).toMatch(new RegExp(`^"caller-cost-per-day";r=${(50 - spent) * 1000};`))
+  })
+
   it('of all callers together counts each of them', async () => {
     const gateway = await startGateway({ ...withKey({}), limits: { requestsPerMinute: 2 } })
     expect((await (await chat(gateway.url, quick, as(undefined, 'key-of-other'))).end()).status).toBe(200)
