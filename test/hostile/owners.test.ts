@@ -43,7 +43,7 @@ function counted(directory: MemoryDirectory, calls: string[]): Directory {
     find: (id, owner) => call('find', directory.find(id, owner)),
     findByAlias: (alias, owner) => call('findByAlias', directory.findByAlias(alias, owner)),
     ended: (id, done) => directory.ended(id, done),
-    dropped: (id) => directory.dropped(id),
+    dropped: (id, client) => directory.dropped(id, client),
     reclaim: () => directory.reclaim(),
     close: () => directory.close(),
   }
