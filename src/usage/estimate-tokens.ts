@@ -67,10 +67,10 @@ function add(found: Found, value: unknown): void {
       found.media += 1
       return
     }
-    for (const [name, each] of Object.entries(value)) {
+    for (const name of Object.keys(value)) {
       if (SILENT.has(name)) continue
       if (!ENVELOPE.has(name)) addText(found, name)
-      add(found, each)
+      add(found, value[name])
     }
   }
 }

@@ -2,6 +2,8 @@
 
 import type { Charge } from './accounts.ts'
 
+export const DAY_MS = 86_400_000
+
 /** Older days are forgotten. */
 export const DAYS_KEPT = 100
 
@@ -31,10 +33,12 @@ export interface LedgerRow {
 export class Ledger {
   /** By date, in order, then by caller, then by model. */
   readonly #days = new Map<string, Map<string, Map<string, LedgerRow>>>()
+  /** The day of the last charge, so that its date is not formatted each time. */
+  #today = { day: NaN, date: '' }
 
   add(charge: Charge): void {
     const { kind, time, caller, provider, model, prompt_tokens, completion_tokens, estimated, nanos = 0 } = charge
-    const row = this.#row(dateOf(time), caller.principal.name, `${provider}/${model}`)
+    const row = this.#row(this.#dateOf(time), caller.principal.name, `${provider}/${model}`)
     if (kind === 'stream') row.streams += 1
     else row.forwards += 1
     row.prompt_tokens += prompt_tokens
@@ -49,6 +53,12 @@ export class Ledger {
     for (const date of dates)
       for (const [name, models] of this.#days.get(date) ?? [])
         if (caller === undefined || caller === name) yield* models.values()
+  }
+
+  #dateOf(time: number): string {
+    const day = Math.floor(time / DAY_MS)
+    if (day !== this.#today.day) this.#today = { day, date: dateOf(time) }
+    return this.#today.date
   }
 
   #row(date: string, caller: string, model: string): LedgerRow {

@@ -26,6 +26,10 @@ export class PriceList {
       .toSorted(([a], [b]) => b.length - a.length)
   }
 
+  get empty(): boolean {
+    return this.#exact.size === 0 && this.#prefixes.length === 0
+  }
+
   /**
    * A name in full comes before one that ends in `*`, and the target that answered before the requested name.
    *
@@ -33,7 +37,6 @@ export class PriceList {
    * @param requested the name of the model that the request used
    */
   find(target: string, requested: string): Price | undefined {
-    if (this.#exact.size === 0 && this.#prefixes.length === 0) return undefined
     return (
       this.#exact.get(target) ?? this.#exact.get(requested) ?? this.#findPrefix(target) ?? this.#findPrefix(requested)
     )

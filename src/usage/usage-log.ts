@@ -128,14 +128,23 @@ export async function checkUsageLog(path: string): Promise<void> {
   if (path !== STANDARD_OUTPUT) await (await open(path, 'a', 0o600)).close()
 }
 
-function toLine({ time, caller, nanos, estimated, ...rest }: Charge): string {
-  const { principal, user } = caller
+/** Fields that are undefined are left out. */
+function toLine(charge: Charge): string {
+  const { caller, nanos } = charge
   const line = {
-    time: new Date(time).toISOString(),
-    caller: principal.name,
-    user,
-    ...rest,
-    ...(estimated && { estimated }),
+    time: new Date(charge.time).toISOString(),
+    caller: caller.principal.name,
+    user: caller.user,
+    kind: charge.kind,
+    stream: charge.stream,
+    protocol: charge.protocol,
+    provider: charge.provider,
+    model: charge.model,
+    finish_reason: charge.finish_reason,
+    prompt_tokens: charge.prompt_tokens,
+    completion_tokens: charge.completion_tokens,
+    estimated: charge.estimated || undefined,
+    duration_ms: charge.duration_ms,
     cost: nanos === undefined ? undefined : nanos / NANOS,
   }
   return `${JSON.stringify(line)}\n`

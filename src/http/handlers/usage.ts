@@ -1,14 +1,12 @@
 import { invalidField, SluiceError } from '../../errors.ts'
 import { JSON_TYPE, negotiate } from '../../media-types.ts'
-import { dateOf, DAYS_KEPT, type LedgerRow } from '../../usage/ledger.ts'
 import { NANOS } from '../../access/access-schema.ts'
+import { dateOf, DAY_MS, DAYS_KEPT, type LedgerRow } from '../../usage/ledger.ts'
 import { formatCost } from '../../usage/prices.ts'
 import type { Handler, RequestContext, Services } from '../context.ts'
 
 const CSV_TYPE = 'text/csv'
 const FORMATS = { json: JSON_TYPE, csv: CSV_TYPE } as const
-
-const DAY_MS = 86_400_000
 
 /** Of a row, in this order. */
 const COLUMNS = [
