@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { StreamReader, type StreamState } from '../../src/react/stream-reader.ts'
 import { FaultyNetwork } from '../support/faulty-network.ts'
 import { startGateway } from '../support/gateway.ts'
+import { startInBackground, withKeys } from '../support/keys.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'
 import { Journal } from '../support/cutting-proxy.ts'
 import { clientOf, forbidUnhandledRejections, HI } from './harness.ts'
@@ -10,9 +11,10 @@ forbidUnhandledRejections()
 
 const SCRIPTED = { ...HI, model: 'scripted' }
 
-async function setUp() {
+async function setUp(settings: Parameters<typeof startGateway>[0] = {}) {
   const provider = new ScriptedProvider()
-  const network = await FaultyNetwork.start((await startGateway({}, { providers: [provider] })).url)
+  const gateway = await startGateway(settings, { providers: [provider] })
+  const network = await FaultyNetwork.start(gateway.url)
   const client = clientOf(network, { backoff: () => 5, maxAttempts: Infinity })
   const reader = new StreamReader()
   const states = new Journal<StreamState>()
@@ -23,7 +25,7 @@ async function setUp() {
       return last !== undefined && wanted(last)
     })
   const says = (text: string) => until(({ message }) => message?.content === text)
-  return { provider, network, client, reader, states, until, says }
+  return { provider, gateway, network, client, reader, states, until, says }
 }
 
 describe('the state of the stream that a component reads', () => {
@@ -153,5 +155,24 @@ describe('a component that comes back', () => {
     run.done()
     await says('one two')
     await other.final()
+  })
+
+  it('goes on with a stream that it reads by ticket', async () => {
+    const { provider, gateway, network, client, reader, says, until } = await setUp(withKeys())
+    const { url } = await startInBackground(gateway.url)
+    reader.attach(client, url)
+    const run = await provider.nextRun()
+    run.text('one ')
+    await says('one ')
+    expect(reader.getState().id).toBe(url)
+    reader.leave()
+    await network.requests.entries[0]!.closed
+    run.text('two')
+    run.done()
+    reader.rejoin()
+    expect(reader.getState()).toMatchObject({ status: 'connecting', message: { content: 'one ' } })
+    await until(({ status }) => status === 'finished')
+    expect(reader.getState().message?.content).toBe('one two')
+    expect(network.requests.entries.map(({ path }) => path)).toEqual([url, url])
   })
 })

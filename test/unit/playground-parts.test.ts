@@ -1,8 +1,10 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { chartScale, cursorPath, framePath, ticks } from '../../src/playground/chart-scale.ts'
 import { Conversation } from '../../src/playground/conversation.ts'
 import { parseStatus } from '../../src/playground/gateway-info.ts'
+import { GatewayKey, type KeyState } from '../../src/playground/gateway-key.ts'
 import { PRESETS, readKnobs } from '../../src/playground/knobs.ts'
+import { formatAddress, parseAddress, rememberTicket } from '../../src/playground/shared-link.ts'
 import { endOfSentences, formatBytes, formatDuration, formatMs } from '../../src/playground/wording.ts'
 import { mock } from '../../providers/mock/mock.ts'
 
@@ -137,5 +139,92 @@ describe('what is said and shown', () => {
     expect(parseStatus(JSON.stringify(status))).toEqual(status)
     for (const wrong of ['', 'null', '[]', '{}', JSON.stringify({ ...status, providers: [{}] })])
       expect(parseStatus(wrong)).toBeUndefined()
+  })
+})
+
+/** What a tab keeps; or a browser that allows nothing to be kept. */
+function memoryOf(kept: Record<string, string> = {}, allowed = true) {
+  const check = () => {
+    if (!allowed) throw new DOMException('Not allowed.', 'SecurityError')
+  }
+  return {
+    getItem: (name: string) => (check(), kept[name] ?? null),
+    setItem: (name: string, value: string) => (check(), void (kept[name] = value)),
+  }
+}
+
+describe('the address of a stream', () => {
+  it('is read as it was written, with a ticket or without', () => {
+    for (const address of [{ id: 'str_1' }, { id: 'str_1', ticket: 'r1abc.A-_z' }])
+      expect(parseAddress(formatAddress(address))).toEqual({ ticket: undefined, ...address })
+    for (const other of ['', '#', '#/', '#/a/b', '#/str_1?ticket=', '#/str_1?ticket=a&b', '#/<b>'])
+      expect(parseAddress(other)).toBeUndefined()
+  })
+
+  it('has its ticket after a reload, and no other stream has it', () => {
+    const memory = memoryOf()
+    expect(rememberTicket(memory, { id: 'a', ticket: 't' })).toBe('t')
+    expect(rememberTicket(memory, { id: 'a' })).toBe('t')
+    expect(rememberTicket(memory, { id: 'b' })).toBeUndefined()
+    expect(rememberTicket(memoryOf({}, false), { id: 'a', ticket: 't' })).toBe('t')
+  })
+})
+
+describe('the key of the gateway', () => {
+  function setUp(statuses: number[], memory = memoryOf()) {
+    const sent: (string | null)[] = []
+    const answers: (() => void)[] = []
+    vi.stubGlobal('fetch', (_: unknown, { headers }: RequestInit) => {
+      sent.push(new Headers(headers).get('authorization'))
+      const response = new Response(null, { status: statuses.shift() ?? 200 })
+      return new Promise((resolve) => answers.push(() => resolve(response)))
+    })
+    onTestFinished(() => void vi.unstubAllGlobals())
+    const states: KeyState[] = []
+    const key = new GatewayKey(memory, (state) => states.push(state))
+    /** Asks, and is answered at once. */
+    const ask = async () => {
+      const response = key.fetch('/v1/models')
+      answers.shift()?.()
+      await response
+    }
+    return { key, states, sent, answers, ask }
+  }
+
+  it('is missed, refused or accepted, as the gateway answers', async () => {
+    const { key, states, sent, ask } = setUp([200, 401, 401, 200, 403])
+    await ask()
+    await ask()
+    key.use('wrong')
+    await ask()
+    key.use('right')
+    await ask()
+    await ask()
+    expect(states).toEqual(['missing', 'refused', 'accepted'])
+    expect(sent).toEqual([null, null, 'Bearer wrong', 'Bearer right', 'Bearer right'])
+  })
+
+  it('is not judged by the answer to an older one', async () => {
+    const { key, states, answers } = setUp([401])
+    const response = key.fetch('/v1/models')
+    key.use('right')
+    answers.shift()?.()
+    await response
+    expect(states).toEqual([])
+  })
+
+  it('is refused without a request when no header can hold it, and then not sent', async () => {
+    const { key, states, sent, ask } = setUp([401])
+    key.use('schlüssel')
+    expect(states).toEqual(['refused'])
+    await ask()
+    expect(sent).toEqual([null])
+  })
+
+  it('is used, and lost with a reload, where nothing may be kept', async () => {
+    const { key, sent, ask } = setUp([], memoryOf({}, false))
+    key.use('right')
+    await ask()
+    expect(sent).toEqual(['Bearer right'])
   })
 })
