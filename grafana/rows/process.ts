@@ -79,18 +79,9 @@ export const process: Row = {
       title: 'Instances by version',
       description: 'Two versions side by side: a rollout is under way, or has stopped half-way.',
       unit: 'short',
-      width: 4,
+      width: 8,
       queries: [{ expression: level('sluice_build_info', { by: ['version'] }), legend: legend('version') }],
       stacked: true,
-    },
-    {
-      kind: 'time series',
-      title: 'Refused by limits',
-      description:
-        'Requests that a limit refused, by limit. Limits of the gateway itself are max_streams and overload.',
-      unit: 'suffix:/s',
-      width: 4,
-      queries: [{ expression: rate('sluice_limit_refusals_total', { by: ['limit'] }), legend: legend('limit') }],
     },
   ],
 }
