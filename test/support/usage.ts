@@ -40,6 +40,8 @@ export async function startChargingGateway(
 ): Promise<ChargingGateway> {
   const usageLog = join(await makeFolder(), 'usage.jsonl')
   const gateway = await startGateway({ usageLog, ...settings }, options)
+  // Loading the tokenizer may take longer than the end of a stream waits for it.
+  await gateway.services.accounts.counter.count('x', 60_000)
   const charges: Charge[] = []
   gateway.services.accounts.onCharge((charge) => charges.push(charge))
   const lines = async () => {

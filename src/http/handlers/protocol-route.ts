@@ -6,6 +6,7 @@ import type { StreamLog } from '../../stream/stream-log.ts'
 import type { Handler, RequestContext, Services } from '../context.ts'
 import { findNamed, noSuchStream, stopStream } from '../find-stream.ts'
 import { renderResponse } from '../middleware/whole-responses.ts'
+import { setCostHeader } from '../target-headers.ts'
 import { resumeAtFrame } from '../resume-at-frame.ts'
 import { countMissing, resumeStream } from '../resume-stream.ts'
 
@@ -25,11 +26,14 @@ export function protocolRoute(services: Services, protocol: Protocol, route: Str
       log.touch()
     } else await stopStream(services, log)
     if (action === 'forget') services.store.forget(log)
-    if (!render) context.status = 204
-    else
-      context.body = await renderResponse(context, services.budget, log, (each) => render(each, context), {
-        paid: action !== 'read',
-      })
+    if (!render) {
+      context.status = 204
+      return
+    }
+    setCostHeader(context, log.done)
+    context.body = await renderResponse(context, services.budget, log, (each) => render(each, context), {
+      paid: action !== 'read',
+    })
   }
 }
 

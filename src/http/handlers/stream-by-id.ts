@@ -6,6 +6,7 @@ import type { Protocol } from '../../protocols/protocol.ts'
 import { findNamed, stopStream } from '../find-stream.ts'
 import type { Handler, RequestContext, Services } from '../context.ts'
 import { renderResponse } from '../middleware/whole-responses.ts'
+import { setCostHeader } from '../target-headers.ts'
 import { countMissing, resumeStream } from '../resume-stream.ts'
 import type { StreamLog } from '../../stream/stream-log.ts'
 
@@ -25,6 +26,7 @@ export function readStream(services: Services): Handler {
       named === undefined && renderSnapshot ? negotiate(context.get('Accept'), EVENT_STREAM, JSON_TYPE) : EVENT_STREAM
     if (format === EVENT_STREAM || !renderSnapshot) return resumeStream(context, services, log, protocol)
     log.touch()
+    setCostHeader(context, log.done)
     context.body = await renderResponse(context, services.budget, log, renderSnapshot, { paid: false })
   }
 }
