@@ -248,7 +248,7 @@ describe('final', () => {
         ],
       },
       finish_reason: 'tool_calls',
-      usage: null,
+      usage: expect.objectContaining({ estimated: true }),
       model: 'big',
       provider: 'telling',
     })
