@@ -46,6 +46,7 @@ class Honest {
   /** What they saw since the last report. */
   async report(): Promise<Waits> {
     const answer = once(this.#worker, 'message')
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- to a thread, not to a window
     this.#worker.postMessage('report')
     const [waits] = await answer
     return waits

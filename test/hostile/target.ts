@@ -56,15 +56,19 @@ export interface TargetOptions {
   onLine?: (line: string) => void
   /** Files in its working directory. */
   files?: Record<string, string>
+  /** A command of the shell that sets its limits. */
+  limits?: string
 }
 
 /** Starts the gateway with the heap that the README recommends; stops it after the test. */
 export async function startTarget(
   env: Record<string, string> = {},
-  { onLine = () => {}, files = {} }: TargetOptions = {},
+  { onLine = () => {}, files = {}, limits = 'true' }: TargetOptions = {},
 ): Promise<Target> {
   const options = ['--max-old-space-size=640', '--expose-gc', '--import', PROBE]
-  const child = spawn(process.execPath, [...options, join(ROOT, 'dist/src/main.js')], {
+  const command = [process.execPath, ...options, join(ROOT, 'dist/src/main.js')]
+  // `exec`: the child is the gateway itself.
+  const child = spawn('sh', ['-c', `${limits}; exec "$@"`, 'sh', ...command], {
     cwd: await makeFolder(files),
     env: { PATH: process.env.PATH, PORT: '0', LOG_LEVEL: 'info', MOCK: 'true', ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
