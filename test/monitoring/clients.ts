@@ -1,4 +1,5 @@
 import { expect } from 'vitest'
+import type { Snapshot } from '../../src/protocols/native/native.ts'
 import type { TestGateway } from '../support/gateway.ts'
 import { chat, open, resume } from '../support/reader.ts'
 import type { ScriptedProvider } from '../support/scripted-provider.ts'
@@ -27,6 +28,16 @@ export class Clients {
     const body = { messages, model: target, stream: true, stream_options: { include_usage: true }, ...fields }
     const reader = await open(`${this.#gateway.url}/v1/chat/completions`, { method: 'POST', body })
     this.tally.stream('openai-chat', target, [await reader.end()])
+    // The protocol does not tell what a failed stream has used.
+    if (reader.body.includes('"error"')) {
+      const snapshot = await open(`${this.#gateway.url}/v1/streams/${reader.id}`, {
+        headers: { accept: 'application/json' },
+      })
+      const { usage } = (await snapshot.end()).json as Snapshot
+      const [provider = '', model = ''] = target.split('/')
+      add(this.tally.tokens, `${provider} ${model} prompt`, usage?.prompt_tokens)
+      add(this.tally.tokens, `${provider} ${model} completion`, usage?.completion_tokens)
+    }
   }
 
   async anthropic(target: string, fields: Record<string, unknown> = {}): Promise<void> {

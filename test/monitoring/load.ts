@@ -24,7 +24,7 @@ export async function behave(clients: Clients): Promise<void> {
     ])
 }
 
-/** A reader whose socket stays full, and one that goes away and does not come back. */
+/** A reader whose socket stays full, one that goes away and does not come back, and one that wants too much. */
 export async function misbehave(gateway: TestGateway, provider: ScriptedProvider): Promise<void> {
   const reader = await chat(gateway.url, { model: provider.name }, { paused: true })
   const run = await provider.nextRun()
@@ -35,6 +35,8 @@ export async function misbehave(gateway: TestGateway, provider: ScriptedProvider
   const leaver = await chat(gateway.url, { model: 'mock', mock: { tokens: 9, interval_ms: 5, stall_at: 4 } })
   await leaver.until(({ ids }) => ids.length > 0)
   leaver.cut()
+  for (let round = 0; round < 2; round++)
+    expect((await chat(gateway.url, { model: 'mock', max_tokens: 1001 })).status).toBe(400)
 }
 
 /** Waits until all streams have ended and all readers are gone: then the counters have their last values. */

@@ -73,12 +73,13 @@ export async function record(program: string): Promise<Recording> {
       },
       models: { assistant: ['broken/gpt-broken', 'openai/gpt-test'] },
       breaker: { failures: 2, cooldownMs: 60_000 },
+      prices: { '*': { input: 1, output: 4 } },
     },
     { providers: [scripted] },
   )
   const flood = new ScriptedProvider('flood')
   const unruly = await startGateway(
-    { slowReaderMs: 200, resumeWindowMs: 50, streamMaxBytes: 64 * 1024 ** 2 },
+    { slowReaderMs: 200, resumeWindowMs: 50, streamMaxBytes: 64 * 1024 ** 2, limits: { maxTokens: 1000 } },
     { providers: [flood] },
   )
   const rules = readdirSync(join(ROOT, 'grafana/rules'))
