@@ -8,12 +8,25 @@ const TAIL_BYTES = 4096
 
 const NAME = '"usage"'
 
+const LINE_FEED = 0x0a
+const CARRIAGE_RETURN = 0x0d
+const COLON = 0x3a
+
 /** Keeps the end of a response while it passes. */
 export class ResponseTail {
   readonly #bytes = Buffer.allocUnsafe(TAIL_BYTES)
   #length = 0
+  /** Lines of an event stream that have a field: each of OpenAI's events has one, for about a token. */
+  #lines = 0
+  #isInLine = false
+  readonly #isStream: boolean
+
+  constructor({ isStream = false } = {}) {
+    this.#isStream = isStream
+  }
 
   add(bytes: Uint8Array): void {
+    if (this.#isStream) this.#countLines(bytes)
     const added = bytes.subarray(-TAIL_BYTES)
     const kept = Math.min(this.#length, TAIL_BYTES - added.length)
     if (kept < this.#length) this.#bytes.copyWithin(0, this.#length - kept, this.#length)
@@ -25,14 +38,40 @@ export class ResponseTail {
   usage(): Usage | undefined {
     return readUsage(this.#bytes.toString('utf8', 0, this.#length))
   }
+
+  /**
+   * For an answer that was cut before it told its usage, and for a stream that tells none.
+   *
+   * @param promptTokens an estimate
+   */
+  estimate(promptTokens: number, isCut: boolean): Usage | undefined {
+    if (!isCut && !this.#isStream) return undefined
+    const completion_tokens = this.#lines
+    return {
+      prompt_tokens: promptTokens,
+      completion_tokens,
+      total_tokens: promptTokens + completion_tokens,
+      estimated: true,
+    }
+  }
+
+  /** Comments, which begin with a colon, are not counted. */
+  #countLines(bytes: Uint8Array): void {
+    for (const byte of bytes) {
+      if (byte === LINE_FEED || byte === CARRIAGE_RETURN) this.#isInLine = false
+      else if (!this.#isInLine) {
+        this.#isInLine = true
+        if (byte !== COLON) this.#lines += 1
+      }
+    }
+  }
 }
 
-/** Whether a response of this kind may tell its usage. */
-export function tellsUsage(headers: ReadonlyMap<string, string>): boolean {
-  return (
-    /^(application\/json|text\/event-stream)\b/.test(headers.get('content-type') ?? '') &&
-    (headers.get('content-encoding') ?? 'identity') === 'identity'
-  )
+/** What can tell the usage of a response; undefined for a kind that never does. */
+export function tailOf(headers: ReadonlyMap<string, string>): ResponseTail | undefined {
+  const [, type] = /^(application\/json|text\/event-stream)\b/.exec(headers.get('content-type') ?? '') ?? []
+  if (type === undefined || (headers.get('content-encoding') ?? 'identity') !== 'identity') return undefined
+  return new ResponseTail({ isStream: type === 'text/event-stream' })
 }
 
 /** Within a text of JSON, its quotes would be escaped: what is found is a field. */

@@ -385,6 +385,21 @@ describe('a request that is passed on', () => {
     expect(gateway.charges).toMatchObject([{ kind: 'forward', prompt_tokens: 0 }])
   })
 
+  it('is charged an estimate when its client leaves before a stream tells its usage', async () => {
+    const { gateway } = await stage((response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('data: {"choices":[{"text":"a"}]}\n\ndata: {"choices":[{"text":" b"}]}\n\n')
+    })
+    const body = { model: 'upstream/m', prompt: 'fox', stream: true }
+    const reader = await open(`${gateway.url}/v1/completions`, { method: 'POST', body })
+    await reader.until(({ messages }) => messages.length === 2)
+    reader.cut()
+    await expect
+      .poll(() => gateway.charges)
+      .toMatchObject([{ kind: 'forward', finish_reason: 'cancelled', completion_tokens: 2, estimated: true }])
+    expect(gateway.charges[0]!.prompt_tokens).toBeGreaterThan(0)
+  })
+
   it('is not charged when no upstream answers', async () => {
     const { gateway, reader } = await send(refuses(400, 'invalid_request_error'))
     expect(reader.status).toBe(400)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ResponseTail, tellsUsage } from '../../src/usage/forwarded-usage.ts'
+import { ResponseTail, tailOf } from '../../src/usage/forwarded-usage.ts'
 
 function usageOf(text: string, cuts: readonly number[] = []) {
   const tail = new ResponseTail()
@@ -48,13 +48,28 @@ describe('the usage at the end of a response', () => {
     )
   })
 
+  it('of a stream that tells none is estimated from its events, wherever it is cut', () => {
+    const event = fc.constantFrom('data: {"a":1}\n\n', 'data: x\r\n\r\n', ': comment\n\n', '\n')
+    fc.assert(
+      fc.property(fc.array(event), fc.integer({ min: 1, max: 40 }), (events, size) => {
+        const tail = tailOf(new Map([['content-type', 'text/event-stream']]))
+        const bytes = Buffer.from(events.join(''))
+        for (let at = 0; at < bytes.length; at += size) tail?.add(bytes.subarray(at, at + size))
+        const completion_tokens = events.filter((each) => each.startsWith('data')).length
+        expect(tail?.estimate(7, false)).toMatchObject({ prompt_tokens: 7, completion_tokens, estimated: true })
+      }),
+    )
+    const whole = tailOf(new Map([['content-type', 'application/json']]))
+    expect([whole?.estimate(7, false), whole?.estimate(7, true)?.prompt_tokens]).toEqual([undefined, 7])
+  })
+
   it('is looked for in plain JSON and event streams only', () => {
     const headers = (type: string, encoding?: string) =>
       new Map([['content-type', type], ...(encoding ? [['content-encoding', encoding] as const] : [])])
-    expect(tellsUsage(headers('application/json; charset=utf-8'))).toBe(true)
-    expect(tellsUsage(headers('text/event-stream'))).toBe(true)
-    expect(tellsUsage(headers('audio/mpeg'))).toBe(false)
-    expect(tellsUsage(headers('application/json', 'gzip'))).toBe(false)
-    expect(tellsUsage(new Map())).toBe(false)
+    expect(tailOf(headers('application/json; charset=utf-8'))).toBeDefined()
+    expect(tailOf(headers('text/event-stream'))).toBeDefined()
+    expect(tailOf(headers('audio/mpeg'))).toBeUndefined()
+    expect(tailOf(headers('application/json', 'gzip'))).toBeUndefined()
+    expect(tailOf(new Map())).toBeUndefined()
   })
 })

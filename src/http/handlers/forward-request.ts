@@ -7,7 +7,8 @@ import { forward, type Forwardable, type Forwarded } from '../../routing/forward
 import { isOver, refuseBody, whenOver } from '../../sse/http2.ts'
 import { traceAttempts } from '../../telemetry/observe-routing.ts'
 import { NOTHING as NO_USAGE, type Charge } from '../../usage/accounts.ts'
-import { ResponseTail, tellsUsage } from '../../usage/forwarded-usage.ts'
+import { CHARACTERS_PER_TOKEN } from '../../usage/estimate-tokens.ts'
+import { tailOf } from '../../usage/forwarded-usage.ts'
 import { admit, checkAnswerLimit, overloadOf, planAllowed } from '../admit.ts'
 import type { Handler, RequestContext, Services } from '../context.ts'
 import { shuttingDown } from '../open-stream.ts'
@@ -35,14 +36,20 @@ export function forwardRequest(services: Services, route: ForwardRoute): Handler
       relay.release()
     })
     try {
-      const { request, model, release } = await receive(context, services, route, abort)
+      const { request, model, promptTokens, release } = await receive(context, services, route, abort)
       const plan = planAllowed(services, state.caller, (allows) => router.planForward(model, route.route, allows))
       if (limiter.counts(state.caller)) admission = await admit(context, services, { kind: 'forward' })
       const observer = traceAttempts(routing, { trace: state.trace, operation: route.operation, input: {} })
       const answer = await forward(plan, request, { signal: abort.signal, observer }).finally(release)
       const { target, attempts } = answer
       setTargetHeaders(context, { provider: target.provider.name, model: target.model, attempts })
-      await sendCharged(context, services, answer, plan.model, (charge) => void admission?.settle(spentOn(charge)))
+      await sendCharged(
+        context,
+        services,
+        answer,
+        { requested: plan.model, promptTokens },
+        (charge) => void admission?.settle(spentOn(charge)),
+      )
     } catch (error) {
       if (!isOver(res)) {
         // The rest of an upload is not read.
@@ -59,18 +66,18 @@ export function forwardRequest(services: Services, route: ForwardRoute): Handler
   }
 }
 
-/** Sends the response, and charges what it says that it used: nothing, when it does not say. */
+/** Sends the response, and charges what it says that it used, or, when it was cut before it said so, an estimate. */
 async function sendCharged(
   context: RequestContext,
   services: Services,
   answer: Forwarded,
-  requested: string,
+  { requested, promptTokens }: { requested: string; promptTokens: number },
   onCharge: (charge: Charge) => void,
 ): Promise<void> {
   const { caller, protocol } = context.state
   const { provider, model } = answer.target
   const startedAt = performance.now()
-  const tail = tellsUsage(answer.headers) ? new ResponseTail() : undefined
+  const tail = tailOf(answer.headers)
   let finish_reason = 'error'
   try {
     finish_reason = (await sendForwarded(context, services, answer, tail)) ? 'stop' : 'cancelled'
@@ -85,7 +92,7 @@ async function sendCharged(
       model,
       requested,
       finish_reason,
-      usage: tail?.usage() ?? NO_USAGE,
+      usage: tail?.usage() ?? tail?.estimate(promptTokens, finish_reason !== 'stop') ?? NO_USAGE,
       duration_ms: Math.round(performance.now() - startedAt),
     })
     onCharge(charge)
@@ -103,6 +110,8 @@ interface Received {
   request: Forwardable
   /** Undefined when the request names none. */
   model: string | undefined
+  /** Estimated; 0 for a form with files. */
+  promptTokens: number
   /** Called when the request will not be sent again. */
   release: () => void
 }
@@ -133,12 +142,13 @@ async function receive(
       return upload.spent
     },
   }
-  return { request, model, release }
+  return { request, model, promptTokens: 0, release }
 }
 
 function receiveJson(context: RequestContext, route: string, accept: string): Received {
   const { request, state } = context
   let body = request.body
+  const promptTokens = Math.ceil(request.rawBody.length / CHARACTERS_PER_TOKEN)
   request.body = undefined
   request.rawBody = ''
   if (!isRecord(body)) throw invalidField('invalid_request', '(body)', 'must be an object')
@@ -151,7 +161,8 @@ function receiveJson(context: RequestContext, route: string, accept: string): Re
     body = undefined
     state.prompt?.release()
   }
-  return { request: { route, accept, contentType: 'application/json', bodyFor, spent: false }, model, release }
+  const forwardable = { route, accept, contentType: 'application/json', bodyFor, spent: false }
+  return { request: forwardable, model, promptTokens, release }
 }
 
 function readName(model: unknown): string | undefined {
