@@ -84,7 +84,7 @@ export const settings = {
   maxStreams: count.default(0).describe('running streams, beyond which requests get 503; 0 for no limit'),
   maxConnections: count.default(0).describe('connections, beyond which new ones are closed; 0 for no limit'),
   maxEventLoopDelayMs: milliseconds
-    .default(500)
+    .default(1000)
     .describe('mean delay of the event loop, beyond which new streams get 503; 0 for no limit'),
   usageLog: z.string().default('').describe('file for a line of JSON per stream, for billing; - for standard output'),
   defaultModel: z

@@ -39,7 +39,8 @@ export function plural(count: number, noun: string): string {
 
 /** How an answer ended: why, its length and its model. */
 export function describeEnd({ finish_reason: reason, usage, model }: FinalChat): string {
-  const tokens = usage ? `${formatCount(usage.completion_tokens)} tokens` : ''
+  const about = usage?.estimated === true ? 'about ' : ''
+  const tokens = usage ? `${about}${formatCount(usage.completion_tokens)} tokens` : ''
   return [reason, tokens, model].filter(Boolean).join(' · ')
 }
 

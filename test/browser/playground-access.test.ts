@@ -118,6 +118,6 @@ describeWith('chromium', 'the playground, for everybody', (program) => {
     await announced.getByText('One sentence.', { exact: true }).waitFor()
     run.text('nother one.')
     run.done()
-    await announced.getByText('And another one. The answer is over: stop · scripted.').waitFor()
+    await announced.getByText('And another one. The answer is over: stop · about 7 tokens · scripted.').waitFor()
   })
 })
