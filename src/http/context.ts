@@ -31,7 +31,7 @@ export interface RequestState extends DefaultState {
   caller: Caller
   /** A ticket took the place of the caller's key: it opens this stream, whoever owns it. */
   ticket?: Grant
-  /** Whom memory is charged to: the owner, or, where everybody is the same caller, the client's address. */
+  /** Whom memory is charged to: the key or the subject of a token, or, where everybody is the same caller, the client's address. */
   client: string
   /** Memory of the request's body, until the generation takes it over. */
   prompt?: Hold | undefined

@@ -168,3 +168,10 @@ describe('a ticket', () => {
     expect((await read(as('bob').headers)).status).toBe(404)
   })
 })
+
+it('charges memory to the key, not to the users that it names', async () => {
+  const gateway = await startGateway(keys())
+  for (const user of ['ann', 'ben']) await (await chat(gateway.url, quick, as('alice', user))).end()
+  expect(gateway.services.budget.bytesOf('alice')).toBeGreaterThan(0)
+  expect(gateway.services.budget.bytesOf('alice:ann')).toBe(0)
+})

@@ -47,8 +47,9 @@ function admit(context: RequestContext, caller: Caller, scope: Scope, next: () =
   const { state } = context
   state.caller = caller
   if (!principal.scopes.has(scope)) throw insufficient(scope, 'This caller')
+  // Not its users, whose names it chooses: with many of them it would take all the memory.
+  if (!principal.isAnonymous) state.client = caller.owner
   state.caller = actFor(caller, context.get(USER_HEADER))
-  if (!principal.isAnonymous) state.client = state.caller.owner
   return next()
 }
 
