@@ -143,23 +143,30 @@ export const configSchema = z
         })
   })
 
+const HOSTS = ['host', 'adminHost'] as const
+
+interface Exposure {
+  readonly host: string
+  readonly adminHost: string
+  readonly adminPort?: number | undefined
+  readonly keys: readonly unknown[]
+  readonly jwt?: unknown
+  readonly allowAnonymous: boolean
+}
+
 /** Nobody should spend the operator's money because a setting was forgotten. */
-function checkExposure(
-  {
-    host,
-    keys,
-    jwt,
-    allowAnonymous,
-  }: { host: string; keys: readonly unknown[]; jwt?: unknown; allowAnonymous: boolean },
-  context: z.RefinementCtx,
-): void {
+function checkExposure({ keys, jwt, allowAnonymous, adminPort, ...hosts }: Exposure, context: z.RefinementCtx): void {
   const isOpen = keys.length === 0 && jwt === undefined
-  if (isOpen && !allowAnonymous && !listensOnLoopback(host))
-    context.addIssue({
-      code: 'custom',
-      path: ['host'],
-      message: `${host} can be reached from other machines, and anybody there could spend your provider's keys: set SLUICE_KEYS=name:key, or ALLOW_ANONYMOUS=true to let everybody in`,
-    })
+  // The admin port serves everything that the other does.
+  for (const setting of adminPort === undefined ? HOSTS.slice(0, 1) : HOSTS) {
+    const { [setting]: host } = hosts
+    if (isOpen && !allowAnonymous && !listensOnLoopback(host))
+      context.addIssue({
+        code: 'custom',
+        path: [setting],
+        message: `${host} can be reached from other machines, and anybody there could spend your provider's keys: set SLUICE_KEYS=name:key, or ALLOW_ANONYMOUS=true to let everybody in`,
+      })
+  }
   if (!isOpen && allowAnonymous)
     context.addIssue({
       code: 'custom',

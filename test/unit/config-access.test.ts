@@ -28,6 +28,14 @@ describe('a gateway without callers', () => {
     },
   )
 
+  it('has no admin port that others can reach, which serves everything, too', () => {
+    expect(faultsOf({ ADMIN_PORT: '8081', ADMIN_HOST: '0.0.0.0' })).toEqual([
+      { path: 'ADMIN_HOST', message: expect.stringContaining('ALLOW_ANONYMOUS=true') },
+    ])
+    expect(load({ ADMIN_HOST: '0.0.0.0' }).adminPort).toBeUndefined()
+    expect(load({ ADMIN_PORT: '8081', ADMIN_HOST: '0.0.0.0', SLUICE_KEYS: 'ada:k' }).adminPort).toBe(8081)
+  })
+
   it('may listen anywhere once it has callers', () => {
     expect(load({ HOST: '0.0.0.0', SLUICE_KEYS: 'ada:k' }).keys).toHaveLength(1)
     const jwt = 'jwt: { issuer: "https://id.example", audience: a, jwksUrl: "https://id.example/jwks" }'
