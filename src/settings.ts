@@ -1,8 +1,16 @@
 import { getHeapStatistics } from 'node:v8'
 import { z } from 'zod'
 import { providerConfigSchema } from '../providers/options.ts'
-import { RESERVED_NAMES } from './access/caller.ts'
-import { jwtSchema, keySchema, limitsSchema, pricesSchema } from './access/access-schema.ts'
+import { hashKey } from './access/api-keys.ts'
+import { RESERVED_NAMES, type Limits } from './access/caller.ts'
+import {
+  jwtSchema,
+  keySchema,
+  limitsSchema,
+  pricesSchema,
+  type KeyConfig,
+  type Prices,
+} from './access/access-schema.ts'
 import { listensOnLoopback } from './access/loopback.ts'
 import { breakerSchema, modelsSchema } from './routing/model-table.ts'
 import {
@@ -142,6 +150,8 @@ export const configSchema = z
           message: `${name} is the name of another caller`,
         })
   })
+  .superRefine(checkKeys)
+  .superRefine(checkCostLimits)
 
 const HOSTS = ['host', 'adminHost'] as const
 
@@ -173,6 +183,39 @@ function checkExposure({ keys, jwt, allowAnonymous, adminPort, ...hosts }: Expos
       path: ['allowAnonymous'],
       message: 'has no effect with keys: everybody needs one',
     })
+}
+
+/** With one key for two callers, only one of them would have its scopes and limits. */
+function checkKeys(
+  { keys, metricsToken }: { keys: readonly Pick<KeyConfig, 'hash' | 'key'>[]; metricsToken: string },
+  context: z.RefinementCtx,
+): void {
+  const known = new Set(metricsToken === '' ? [] : [hashKey(metricsToken)])
+  for (const [index, { key = '', hash = hashKey(key) }] of keys.entries()) {
+    if (known.has(hash))
+      context.addIssue({ code: 'custom', path: ['keys', index], message: 'has the key of another caller' })
+    known.add(hash)
+  }
+}
+
+interface CostLimits {
+  readonly keys: readonly Pick<KeyConfig, 'limits' | 'userLimits'>[]
+  readonly jwt?: Pick<KeyConfig, 'limits' | 'userLimits'> | undefined
+  readonly limits: Limits
+  readonly prices: Prices
+}
+
+/** Where nothing has a price, a limit of the cost is none. */
+function checkCostLimits({ keys, jwt, limits, prices }: CostLimits, context: z.RefinementCtx): void {
+  if (Object.keys(prices).length > 0) return
+  const places: [path: PropertyKey[], limits: Limits][] = [[['limits'], limits]]
+  const grants: [path: PropertyKey[], grant: CostLimits['keys'][number]][] = keys.map((each, i) => [['keys', i], each])
+  if (jwt) grants.push([['jwt'], jwt])
+  for (const [path, each] of grants)
+    places.push([[...path, 'limits'], each.limits], [[...path, 'userLimits'], each.userLimits])
+  for (const [path, { costPerDay, costPerMonth }] of places)
+    if (costPerDay !== undefined || costPerMonth !== undefined)
+      context.addIssue({ code: 'custom', path, message: 'a limit of the cost needs "prices"' })
 }
 
 export type Config = Readonly<z.infer<typeof configSchema>>

@@ -37,6 +37,12 @@ const grant = {
   userLimits: limitsSchema.default({}),
 }
 
+/** What a header can hold. Whoever reads a hash must not have the key. */
+const key = z
+  .string()
+  .regex(/^[\x21-\x7e]+$/, 'expected letters, digits and signs of ASCII, without spaces')
+  .regex(/^(?!sha256:)/, 'expected the key itself; in a file, its hash can be the "hash"')
+
 /** The hash that `sluice key create` prints. */
 const keyHash = z.string().regex(/^sha256:[\da-f]{64}$/, 'expected sha256: and 64 hex digits, from "sluice key create"')
 
@@ -45,7 +51,7 @@ export const keySchema = z
     name: callerName,
     hash: keyHash.optional(),
     /** For `${NAME}`: a file should hold the hash. */
-    key: z.string().min(1).optional(),
+    key: key.optional(),
     ...grant,
     /** Requests may name an end user, with `Sluice-User` or in the body. */
     actsForUsers: z.boolean().default(true),

@@ -50,6 +50,7 @@ describe('keys of callers', () => {
       { SLUICE_KEYS: ' ada:a:1 , bob:b2 ' },
       'keys:',
       `  - { name: app, hash: "${hash}", scopes: [chat], models: [gpt-*], limits: { requestsPerMinute: 10, costPerDay: 2.5 } }`,
+      'prices: { "gpt-*": { input: 1, output: 2 } }',
     )
     expect(keys).toMatchObject([
       { name: 'app', hash, scopes: ['chat'], models: ['gpt-*'], limits: { requestsPerMinute: 10, costPerDay: 2.5 } },
@@ -77,6 +78,14 @@ describe('keys of callers', () => {
     ['  - { name: a, key: k, limits: { requests: 1 } }', 'keys[0].limits.requests'],
     ['  - { name: anonymous, key: k }', 'keys[0].name'],
     ['  - { name: a, key: k }\n  - { name: a, key: l }', 'keys[1].name'],
+    ['  - { name: a, key: k }\n  - { name: b, key: k }', 'keys[1]'],
+    [`  - { name: a, hash: "${hashKey('k')}" }\n  - { name: b, key: k }`, 'keys[1]'],
+    ['  - { name: a, key: t }\nmetricsToken: t', 'keys[0]'],
+    ['  - { name: a, key: " " }', 'keys[0].key'],
+    [`  - { name: a, key: "${hashKey('k')}" }`, 'keys[0].key'],
+    ['  - { name: a, key: k, limits: { costPerDay: 1 } }', 'keys[0].limits'],
+    ['  - { name: a, key: k, userLimits: { costPerMonth: 1 } }', 'keys[0].userLimits'],
+    ['  - { name: a, key: k }\nlimits: { costPerDay: 1 }', 'limits'],
   ])('are refused with the place of the fault: %s', (entry, path) => {
     expect(faultsOf({}, 'keys:', entry).map((fault) => fault.path)).toContain(path)
   })
