@@ -31,20 +31,28 @@ export class PriceList {
   }
 
   /**
-   * A name in full comes before one that ends in `*`, and the target that answered before the requested name.
+   * A name in full comes before one that ends in `*`, and the target that answered before the requested name. The model
+   * alone is the last: a request for `provider/model` must not be free where only `model` has a price.
    *
    * @param target `provider/model`
    * @param requested the name of the model that the request used
    */
   find(target: string, requested: string): Price | undefined {
-    return (
-      this.#exact.get(target) ?? this.#exact.get(requested) ?? this.#findPrefix(target) ?? this.#findPrefix(requested)
-    )
+    const names = [target, requested, target.slice(target.indexOf('/') + 1)]
+    return firstOf(names, (name) => this.#exact.get(name)) ?? firstOf(names, (name) => this.#findPrefix(name))
   }
 
   #findPrefix(name: string): Price | undefined {
     return this.#prefixes.find(([prefix]) => name.startsWith(prefix))?.[1]
   }
+}
+
+function firstOf(names: readonly string[], find: (name: string) => Price | undefined): Price | undefined {
+  for (const name of names) {
+    const price = find(name)
+    if (price) return price
+  }
+  return undefined
 }
 
 /** The cost of an answer, in billionths of the currency; always a whole number. */

@@ -32,6 +32,12 @@ describe('the price of an answer', () => {
   })
 })
 
+it('a model with a price is not free when a request names its provider, too', () => {
+  const list = new PriceList({ 'gpt-9': price(1), 'gpt-*': price(2), '*': price(3) })
+  expect(list.find('openai/gpt-9', 'openai/gpt-9')?.input).toBe(1)
+  expect(new PriceList({ 'gpt-*': price(2) }).find('openai/gpt-8', 'openai/gpt-8')?.input).toBe(2)
+})
+
 describe('the cost of an answer', () => {
   const usage = { prompt_tokens: 1000, completion_tokens: 100, total_tokens: 1100 }
 
