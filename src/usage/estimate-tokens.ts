@@ -1,5 +1,5 @@
 import type { ChatInput } from '../chat-request.ts'
-import { isRecord } from '../json.ts'
+import { isRecord, type Fields } from '../json.ts'
 
 export const CHARACTERS_PER_TOKEN = 4
 const TOKENS_PER_MESSAGE = 4
@@ -20,8 +20,9 @@ export interface Prompt {
 /** Linear in the number of values; copies no text. */
 export function readPrompt({ messages, tools = [] }: ChatInput): Prompt {
   const found: Found = { texts: [], characters: 0, media: 0 }
-  for (const message of messages) add(found, message)
-  for (const tool of tools) add(found, tool)
+  // Not `add`: a message whose type is `image` is none.
+  for (const message of messages) addFields(found, message)
+  for (const tool of tools) addFields(found, tool)
   const { texts, characters, media } = found
   const constant = TOKENS_PER_MESSAGE * messages.length + TOKENS_PER_TOOL * tools.length + TOKENS_PER_MEDIUM * media
   return { texts, characters, constant }
@@ -67,15 +68,21 @@ function add(found: Found, value: unknown): void {
       found.media += 1
       return
     }
-    for (const name of Object.keys(value)) {
-      if (SILENT.has(name)) continue
-      if (!ENVELOPE.has(name)) addText(found, name)
-      add(found, value[name])
-    }
+    addFields(found, value)
+  }
+}
+
+function addFields(found: Found, fields: Fields): void {
+  for (const name of Object.keys(fields)) {
+    if (SILENT.has(name)) continue
+    if (!ENVELOPE.has(name)) addText(found, name)
+    add(found, fields[name])
   }
 }
 
 function addText(found: Found, text: string): void {
+  // Samples join texts: those without characters would make them long.
+  if (text === '') return
   found.texts.push(text)
   found.characters += text.length
 }

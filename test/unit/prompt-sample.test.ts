@@ -41,3 +41,13 @@ it('takes its size from what is in it, of any prompt', () => {
     }),
   )
 })
+
+it('is not cut short by a message that claims to be an image', () => {
+  const claimed = { messages: [{ role: 'user' as const, content: 'word '.repeat(1000), type: 'image' }] }
+  expect(estimateTokens(claimed)).toBe(estimateTokens(say('word '.repeat(1000))))
+})
+
+it('stays as small as is reserved for it when a prompt has very many empty texts', () => {
+  const { text } = new PromptSample(say('Hello', ...Array.from({ length: 50_000 }, () => ''), 'world'))
+  expect(text).toBe('Hello\nworld')
+})
