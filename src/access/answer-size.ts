@@ -42,9 +42,20 @@ export function limitAnswer(
 /** For a request that is passed on. What its fields mean is not known for sure, so nothing is written into it. */
 export function refuseAnswer(body: unknown, limit: number): SluiceError | undefined {
   if (!isRecord(body)) return undefined
-  const answers = typeof body.n === 'number' ? body.n : 1
-  const name = NAMES.find((each) => typeof body[each] === 'number' && body[each] * answers > limit)
+  const answers = Math.max(1, toNumber(body.n), toNumber(body.best_of)) * promptsIn(body.prompt)
+  const name = NAMES.find((each) => toNumber(body[each]) * answers > limit)
   return name === undefined ? undefined : tooMany(name, limit, answers)
+}
+
+/** Some servers read numbers from texts. */
+function toNumber(value: unknown): number {
+  const number = typeof value === 'number' || typeof value === 'string' ? Number(value) : 0
+  return Number.isNaN(number) ? 0 : number
+}
+
+/** Each is answered. A list of numbers is one prompt, as tokens. */
+function promptsIn(prompt: unknown): number {
+  return Array.isArray(prompt) && typeof prompt[0] !== 'number' ? Math.max(1, prompt.length) : 1
 }
 
 function nameOf(value: number, body: unknown): string {

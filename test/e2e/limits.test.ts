@@ -220,6 +220,9 @@ describe('a limit of the answer', () => {
     ['/v1/messages', { messages, model: 'mock', max_tokens: 101 }, 'max_tokens'],
     ['/v1/ui/chat', { messages: PROTOCOLS[1]!.body.messages, maxOutputTokens: 101 }, 'maxOutputTokens'],
     ['/v1/completions', { prompt: 'hi', model: 'mock', max_tokens: 101 }, 'max_tokens'],
+    ['/v1/completions', { prompt: 'hi', model: 'mock', max_tokens: '101' }, 'max_tokens'],
+    ['/v1/completions', { prompt: 'hi', model: 'mock', max_tokens: 51, best_of: 2 }, 'max_tokens'],
+    ['/v1/completions', { prompt: ['a', 'b'], model: 'mock', max_tokens: 51 }, 'max_tokens'],
   ])('refuses %s %j by name', async (path, body, field) => {
     const gateway = await startGateway(withKey({ limits: { maxTokens: 100 } }))
     const { status, headers, body: text } = await (await post(gateway.url, path, body)).end()
@@ -290,6 +293,16 @@ describe('requests that are passed on', () => {
     const { url } = await startUpstream((response) => void response.writeHead(200, { ratelimit: '"up";r=1' }).end('{}'))
     const gateway = await startGateway({ ...withKey({}), ...settings(url) })
     expect((await (await embed(gateway.url)).end()).headers.ratelimit).toBe('"up";r=1')
+  })
+
+  it.each([
+    ['/v1/embeddings', { model: 'mock', input: 'hi', user: 'eve' }],
+    ['/v1/messages/count_tokens', { model: 'mock', messages, metadata: { user_id: 'eve' } }],
+  ])('count for the user that the body names: %s', async (path, body) => {
+    const { url } = await startGateway(withKey({ userLimits: { requestsPerMinute: 1 } }))
+    const other = JSON.parse(JSON.stringify(body).replace('eve', 'ann'))
+    const statuses = [await post(url, path, body), await post(url, path, body), await post(url, path, other)]
+    expect(statuses.map(({ status }) => status)).toEqual([200, 429, 200])
   })
 
   it('count tokens as a request', async () => {

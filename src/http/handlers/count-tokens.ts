@@ -8,6 +8,7 @@ import { isOver, whenOver } from '../../sse/http2.ts'
 import { traceAttempts } from '../../telemetry/observe-routing.ts'
 import { admit, planAllowed } from '../admit.ts'
 import type { Handler, Services } from '../context.ts'
+import { actForUserOf } from '../middleware/authorize.ts'
 import { setTargetHeaders } from '../target-headers.ts'
 
 /** Counts the tokens of a request for a chat: by the provider that would answer it, or else as an estimate. */
@@ -15,7 +16,8 @@ export function countTokens(services: Services, form: TokenCountForm): Handler {
   const { router, routing, limiter } = services
   return async (context) => {
     const { input, forward: headers } = form.parse(context.request.body, context.headers)
-    const { caller } = context.state
+    const { protocol } = context.state
+    const caller = (context.state.caller = actForUserOf(context, protocol))
     const plan = planAllowed(services, caller, (allows) => router.plan(input.model, input, undefined, allows))
     if (limiter.counts(caller)) await admit(context, services, { kind: 'request' })
     const [first, ...others] = plan.targets

@@ -11,6 +11,7 @@ import { CHARACTERS_PER_TOKEN } from '../../usage/estimate-tokens.ts'
 import { tailOf } from '../../usage/forwarded-usage.ts'
 import { admit, checkAnswerLimit, overloadOf, planAllowed } from '../admit.ts'
 import type { Handler, RequestContext, Services } from '../context.ts'
+import { actForUserOf } from '../middleware/authorize.ts'
 import { shuttingDown } from '../open-stream.ts'
 import { sendForwarded } from '../send-forwarded.ts'
 import { setTargetHeaders } from '../target-headers.ts'
@@ -24,6 +25,7 @@ export function forwardRequest(services: Services, route: ForwardRoute): Handler
   const { budget, forwards, limiter, router, routing } = services
   return async (context) => {
     const { res, req, state } = context
+    state.caller = actForUserOf(context, state.protocol)
     if (services.draining) throw shuttingDown()
     const overload = overloadOf(services, state.caller)
     if (overload) throw overload
