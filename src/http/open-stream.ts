@@ -4,7 +4,7 @@ import { askedTokens } from '../access/answer-size.ts'
 import { chargeStream } from '../access/charge-stream.ts'
 import type { Wish } from '../access/limiter.ts'
 import { ORIGINAL, type ChatInput } from '../chat-request.ts'
-import { invalidField, SluiceError } from '../errors.ts'
+import { invalidField, SluiceError, toSluiceError } from '../errors.ts'
 import { estimateTokens } from '../usage/estimate-tokens.ts'
 import type { Mode, Protocol } from '../protocols/protocol.ts'
 import { Run } from '../routing/run.ts'
@@ -82,11 +82,12 @@ export async function openStream(
     idempotency: readIdempotency(context, services, protocol),
   }
   let admission: Admission | undefined
+  const wish = wishOf(services, parsed.input, plan)
   // Not `.catch()`: it would create one more promise per stream.
   let created: Created
   try {
     if (limiter.counts(caller) || load.refusal())
-      admission = await enterLimits(context, services, wishOf(services, parsed.input, plan), init.idempotency)
+      admission = await enterLimits(context, services, wish, init.idempotency)
     created = await store.create(init)
   } catch (error) {
     void admission?.settle(NOTHING)
@@ -94,6 +95,8 @@ export async function openStream(
   }
   const { log, joined } = created
   if (joined) void admission?.settle(NOTHING)
+  // The stream that it was to join has been cancelled, so it starts one after all.
+  else if (!admission && limiter.counts(caller)) admission = await admitLate(context, services, wish, log)
   // A drain may have begun during the `await`, which would not end this stream; or other streams may have started.
   const refusal = joined ? undefined : services.draining ? shuttingDown() : overloadOf(services, caller)
   if (refusal) {
@@ -165,6 +168,20 @@ async function enterLimits(
   const overload = joins ? undefined : overloadOf(services, caller)
   if (overload) throw overload
   return services.limiter.counts(caller) ? admit(context, services, joins ? { kind: 'request' } : wish) : undefined
+}
+
+/** @throws SluiceError, with which the stream ends */
+async function admitLate(
+  context: RequestContext,
+  services: Services,
+  wish: Wish,
+  log: StreamLog,
+): Promise<Admission | undefined> {
+  try {
+    return await admit(context, services, wish)
+  } catch (error) {
+    throw endedBy(toSluiceError(error), log)
+  }
 }
 
 /** In a function of its own, so that the stream does not keep what its closure needs. */

@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { Limits } from '../../src/access/caller.ts'
+import type { LimitStore } from '../../src/access/limit-store.ts'
+import { MemoryLimitStore } from '../../src/access/memory-limit-store.ts'
+import type { Config } from '../../src/config.ts'
+import type { Budget } from '../../src/store/budget.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { as, withKey } from '../support/limited-key.ts'
 import { chat, open, resume, type Reader } from '../support/reader.ts'
@@ -208,6 +212,34 @@ describe('a request that joins a stream', () => {
     const last = await (await join()).end()
     expect(last.json).toMatchObject({ code: 'rate_limit_exceeded', detail: expect.stringContaining('requests') })
   })
+})
+
+it('a request whose stream is cancelled before it joins starts another one within the limits', async () => {
+  const provider = new ScriptedProvider()
+  let before = async () => {}
+  const limitStore = (_: Config, budget: Budget): LimitStore => {
+    const memory = new MemoryLimitStore(budget)
+    return {
+      take: async (claims, account) => {
+        await before()
+        return memory.take(claims, account)
+      },
+      add: (...given) => memory.add(...given),
+      giveBack: (...given) => memory.giveBack(...given),
+      close: () => memory.close(),
+    }
+  }
+  const limits = { concurrentStreams: 1, requestsPerMinute: 100 }
+  const gateway = await startGateway(withKey({ limits }), { providers: [provider], limitStore })
+  const join = () => chat(gateway.url, { model: 'scripted' }, { headers: { ...as().headers, 'idempotency-key': 'k' } })
+  const first = await join()
+  before = async () => {
+    before = async () => {}
+    await open(`${gateway.url}/v1/streams/${first.id}`, { method: 'DELETE', ...as() })
+  }
+  const second = await join()
+  expect([second.status, second.id === first.id]).toEqual([200, false])
+  expect((await chat(gateway.url, { model: 'scripted' }, as())).status).toBe(429)
 })
 
 describe('a limit of the answer', () => {
