@@ -78,8 +78,9 @@ export class MemoryLimitStore implements LimitStore {
     return this.#inTurn(async () => {
       for (const { name, amount } of amounts) {
         const used = await this.#used(name)
-        if (used <= amount && this.#counters.get(name)?.endsAt === Infinity) this.#drop(name)
-        else if (used > 0) void this.#sums.reward(name, Math.min(amount, used))
+        // A counter at 0 is like none. A month's would be kept for weeks, and clients choose the names of users.
+        if (used <= amount) this.#drop(name)
+        else void this.#sums.reward(name, amount)
       }
     })
   }

@@ -56,11 +56,14 @@ it('refuses an account that would fill the memory with names, and leaves room fo
   expect(await store.take([claim('another')], 'modest')).toMatchObject({ ok: true })
 })
 
-it('leaves no gauge behind that holds nothing', async () => {
+it('leaves no counter behind that is back at 0: users whose requests all fail would fill the memory for a month', async () => {
   const { budget, store } = newStore()
-  await store.take([claim('g', Infinity)], 'key')
-  await store.giveBack([{ name: 'g', amount: 1 }])
-  expect(budget.bytes).toBe(0)
+  await store.take([claim('gauge', Infinity), claim('month', 30 * 24 * 60 * MINUTE)], 'key')
+  await store.giveBack([
+    { name: 'gauge', amount: 1 },
+    { name: 'month', amount: 1 },
+  ])
+  expect([store.size, budget.bytes]).toEqual([0, 0])
 })
 
 it('leaves nothing behind when it is closed', async () => {
