@@ -61,6 +61,17 @@ describe('tokens of an issuer that publishes its keys', () => {
     expect(issuer.fetches).toBe(1)
   })
 
+  it('do not show their subject what all subjects together have used', async () => {
+    const issuer = await startIssuer()
+    await issuer.rotate()
+    const { url } = await startGateway(await configure({ jwksUrl: issuer.url, scopesClaim: 'scope' }))
+    await (await chat(url, quick, bearer(await issuer.sign({ scope: 'chat' })))).end()
+    const usageFor = async (sub: string, scope: string) =>
+      (await open(`${url}/v1/usage`, bearer(await issuer.sign({ sub, scope })))).end()
+    expect((await usageFor('bob', 'read')).json).toMatchObject({ code: 'insufficient_scope' })
+    expect((await usageFor('eve', 'read admin')).json).toMatchObject({ usage: [{ caller: 'jwt', streams: 1 }] })
+  })
+
   it('are accepted after the issuer has changed its key', async () => {
     const issuer = await startIssuer()
     await issuer.rotate()

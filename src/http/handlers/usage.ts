@@ -57,10 +57,14 @@ function isDate(text: string): boolean {
 
 /** Whose usage to show; undefined for everybody's. */
 function readCaller({ query, state }: RequestContext): string | undefined {
-  const { name, scopes } = state.caller.principal
+  const { principal, user } = state.caller
+  const { name, scopes } = principal
   const asked = query.caller
   if (Array.isArray(asked)) throw invalidField('invalid_request', 'caller', 'must be one name')
   if (scopes.has('admin')) return asked
+  // All subjects of an issuer, or users of a key, are counted together.
+  if (user !== undefined)
+    throw new SluiceError('insufficient_scope', 'Usage is not counted by user: only the scope admin sees it.')
   if (asked === undefined || asked === name) return name
   throw new SluiceError('insufficient_scope', 'Only the scope admin sees the usage of other callers.')
 }
