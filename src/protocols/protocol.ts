@@ -50,6 +50,8 @@ export interface Protocol {
    * `frames` of an encoder are those that readers count.
    */
   readonly countsFrames?: true
+  /** The stream repeats parts of its request, such as the instructions: a ticket does not open it in this protocol. */
+  readonly repeatsRequest?: true
   /** The end of a stream repeats the whole answer. */
   readonly repeatsAnswer?: true
   /** Creates the encoder for a reader that starts at the beginning. */

@@ -151,6 +151,25 @@ describe('a ticket', () => {
       expect((await make(as('alice'), body)).json).toMatchObject({ code: 'invalid_request' })
   })
 
+  it('shows the answer only, and nothing of the request that the protocol repeats', async () => {
+    const { url } = await startGateway(keys())
+    const body = { model: 'mock', input: 'hi', instructions: 'Keep this to yourself.', ...quick }
+    const made = await (await open(`${url}/v1/responses`, { method: 'POST', body, ...as('alice') })).end()
+    const { id } = made.json as { id: string }
+    const stream = id.replace('resp_', 'str_')
+    const ticket = await (
+      await open(`${url}/v1/streams/${stream}/tickets`, { method: 'POST', body: {}, ...as('alice') })
+    ).end()
+    const { url: address } = ticket.json as { url: string }
+    const read = async (query: string) => (await open(`${url}${address}${query}`)).end()
+    expect((await read('')).text).toBe('a b c')
+    const refused = await read('&protocol=openai-responses')
+    expect(refused.status).toBe(403)
+    expect(refused.body).not.toContain('yourself')
+    for (const protocol of ['native', 'openai-chat', 'anthropic-messages', 'ui-messages'])
+      expect((await read(`&protocol=${protocol}`)).body).not.toContain('yourself')
+  })
+
   it('takes away no right that everybody has on a gateway without callers', async () => {
     const gateway = await startGateway()
     const created = await (await chat(gateway.url, quick, { headers: { prefer: 'respond-async' } })).end()

@@ -1,6 +1,6 @@
 // The routes of one stream: `/v1/streams/:id`.
 
-import { invalidField } from '../../errors.ts'
+import { invalidField, SluiceError } from '../../errors.ts'
 import { EVENT_STREAM, JSON_TYPE, negotiate, parseMediaRanges } from '../../media-types.ts'
 import type { Protocol } from '../../protocols/protocol.ts'
 import { findNamed, stopStream } from '../find-stream.ts'
@@ -20,6 +20,11 @@ export function readStream(services: Services): Handler {
     const named = context.query.protocol
     const protocol = findProtocol(services, named ?? protocolParameter(context))
     context.state.protocol = protocol
+    if (context.state.ticket && protocol.repeatsRequest)
+      throw new SluiceError(
+        'insufficient_scope',
+        `A ticket shows the answer, and ${protocol.name} repeats the request.`,
+      )
     const log = await findStream(context, services).catch((error: unknown) => countMissing(services, error))
     const { renderSnapshot = protocols.default.renderSnapshot } = protocol
     const format =

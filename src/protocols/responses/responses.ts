@@ -39,6 +39,7 @@ export const openaiResponses: Protocol = {
   paths: [PATH],
   heartbeat: encodeComment('heartbeat'),
   reconnects: false,
+  repeatsRequest: true,
   repeatsAnswer: true,
   parse: parseResponse,
   refersTo,
