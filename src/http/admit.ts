@@ -6,7 +6,8 @@ import { limitAnswer, refuseAnswer } from '../access/answer-size.ts'
 import type { Caller } from '../access/caller.ts'
 import type { Wish } from '../access/limiter.ts'
 import type { ChatInput } from '../chat-request.ts'
-import { SluiceError } from '../errors.ts'
+import { invalidField, SluiceError } from '../errors.ts'
+import { recordOrEmpty } from '../json.ts'
 import type { RequestContext, Services } from './context.ts'
 
 type Limiting = Pick<Services, 'limiter'>
@@ -38,6 +39,19 @@ export function planAllowed<T>({ limiter }: Limiting, caller: Caller, plan: (all
     if (error instanceof SluiceError && error.code === 'model_not_allowed') limiter.refused(caller, 'models')
     throw error
   }
+}
+
+/** Fields with which some upstreams, such as OpenRouter, answer with other models than the one that is checked. */
+const OTHER_MODELS = ['models', 'fallbacks'] as const
+
+/** @throws SluiceError `model_not_allowed` when the upstream would choose among models for a caller that may not use all */
+export function checkOtherModels({ state: { caller }, request }: RequestContext, { limiter }: Limiting): void {
+  if (!allowedModels(caller.principal)) return
+  const body = recordOrEmpty(request.body)
+  const name = OTHER_MODELS.find((each) => body[each] !== undefined && body[each] !== null)
+  if (name === undefined) return
+  limiter.refused(caller, 'models')
+  throw invalidField('model_not_allowed', name, 'is not allowed for this caller')
 }
 
 /** The request with its caller's limit of the answer. @throws SluiceError `invalid_request` when it asks for more */

@@ -19,7 +19,7 @@ import { observeGeneration } from '../telemetry/observe-streams.ts'
 import { afterThisTurn } from '../stream/event-loop.ts'
 import { sampleBytes } from '../usage/prompt-sample.ts'
 import { StreamAccount } from '../usage/stream-account.ts'
-import { admit, overloadOf, planAllowed, withAnswerLimit } from './admit.ts'
+import { admit, checkOtherModels, overloadOf, planAllowed, withAnswerLimit } from './admit.ts'
 import type { RequestContext, Services } from './context.ts'
 import { actForUserOf } from './middleware/authorize.ts'
 import { findEarlier } from './earlier-streams.ts'
@@ -66,6 +66,7 @@ export async function openStream(
   if (services.draining) throw shuttingDown()
   const { accounts, config, router, store, generations, limiter, load, metrics, logger } = services
   const { caller, client, trace } = context.state
+  checkOtherModels(context, services)
   const input = withAnswerLimit(context, services, parsed.input)
   const plan = planAllowed(services, caller, (allows) => router.plan(input.model, input, protocol.wire, allows))
   const [{ provider, model }] = plan.targets

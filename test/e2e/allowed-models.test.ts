@@ -43,6 +43,17 @@ async function setUp(models: string[]) {
 }
 
 describe('a caller with some models', () => {
+  it.each([
+    ['/v1/chat/completions', { messages }, 'models'],
+    ['/v1/responses', { input: 'hi' }, 'models'],
+    ['/v1/embeddings', { input: 'hi' }, 'models'],
+    ['/v1/chat/completions', { messages }, 'fallbacks'],
+  ])('leaves no choice of other models to an upstream: %s %j %s', async (path, body, field) => {
+    const { post } = await setUp(['cheap'])
+    expect((await post(path, { ...body, model: 'cheap', [field]: ['one/large'] })).status).toBe(403)
+    expect((await post(path, { ...body, model: 'cheap', [field]: null })).status).toBe(200)
+  })
+
   it.each<[string[], string, number]>([
     [['cheap'], 'cheap', 200],
     [['cheap'], 'one/small', 403],
