@@ -7,6 +7,9 @@ import { isRecord } from '../json.ts'
 /** Names under which clients send the most tokens of an answer. All protocols parse them to the first two. */
 const NAMES = ['max_completion_tokens', 'max_tokens', 'max_output_tokens', 'maxOutputTokens']
 
+/** Names that some servers prefer to those. */
+const OTHER_NAMES = ['n_predict', 'num_predict', 'max_new_tokens']
+
 /** Most tokens of all answers to this request, if it says so. */
 export function askedTokens({ max_completion_tokens, max_tokens, n }: ChatInput): number | undefined {
   const each = max_completion_tokens ?? max_tokens
@@ -27,6 +30,8 @@ export function limitAnswer(
   const each = Math.floor(limit / answers)
   const asked = [input.max_completion_tokens, input.max_tokens].filter((value) => typeof value === 'number')
   for (const value of asked) if (value > each) return { refusal: tooMany(nameOf(value, body), limit, answers) }
+  const other = OTHER_NAMES.find((name) => isRecord(body) && toNumber(body[name]) > each)
+  if (other !== undefined) return { refusal: tooMany(other, limit, answers) }
   if (each === 0) return { refusal: tooMany('n', limit, answers) }
   if (asked.length > 0) return { input }
   const original = input[ORIGINAL]
@@ -39,18 +44,30 @@ export function limitAnswer(
   }
 }
 
-/** For a request that is passed on. What its fields mean is not known for sure, so nothing is written into it. */
-export function refuseAnswer(body: unknown, limit: number): SluiceError | undefined {
-  if (!isRecord(body)) return undefined
+/**
+ * For a request that is passed on. The limit is written into one whose answer is a text; what the fields of others mean
+ * is not known for sure.
+ */
+export function limitForwarded(
+  body: unknown,
+  limit: number,
+  isText: boolean,
+): { body: unknown } | { refusal: SluiceError } {
+  if (!isRecord(body)) return { body }
   const answers = Math.max(1, toNumber(body.n), toNumber(body.best_of)) * promptsIn(body.prompt)
-  const name = NAMES.find((each) => toNumber(body[each]) * answers > limit)
-  return name === undefined ? undefined : tooMany(name, limit, answers)
+  const names = [...NAMES, ...OTHER_NAMES]
+  const name = names.find((each) => toNumber(body[each]) * answers > limit)
+  if (name !== undefined) return { refusal: tooMany(name, limit, answers) }
+  if (!isText || names.some((each) => body[each] !== undefined && body[each] !== null)) return { body }
+  const max_tokens = Math.floor(limit / answers)
+  return max_tokens === 0 ? { refusal: tooMany('n', limit, answers) } : { body: { ...body, max_tokens } }
 }
 
-/** Some servers read numbers from texts. */
+/** Some servers read numbers from texts, and take negative ones for no limit. */
 function toNumber(value: unknown): number {
   const number = typeof value === 'number' || typeof value === 'string' ? Number(value) : 0
-  return Number.isNaN(number) ? 0 : number
+  if (Number.isNaN(number)) return 0
+  return number < 0 ? Infinity : number
 }
 
 /** Each is answered. A list of numbers is one prompt, as tokens. */

@@ -2,7 +2,7 @@
 
 import type { Admission } from '../access/admission.ts'
 import { allowedModels, type ModelFilter } from '../access/allowed-models.ts'
-import { limitAnswer, refuseAnswer } from '../access/answer-size.ts'
+import { limitAnswer, limitForwarded } from '../access/answer-size.ts'
 import type { Caller } from '../access/caller.ts'
 import type { Wish } from '../access/limiter.ts'
 import type { ChatInput } from '../chat-request.ts'
@@ -68,13 +68,18 @@ export function withAnswerLimit(
   throw limited.refusal
 }
 
-/** Like `withAnswerLimit`, for a request that is passed on as it is. */
-export function checkAnswerLimit({ state: { caller }, request }: RequestContext, { limiter }: Limiting): void {
+/** Like `withAnswerLimit`, for the body of a request that is passed on. */
+export function withForwardLimit(
+  { state: { caller }, request }: RequestContext,
+  { limiter }: Limiting,
+  isText: boolean,
+): unknown {
   const limit = limiter.maxTokens(caller)
-  const refusal = limit === Infinity ? undefined : refuseAnswer(request.body, limit)
-  if (!refusal) return
+  if (limit === Infinity) return request.body
+  const limited = limitForwarded(request.body, limit, isText)
+  if ('body' in limited) return limited.body
   limiter.refused(caller, 'max_tokens')
-  throw refusal
+  throw limited.refusal
 }
 
 /** Why the gateway takes on nothing more at the moment; undefined when it does. */

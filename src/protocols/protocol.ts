@@ -186,6 +186,8 @@ export interface ForwardRoute {
   readonly upload?: boolean
   /** OpenTelemetry's name for it, or one of its kind. */
   readonly operation: string
+  /** The response is text that the model writes: the caller's limit of the answer is written into the request. */
+  readonly writesText?: true
 }
 
 /** How the protocol asks for the number of tokens in a request, and is told. */

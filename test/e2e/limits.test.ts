@@ -253,6 +253,9 @@ describe('a limit of the answer', () => {
     ['/v1/ui/chat', { messages: PROTOCOLS[1]!.body.messages, maxOutputTokens: 101 }, 'maxOutputTokens'],
     ['/v1/completions', { prompt: 'hi', model: 'mock', max_tokens: 101 }, 'max_tokens'],
     ['/v1/completions', { prompt: 'hi', model: 'mock', max_tokens: '101' }, 'max_tokens'],
+    ['/v1/completions', { prompt: 'hi', model: 'mock', max_tokens: -1 }, 'max_tokens'],
+    ['/v1/chat/completions', { messages, model: 'mock', max_tokens: 5, n_predict: 101 }, 'n_predict'],
+    ['/v1/chat/completions', { messages, model: 'mock', n_predict: -1 }, 'n_predict'],
     ['/v1/completions', { prompt: 'hi', model: 'mock', max_tokens: 51, best_of: 2 }, 'max_tokens'],
     ['/v1/completions', { prompt: ['a', 'b'], model: 'mock', max_tokens: 51 }, 'max_tokens'],
   ])('refuses %s %j by name', async (path, body, field) => {
@@ -296,6 +299,19 @@ describe('requests that are passed on', () => {
   const settings = (url: string) => ({
     providers: { up: { type: 'openai' as const, baseUrl: url, headers: {}, includeUsage: true } },
   })
+
+  it('are sent with the limit of the answer where they name none and ask for a text', async () => {
+    const upstream = await startUpstream((response) => void response.writeHead(200).end('{}'))
+    const gateway = await startGateway({ ...withKey({ limits: { maxTokens: 100 } }), ...settings(upstream.url) })
+    const send = async (path: string, body: object) => (await post(gateway.url, path, { model: 'm', ...body })).end()
+    await send('/v1/completions', { prompt: 'hi' })
+    await send('/v1/completions', { prompt: ['a', 'b'], max_tokens: null })
+    await send('/v1/completions', { prompt: 'hi', max_tokens: 7 })
+    await send('/v1/embeddings', { input: 'hi' })
+    const sent = upstream.requests.map(({ body }) => (body as { max_tokens?: number }).max_tokens)
+    expect(sent).toEqual([100, 50, 7, undefined])
+  })
+
   const embed = (url: string) => post(url, '/v1/embeddings', { model: 'm', input: 'hi' })
 
   it('count as requests and as concurrent streams; the headers are ours, not those of the upstream', async () => {

@@ -9,7 +9,7 @@ import { traceAttempts } from '../../telemetry/observe-routing.ts'
 import { NOTHING as NO_USAGE, type Charge } from '../../usage/accounts.ts'
 import { CHARACTERS_PER_TOKEN } from '../../usage/estimate-tokens.ts'
 import { tailOf } from '../../usage/forwarded-usage.ts'
-import { admit, checkAnswerLimit, checkOtherModels, overloadOf, planAllowed } from '../admit.ts'
+import { admit, checkOtherModels, overloadOf, planAllowed, withForwardLimit } from '../admit.ts'
 import type { Handler, RequestContext, Services } from '../context.ts'
 import { actForUserOf } from '../middleware/authorize.ts'
 import { shuttingDown } from '../open-stream.ts'
@@ -121,14 +121,14 @@ interface Received {
 async function receive(
   context: RequestContext,
   services: Services,
-  { route, upload: isUpload }: ForwardRoute,
+  { route, upload: isUpload, writesText }: ForwardRoute,
   abort: AbortController,
 ): Promise<Received> {
   const { config, budget, heartbeat } = services
   const accept = context.get('Accept') || '*/*'
   if (!isUpload) {
-    checkAnswerLimit(context, services)
     checkOtherModels(context, services)
+    context.request.body = withForwardLimit(context, services, writesText === true)
     return receiveJson(context, route, accept)
   }
   const options = { limit: config.uploadLimit, slowBodyMs: config.slowReaderMs, budget, heartbeat, abort }
