@@ -16,17 +16,20 @@ export function streamDigest(id: string): string {
 
 const ID = /str_[\da-f]+/gi
 
-/** Most paths match neither. */
-const MAY_HOLD_ID = /str|%/i
+/** Tickets and keys. They are in a path when a client encodes the `?` before them, or joins texts wrongly. */
+const CREDENTIAL = /(?:[rc][\da-z]{1,8}\.|slk_)[\w-]{43}/g
+
+/** Most paths match none. */
+const MAY_HOLD_SECRET = /str|%|[\w-]{43}/i
 
 /** A percent-encoded ASCII character, encoded once or repeatedly (`%2573`). */
 const ENCODED = /%(?:25)*([0-7][\da-f])/gi
 
-/** A path that may be logged: replaces stream ids by their digests, however they are encoded. */
+/** A path that may be logged: without credentials, and with digests for ids of streams, however they are encoded. */
 export function redactPath(path: string): string {
-  if (!MAY_HOLD_ID.test(path)) return path
+  if (!MAY_HOLD_SECRET.test(path)) return path
   const decoded = path.replace(ENCODED, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
-  const redacted = decoded.replace(ID, streamDigest)
+  const redacted = decoded.replace(ID, streamDigest).replace(CREDENTIAL, '********')
   return redacted === decoded ? path : redacted
 }
 

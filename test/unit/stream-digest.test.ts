@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { createKey } from '../../src/access/api-keys.ts'
+import { Tickets } from '../../src/access/tickets.ts'
 import { redactPath, streamDigest } from '../../src/telemetry/redact.ts'
 
 const ID = `str_${'0123456789abcdef'.repeat(2)}`
@@ -44,6 +46,14 @@ describe('redactPath', () => {
         expect(path).toContain(DIGEST)
       }),
     )
+  })
+
+  it('replaces tickets and keys that a client has put into the path', () => {
+    const { ticket } = new Tickets().issue(ID, 'read', 60_000)
+    const key = createKey()
+    expect(redactPath(`/v1/streams/${ID}%3Fticket=${ticket}`)).toBe(`/v1/streams/${DIGEST}?ticket=********`)
+    for (const path of [`/${ticket}`, `/v1/chat&ticket=${ticket}`, `/${key}`, `/v1/${key.replace('_', '%5F')}/x`])
+      expect(redactPath(path)).not.toMatch(/[\w-]{43}/)
   })
 
   it('finds ids in capitals', () => {
