@@ -38,7 +38,7 @@ const grant = {
 }
 
 /** What a header can hold. Whoever reads a hash must not have the key. */
-const key = z
+const keyText = z
   .string()
   .regex(/^[\x21-\x7e]+$/, 'expected letters, digits and signs of ASCII, without spaces')
   .regex(/^(?!sha256:)/, 'expected the key itself; in a file, its hash can be the "hash"')
@@ -51,7 +51,7 @@ export const keySchema = z
     name: callerName,
     hash: keyHash.optional(),
     /** For `${NAME}`: a file should hold the hash. */
-    key: key.optional(),
+    key: keyText.optional(),
     ...grant,
     /** Requests may name an end user, with `Sluice-User` or in the body. */
     actsForUsers: z.boolean().default(true),

@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest'
 import { ANONYMOUS, toCaller } from '../../src/access/caller.ts'
+import type { RequestContext, Services } from '../../src/http/context.ts'
+import { readUsage } from '../../src/http/handlers/usage.ts'
 import type { Charge } from '../../src/usage/accounts.ts'
 import { DAYS_KEPT, Ledger, MODELS_KEPT } from '../../src/usage/ledger.ts'
 
@@ -55,4 +57,22 @@ it('counts models beyond a number as other, and loses nothing', () => {
   const rows = [...ledger.rows('0000-01-01', '9999-12-31')]
   expect(rows).toHaveLength(MODELS_KEPT + 1)
   expect(rows.at(-1)).toMatchObject({ model: 'other', streams: 1000 - MODELS_KEPT })
+})
+
+it('is told in several turns of the event loop, however many callers there are', async () => {
+  const ledger = new Ledger()
+  for (let i = 0; i < 10_000; i++) ledger.add(charge({ time: Date.now() }, `caller-${i}`))
+  const context = { query: {}, state: { caller: toCaller(ANONYMOUS) }, vary() {}, get: () => '' }
+  let immediates = 0
+  let over = false
+  const count = () => {
+    immediates += 1
+    if (!over) setImmediate(count)
+  }
+  setImmediate(count)
+  await readUsage({ ledger } as unknown as Services)(context as unknown as RequestContext)
+  over = true
+  const { body } = context as { body?: string }
+  expect(JSON.parse(body ?? '')).toMatchObject({ usage: { length: 10_000 } })
+  expect(immediates).toBeGreaterThanOrEqual(10)
 })
