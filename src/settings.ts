@@ -3,14 +3,7 @@ import { z } from 'zod'
 import { providerConfigSchema } from '../providers/options.ts'
 import { hashKey } from './access/api-keys.ts'
 import { RESERVED_NAMES, type Limits } from './access/caller.ts'
-import {
-  jwtSchema,
-  keySchema,
-  limitsSchema,
-  pricesSchema,
-  type KeyConfig,
-  type Prices,
-} from './access/access-schema.ts'
+import { jwtSchema, keySchema, limitsSchema, type KeyConfig } from './access/access-schema.ts'
 import { listensOnLoopback } from './access/loopback.ts'
 import { breakerSchema, modelsSchema } from './routing/model-table.ts'
 import {
@@ -26,6 +19,7 @@ import {
   publicUrl,
   UNITS,
 } from './setting-schemas.ts'
+import { pricesSchema, type Prices } from './usage/prices.ts'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 

@@ -1,10 +1,8 @@
-// `keys`, `jwt`, `limits` and `prices` in the configuration.
+// `keys`, `jwt` and `limits` in the configuration.
 
 import { z } from 'zod'
 import { count, numeric } from '../setting-schemas.ts'
 import { SCOPES, USUAL_SCOPES } from './caller.ts'
-
-const amount = numeric(z.number().min(0).max(1e9))
 
 /** Counted in billionths, which must be safe integers. */
 const budget = numeric(z.number().min(0).max(9_000_000))
@@ -86,23 +84,5 @@ export const jwtSchema = z
     { path: ['jwksUrl'], message: 'expected exactly one of jwksUrl, publicKey and secret' },
   )
 
-/** Costs are counted in billionths of the currency: sums of whole numbers are exact. */
-export const NANOS = 1e9
-
-/** Per million tokens. */
-const price = z.strictObject({
-  input: amount,
-  output: amount,
-  /** Prompt tokens read from the provider's cache; like `input` when absent. */
-  cachedInput: amount.optional(),
-  /** Prompt tokens written to it; like `input` when absent. */
-  cacheWrite: amount.optional(),
-})
-
-/** By `provider/model` or by the name that requests use; either may end in `*`. */
-export const pricesSchema = z.record(z.string().regex(/^[^*]*\*?$/, 'may hold a "*" at its end only'), price)
-
 export type KeyConfig = z.infer<typeof keySchema>
 export type JwtConfig = z.infer<typeof jwtSchema>
-export type Price = z.infer<typeof price>
-export type Prices = z.infer<typeof pricesSchema>

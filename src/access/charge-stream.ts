@@ -1,4 +1,4 @@
-import { NANOS } from './access-schema.ts'
+import { toNanos } from '../cost.ts'
 import type { Done } from '../stream/events.ts'
 import type { GenerationObserver } from '../stream/generation.ts'
 import type { Admission, Spent } from './admission.ts'
@@ -23,10 +23,5 @@ export function chargeStream(admission: Admission, observer: GenerationObserver)
 
 function spentOf(done: Done, estimate: number): Spent {
   const { usage } = done
-  return { tokens: usage ? usage.prompt_tokens + usage.completion_tokens : estimate, cost: costOf(done) }
-}
-
-/** In billionths of the currency. */
-function costOf({ cost = 0 }: Done): number {
-  return Math.round(cost * NANOS)
+  return { tokens: usage ? usage.prompt_tokens + usage.completion_tokens : estimate, cost: toNanos(done.cost ?? 0) }
 }

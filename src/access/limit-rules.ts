@@ -1,6 +1,6 @@
 // From the limits of a caller to the counters that they are about.
 
-import { NANOS } from './access-schema.ts'
+import { toCost, toNanos } from '../cost.ts'
 import type { Caller, Limits } from './caller.ts'
 import type { Claim } from './limit-store.ts'
 
@@ -67,7 +67,7 @@ export class RuleBook {
     return COUNTED.flatMap(({ setting, label, unit, per }) => {
       const { [setting]: limit } = limits
       if (limit === undefined) return []
-      const most = unit === 'cost' ? Math.round(limit * NANOS) : limit
+      const most = unit === 'cost' ? toNanos(limit) : limit
       const policy = `${level}-${label.replaceAll('_', '-')}`
       const description = isPublic(level, unit) ? `"${policy}";q=${shown(unit, most)}${windowOf(unit, per)}` : ''
       return { level, label, unit, per, most, policy, description }
@@ -180,7 +180,7 @@ function windowOf(unit: Unit, per: Per): string {
 /** `100 requests per minute`, as in a message. */
 export function inWords({ unit, per, most }: Rule): string {
   const amount =
-    unit === 'cost' ? `a cost of ${most / NANOS}` : `${most} ${unit === 'streams' ? 'concurrent streams' : unit}`
+    unit === 'cost' ? `a cost of ${toCost(most)}` : `${most} ${unit === 'streams' ? 'concurrent streams' : unit}`
   return per === undefined ? amount : `${amount} per ${per}`
 }
 

@@ -1,5 +1,5 @@
+import { formatCost } from '../cost.ts'
 import type { Done } from '../stream/events.ts'
-import { formatCost } from '../usage/prices.ts'
 import type { RequestContext } from './context.ts'
 
 export interface Answerer {

@@ -1,7 +1,7 @@
 import { ANONYMOUS } from '../access/caller.ts'
 import type { Config } from '../config.ts'
+import { toCost } from '../cost.ts'
 import type { Accounts } from '../usage/accounts.ts'
-import { NANOS } from '../access/access-schema.ts'
 import type { Metrics } from './metrics.ts'
 
 /** The configured names: all values of the label `caller`. */
@@ -27,7 +27,7 @@ export function observeCallers(metrics: Metrics, accounts: Accounts, names: read
 function cellsOf(metrics: Metrics, caller: string) {
   // A sum of whole numbers has no rounding errors.
   const cost = { nanos: 0 }
-  metrics.watch('caller_cost_total', { caller }, () => cost.nanos / NANOS)
+  metrics.watch('caller_cost_total', { caller }, () => toCost(cost.nanos))
   return {
     streams: metrics.cell('caller_streams_total', { caller }),
     prompt: metrics.cell('caller_tokens_total', { caller, type: 'prompt' }),

@@ -1,9 +1,9 @@
 // Every use of the gateway, told once to everything that counts it.
 
 import type { Caller } from '../access/caller.ts'
-import { NANOS, type Prices } from '../access/access-schema.ts'
+import { toCost } from '../cost.ts'
 import type { Usage } from '../stream/events.ts'
-import { nanosOf, PriceList, tokensOf } from './prices.ts'
+import { nanosOf, PriceList, tokensOf, type Prices } from './prices.ts'
 import { TokenCounter } from './token-counter.ts'
 
 /** What one stream, or one request that was passed on, is charged. */
@@ -54,7 +54,7 @@ export class Accounts {
   /** In the currency of the prices; undefined where there is none. */
   costOf(usage: Usage, answer: Answerer): number | undefined {
     const nanos = this.nanosOf(usage, answer)
-    return nanos === undefined ? undefined : nanos / NANOS
+    return nanos === undefined ? undefined : toCost(nanos)
   }
 
   /** In billionths; undefined where there is no price. */

@@ -1,11 +1,31 @@
-// What an answer costs, by the configured prices.
+// The cost of an answer, by `prices` in the configuration.
 
-import { NANOS, type Price, type Prices } from '../access/access-schema.ts'
+import { z } from 'zod'
+import { toNanos } from '../cost.ts'
+import { numeric } from '../setting-schemas.ts'
 import type { Usage } from '../stream/events.ts'
 import { cachedTokens } from '../wires/anthropic-usage.ts'
 
-/** A price is per million tokens. */
-const NANOS_PER_TOKEN = NANOS / 1e6
+const amount = numeric(z.number().min(0).max(1e9))
+
+/** Per million tokens. */
+const priceSchema = z.strictObject({
+  input: amount,
+  output: amount,
+  /** Prompt tokens read from the provider's cache; like `input` when absent. */
+  cachedInput: amount.optional(),
+  /** Prompt tokens written to it; like `input` when absent. */
+  cacheWrite: amount.optional(),
+})
+
+/** By `provider/model` or by the name that requests use; either may end in `*`. */
+export const pricesSchema = z.record(z.string().regex(/^[^*]*\*?$/, 'may hold a "*" at its end only'), priceSchema)
+
+export type Price = z.infer<typeof priceSchema>
+export type Prices = z.infer<typeof pricesSchema>
+
+/** At a price of 1. */
+const NANOS_PER_TOKEN = toNanos(1e-6)
 
 /** An upstream may report any number. */
 const MAX_TOKENS = 1e9
@@ -76,9 +96,4 @@ export function tokensOf({ prompt_tokens, completion_tokens }: Usage): {
 
 function toTokens(count: number): number {
   return Math.min(MAX_TOKENS, Math.round(count))
-}
-
-/** Without an exponent. */
-export function formatCost(cost: number): string {
-  return cost.toFixed(9).replace(/\.?0+$/, '')
 }

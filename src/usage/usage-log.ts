@@ -3,9 +3,9 @@
 import { write } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { promisify } from 'node:util'
+import { toCost } from '../cost.ts'
 import { isRecord } from '../json.ts'
 import type { Charge } from './accounts.ts'
-import { NANOS } from '../access/access-schema.ts'
 
 const writeTo = promisify(write)
 
@@ -145,7 +145,7 @@ function toLine(charge: Charge): string {
     completion_tokens: charge.completion_tokens,
     estimated: charge.estimated || undefined,
     duration_ms: charge.duration_ms,
-    cost: nanos === undefined ? undefined : nanos / NANOS,
+    cost: nanos === undefined ? undefined : toCost(nanos),
   }
   return `${JSON.stringify(line)}\n`
 }

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { Config } from '../../src/config.ts'
+import { toCost, toNanos } from '../../src/cost.ts'
 import type { GatewayOptions } from '../../src/gateway.ts'
 import type { Charge } from '../../src/usage/accounts.ts'
-import { NANOS } from '../../src/access/access-schema.ts'
 import { startGateway, type TestGateway } from './gateway.ts'
 import { makeFolder } from './process.ts'
 
@@ -56,7 +56,7 @@ export async function startChargingGateway(
     async audit() {
       const told = sum(charges)
       const written = await lines()
-      expect(sum(written.map((line) => ({ ...line, nanos: Math.round((line.cost ?? 0) * NANOS) })))).toEqual(told)
+      expect(sum(written.map((line) => ({ ...line, nanos: toNanos(line.cost ?? 0) })))).toEqual(told)
       const rows = [...gateway.services.ledger.rows('0000-01-01', '9999-12-31')]
       expect({
         streams: rows.reduce((all, { streams }) => all + streams, 0),
@@ -73,7 +73,7 @@ export async function startChargingGateway(
       expect(await metric('caller_streams_total')).toBe(told.streams)
       expect(await metric('caller_tokens_total', 'type="prompt"')).toBe(told.prompt)
       expect(await metric('caller_tokens_total', 'type="completion"')).toBe(told.completion)
-      expect(await metric('caller_cost_total')).toBe(told.nanos / NANOS)
+      expect(await metric('caller_cost_total')).toBe(toCost(told.nanos))
       return told
     },
   }

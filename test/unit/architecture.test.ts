@@ -66,10 +66,12 @@ function strays(area: string, { values, types = [] }: { values: string[]; types?
     )
 }
 
+const COST = 'src/cost.ts'
 const ERRORS = 'src/errors.ts'
 const FAULTS = 'src/faults.ts'
 const REQUEST = 'src/chat-request.ts'
 const SCHEMA = 'src/bounded-schema.ts'
+const SETTING_SCHEMAS = 'src/setting-schemas.ts'
 const WIRES = 'src/wires/'
 
 describe('arrows point inward', () => {
@@ -101,6 +103,44 @@ describe('arrows point inward', () => {
 
   it('store/ keeps logs, and knows neither HTTP nor any protocol nor any provider', () => {
     expect(strays('src/store/', { values: ['src/stream/', ERRORS, 'node:crypto'] })).toEqual([])
+  })
+
+  it('access/ decides who may and how much, and knows neither HTTP nor usage/', () => {
+    const values = [
+      'src/store/budget.ts',
+      'src/store/expiry-timer.ts',
+      'src/json.ts',
+      COST,
+      ERRORS,
+      REQUEST,
+      SETTING_SCHEMAS,
+      'zod',
+      'jose',
+      'rate-limiter-flexible',
+      'node:crypto',
+    ]
+    const types = ['src/stream/events.ts', 'src/stream/generation.ts']
+    expect(strays('src/access/', { values, types })).toEqual([])
+  })
+
+  it('usage/ records the tokens and cost of streams, and of access/ knows only the type of a caller', () => {
+    const values = [
+      'src/stream/',
+      'src/telemetry/redact.ts',
+      'src/json.ts',
+      COST,
+      REQUEST,
+      SETTING_SCHEMAS,
+      WIRES,
+      'zod',
+      'node:fs',
+      'node:fs/promises',
+      'node:module',
+      'node:util',
+      'node:worker_threads',
+    ]
+    const types = ['src/access/caller.ts', 'src/routing/observer.ts']
+    expect(strays('src/usage/', { values, types })).toEqual([])
   })
 
   it('sse/ is bytes and frames and nothing else, of Koa and Node no more than the types', () => {

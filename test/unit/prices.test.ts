@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { formatCost, nanosOf, PriceList } from '../../src/usage/prices.ts'
+import { formatCost } from '../../src/cost.ts'
+import { nanosOf, PriceList } from '../../src/usage/prices.ts'
 
 const price = (input: number) => ({ input, output: 0 })
 

@@ -1,9 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { formatCost, toCost } from '../../cost.ts'
 import { invalidField, SluiceError } from '../../errors.ts'
 import { JSON_TYPE, negotiate } from '../../media-types.ts'
-import { NANOS } from '../../access/access-schema.ts'
 import { dateOf, DAY_MS, DAYS_KEPT, type LedgerRow } from '../../usage/ledger.ts'
-import { formatCost } from '../../usage/prices.ts'
 import type { Handler, RequestContext, Services } from '../context.ts'
 
 const CSV_TYPE = 'text/csv'
@@ -94,12 +93,12 @@ function readFormat(context: RequestContext): string {
 }
 
 function toJson({ nanos, ...row }: LedgerRow): string {
-  return JSON.stringify({ ...row, cost: nanos / NANOS })
+  return JSON.stringify({ ...row, cost: toCost(nanos) })
 }
 
 /** https://www.rfc-editor.org/rfc/rfc4180.html */
 function toLine({ nanos, ...row }: LedgerRow): string {
-  const fields = { ...row, cost: formatCost(nanos / NANOS) }
+  const fields = { ...row, cost: formatCost(toCost(nanos)) }
   return COLUMNS.map((name) => String(fields[name]))
     .map((text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text))
     .join()
