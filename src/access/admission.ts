@@ -1,6 +1,6 @@
 import type { Caller } from './caller.ts'
 import { counterOf, type Rule } from './limit-rules.ts'
-import type { Claim, Counted, LimitStore } from './limit-store.ts'
+import type { Amount, Claim, CounterState, LimitStore } from './limit-store.ts'
 
 /** Tokens by which a stream that outgrows its reservation reserves more: a call to the store for each would cost more. */
 const STEP_TOKENS = 256
@@ -41,7 +41,7 @@ export interface AdmissionParts {
   caller: Caller
   rules: readonly Rule[]
   claims: readonly Claim[]
-  counters: readonly Counted[]
+  counters: readonly CounterState[]
   /** Estimated tokens of the prompt. */
   promptTokens: number
 }
@@ -101,7 +101,7 @@ export class Admission {
     this.#isSettled = true
     // Reservations that are being made: only then is it known when their counters end.
     await this.#pending
-    const unused: Pick<Part, 'name' | 'amount'>[] = []
+    const unused: Amount[] = []
     for (const holding of this.#holdings) {
       const { unit } = holding.rule
       const used = toAmount(unit === 'tokens' ? tokens : unit === 'cost' ? cost : 0)
@@ -130,12 +130,12 @@ export class Admission {
   }
 
   async #add(part: Part, amount: number, lastsMs: number): Promise<void> {
-    const { endsInMs } = await this.#store.add({ name: part.name, amount, lastsMs }, accountOf(this.#caller))
+    const { endsInMs } = await this.#store.add({ name: part.name, amount, lastsMs }, clientOf(this.#caller))
     part.endsAt = this.#clock.now() + endsInMs
   }
 
   /** An amount of what is held, of the newest parts first, less what was added to counters that have ended. */
-  #newest({ parts }: Holding, amount: number): Pick<Part, 'name' | 'amount'>[] {
+  #newest({ parts }: Holding, amount: number): Amount[] {
     let left = amount
     const now = this.#clock.now()
     return parts.toReversed().flatMap((part) => {
@@ -159,7 +159,7 @@ function toAmount(value: number): number {
   return Math.min(Math.ceil(value), Number.MAX_SAFE_INTEGER)
 }
 
-/** The memory of all counters of one key's users is charged to that key. */
-export function accountOf({ principal }: Caller): string {
+/** The client to which the budget charges counters: a key pays for those of all its users. */
+export function clientOf({ principal }: Caller): string {
   return principal.name
 }

@@ -1,4 +1,4 @@
-// API keys: what they look like, how they are kept, and whose each one is.
+// API keys: how they are made and hashed, and which caller each belongs to.
 
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { KeyConfig } from './access-schema.ts'
@@ -11,21 +11,21 @@ export function createKey(): string {
 
 const ALGORITHM = 'sha256'
 
-/** What a file holds instead of the key. */
+/** The form in which the configuration can hold a key. */
 export function hashKey(key: string): string {
   return `${ALGORITHM}:${hash(ALGORITHM, key)}`
 }
 
-type ConfiguredKey = Pick<KeyConfig, 'key' | 'hash'> & Grant
+type ConfiguredKey = Pick<KeyConfig, 'key' | 'hash'> & Entry
 
 /** The keys of a gateway. */
 export class KeyTable {
   readonly #byHash = new Map<string, { hash: Buffer; caller: Caller }>()
 
   constructor(keys: readonly ConfiguredKey[]) {
-    for (const { key, hash: given, ...grant } of keys) {
+    for (const { key, hash: given, ...entry } of keys) {
       const hashed = given ?? hashKey(key ?? '')
-      this.#byHash.set(hashed, { hash: Buffer.from(hashed), caller: toCaller(toPrincipal(grant)) })
+      this.#byHash.set(hashed, { hash: Buffer.from(hashed), caller: toCaller(toPrincipal(entry)) })
     }
   }
 
@@ -35,14 +35,15 @@ export class KeyTable {
    */
   find(key: string): Caller | undefined {
     const hashed = hashKey(key)
-    const entry = this.#byHash.get(hashed)
-    const isSame = timingSafeEqual(Buffer.from(hashed), entry?.hash ?? Buffer.alloc(hashed.length))
-    return isSame ? entry?.caller : undefined
+    const known = this.#byHash.get(hashed)
+    const isSame = timingSafeEqual(Buffer.from(hashed), known?.hash ?? Buffer.alloc(hashed.length))
+    return isSame ? known?.caller : undefined
   }
 }
 
-type Grant = Pick<KeyConfig, 'name' | 'scopes' | 'models' | 'limits' | 'userLimits'> & { actsForUsers?: boolean }
+/** An entry of the configuration, for a key or for the tokens of an issuer. */
+type Entry = Pick<KeyConfig, 'name' | 'scopes' | 'models' | 'limits' | 'userLimits'> & { actsForUsers?: boolean }
 
-export function toPrincipal({ name, scopes, models, limits, userLimits, actsForUsers = false }: Grant): Principal {
+export function toPrincipal({ name, scopes, models, limits, userLimits, actsForUsers = false }: Entry): Principal {
   return { name, scopes: new Set(scopes), models, limits, userLimits, actsForUsers }
 }

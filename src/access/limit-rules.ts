@@ -2,7 +2,7 @@
 
 import { toCost, toNanos } from '../cost.ts'
 import type { Caller, Limits } from './caller.ts'
-import type { Claim } from './limit-store.ts'
+import type { Claim, CounterState } from './limit-store.ts'
 
 /** A shorter form of money for headers, whose integers have 15 digits. */
 const NANOS_PER_MILLIONTH = 1000
@@ -10,8 +10,8 @@ const NANOS_PER_MILLIONTH = 1000
 type Unit = 'requests' | 'streams' | 'tokens' | 'cost'
 type Per = 'minute' | 'day' | 'month' | undefined
 
-/** What is counted. The labels are values of a metric, and part of the names in headers. */
-const COUNTED = [
+/** Limits that have a counter. The labels are values of a metric, and part of the names in headers. */
+const COUNTED_LIMITS = [
   { setting: 'requestsPerMinute', label: 'requests_per_minute', unit: 'requests', per: 'minute' },
   { setting: 'concurrentStreams', label: 'concurrent_streams', unit: 'streams', per: undefined },
   { setting: 'tokensPerMinute', label: 'tokens_per_minute', unit: 'tokens', per: 'minute' },
@@ -22,7 +22,7 @@ const COUNTED = [
 
 /** Values of the label `limit`: counted limits, limits of a single request, and limits of the whole gateway. */
 export const LIMIT_LABELS = [
-  ...COUNTED.map(({ label }) => label),
+  ...COUNTED_LIMITS.map(({ label }) => label),
   'max_tokens',
   'models',
   'max_streams',
@@ -64,7 +64,7 @@ export class RuleBook {
 
   #read(limits: Limits): readonly Rule[] {
     const level = this.#level
-    return COUNTED.flatMap(({ setting, label, unit, per }) => {
+    return COUNTED_LIMITS.flatMap(({ setting, label, unit, per }) => {
       const { [setting]: limit } = limits
       if (limit === undefined) return []
       const most = unit === 'cost' ? toNanos(limit) : limit
@@ -148,10 +148,7 @@ function isPublic(level: Level, unit: Unit): boolean {
 }
 
 /** https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers-10 */
-export function describeLimits(
-  rules: readonly Rule[],
-  counters: readonly { used: number; endsInMs: number }[],
-): Record<string, string> {
+export function describeLimits(rules: readonly Rule[], counters: readonly CounterState[]): Record<string, string> {
   const policies: string[] = []
   const states: string[] = []
   for (const [i, rule] of rules.entries()) {

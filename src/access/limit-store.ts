@@ -1,11 +1,14 @@
 // Counts what callers use. The seam for a store that several nodes share.
 
-/** An amount to add to a counter. All amounts are integers. */
-export interface Claim {
+/** An amount of a counter. All amounts are integers. */
+export interface Amount {
+  /** The counter's. */
   readonly name: string
   readonly amount: number
-  /** The sum that the counter may reach. */
-  readonly most: number
+}
+
+/** An amount to add, to a counter that may have to begin. */
+export interface Increment extends Amount {
   /**
    * Milliseconds after which a counter that begins now is back at 0. `Infinity` for a gauge, whose amounts are held
    * until they are given back; a shared store must also drop those of a node that died.
@@ -13,8 +16,14 @@ export interface Claim {
   readonly lastsMs: number
 }
 
+/** An amount to add if it fits. */
+export interface Claim extends Increment {
+  /** The sum that the counter may reach. */
+  readonly most: number
+}
+
 /** A counter as it stands. */
-export interface Counted {
+export interface CounterState {
   readonly used: number
   /** Milliseconds until it is back at 0; `Infinity` for a gauge. */
   readonly endsInMs: number
@@ -24,7 +33,7 @@ export interface Taken {
   /** False when an amount did not fit: nothing was added then. */
   readonly ok: boolean
   /** In the order of the claims. */
-  readonly counters: readonly Counted[]
+  readonly counters: readonly CounterState[]
 }
 
 /**
@@ -36,14 +45,14 @@ export interface LimitStore {
   /**
    * Adds all amounts, or, when one does not fit, none.
    *
-   * @param account whom the memory of new counters is charged to
+   * @param client to which the memory of new counters is charged
    * @throws SluiceError `store_full`, or `store_unavailable` when the counters cannot be reached
    */
-  take(claims: readonly Claim[], account: string): Promise<Taken>
+  take(claims: readonly Claim[], client: string): Promise<Taken>
   /** Adds without a check. Must not reject: the amount is already spent. */
-  add(claim: Omit<Claim, 'most'>, account: string): Promise<Counted>
+  add(increment: Increment, client: string): Promise<CounterState>
   /** Subtracts, but not below 0, and nothing from counters that have ended. Must not reject. */
-  giveBack(amounts: readonly Pick<Claim, 'name' | 'amount'>[]): Promise<void>
+  giveBack(amounts: readonly Amount[]): Promise<void>
   /** Stops every timer and connection. */
   close(): Promise<void>
 }

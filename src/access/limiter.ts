@@ -1,8 +1,8 @@
 import { SluiceError } from '../errors.ts'
-import { accountOf, Admission, type Clock } from './admission.ts'
+import { Admission, clientOf, type Clock } from './admission.ts'
 import type { Caller, Limits } from './caller.ts'
 import { counterOf, describeLimits, inWords, ofWhom, RuleBook, type LimitLabel, type Rule } from './limit-rules.ts'
-import type { Claim, Counted, LimitStore } from './limit-store.ts'
+import type { Claim, CounterState, LimitStore } from './limit-store.ts'
 
 /** Tokens reserved for an answer whose request names no limit. */
 const USUAL_ANSWER = 1024
@@ -97,7 +97,7 @@ export class Limiter {
       if (amount > rule.most) return this.#refuse(caller, tooLarge(rule, amount), rule, {})
       claims.push(counterOf(rule, caller, amount, today))
     }
-    const { ok, counters } = await this.#store.take(claims, accountOf(caller))
+    const { ok, counters } = await this.#store.take(claims, clientOf(caller))
     const headers = describeLimits(rules, counters)
     if (!ok) {
       const { rule, endsInMs } = longest(rules, claims, counters)
@@ -141,7 +141,7 @@ function amountFor({ unit, most }: Rule, wish: Wish, promptTokens: number, usual
 function longest(
   rules: readonly Rule[],
   claims: readonly Claim[],
-  counters: readonly Counted[],
+  counters: readonly CounterState[],
 ): { rule: Rule; endsInMs: number } {
   let found: { rule: Rule; endsInMs: number } | undefined
   for (const [i, rule] of rules.entries()) {

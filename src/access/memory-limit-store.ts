@@ -1,7 +1,7 @@
 import { RateLimiterMemory } from 'rate-limiter-flexible'
 import { storeFull, type Budget } from '../store/budget.ts'
 import { ExpiryTimer } from '../store/expiry-timer.ts'
-import type { Claim, Counted, LimitStore, Taken } from './limit-store.ts'
+import type { Amount, Claim, CounterState, Increment, LimitStore, Taken } from './limit-store.ts'
 
 /** Memory of a counter apart from its name, rounded up; measured with 100,000 of them. */
 const COUNTER_BYTES = 300
@@ -13,7 +13,7 @@ const DROPPED_AT_ONCE = 1000
 const SECOND_MS = 1000
 
 interface Counter {
-  readonly account: string
+  readonly client: string
   readonly endsAt: number
 }
 
@@ -51,30 +51,30 @@ export class MemoryLimitStore implements LimitStore {
     return this.#counters.size
   }
 
-  take(claims: readonly Claim[], account: string): Promise<Taken> {
+  take(claims: readonly Claim[], client: string): Promise<Taken> {
     return this.#inTurn(async () => {
       const used = await Promise.all(claims.map(({ name }) => this.#used(name)))
       const ok = claims.every(({ amount, most }, i) => (used[i] ?? 0) + amount <= most)
       if (ok) {
         const bytes = claims.reduce((sum, { name }) => sum + (this.#counters.has(name) ? 0 : bytesOf(name)), 0)
-        if (bytes > 0 && !this.#budget.admits(account, bytes)) throw storeFull()
-        for (const claim of claims) this.#add(claim, account)
+        if (bytes > 0 && !this.#budget.admits(client, bytes)) throw storeFull()
+        for (const claim of claims) this.#add(claim, client)
       }
-      return { ok, counters: claims.map((claim, i) => this.#counted(claim, (used[i] ?? 0) + (ok ? claim.amount : 0))) }
+      return { ok, counters: claims.map((claim, i) => this.#stateOf(claim, (used[i] ?? 0) + (ok ? claim.amount : 0))) }
     })
   }
 
-  add(claim: Omit<Claim, 'most'>, account: string): Promise<Counted> {
+  add(increment: Increment, client: string): Promise<CounterState> {
     return this.#inTurn(async () => {
-      const used = await this.#used(claim.name)
+      const used = await this.#used(increment.name)
       // An upstream may report any number. Beyond the safe integers a sum would no longer grow by what is added.
-      const amount = Math.min(claim.amount, Number.MAX_SAFE_INTEGER - used)
-      this.#add({ ...claim, amount }, account)
-      return this.#counted(claim, used + amount)
+      const amount = Math.min(increment.amount, Number.MAX_SAFE_INTEGER - used)
+      this.#add({ ...increment, amount }, client)
+      return this.#stateOf(increment, used + amount)
     })
   }
 
-  giveBack(amounts: readonly Pick<Claim, 'name' | 'amount'>[]): Promise<void> {
+  giveBack(amounts: readonly Amount[]): Promise<void> {
     return this.#inTurn(async () => {
       for (const { name, amount } of amounts) {
         const used = await this.#used(name)
@@ -87,7 +87,7 @@ export class MemoryLimitStore implements LimitStore {
 
   async close(): Promise<void> {
     this.#expiry.stop()
-    for (const [name, { account }] of this.#counters) this.#budget.add('records', account, -bytesOf(name))
+    for (const [name, { client }] of this.#counters) this.#budget.add('records', client, -bytesOf(name))
     this.#counters.clear()
     this.#ending.clear()
     this.#sums = newSums()
@@ -107,15 +107,15 @@ export class MemoryLimitStore implements LimitStore {
     return 0
   }
 
-  #add({ name, amount, lastsMs }: Omit<Claim, 'most'>, account: string): void {
-    if (!this.#counters.has(name)) this.#begin(name, { account, endsAt: this.#now() + lastsMs })
+  #add({ name, amount, lastsMs }: Increment, client: string): void {
+    if (!this.#counters.has(name)) this.#begin(name, { client, endsAt: this.#now() + lastsMs })
     // It has taken effect when this returns; only its result is a promise.
     void this.#sums.penalty(name, amount)
   }
 
   #begin(name: string, counter: Counter): void {
     this.#counters.set(name, counter)
-    this.#budget.add('records', counter.account, bytesOf(name))
+    this.#budget.add('records', counter.client, bytesOf(name))
     if (counter.endsAt === Infinity) return
     const second = secondOf(counter)
     let names = this.#ending.get(second)
@@ -128,7 +128,7 @@ export class MemoryLimitStore implements LimitStore {
     const counter = this.#counters.get(name)
     if (!counter) return
     this.#counters.delete(name)
-    this.#budget.add('records', counter.account, -bytesOf(name))
+    this.#budget.add('records', counter.client, -bytesOf(name))
     void this.#sums.delete(name)
     const second = secondOf(counter)
     const names = this.#ending.get(second)
@@ -136,7 +136,7 @@ export class MemoryLimitStore implements LimitStore {
     if (names?.size === 0) this.#ending.delete(second)
   }
 
-  #counted({ name, lastsMs }: Omit<Claim, 'most'>, used: number): Counted {
+  #stateOf({ name, lastsMs }: Increment, used: number): CounterState {
     const counter = this.#counters.get(name)
     return { used, endsInMs: counter ? counter.endsAt - this.#now() : lastsMs }
   }

@@ -28,13 +28,14 @@ export interface Charge {
   readonly duration_ms: number
 }
 
+/** The same before it has a price. */
 export interface Used extends Omit<Charge, 'time' | 'prompt_tokens' | 'completion_tokens' | 'estimated' | 'nanos'> {
   usage: Usage
   /** The name of the model that the request used. */
   requested: string
 }
 
-export const NOTHING: Usage = Object.freeze({ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 })
+export const NO_USAGE: Usage = Object.freeze({ prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 })
 
 export class Accounts {
   readonly counter: TokenCounter

@@ -1,4 +1,4 @@
-// How many tokens an answer has whose upstream did not say.
+// How many tokens an answer has when its upstream did not report them.
 
 import type { Delta } from '../stream/events.ts'
 import { catchUp } from '../stream/event-loop.ts'
@@ -10,9 +10,9 @@ import type { TokenCounter } from './token-counter.ts'
 /** Read for a guess: it takes less than a millisecond. */
 const GUESSED_BATCHES = 4
 
-export interface Counted {
+export interface CompletionCount {
   completion: number
-  /** What the upstream said of the prompt, at the start of the answer. */
+  /** The prompt's part, if the upstream told it at the start of the answer. */
   prompt?: PromptUsage
 }
 
@@ -20,7 +20,11 @@ export interface Counted {
  * Counts the tokens of all texts of a log, slice by slice, so that a long one blocks nothing. At the deadline, it
  * concludes from what has been counted by then.
  */
-export async function countCompletion(log: StreamLog, counter: TokenCounter, deadline: number): Promise<Counted> {
+export async function countCompletion(
+  log: StreamLog,
+  counter: TokenCounter,
+  deadline: number,
+): Promise<CompletionCount> {
   const { last } = log
   let prompt: PromptUsage | undefined
   let tokens = 0

@@ -8,8 +8,8 @@ import type { Account } from '../stream/generation.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import { streamDigest } from '../telemetry/redact.ts'
 import type { PromptUsage } from '../wires/anthropic-usage.ts'
-import { NOTHING, type Accounts } from './accounts.ts'
-import { countCompletion, guessCompletion, type Counted } from './completion-size.ts'
+import { NO_USAGE, type Accounts } from './accounts.ts'
+import { countCompletion, guessCompletion, type CompletionCount } from './completion-size.ts'
 import { PromptSample } from './prompt-sample.ts'
 
 /** How long the end of a stream may wait for its tokens to be counted. */
@@ -87,7 +87,7 @@ export class StreamAccount implements Account {
     return this.#finish(done, usage)
   }
 
-  settled({ usage = NOTHING, finish_reason }: Done): void {
+  settled({ usage = NO_USAGE, finish_reason }: Done): void {
     this.#prompt = undefined
     const { provider, model } = this.#log.answer ?? this.#log.info
     this.#accounts.add({
@@ -109,7 +109,7 @@ export class StreamAccount implements Account {
     const complete = finish_reason !== 'error' && finish_reason !== 'cancelled'
     const silent = this.#log.last === 0
     if (usage && (complete || silent)) return usage
-    return silent && !this.#asked ? NOTHING : undefined
+    return silent && !this.#asked ? NO_USAGE : undefined
   }
 
   async #count(done: Done): Promise<Done> {
@@ -124,7 +124,7 @@ export class StreamAccount implements Account {
   }
 
   /** @param given by the upstream, for an answer that it did not complete */
-  #toUsage(given: Usage | undefined, { completion, prompt }: Counted, promptCount: number | undefined): Usage {
+  #toUsage(given: Usage | undefined, { completion, prompt }: CompletionCount, promptCount: number | undefined): Usage {
     // A figure that came with the end of the answer is better than an estimate; one from its start counts next to nothing.
     if (given && given.completion_tokens >= completion / 2) return given
     const known: PromptUsage = given ?? prompt ?? { prompt_tokens: this.#takeSample()?.tokens(promptCount) ?? 0 }
