@@ -18,7 +18,8 @@ export async function startGateway(
 ): Promise<TestGateway> {
   const logs: Record<string, unknown>[] = []
   const logger = createLogger(logLevel, { write: (line) => void logs.push(JSON.parse(line)) })
-  const config = { ...loadConfig(), port: 0, drainMs: 0, ...settings }
+  // Whole configurations have a port, too.
+  const config = { ...loadConfig(), drainMs: 0, ...settings, port: 0 }
   const gateway = await createGateway(config, { logger, ...options })
   onTestFinished(() => gateway.drain())
   const url = await gateway.start()
