@@ -2,15 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type Koa from 'koa'
 import type { Provider } from '../providers/provider.ts'
 import { loadProvider, type RegisteredProvider } from '../providers/registry.ts'
-import { Authenticator } from './access/authenticator.ts'
-import type { TokenVerifier } from './access/json-web-tokens.ts'
-import { Tickets } from './access/tickets.ts'
-import { Limiter } from './access/limiter.ts'
 import type { LimitStore } from './access/limit-store.ts'
 import { MemoryLimitStore } from './access/memory-limit-store.ts'
 import type { Config } from './config.ts'
 import { createApp } from './http/app.ts'
-import { ConfigError } from './errors.ts'
+import { createAccess } from './gateway-access.ts'
+import { createUsageRecords } from './gateway-usage.ts'
 import type { RequestState, Services } from './http/context.ts'
 import { InFlight } from './http/in-flight.ts'
 import { LoadGate } from './http/load-gate.ts'
@@ -19,7 +16,6 @@ import { protocols as builtIn } from './protocols/index.ts'
 import type { ProtocolTable } from './protocols/protocol.ts'
 import { ModelCatalog } from './routing/model-catalog.ts'
 import { Router } from './routing/router.ts'
-import { observeLimits } from './telemetry/observe-limits.ts'
 import { observeCatalog, observeRouting } from './telemetry/observe-routing.ts'
 import { tickFor } from './sse/event-stream.ts'
 import { Heartbeat } from './sse/heartbeat.ts'
@@ -36,12 +32,7 @@ import { createLogger, type Logger } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
 import { SmoothedDelay } from './telemetry/smoothed-delay.ts'
 import { flushSpans } from './telemetry/tracing.ts'
-import { callerNames, observeCallers } from './telemetry/observe-callers.ts'
-import { observeUsageLog } from './telemetry/observe-usage-log.ts'
-import { Accounts } from './usage/accounts.ts'
-import { Ledger } from './usage/ledger.ts'
 import { COUNT_MS } from './usage/stream-account.ts'
-import { checkUsageLog, UsageLog } from './usage/usage-log.ts'
 import { VERSION } from './version.ts'
 
 export interface GatewayOptions {
@@ -78,13 +69,6 @@ export interface Gateway {
   drain(): Promise<void>
 }
 
-/** Loads what verifies tokens only where tokens are configured. @throws ConfigError when its key cannot be read */
-async function createVerifier({ jwt }: Config): Promise<TokenVerifier | undefined> {
-  if (!jwt) return undefined
-  const { TokenVerifier: Verifier } = await import('./access/json-web-tokens.ts')
-  return new Verifier(jwt)
-}
-
 /** Waits for a promise, at most this long; the timer keeps the process alive meanwhile. */
 async function within(milliseconds: number, settled: Promise<unknown>): Promise<void> {
   const limit = new AbortController()
@@ -92,29 +76,35 @@ async function within(milliseconds: number, settled: Promise<unknown>): Promise<
   limit.abort()
 }
 
-async function openUsageLog(
-  { usageLog: path }: Config,
-  metrics: Metrics,
-  logger: Logger,
-): Promise<UsageLog | undefined> {
-  if (path === '') return undefined
-  await checkUsageLog(path).catch((cause: unknown) => {
-    throw new ConfigError([{ path: 'USAGE_LOG', message: `lines cannot be appended to ${path} (${String(cause)})` }])
-  })
-  return new UsageLog(path, observeUsageLog(metrics, logger))
+/** The given providers, and those of the configuration, which replace them where they have the same name. */
+async function loadProviders(
+  { providers }: Config,
+  given: readonly Provider[] = [],
+): Promise<Map<string, RegisteredProvider>> {
+  const configured = await Promise.all(
+    Object.entries(providers).map(async ([name, entry]) => [name, await loadProvider(name, entry)] as const),
+  )
+  return new Map([...given.map((provider) => [provider.name, { provider, options: {} }] as const), ...configured])
 }
 
-/** Builds every part of a gateway and connects them. @throws Error when a provider or a certificate cannot be loaded, or
- * the usage log cannot be written */
+/** Metrics that are read from the parts of the gateway. */
+function watchParts({ metrics, config, store, budget, router }: Services, providers: Iterable<string>): void {
+  metrics.cell('build_info', { version: VERSION }).add()
+  metrics.watch('log_bytes', {}, () => store.bytes)
+  metrics.cell('log_bytes_limit', {}).add(config.storeMaxBytes)
+  for (const kind of MEMORY_KINDS) metrics.watch('memory_bytes', { kind }, () => budget.held(kind))
+  for (const provider of providers) metrics.watch('breakers_open', { provider }, () => router.openBreakers(provider))
+}
+
+/**
+ * Builds every part of a gateway and connects them.
+ *
+ * @throws Error when a provider or a certificate cannot be loaded, or the usage log cannot be written
+ */
 export async function createGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
   const logger = options.logger ?? createLogger(config.logLevel)
   const protocols = options.protocols ?? builtIn
-  const providers = new Map<string, RegisteredProvider>()
-  for (const provider of options.providers ?? []) providers.set(provider.name, { provider, options: {} })
-  const configured = await Promise.all(
-    Object.entries(config.providers).map(async ([name, entry]) => [name, await loadProvider(name, entry)] as const),
-  )
-  for (const [name, registered] of configured) providers.set(name, registered)
+  const providers = await loadProviders(config, options.providers)
 
   const known = knownModels(providers, config.models)
   const metrics = new Metrics(known)
@@ -124,21 +114,14 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const bus = options.bus ?? noBus
   const store = new StreamStore({ limits: config, budget, directory, bus })
   const catalog = new ModelCatalog(config.modelsOnly ? new Map() : providers, observeCatalog(logger))
-  const accounts = new Accounts(config.prices)
-  const ledger = new Ledger()
-  accounts.onCharge((charge) => ledger.add(charge))
-  observeCallers(metrics, accounts, callerNames(config))
-  const usageLog = await openUsageLog(config, metrics, logger)
-  metrics.cell('usage_lines_dropped_total', {})
-  if (usageLog) accounts.onCharge((charge) => usageLog.add(charge))
+  const usage = await createUsageRecords(config, metrics, logger)
   const limitStore = options.limitStore?.(config, budget) ?? new MemoryLimitStore(budget)
   const generations = new Generations()
   const loopDelay = new SmoothedDelay()
   const services: Services = {
     config,
     protocols,
-    authenticator: new Authenticator({ ...config, tokens: await createVerifier(config) }),
-    tickets: new Tickets(config.ticketSecret),
+    ...(await createAccess(config, limitStore, metrics)),
     logger,
     metrics,
     readers: observeReaders(metrics),
@@ -147,14 +130,9 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     router: new Router(providers, config, { catalog }),
     catalog,
     routing: observeRouting(metrics, logger),
-    accounts,
-    ledger,
+    accounts: usage.accounts,
+    ledger: usage.ledger,
     generations,
-    limiter: new Limiter({
-      store: limitStore,
-      limits: config.limits,
-      onRefusal: observeLimits(metrics, callerNames(config)),
-    }),
     load: new LoadGate(config, { streams: () => generations.size, delayMs: () => loopDelay.mean }),
     forwards: new InFlight(),
     heartbeat: new Heartbeat(tickFor(config.heartbeatMs, config.slowReaderMs)),
@@ -165,17 +143,12 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     cancel: (id) => void services.generations.cancel(id),
     readers: (id, count) => store.setReadersElsewhere(id, count),
   })
-  metrics.watch('log_bytes', {}, () => store.bytes)
-  metrics.cell('log_bytes_limit', {}).add(config.storeMaxBytes)
-  for (const kind of MEMORY_KINDS) metrics.watch('memory_bytes', { kind }, () => budget.held(kind))
-  metrics.cell('build_info', { version: VERSION }).add()
+  watchParts(services, providers.keys())
   const loopDelays = metrics.histogram('event_loop_delay_seconds', {})
   const stopWatching = watchEventLoop((delay, sinceLast) => {
     loopDelays.observe(delay / 1000)
     loopDelay.observe(delay, sinceLast)
   })
-  for (const provider of providers.keys())
-    metrics.watch('breakers_open', { provider }, () => services.router.openBreakers(provider))
   const app = createApp(services)
   const server = new HttpServer(config, app.callback())
   const { adminHost, adminPort } = config
@@ -201,7 +174,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     await store.close()
     await limitStore.close()
     const closing = [...providers.values()].map(async ({ provider }) => provider.close?.())
-    await within(FAREWELL_MS, Promise.allSettled([...closing, accounts.close(), usageLog?.close(), flushSpans()]))
+    await within(FAREWELL_MS, Promise.allSettled([...closing, usage.close(), flushSpans()]))
     logger.info('stopped')
   }
 

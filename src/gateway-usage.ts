@@ -1,0 +1,49 @@
+// The parts of a gateway that record what callers use: by day, as metrics, and as lines of the usage log.
+
+import type { Config } from './config.ts'
+import { ConfigError } from './errors.ts'
+import type { Logger } from './telemetry/logger.ts'
+import type { Metrics } from './telemetry/metrics.ts'
+import { callerNames, observeCallers } from './telemetry/observe-callers.ts'
+import { observeUsageLog } from './telemetry/observe-usage-log.ts'
+import { Accounts } from './usage/accounts.ts'
+import { Ledger } from './usage/ledger.ts'
+import { checkUsageLog, UsageLog } from './usage/usage-log.ts'
+
+export interface UsageRecords {
+  readonly accounts: Accounts
+  readonly ledger: Ledger
+  /** Ends the thread that counts tokens, and writes the last lines of the log. */
+  close(): Promise<void>
+}
+
+/** @throws ConfigError when the usage log cannot be written */
+export async function createUsageRecords(config: Config, metrics: Metrics, logger: Logger): Promise<UsageRecords> {
+  const accounts = new Accounts(config.prices)
+  const ledger = new Ledger()
+  accounts.onCharge((charge) => ledger.add(charge))
+  observeCallers(metrics, accounts, callerNames(config))
+  const log = await openUsageLog(config, metrics, logger)
+  if (log) accounts.onCharge((charge) => log.add(charge))
+  return {
+    accounts,
+    ledger,
+    async close() {
+      await Promise.allSettled([accounts.close(), log?.close()])
+    },
+  }
+}
+
+async function openUsageLog(
+  { usageLog: path }: Config,
+  metrics: Metrics,
+  logger: Logger,
+): Promise<UsageLog | undefined> {
+  // Its metrics are at 0 also where there is none.
+  const observer = observeUsageLog(metrics, logger)
+  if (path === '') return undefined
+  await checkUsageLog(path).catch((cause: unknown) => {
+    throw new ConfigError([{ path: 'USAGE_LOG', message: `lines cannot be appended to ${path} (${String(cause)})` }])
+  })
+  return new UsageLog(path, observer)
+}
