@@ -21,10 +21,10 @@ export interface Protocol {
   readonly paths: readonly string[]
   /** Lower-case name of a header that all clients of this protocol send: selects the protocol at shared paths. */
   readonly clientHeader?: string
-  /** Lower-case name of the header in which clients send their API key; by default `Authorization: Bearer`. */
+  /** Lower-case name of a header in which clients send their API key, if not as `Authorization: Bearer`. */
   readonly keyHeader?: string
-  /** The end user that a request names, for whom its key acts; by default its `user`. */
-  readonly userOf?: (body: unknown) => unknown
+  /** Path in the body to the end user for whom a key acts; by default `user`. */
+  readonly userPath?: readonly string[]
   /** Headers of every response. */
   readonly headers?: (requestId: string) => Record<string, string>
 

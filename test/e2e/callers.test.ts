@@ -42,6 +42,17 @@ describe('a key that acts for its users', () => {
     }
   })
 
+  it.each([
+    ['/v1/chat/completions', 'user', { user: 'a'.repeat(257) }],
+    ['/v1/messages', 'metadata.user_id', { max_tokens: 9, metadata: { user_id: 'a'.repeat(257) } }],
+  ])('names the field of a user that is too long: %s, %s', async (path, field, fields) => {
+    const { url } = await startGateway(keys())
+    const body = { model: 'mock', messages: [{ role: 'user', content: 'hi' }], ...fields }
+    const refused = await (await open(url + path, { method: 'POST', body, ...as('alice') })).end()
+    expect(refused.status).toBe(400)
+    expect(refused.json).toMatchObject({ error: { message: `${field}: must be a text of 1 to 256 characters` } })
+  })
+
   it('gives each user idempotency keys of their own', async () => {
     const { url } = await startGateway(keys())
     const create = async (name: string, user?: string) => {

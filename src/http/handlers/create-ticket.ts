@@ -22,7 +22,10 @@ export function createTicket(services: Services): Handler {
     if (!parsed.success) throw invalidRequest(toFaults(parsed.error.issues))
     const { scope, ttl } = parsed.data
     if (!context.state.caller.principal.scopes.has(scope))
-      throw new SluiceError('insufficient_scope', `scope: this caller lacks the scope "${scope}" itself.`)
+      throw new SluiceError(
+        'insufficient_scope',
+        `scope: this caller cannot share "${scope}", which it may not do itself.`,
+      )
     const { info } = await findNamed(context, services, { id: String(context.params.id) })
     const { ticket, expires } = services.tickets.issue(info.id, scope, ttl * 1000)
     const url = `${streamUrl(context, services.config, info.id)}?ticket=${ticket}`

@@ -82,7 +82,7 @@ function readCaller({ query, state }: RequestContext): string | undefined {
   if (user !== undefined)
     throw new SluiceError('insufficient_scope', 'Usage is not counted by user: only the scope admin sees it.')
   if (asked === undefined || asked === name) return name
-  throw new SluiceError('insufficient_scope', 'Only the scope admin sees the usage of other callers.')
+  throw new SluiceError('insufficient_scope', 'caller: only a caller with the scope "admin" sees the usage of others.')
 }
 
 function readFormat(context: RequestContext): string {

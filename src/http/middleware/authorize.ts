@@ -1,4 +1,4 @@
-// Who makes a request, and whether that lets it use the route.
+// Finds the caller of a request, and checks that it may use the route.
 
 import { isUser, toCaller, USER_FORM, type Caller, type Scope } from '../../access/caller.ts'
 import type { Grant, TicketScope } from '../../access/tickets.ts'
@@ -7,10 +7,11 @@ import { recordOrEmpty } from '../../json.ts'
 import type { Protocol } from '../../protocols/protocol.ts'
 import type { RequestContext, RequestMiddleware, Services } from '../context.ts'
 
-/** Names an end user, for whom the key acts. */
+/** The end user for whom a key acts: as a header, and as a path in the body. */
 const USER_HEADER = 'Sluice-User'
+const USER_PATH: readonly string[] = ['user']
 
-/** As parameter of a URL, for `EventSource`, and as header. */
+/** As a parameter of the URL, for `EventSource`, and as a header. */
 const TICKET_PARAMETER = 'ticket'
 const TICKET_HEADER = 'Sluice-Ticket'
 
@@ -37,12 +38,17 @@ export function authorize(services: Services, { scope, byTicket = false }: Route
     // A ticket takes away none of the rights that the caller has without it.
     if (grant && credentials.length === 0 && authenticator.guards(scope)) throw insufficient(scope, 'The ticket')
     const caller = authenticator.identify(credentials, scope)
-    if (!(caller instanceof Promise)) return admit(context, caller, scope, next)
-    return caller.then((verified) => admit(context, verified, scope, next))
+    if (!(caller instanceof Promise)) return proceedAs(context, caller, scope, next)
+    return caller.then((verified) => proceedAs(context, verified, scope, next))
   }
 }
 
-function admit(context: RequestContext, caller: Caller, scope: Scope, next: () => Promise<unknown>): Promise<unknown> {
+function proceedAs(
+  context: RequestContext,
+  caller: Caller,
+  scope: Scope,
+  next: () => Promise<unknown>,
+): Promise<unknown> {
   const { principal } = caller
   const { state } = context
   state.caller = caller
@@ -77,18 +83,14 @@ function decodeHeader(value: string): string | undefined {
 }
 
 /** The caller on behalf of the user in the body, unless a header has named one. @throws SluiceError */
-export function actForUserOf({ state, request }: RequestContext, { userOf = readUser }: Protocol): Caller {
+export function actForUserOf({ state, request }: RequestContext, { userPath = USER_PATH }: Protocol): Caller {
   const { caller } = state
   const { principal } = caller
   if (caller.user !== undefined || !principal.actsForUsers) return caller
-  const user = userOf(request.body)
+  const user = userPath.reduce<unknown>((value, name) => recordOrEmpty(value)[name], request.body)
   if (typeof user !== 'string' || user === '') return caller
-  if (!isUser(user)) throw invalidField('invalid_request', 'user', `must be ${USER_FORM}`)
+  if (!isUser(user)) throw invalidField('invalid_request', userPath.join('.'), `must be ${USER_FORM}`)
   return toCaller(principal, user)
-}
-
-function readUser(body: unknown): unknown {
-  return recordOrEmpty(body).user
 }
 
 /** Keys that the request carries, in the places where clients put them. */

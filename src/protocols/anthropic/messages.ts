@@ -1,4 +1,3 @@
-import { recordOrEmpty } from '../../json.ts'
 import { encodeEvent } from '../../sse/encode.ts'
 import type { Batch, StreamInfo } from '../../stream/stream-log.ts'
 import { readLastEventId } from '../../sse/last-event-id.ts'
@@ -16,7 +15,7 @@ export const anthropicMessages: Protocol = {
   paths: ['/v1/messages'],
   clientHeader: 'anthropic-version',
   keyHeader: 'x-api-key',
-  userOf: (body) => recordOrEmpty(recordOrEmpty(body).metadata).user_id,
+  userPath: ['metadata', 'user_id'],
   // Anthropic's SDK reads the request id from this header.
   headers: (requestId) => ({ 'request-id': requestId }),
   heartbeat: encodeEvent({ event: 'ping', data: { type: 'ping' } }),
