@@ -1,5 +1,6 @@
 import type { Provider } from '../../providers/provider.ts'
 import type { RegisteredProvider } from '../../providers/registry.ts'
+import type { ModelFilter } from '../access/allowed-models.ts'
 import { ORIGINAL, type ChatInput } from '../chat-request.ts'
 import type { Config } from '../config.ts'
 import { ConfigError, invalidField, SluiceError, toSluiceError } from '../errors.ts'
@@ -31,9 +32,6 @@ export interface RouterOptions {
 }
 
 /** A model that requests can name, and the provider that is tried first. */
-/** Whether a target (`provider/model`) may be used under this name. */
-export type Allows = (name: string, target: string) => boolean
-
 export interface ListedModel {
   id: string
   provider: string
@@ -79,7 +77,12 @@ export class Router {
    * @throws SluiceError `unknown_model`, `model_not_allowed`, or the first target's refusal when all targets refuse the
    * request
    */
-  plan(named: string | undefined = this.#config.defaultModel, request: ChatInput, wire?: Wire, allows?: Allows): Plan {
+  plan(
+    named: string | undefined = this.#config.defaultModel,
+    request: ChatInput,
+    wire?: Wire,
+    allows?: ModelFilter,
+  ): Plan {
     const model = required(named)
     const targets = this.#targetsOf(model, wire, allows)
     const checks = targets.map((target) => check(target, request))
@@ -94,7 +97,7 @@ export class Router {
    *
    * @throws SluiceError `unknown_model`, `model_not_allowed`, or `not_found` when no target's provider serves the route
    */
-  planForward(model: string | undefined = this.#config.defaultModel, route: string, allows?: Allows): Plan {
+  planForward(model: string | undefined = this.#config.defaultModel, route: string, allows?: ModelFilter): Plan {
     const name = required(model)
     const targets = this.#targetsOf(name, 'openai', allows)
     const [first, ...others] = targets.filter(({ provider }) => serves(provider, route))
@@ -105,7 +108,7 @@ export class Router {
   }
 
   /** @throws SluiceError `model_not_allowed` when there are targets and none is allowed */
-  #targetsOf(name: string, wire?: Wire, allows?: Allows): Target[] {
+  #targetsOf(name: string, wire?: Wire, allows?: ModelFilter): Target[] {
     const found = this.#names.find(name, wire)
     const allowed = allows ? found.filter((entry) => allows(name, nameOf(entry))) : found
     if (found.length > 0 && allowed.length === 0)
@@ -117,7 +120,7 @@ export class Router {
    * All models with a full name (no wildcards), each once: first the configuration's, then the providers', then those of
    * the upstreams' lists, with the provider as prefix.
    */
-  models(allows?: Allows): ListedModel[] {
+  models(allows?: ModelFilter): ListedModel[] {
     const listed = new Map<string, string>()
     for (const name of this.#table.names) listed.set(name, this.#table.find(name)[0]?.provider ?? '')
     for (const [provider, registered] of this.#providers) {
@@ -133,7 +136,7 @@ export class Router {
     return allows ? all.filter(({ id }) => this.#findAllowed(id, undefined, allows)) : all
   }
 
-  #findAllowed(name: string, wire: Wire | undefined, allows: Allows = () => true): Entry | undefined {
+  #findAllowed(name: string, wire: Wire | undefined, allows: ModelFilter = () => true): Entry | undefined {
     return this.#names.find(name, wire).find((entry) => allows(name, nameOf(entry)))
   }
 
@@ -157,7 +160,7 @@ export class Router {
    *
    * @throws SluiceError `unknown_model`, also when it is not allowed
    */
-  lookUp(name: string, wire?: Wire, allows?: Allows): ListedModel {
+  lookUp(name: string, wire?: Wire, allows?: ModelFilter): ListedModel {
     const first = this.#findAllowed(name, wire, allows)
     if (!first) throw this.#unknown(name, allows)
     return { id: name, provider: first.provider }
@@ -178,7 +181,7 @@ export class Router {
     return this.#breakers.countOpen(provider)
   }
 
-  #unknown(name: string, allows?: Allows): SluiceError {
+  #unknown(name: string, allows?: ModelFilter): SluiceError {
     // For the next time: this request does not wait.
     void this.#catalog?.refresh()
     const vendor = this.#names.missingVendor(name)
