@@ -7,7 +7,7 @@ export const callers: Row = {
     {
       kind: 'time series',
       title: 'Streams by caller',
-      description: 'Streams that ended and requests that were passed on, by the name of the key.',
+      description: 'Streams that have ended, by the name of the key. Requests that are passed on are not counted.',
       unit: 'suffix:/s',
       width: 5,
       queries: [{ expression: rate('sluice_caller_streams_total', { by: ['caller'] }), legend: legend('caller') }],
@@ -15,7 +15,7 @@ export const callers: Row = {
     {
       kind: 'time series',
       title: 'Tokens by caller',
-      description: 'Tokens that each caller is charged, those of cut and stopped streams included.',
+      description: 'Tokens that each caller is charged, also for streams that were cut or stopped.',
       unit: 'suffix:/s',
       width: 5,
       queries: [

@@ -10,7 +10,7 @@ export class ConversationView {
   readonly #welcome = find('welcome', HTMLElement)
   readonly #scroller = find('conversation', HTMLElement)
   #scrolling = false
-  /** The end is in sight: whoever has scrolled back wants to read. */
+  /** The end is in sight: a user who has scrolled back wants to read. */
   #follows = true
 
   constructor() {

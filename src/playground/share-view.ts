@@ -43,7 +43,7 @@ export class ShareView {
       if (id !== this.#id) return
       page.hash = formatAddress({ id, ticket })
       this.#link.value = page.href
-      this.#show(`Whoever has this link can read this stream until ${formatTime(expires)}, and do nothing else.`)
+      this.#show(`Everybody with this link can read this stream until ${formatTime(expires)}, and do nothing else.`)
       this.#link.focus()
     } catch (error) {
       if (id === this.#id)

@@ -97,7 +97,7 @@ describeWith('chromium', 'a link that the playground shares', (program) => {
     run.text('one')
     const link = await playground.share()
     const said = page.locator('#shared-says')
-    await page.getByRole('status').getByText('Whoever has this link').waitFor()
+    await page.getByRole('status').getByText('Everybody with this link').waitFor()
     expect(await page.evaluate('getSelection().toString()')).toBe(link)
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
     await playground.button('Copy').click()
