@@ -67,7 +67,11 @@ export const settings = {
     .describe('URL under which clients reach the gateway, for the addresses of streams; by default a path'),
   corsOrigin: origins.prefault('').describe('origins whose pages may use the API, comma-separated; * for all'),
   corsCredentials: flag.default(false).describe('let pages of CORS_ORIGIN send cookies, for a proxy that checks them'),
-  allowedHosts: names.prefault('').describe('host names accepted on loopback, comma-separated; * for all'),
+  allowedHosts: names
+    .prefault('')
+    .describe(
+      'names for Host and Origin beside those of this machine, comma-separated; * for all; checked on loopback, or where set',
+    ),
   trustProxy: numeric(z.number().int().min(0).max(100))
     .default(0)
     .describe('proxies in front that add the address of their client to X-Forwarded-For'),
@@ -76,19 +80,26 @@ export const settings = {
     .describe('let everybody use a gateway that has no keys and listens beyond loopback'),
   adminPort: numeric(z.number().int().min(0).max(65_535))
     .optional()
-    .describe('port for /metrics and the playground, which the other then does not serve'),
-  adminHost: z.string().min(1).default('127.0.0.1').describe('address of ADMIN_PORT'),
-  metricsToken: z.string().default('').describe('bearer token that may scrape /metrics, and nothing else'),
+    .describe('second port, for operators: PORT then serves neither /metrics nor the playground'),
+  adminHost: z.string().min(1).default('127.0.0.1').describe('address to listen on for ADMIN_PORT'),
+  metricsToken: z.string().default('').describe('bearer token for /metrics, and for nothing else'),
   ticketSecret: list
     .prefault('')
-    .describe('signs tickets, where several processes share them; more, comma-separated, are accepted'),
-  ticketTtlMs: positiveMilliseconds.default(3_600_000).describe('how long a ticket is valid, unless it says otherwise'),
-  maxStreams: count.default(0).describe('running streams, beyond which requests get 503; 0 for no limit'),
-  maxConnections: count.default(0).describe('connections, beyond which new ones are closed; 0 for no limit'),
+    .describe(
+      'secret that signs tickets, so that they outlive a restart; after a comma, older secrets that are still accepted',
+    ),
+  ticketTtlMs: positiveMilliseconds
+    .default(3_600_000)
+    .describe('how long a ticket is valid whose request names no ttl'),
+  maxStreams: count.default(0).describe('most streams that run at once; further ones get 503; 0 for no limit'),
+  maxConnections: count.default(0).describe('most open connections; further ones are closed; 0 for no limit'),
   maxEventLoopDelayMs: milliseconds
     .default(1000)
     .describe('mean delay of the event loop, beyond which new streams get 503; 0 for no limit'),
-  usageLog: z.string().default('').describe('file for a line of JSON per stream, for billing; - for standard output'),
+  usageLog: z
+    .string()
+    .default('')
+    .describe('file that gets a line of JSON per stream, for billing; - for standard output'),
   defaultModel: z
     .string()
     .min(1)
@@ -226,7 +237,7 @@ export function describeSettings(): string {
     value: String(schema.parse(undefined) ?? ''),
     text: schema.description ?? '',
   }))
-  rows.push({ variable: KEYS_VARIABLE, value: '', text: 'name:key,name:key: who may use the gateway' })
+  rows.push({ variable: KEYS_VARIABLE, value: '', text: 'keys of callers, as name:key,name:key' })
   for (const variables of Object.values(PROVIDER_VARIABLES))
     for (const variable of Object.values(variables)) rows.push({ variable, value: '', text: 'adds this provider' })
   const width = Math.max(...rows.map(({ variable }) => variable.length))

@@ -5,7 +5,7 @@ import type { Amount, Claim, CounterState, LimitStore } from './limit-store.ts'
 /** Tokens by which a stream that outgrows its reservation reserves more: a call to the store for each would cost more. */
 const STEP_TOKENS = 256
 
-/** What a request has used in the end. */
+/** The use of a request, once that is known. */
 export interface Spent {
   readonly tokens: number
   /** In billionths of the currency. */
@@ -14,7 +14,7 @@ export interface Spent {
 
 export const NOTHING: Spent = { tokens: 0, cost: 0 }
 
-/** What was added to a counter for one request. */
+/** The part of a reservation in one counter. */
 interface Part {
   readonly name: string
   amount: number
@@ -22,7 +22,7 @@ interface Part {
   endsAt: number
 }
 
-/** What one request holds of one limit. */
+/** The reservation under one limit. A limit has a new counter each minute, day or month, hence the parts. */
 interface Holding {
   readonly rule: Rule
   readonly parts: Part[]
@@ -47,8 +47,8 @@ export interface AdmissionParts {
 }
 
 /**
- * What one admitted request has taken of its caller's limits: it is settled once, with what the request has really
- * used. At any time, a counter is what settled requests have used and what admitted ones hold.
+ * The reservation that an admitted request has made in the counters of its caller. It is settled once, with the actual
+ * use. Invariant: a counter is the use of settled requests plus the reservations of the others.
  */
 export class Admission {
   readonly #store: LimitStore
@@ -56,7 +56,7 @@ export class Admission {
   readonly #caller: Caller
   readonly #holdings: readonly Holding[]
   readonly #promptTokens: number
-  /** Deltas that the smallest reservation of tokens covers. Never grows past what is reserved. */
+  /** Number of deltas that every reservation of tokens covers. */
   #covered = Infinity
   #isSettled = false
   /** Calls to the store that run. */
@@ -90,16 +90,16 @@ export class Admission {
     this.#measure()
   }
 
-  /** Tokens that a request has used whose upstream did not say. */
+  /** The tokens of a request, when its upstream reported none. */
   estimate(deltas: number): number {
     return deltas === 0 ? 0 : this.#promptTokens + deltas
   }
 
-  /** Replaces what is held by what was used. Only the first call counts. */
+  /** Replaces the reservation by the actual use. Only the first call counts. */
   async settle({ tokens, cost }: Spent): Promise<void> {
     if (this.#isSettled) return
     this.#isSettled = true
-    // Reservations that are being made: only then is it known when their counters end.
+    // Reservations in flight: their counters' ends are known only afterwards.
     await this.#pending
     const unused: Amount[] = []
     for (const holding of this.#holdings) {
@@ -134,7 +134,7 @@ export class Admission {
     part.endsAt = this.#clock.now() + endsInMs
   }
 
-  /** An amount of what is held, of the newest parts first, less what was added to counters that have ended. */
+  /** The amounts to give back, from the newest parts first. Counters that have ended need none back. */
   #newest({ parts }: Holding, amount: number): Amount[] {
     let left = amount
     const now = this.#clock.now()

@@ -3,7 +3,7 @@ import type { Principal } from './caller.ts'
 /** Whether a caller may use a target (`provider/model`) under this name. */
 export type ModelFilter = (name: string, target: string) => boolean
 
-/** Configured lists do not change, so their patterns are read once. */
+/** By list: configured lists do not change, so the patterns of each are read once. */
 const filters = new WeakMap<readonly string[], ModelFilter>()
 
 /** Undefined when the caller may use all models. */

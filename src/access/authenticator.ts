@@ -1,4 +1,4 @@
-// Who makes a request, by the credentials that it carries.
+// From the credentials of a request to its caller.
 
 import { SluiceError } from '../errors.ts'
 import type { KeyConfig } from './access-schema.ts'

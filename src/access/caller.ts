@@ -1,7 +1,7 @@
-// Who makes a request, and what that lets it do.
+// Callers, their scopes and their limits.
 
 /**
- * What a caller may do:
+ * Rights of a caller:
  *
  * - `chat`: start streams, and make the other requests of an SDK
  * - `read`, `cancel`: read and stop its own streams
@@ -67,7 +67,7 @@ export function toCaller(principal: Principal, user?: string): Caller {
   return { principal, user, owner: user === undefined ? principal.name : `${principal.name}:${user}` }
 }
 
-/** What logs call callers that are none of the configured ones. */
+/** Names in logs for callers that are not configured: no key may have them. */
 export const RESERVED_NAMES: readonly string[] = ['anonymous', 'nobody', 'ticket', 'metrics']
 
 /** Everybody, where callers are configured, until a credential says who it is. */

@@ -3,7 +3,7 @@ import type { Done } from '../stream/events.ts'
 import type { GenerationObserver } from '../stream/generation.ts'
 import type { Admission, Spent } from './admission.ts'
 
-/** An observer that charges a stream's tokens to its admission, beside what `observer` does. */
+/** Wraps an observer, so that the stream's tokens are also charged to its admission. */
 export function chargeStream(admission: Admission, observer: GenerationObserver): GenerationObserver {
   return {
     firstToken(generation, sinceStart) {

@@ -145,11 +145,11 @@ function remoteKey(url: string): JWTVerifyGetKey {
   }
 }
 
-/** So many times in any period. */
+/** Lets something happen at most so many times in any period. */
 class Allowance {
   readonly #most: number
   readonly #periodMs: number
-  /** When it was taken, the oldest first. */
+  /** Times at which it was taken, the oldest first. */
   readonly #taken: number[] = []
 
   constructor(most: number, periodMs: number) {
@@ -182,7 +182,7 @@ async function readAtMost(response: Response, bytes: number): Promise<Blob> {
   return new Blob(chunks)
 }
 
-/** A list, or names separated by spaces as in OAuth. Those of other services are left out. */
+/** A list, or names separated by spaces as in OAuth. Scopes of other services are left out. */
 function readScopes(claimed: unknown): ReadonlySet<Scope> {
   const names: unknown[] = typeof claimed === 'string' ? claimed.split(' ') : Array.isArray(claimed) ? claimed : []
   return new Set(SCOPES.filter((scope) => names.includes(scope)))

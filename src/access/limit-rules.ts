@@ -1,10 +1,10 @@
-// From the limits of a caller to the counters that they are about.
+// From the limits of a caller to rules, their counters and their headers.
 
 import { toCost, toNanos } from '../cost.ts'
 import type { Caller, Limits } from './caller.ts'
 import type { Claim, CounterState } from './limit-store.ts'
 
-/** A shorter form of money for headers, whose integers have 15 digits. */
+/** Headers state costs in millionths: their integers have at most 15 digits. */
 const NANOS_PER_MILLIONTH = 1000
 
 type Unit = 'requests' | 'streams' | 'tokens' | 'cost'
@@ -30,7 +30,7 @@ export const LIMIT_LABELS = [
 ] as const
 export type LimitLabel = (typeof LIMIT_LABELS)[number]
 
-/** Whose use is added up: everybody's, that of one key or issuer, or that of one of its end users. */
+/** The use that is added up: of all callers, of one key or issuer, or of one end user. */
 export type Level = 'gateway' | 'caller' | 'user'
 
 /** One counted limit at one level. */
@@ -43,7 +43,7 @@ export interface Rule {
   readonly most: number
   /** Its name in headers. */
   readonly policy: string
-  /** What a header says of it; empty when clients may not know it. */
+  /** Its item in `RateLimit-Policy`; empty when clients may not know it. */
   readonly description: string
 }
 
@@ -142,7 +142,7 @@ function calendarAt(now: number): Calendar {
   })
 }
 
-/** What a client may know. What all callers together have spent is no business of any of them. */
+/** Callers do not learn the cost of all of them together. */
 function isPublic(level: Level, unit: Unit): boolean {
   return level !== 'gateway' || unit !== 'cost'
 }

@@ -1,4 +1,4 @@
-// Counts what callers use. The seam for a store that several nodes share.
+// The store of counters: in memory, or, for several nodes, shared.
 
 /** An amount of a counter. All amounts are integers. */
 export interface Amount {

@@ -26,14 +26,14 @@ export type Wish =
       readonly promptTokens: () => number
       /** Most tokens of the answer, if the request names it. */
       readonly maxTokens: number | undefined
-      /** What so many tokens would cost, in billionths of the currency; absent when there is no price. */
+      /** Cost of so many tokens, in billionths of the currency; absent when there is no price. */
       readonly costOf?: ((promptTokens: number, answerTokens: number) => number) | undefined
     }
 
-/** What a request that was admitted, or not, is told. */
+/** Outcome of `admit`, with the headers that tell it to the client. */
 export interface Verdict {
   readonly headers: Readonly<Record<string, string>>
-  /** Undefined when nothing must be settled: the request is over as far as limits are concerned. */
+  /** To be settled; undefined when the request was refused, or counts as a request only. */
   readonly admission?: Admission
   readonly refusal?: SluiceError
 }
@@ -126,9 +126,9 @@ export class Limiter {
   }
 }
 
-/** What the request may use of a limit, as far as that is known before. */
+/** The amount to reserve under a limit. */
 function amountFor({ unit, most }: Rule, wish: Wish, promptTokens: number, usualAnswer: number): number {
-  // Something, so that a limit that has been reached refuses it.
+  // At least 1, so that a limit that has been reached refuses the request.
   if (unit === 'requests' || unit === 'streams' || wish.kind !== 'stream') return 1
   const answer = wish.maxTokens ?? usualAnswer
   const amountOf = (tokens: number) =>

@@ -7,7 +7,7 @@ import { SluiceError } from '../errors.ts'
 export const TICKET_SCOPES = ['read', 'cancel'] as const
 export type TicketScope = (typeof TICKET_SCOPES)[number]
 
-/** What a valid ticket allows. */
+/** The rights that a valid ticket gives. */
 export interface Grant {
   readonly stream: string
   readonly scope: TicketScope

@@ -1,4 +1,4 @@
-// What a request must pass before anything is spent for it.
+// Checks before anything is spent for a request: models, answer size, limits, load.
 
 import type { Admission } from '../access/admission.ts'
 import { allowedModels, type ModelFilter } from '../access/allowed-models.ts'
@@ -13,8 +13,8 @@ import type { RequestContext, Services } from './context.ts'
 type Limiting = Pick<Services, 'limiter'>
 
 /**
- * Takes what the request wishes from the limits of its caller. The response says what is left, whether or not it is
- * refused. Ask first whether `limiter.counts` anything for the caller: most have no limits.
+ * Reserves the expected use of a request under the limits of its caller. The response tells what is left, also when it
+ * is refused. Ask first whether `limiter.counts` anything for the caller: most have no limits.
  *
  * @throws SluiceError when a limit is exceeded
  */
@@ -82,7 +82,7 @@ export function withForwardLimit(
   throw limited.refusal
 }
 
-/** Why the gateway takes on nothing more at the moment; undefined when it does. */
+/** The reason to start nothing more at the moment; undefined when there is none. */
 export function overloadOf(
   { load, limiter }: Pick<Services, 'load' | 'limiter'>,
   caller: Caller,

@@ -29,9 +29,9 @@ export interface RequestState extends DefaultState {
   requestId: string
   /** The identity that makes the request. Only the owner of a stream can find it. */
   caller: Caller
-  /** A ticket took the place of the caller's key: it opens this stream, whoever owns it. */
+  /** A ticket took the place of the caller's key: it opens this stream of any owner. */
   ticket?: Grant
-  /** Whom memory is charged to: the key or the subject of a token, or, where everybody is the same caller, the client's address. */
+  /** To which memory is charged: the key or the subject of a token, or, where everybody is the same caller, the client's address. */
   client: string
   /** Memory of the request's body, until the generation takes it over. */
   prompt?: Hold | undefined
@@ -65,14 +65,14 @@ export interface Services {
   /** The models that providers list by themselves. */
   readonly catalog: ModelCatalog
   readonly routing: RoutingObserver
-  /** Hears of everything that is charged. */
+  /** Charges every use, and tells the parts that record it. */
   readonly accounts: Accounts
-  /** What callers have used. */
+  /** Usage by day, for `/v1/usage`. */
   readonly ledger: Ledger
   readonly store: StreamStore
   readonly budget: Budget
   readonly generations: Generations
-  /** What each caller may use. */
+  /** Holds callers to their limits. */
   readonly limiter: Limiter
   /** Whether the gateway can take on more work. */
   readonly load: LoadGate

@@ -7,7 +7,7 @@ import type { RequestContext, Services } from './context.ts'
 /** Headers that describe the body, and what is left of rate limits. No other reaches a client: not even by accident. */
 const PASSED = /^(content-(type|length|encoding|language|disposition|range)|([a-z]+-)?(x-)?ratelimit(-[a-z\d-]+)?)$/
 
-/** Those of the caller's limits here replace those of the gateway's key there. */
+/** Headers about the caller's limits, which replace the upstream's about the gateway's key. */
 const OWN_LIMITS: ReadonlySet<string> = new Set(['ratelimit', 'ratelimit-policy'])
 const NONE: ReadonlySet<string> = new Set()
 

@@ -2,12 +2,12 @@ import type { Memory } from './conversation.ts'
 
 export type Fetch = typeof globalThis.fetch
 
-/** What the gateway thinks of the page's key; `unknown` until it has been asked for one. */
+/** State of the page's key; `unknown` until the gateway has asked for one. */
 export type KeyState = 'unknown' | 'missing' | 'refused' | 'accepted'
 
 const NAME = 'sluice.key'
 
-/** What a header can hold: https://www.rfc-editor.org/rfc/rfc6750#section-2.1 */
+/** Characters that a header can hold: https://www.rfc-editor.org/rfc/rfc6750#section-2.1 */
 const KEY = /^[\x21-\x7e]+$/
 
 /** The page's key, kept for this tab alone, and every request that needs it. */

@@ -1,4 +1,4 @@
-/** Tells those who listen what the page shows elsewhere. In the page from the start: a new live region is not read. */
+/** Tells users of screen readers about changes. In the page from the start: a new live region is not read. */
 export class Notice {
   readonly #region: HTMLElement
 

@@ -214,7 +214,7 @@ export class Playground {
     this.#composer.focus()
   }
 
-  /** What can be done with this reader and its stream, once the stream is known. */
+  /** Offers the actions on this reader, and on its stream once that is known. */
   #show(reader: Reader | undefined, id: string | undefined): void {
     this.#actions.show(reader, id)
     this.#share.id = this.isGuest ? undefined : id

@@ -9,7 +9,7 @@ const SLOW_MS = 1200
 const baseUrl = new URL('.', location.href).href
 
 export interface ReaderOptions {
-  /** With what the gateway asks for: a key, or a ticket. */
+  /** Sends a key or a ticket along. */
   fetch: Fetch
   onChange: () => void
 }

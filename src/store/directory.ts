@@ -46,7 +46,7 @@ export interface Directory {
   create(info: StreamInfo, names: Names): Promise<Registered>
   /** Like `create`, but never registers: `undefined` where `create` would. */
   join(owner: string, idempotency: Idempotency): Promise<StreamInfo | undefined>
-  /** Someone else's stream is `unknown`. @param owner undefined for whoever it is: for readers with a ticket */
+  /** Someone else's stream is `unknown`. @param owner undefined for any owner: for readers with a ticket */
   find(id: string, owner: string | undefined): Promise<Located>
   /** The newest stream of this alias; `unknown` once that has expired. */
   findByAlias(alias: string, owner: string): Promise<Located>

@@ -96,7 +96,7 @@ export class StreamStore implements Reclaimer {
   /**
    * Someone else's stream is `unknown`.
    *
-   * @param owner undefined for whoever it is: for readers with a ticket
+   * @param owner undefined for any owner: for readers with a ticket
    * @throws SluiceError `store_full` or `store_unavailable`
    */
   async find(id: string, owner: string | undefined): Promise<Found> {

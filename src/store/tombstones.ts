@@ -1,14 +1,14 @@
 import type { Budget } from './budget.ts'
 
-/** Of all clients. Beyond this number, one of the client that has most is dropped. */
+/** Of all clients. Beyond it, the oldest record of the client that has most is dropped. */
 const MAX_TOMBSTONES = 100_000
 
-/** With its id, and with what is kept of its client; measured with 100,000 clients that have one each. */
+/** Memory of one, with its id and its client; measured with 100,000 clients that have one each. */
 const TOMBSTONE_BYTES = 700
 
 interface Tombstone {
   readonly owner: string
-  /** Whom its memory is charged to. */
+  /** To which its memory is charged. */
   readonly client: string
   /** By `performance.now()`: the wall clock may be set back. */
   readonly forgetAt: number
@@ -56,14 +56,14 @@ export class Tombstones {
     if (this.#byId.size > this.#max) this.reclaim()
   }
 
-  /** @param owner undefined for whoever it is */
+  /** @param owner undefined for any owner */
   has(id: string, owner: string | undefined): boolean {
     const tombstone = this.#byId.get(id)
     if (!tombstone || (owner !== undefined && tombstone.owner !== owner)) return false
     return tombstone.forgetAt > performance.now()
   }
 
-  /** Drops the oldest of the client that has most; false when there is none. */
+  /** Drops the oldest record of the client that has most; false when there is none. */
   reclaim(): boolean {
     const [client = ''] = this.#clientsWith.get(this.#most) ?? []
     const [oldest] = this.#idsOf.get(client) ?? []
@@ -76,7 +76,7 @@ export class Tombstones {
     for (const id of this.#byId.keys()) this.#drop(id)
   }
 
-  /** Drops those that expire at `now` or before. */
+  /** Drops all that have expired at `now`. */
   expire(now: number): void {
     for (const [id, { forgetAt }] of this.#byId) {
       if (forgetAt > now) return

@@ -15,11 +15,11 @@ export interface GenerationOptions {
   resumeWindowMs: number
   /** Notified of the generation's progress, for metrics and logs. */
   observer?: GenerationObserver
-  /** Adds to the stream's end what it used and cost. */
+  /** Adds usage and cost to the stream's end. */
   account?: Account
 }
 
-/** Settles what a stream used and cost, before its `done` is in the log. Nothing more is appended meanwhile. */
+/** Settles usage and cost of a stream, before its `done` is in the log. Nothing more is appended meanwhile. */
 export interface Account {
   /** May change `done`. Returns a promise only when there is something to count. */
   settle(done: Done): Done | Promise<Done>

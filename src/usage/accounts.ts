@@ -1,4 +1,4 @@
-// Every use of the gateway, told once to everything that counts it.
+// Charges: every use of the gateway gets a price, and is told once to all that record it.
 
 import type { Caller } from '../access/caller.ts'
 import { toCost } from '../cost.ts'
@@ -6,7 +6,7 @@ import type { Usage } from '../stream/events.ts'
 import { nanosOf, PriceList, tokensOf, type Prices } from './prices.ts'
 import { TokenCounter } from './token-counter.ts'
 
-/** What one stream, or one request that was passed on, is charged. */
+/** The charge for one stream, or for one request that was passed on. */
 export interface Charge {
   readonly kind: 'stream' | 'forward'
   /** Milliseconds since the epoch. */
@@ -65,7 +65,7 @@ export class Accounts {
     return price && nanosOf(usage, price)
   }
 
-  /** @returns what was charged */
+  /** Prices a use, and tells all listeners. */
   add(used: Used): Charge {
     const { usage } = used
     const { prompt_tokens, completion_tokens } = tokensOf(usage)

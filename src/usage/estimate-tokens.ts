@@ -7,7 +7,7 @@ const TOKENS_PER_TOOL = 12
 /** An image of about a megapixel. A file counts the same: its pages are not known. */
 const TOKENS_PER_MEDIUM = 1500
 
-/** What a model reads of a request. */
+/** The part of a request that a model reads. */
 export interface Prompt {
   /** Texts, names and schemas. */
   readonly texts: readonly string[]

@@ -1,4 +1,4 @@
-// What a response that is passed on says of its usage.
+// The usage of a response that is passed on: as reported in it, or estimated.
 
 import { isRecord, parseJson } from '../json.ts'
 import type { Usage } from '../stream/events.ts'
@@ -67,14 +67,14 @@ export class ResponseTail {
   }
 }
 
-/** What can tell the usage of a response; undefined for a kind that never does. */
+/** Undefined for a response of a kind that never tells its usage. */
 export function tailOf(headers: ReadonlyMap<string, string>): ResponseTail | undefined {
   const [, type] = /^(application\/json|text\/event-stream)\b/.exec(headers.get('content-type') ?? '') ?? []
   if (type === undefined || (headers.get('content-encoding') ?? 'identity') !== 'identity') return undefined
   return new ResponseTail({ isStream: type === 'text/event-stream' })
 }
 
-/** Within a text of JSON, its quotes would be escaped: what is found is a field. */
+/** A match is a field: within a text of JSON, the quotes would be escaped. */
 function readUsage(text: string): Usage | undefined {
   const at = text.lastIndexOf(NAME)
   if (at < 0) return undefined

@@ -1,4 +1,4 @@
-// What each caller used on each day, in the memory of this process.
+// Usage by day, caller and model, in the memory of this process.
 
 import type { Charge } from './accounts.ts'
 
@@ -7,7 +7,7 @@ export const DAY_MS = 86_400_000
 /** Older days are forgotten. */
 export const DAYS_KEPT = 100
 
-/** Of a caller and day; the rest is counted as `other`. Callers may choose the names of models. */
+/** For one caller and day; others are counted as `other`: callers may choose the names of models. */
 export const MODELS_KEPT = 50
 
 const OTHER = 'other'

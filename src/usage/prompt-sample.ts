@@ -14,7 +14,7 @@ export function sampleBytes(bodyCharacters: number): number {
 }
 
 /**
- * What is kept of a prompt to estimate its tokens when the conversation is gone: a short one whole, of a long one parts.
+ * Keeps enough of a prompt to estimate its tokens when the conversation is gone: all of a short one, parts of a long one.
  */
 export class PromptSample {
   /** A copy: a slice would keep the conversation in memory. */

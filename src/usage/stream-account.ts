@@ -1,4 +1,4 @@
-// What one stream used: as its upstream reports it, or else as an estimate.
+// The usage of one stream: as its upstream reports it, or else as an estimate.
 
 import type { ChatInput } from '../chat-request.ts'
 import type { Caller } from '../access/caller.ts'

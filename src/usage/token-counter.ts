@@ -16,7 +16,7 @@ export interface TokenCounterOptions {
   maxWaiting?: number
   idleMs?: number
   restartMs?: number
-  /** For tests: what the thread runs. */
+  /** For tests: the source that the thread runs. */
   program?: string
 }
 
@@ -136,7 +136,7 @@ export class TokenCounter {
   }
 }
 
-/** Of secrets and flags the thread gets none. It ends alone when it runs out of memory. */
+/** The thread gets no secrets and no flags. When it runs out of memory, it ends without the process. */
 const ISOLATED = { env: {}, execArgv: [], resourceLimits: { maxOldGenerationSizeMb: 256 } }
 
 const TOKENIZER = createRequire(import.meta.url).resolve('gpt-tokenizer/encoding/o200k_base')

@@ -56,7 +56,7 @@ export class UsageLog {
     if (!this.#writing && !this.#retry) void this.#start()
   }
 
-  /** Tries once more to write what waits; what then still waits is lost. */
+  /** Tries once more to write the waiting lines; the rest is lost. */
   async close(): Promise<void> {
     while (this.#writing) await this.#writing
     if (this.#retry) {

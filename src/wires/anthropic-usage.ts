@@ -36,7 +36,7 @@ export interface PromptUsage {
   [detail: string]: unknown
 }
 
-/** What `message_start` says of the prompt; undefined for any other event. */
+/** The prompt's usage in `message_start`; undefined for any other event. */
 export function promptUsageOf(carried: Carried | undefined): PromptUsage | undefined {
   const usage = carried && recordOf(anthropicFields(carried).message_start?.usage)
   if (typeof usage?.input_tokens !== 'number') return undefined

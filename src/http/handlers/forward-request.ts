@@ -68,7 +68,7 @@ export function forwardRequest(services: Services, route: ForwardRoute): Handler
   }
 }
 
-/** Sends the response, and charges what it says that it used, or, when it was cut before it said so, an estimate. */
+/** Sends the response, and charges the usage that it reports, or, when it was cut before that, an estimate. */
 async function sendCharged(
   context: RequestContext,
   services: Services,
