@@ -7,14 +7,7 @@
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { DIST } from './peers/sluice.ts'
-import {
-  freePort,
-  GATEWAY_CORE,
-  PinnedProcess,
-  pinSelf,
-  temporaryFolder,
-  untilListening,
-} from './processes.ts'
+import { freePort, GATEWAY_CORE, PinnedProcess, pinSelf, temporaryFolder, untilListening } from './processes.ts'
 import { median } from './statistics.ts'
 import { writeFileSync } from 'node:fs'
 
