@@ -7,6 +7,7 @@ import { Limiter } from './access/limiter.ts'
 import { Tickets } from './access/tickets.ts'
 import type { Config } from './config.ts'
 import { callerNames } from './telemetry/observe-callers.ts'
+import type { Logger } from './telemetry/logger.ts'
 import { observeLimits } from './telemetry/observe-limits.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
@@ -16,8 +17,18 @@ export interface Access {
   readonly limiter: Limiter
 }
 
+/** As many as a random key of 96 bits has in hex. */
+const SAFE_CHARACTERS = 24
+
 /** @throws ConfigError when the key that verifies tokens cannot be read */
-export async function createAccess(config: Config, store: LimitStore, metrics: Metrics): Promise<Access> {
+export async function createAccess(
+  config: Config,
+  store: LimitStore,
+  metrics: Metrics,
+  logger: Logger,
+): Promise<Access> {
+  if (config.ticketSecret.some(({ length }) => length < SAFE_CHARACTERS))
+    logger.warn('TICKET_SECRET is short: a holder of one ticket can guess it, and then sign others')
   const onRefusal = observeLimits(metrics, callerNames(config))
   return {
     authenticator: new Authenticator({ ...config, tokens: await createVerifier(config) }),

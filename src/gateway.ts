@@ -121,7 +121,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const services: Services = {
     config,
     protocols,
-    ...(await createAccess(config, limitStore, metrics)),
+    ...(await createAccess(config, limitStore, metrics, logger)),
     logger,
     metrics,
     readers: observeReaders(metrics),

@@ -1,10 +1,8 @@
 import { getHeapStatistics } from 'node:v8'
 import { z } from 'zod'
 import { providerConfigSchema } from '../providers/options.ts'
-import { hashKey } from './access/api-keys.ts'
-import { RESERVED_NAMES, type Limits } from './access/caller.ts'
-import { jwtSchema, keySchema, limitsSchema, type KeyConfig } from './access/access-schema.ts'
-import { listensOnLoopback } from './access/loopback.ts'
+import { jwtSchema, keySchema, limitsSchema } from './access/access-schema.ts'
+import { checkAccess } from './access/check-access.ts'
 import { breakerSchema, modelsSchema } from './routing/model-table.ts'
 import {
   bytes,
@@ -19,7 +17,7 @@ import {
   publicUrl,
   UNITS,
 } from './setting-schemas.ts'
-import { pricesSchema, type Prices } from './usage/prices.ts'
+import { pricesSchema } from './usage/prices.ts'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
@@ -144,84 +142,7 @@ export const configSchema = z
       message: 'needs origins by name in CORS_ORIGIN: browsers send no cookies to a server that takes any origin',
     },
   )
-  .superRefine(checkExposure)
-  .superRefine(({ keys, jwt }, context) => {
-    const taken: readonly (string | undefined)[] = [...RESERVED_NAMES, jwt?.name, ...keys.map(({ name }) => name)]
-    for (const [index, { name }] of keys.entries())
-      if (taken.indexOf(name) < taken.length - keys.length + index)
-        context.addIssue({
-          code: 'custom',
-          path: ['keys', index, 'name'],
-          message: `${name} is the name of another caller`,
-        })
-  })
-  .superRefine(checkKeys)
-  .superRefine(checkCostLimits)
-
-const HOSTS = ['host', 'adminHost'] as const
-
-interface Exposure {
-  readonly host: string
-  readonly adminHost: string
-  readonly adminPort?: number | undefined
-  readonly keys: readonly unknown[]
-  readonly jwt?: unknown
-  readonly allowAnonymous: boolean
-}
-
-/** Nobody should spend the operator's money because a setting was forgotten. */
-function checkExposure({ keys, jwt, allowAnonymous, adminPort, ...hosts }: Exposure, context: z.RefinementCtx): void {
-  const isOpen = keys.length === 0 && jwt === undefined
-  // The admin port serves everything that the other does.
-  for (const setting of adminPort === undefined ? HOSTS.slice(0, 1) : HOSTS) {
-    const { [setting]: host } = hosts
-    if (isOpen && !allowAnonymous && !listensOnLoopback(host))
-      context.addIssue({
-        code: 'custom',
-        path: [setting],
-        message: `${host} can be reached from other machines, and anybody there could spend your provider's keys: set SLUICE_KEYS=name:key, or ALLOW_ANONYMOUS=true to let everybody in`,
-      })
-  }
-  if (!isOpen && allowAnonymous)
-    context.addIssue({
-      code: 'custom',
-      path: ['allowAnonymous'],
-      message: 'has no effect with keys: everybody needs one',
-    })
-}
-
-/** With one key for two callers, only one of them would have its scopes and limits. */
-function checkKeys(
-  { keys, metricsToken }: { keys: readonly Pick<KeyConfig, 'hash' | 'key'>[]; metricsToken: string },
-  context: z.RefinementCtx,
-): void {
-  const known = new Set(metricsToken === '' ? [] : [hashKey(metricsToken)])
-  for (const [index, { key = '', hash = hashKey(key) }] of keys.entries()) {
-    if (known.has(hash))
-      context.addIssue({ code: 'custom', path: ['keys', index], message: 'has the key of another caller' })
-    known.add(hash)
-  }
-}
-
-interface CostLimits {
-  readonly keys: readonly Pick<KeyConfig, 'limits' | 'userLimits'>[]
-  readonly jwt?: Pick<KeyConfig, 'limits' | 'userLimits'> | undefined
-  readonly limits: Limits
-  readonly prices: Prices
-}
-
-/** Where nothing has a price, a limit of the cost is none. */
-function checkCostLimits({ keys, jwt, limits, prices }: CostLimits, context: z.RefinementCtx): void {
-  if (Object.keys(prices).length > 0) return
-  const places: [path: PropertyKey[], limits: Limits][] = [[['limits'], limits]]
-  const grants: [path: PropertyKey[], grant: CostLimits['keys'][number]][] = keys.map((each, i) => [['keys', i], each])
-  if (jwt) grants.push([['jwt'], jwt])
-  for (const [path, each] of grants)
-    places.push([[...path, 'limits'], each.limits], [[...path, 'userLimits'], each.userLimits])
-  for (const [path, { costPerDay, costPerMonth }] of places)
-    if (costPerDay !== undefined || costPerMonth !== undefined)
-      context.addIssue({ code: 'custom', path, message: 'a limit of the cost needs "prices"' })
-}
+  .superRefine(checkAccess)
 
 export type Config = Readonly<z.infer<typeof configSchema>>
 

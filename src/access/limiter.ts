@@ -17,7 +17,7 @@ const RETRY_STREAMS_MS = 1000
  * - `forward`: a request that is passed on, and whose tokens are known at its end
  * - `stream`: a request that starts a stream
  */
-export type Wish =
+export type Demand =
   | { readonly kind: 'request' }
   | { readonly kind: 'forward' }
   | {
@@ -31,7 +31,7 @@ export type Wish =
     }
 
 /** Outcome of `admit`, with the headers that tell it to the client. */
-export interface Verdict {
+export interface Decision {
   readonly headers: Readonly<Record<string, string>>
   /** To be settled; undefined when the request was refused, or counts as a request only. */
   readonly admission?: Admission
@@ -84,16 +84,21 @@ export class Limiter {
     )
   }
 
+  /** Whether what this caller's requests cost is limited. */
+  limitsCost(caller: Caller): boolean {
+    return this.counts(caller) && this.#rulesOf(caller).some(({ unit }) => unit === 'cost')
+  }
+
   /** Takes what the request may use from all limits of its caller, or, when one would be exceeded, from none. */
-  async admit(caller: Caller, wish: Wish): Promise<Verdict> {
-    const rules = this.#rulesOf(caller).filter(({ unit }) => wish.kind !== 'request' || unit === 'requests')
-    const needsTokens = wish.kind === 'stream' && rules.some(({ unit }) => unit === 'tokens' || unit === 'cost')
-    const promptTokens = needsTokens ? wish.promptTokens() : 0
+  async admit(caller: Caller, demand: Demand): Promise<Decision> {
+    const rules = this.#rulesOf(caller).filter(({ unit }) => demand.kind !== 'request' || unit === 'requests')
+    const needsTokens = demand.kind === 'stream' && rules.some(({ unit }) => unit === 'tokens' || unit === 'cost')
+    const promptTokens = needsTokens ? demand.promptTokens() : 0
     const usualAnswer = Math.min(USUAL_ANSWER, this.maxTokens(caller))
     const today = this.#clock.today()
     const claims: Claim[] = []
     for (const rule of rules) {
-      const amount = amountFor(rule, wish, promptTokens, usualAnswer)
+      const amount = amountFor(rule, demand, promptTokens, usualAnswer)
       if (amount > rule.most) return this.#refuse(caller, tooLarge(rule, amount), rule, {})
       claims.push(counterOf(rule, caller, amount, today))
     }
@@ -104,7 +109,7 @@ export class Limiter {
       return this.#refuse(caller, exceeded(rule, endsInMs), rule, headers)
     }
     const parts = { store: this.#store, clock: this.#clock, caller, rules, claims, counters, promptTokens }
-    return wish.kind === 'request' ? { headers } : { headers, admission: new Admission(parts) }
+    return demand.kind === 'request' ? { headers } : { headers, admission: new Admission(parts) }
   }
 
   /** Counts a request that is refused by a limit that has no counter. */
@@ -112,7 +117,7 @@ export class Limiter {
     this.#onRefusal(caller, limit)
   }
 
-  #refuse(caller: Caller, refusal: SluiceError, { label }: Rule, headers: Verdict['headers']): Verdict {
+  #refuse(caller: Caller, refusal: SluiceError, { label }: Rule, headers: Decision['headers']): Decision {
     this.#onRefusal(caller, label)
     return { refusal, headers }
   }
@@ -127,14 +132,14 @@ export class Limiter {
 }
 
 /** The amount to reserve under a limit. */
-function amountFor({ unit, most }: Rule, wish: Wish, promptTokens: number, usualAnswer: number): number {
+function amountFor({ unit, most }: Rule, demand: Demand, promptTokens: number, usualAnswer: number): number {
   // At least 1, so that a limit that has been reached refuses the request.
-  if (unit === 'requests' || unit === 'streams' || wish.kind !== 'stream') return 1
-  const answer = wish.maxTokens ?? usualAnswer
+  if (unit === 'requests' || unit === 'streams' || demand.kind !== 'stream') return 1
+  const answer = demand.maxTokens ?? usualAnswer
   const amountOf = (tokens: number) =>
-    unit === 'tokens' ? promptTokens + tokens : Math.max(1, Math.ceil(wish.costOf?.(promptTokens, tokens) ?? 0))
+    unit === 'tokens' ? promptTokens + tokens : Math.max(1, Math.ceil(demand.costOf?.(promptTokens, tokens) ?? 0))
   // A guess must not refuse the request: a small limit lets one at a time through.
-  return wish.maxTokens === undefined ? Math.max(amountOf(0), Math.min(amountOf(answer), most)) : amountOf(answer)
+  return demand.maxTokens === undefined ? Math.max(amountOf(0), Math.min(amountOf(answer), most)) : amountOf(answer)
 }
 
 /** The limit that refuses the request for the longest time. */

@@ -4,10 +4,12 @@ import type { Admission } from '../access/admission.ts'
 import { allowedModels, type ModelFilter } from '../access/allowed-models.ts'
 import { limitAnswer, limitForwarded } from '../access/answer-size.ts'
 import type { Caller } from '../access/caller.ts'
-import type { Wish } from '../access/limiter.ts'
+import type { Demand } from '../access/limiter.ts'
 import type { ChatInput } from '../chat-request.ts'
 import { invalidField, SluiceError } from '../errors.ts'
 import { recordOrEmpty } from '../json.ts'
+import type { Plan } from '../routing/target.ts'
+import type { Accounts } from '../usage/accounts.ts'
 import type { RequestContext, Services } from './context.ts'
 
 type Limiting = Pick<Services, 'limiter'>
@@ -21,24 +23,43 @@ type Limiting = Pick<Services, 'limiter'>
 export async function admit(
   context: RequestContext,
   { limiter }: Limiting,
-  wish: Wish,
+  demand: Demand,
 ): Promise<Admission | undefined> {
-  const { headers, admission, refusal } = await limiter.admit(context.state.caller, wish)
+  const { headers, admission, refusal } = await limiter.admit(context.state.caller, demand)
   context.set(headers)
   if (refusal) throw refusal
   return admission
 }
 
-/** Finds the targets of a request among those that its caller may use. @throws SluiceError `model_not_allowed` */
-export function planAllowed<T>({ limiter }: Limiting, caller: Caller, plan: (allows?: ModelFilter) => T): T {
-  const allows = allowedModels(caller.principal)
-  if (!allows) return plan()
+/**
+ * Finds the targets of a request among those that its caller may use.
+ *
+ * @throws SluiceError `model_not_allowed`
+ */
+export function planAllowed(
+  { limiter, accounts }: Limiting & Pick<Services, 'accounts'>,
+  caller: Caller,
+  planWith: (allows?: ModelFilter) => Plan,
+): Plan {
   try {
-    return plan(allows)
+    const plan = planWith(allowedModels(caller.principal))
+    if (limiter.limitsCost(caller)) checkPrices(plan, accounts)
+    return plan
   } catch (error) {
     if (error instanceof SluiceError && error.code === 'model_not_allowed') limiter.refused(caller, 'models')
     throw error
   }
+}
+
+/** What has no price would never reach a limit of the cost. */
+function checkPrices({ model: requested, targets }: Plan, accounts: Accounts): void {
+  const free = targets.find(({ provider, model }) => !accounts.hasPrice({ provider: provider.name, model, requested }))
+  if (free)
+    throw invalidField(
+      'model_not_allowed',
+      'model',
+      `${free.name} has no price, and the cost of this caller is limited`,
+    )
 }
 
 /** Fields with which some upstreams, such as OpenRouter, answer with other models than the one that is checked. */

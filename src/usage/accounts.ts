@@ -58,6 +58,10 @@ export class Accounts {
     return nanos === undefined ? undefined : toCost(nanos)
   }
 
+  hasPrice({ provider, model, requested }: Answerer): boolean {
+    return this.#prices.find(`${provider}/${model}`, requested) !== undefined
+  }
+
   /** In billionths; undefined where there is no price. */
   nanosOf(usage: Usage, { provider, model, requested }: Answerer): number | undefined {
     if (this.#prices.empty) return undefined

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { defineProvider, type Provider } from '../../providers/provider.ts'
 import { startGateway } from '../support/gateway.ts'
-import { as, withKey } from '../support/limited-key.ts'
+import { as, withKey } from '../support/keys.ts'
 import { open } from '../support/reader.ts'
 
 const messages = [{ role: 'user', content: 'hi' }]

@@ -5,7 +5,7 @@ import { MemoryLimitStore } from '../../src/access/memory-limit-store.ts'
 import type { Config } from '../../src/config.ts'
 import type { Budget } from '../../src/store/budget.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
-import { as, withKey } from '../support/limited-key.ts'
+import { as, withKey } from '../support/keys.ts'
 import { chat, open, resume, type Reader } from '../support/reader.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'
 import { startUpstream } from '../support/upstream.ts'
@@ -135,6 +135,18 @@ describe('a limit', () => {
     expect(spent).toBeLessThanOrEqual(50)
     expect(last.json).toMatchObject({ code: 'insufficient_quota', retryable: false })
     expect(last.headers.ratelimit).toMatch(new RegExp(`^"caller-cost-per-day";r=${(50 - spent) * 1000};`))
+  })
+
+  it('of cost refuses models without a price, which would never reach it', async () => {
+    const prices = { 'other/*': { input: 1, output: 1 } }
+    const gateway = await startGateway({ ...withKey({ limits: { costPerDay: 1 } }), prices })
+    const refused = await (await chat(gateway.url, quick, as())).end()
+    expect(refused.json).toMatchObject({
+      code: 'model_not_allowed',
+      detail: expect.stringContaining('mock/mock has no price'),
+    })
+    expect((await chat(gateway.url, quick, as(undefined, 'key-of-other'))).status).toBe(200)
+    expect(await metricOf(gateway, 'models')).toBe(1)
   })
 
   it('of all callers together counts each of them', async () => {

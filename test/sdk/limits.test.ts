@@ -3,7 +3,7 @@ import OpenAI from 'openai'
 import { expect, it } from 'vitest'
 import type { Limits } from '../../src/access/caller.ts'
 import { startGateway } from '../support/gateway.ts'
-import { KEY, withKey } from '../support/limited-key.ts'
+import { KEY, withKey } from '../support/keys.ts'
 
 // What the SDKs make of a limit.
 

@@ -2,12 +2,24 @@ import { keySchema, type KeyConfig } from '../../src/access/access-schema.ts'
 
 export const KEY = 'slk_test'
 
+const OTHER = { name: 'other', key: 'key-of-other' }
+
 /** Settings of a gateway that needs a key: `KEY`, of the caller `app`. */
 export function withKeys(...others: Partial<KeyConfig>[]): { keys: KeyConfig[] } {
   return { keys: [{ name: 'app', key: KEY }, ...others].map((each) => keySchema.parse(each)) }
 }
 
 export const bearer = (key = KEY) => ({ authorization: `Bearer ${key}` })
+
+/** The headers of a request with a key, for one of its users. */
+export function as(user?: string, key = KEY): { headers: Record<string, string> } {
+  return { headers: { ...bearer(key), ...(user !== undefined && { 'sluice-user': user }) } }
+}
+
+/** Settings with `KEY`, and with a key of another caller, who has no limits. */
+export function withKey(grant: Partial<KeyConfig>): { keys: KeyConfig[] } {
+  return { keys: [{ name: 'app', key: KEY, ...grant }, OTHER].map((each) => keySchema.parse(each)) }
+}
 
 interface Ticket {
   ticket: string

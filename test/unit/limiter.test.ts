@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Admission, Spent } from '../../src/access/admission.ts'
 import { ANONYMOUS, toCaller, type Caller, type Limits } from '../../src/access/caller.ts'
-import { Limiter, type Wish } from '../../src/access/limiter.ts'
+import { Limiter, type Demand } from '../../src/access/limiter.ts'
 import type { LimitLabel } from '../../src/access/limit-rules.ts'
 import { MemoryLimitStore } from '../../src/access/memory-limit-store.ts'
 import { Budget } from '../../src/store/budget.ts'
@@ -45,24 +45,28 @@ function setUp({ gateway = {}, caller: limits = {}, user: userLimits = {} }: Giv
   }
 }
 
-const stream = (promptTokens = 10, maxTokens?: number, costOf?: (prompt: number, answer: number) => number): Wish => ({
+const stream = (
+  promptTokens = 10,
+  maxTokens?: number,
+  costOf?: (prompt: number, answer: number) => number,
+): Demand => ({
   kind: 'stream',
   promptTokens: () => promptTokens,
   maxTokens,
   costOf,
 })
-const REQUEST: Wish = { kind: 'request' }
-const FORWARD: Wish = { kind: 'forward' }
+const REQUEST: Demand = { kind: 'request' }
+const FORWARD: Demand = { kind: 'forward' }
 const NOTHING: Spent = { tokens: 0, cost: 0 }
 
-async function admitted(limiter: Limiter, caller: Caller, wish: Wish): Promise<Admission> {
-  const { admission, refusal } = await limiter.admit(caller, wish)
+async function admitted(limiter: Limiter, caller: Caller, demand: Demand): Promise<Admission> {
+  const { admission, refusal } = await limiter.admit(caller, demand)
   if (refusal) throw refusal
   return admission!
 }
 
 describe('each limit', () => {
-  it.each<[keyof Limits, number, Wish, LimitLabel, string, number | undefined, boolean]>([
+  it.each<[keyof Limits, number, Demand, LimitLabel, string, number | undefined, boolean]>([
     ['requestsPerMinute', 1, REQUEST, 'requests_per_minute', 'rate_limit_exceeded', 60, true],
     ['concurrentStreams', 1, stream(), 'concurrent_streams', 'rate_limit_exceeded', 1, true],
     ['concurrentStreams', 1, FORWARD, 'concurrent_streams', 'rate_limit_exceeded', 1, true],
@@ -71,20 +75,23 @@ describe('each limit', () => {
     ['tokensPerDay', 100, stream(10, 90), 'tokens_per_day', 'insufficient_quota', 12 * 3600, false],
     ['costPerDay', 0.5, stream(10, 90, () => 5e8), 'cost_per_day', 'insufficient_quota', 12 * 3600, false],
     ['costPerMonth', 0.5, stream(10, 90, () => 5e8), 'cost_per_month', 'insufficient_quota', 12 * 3600, false],
-  ])('%s %s lets one through, and refuses the next one', async (name, limit, wish, label, code, retryAfter, retry) => {
-    for (const level of ['gateway', 'caller', 'user'] as const) {
-      const { limiter, refusals, userOf } = setUp({ [level]: { [name]: limit } })
-      const ada = userOf('ada')
-      expect((await limiter.admit(ada, wish)).refusal).toBeUndefined()
-      const { refusal, headers } = await limiter.admit(ada, wish)
-      expect(refusal).toMatchObject({ code, status: 429, retryAfter, retryable: retry })
-      expect(refusals).toEqual([label])
-      if (level !== 'gateway' || !name.startsWith('cost'))
-        expect(headers.RateLimit).toMatch(
-          new RegExp(`^"${level}-${label.replaceAll('_', '-')}";r=0(;t=${retryAfter})?$`),
-        )
-    }
-  })
+  ])(
+    '%s %s lets one through, and refuses the next one',
+    async (name, limit, demand, label, code, retryAfter, retry) => {
+      for (const level of ['gateway', 'caller', 'user'] as const) {
+        const { limiter, refusals, userOf } = setUp({ [level]: { [name]: limit } })
+        const ada = userOf('ada')
+        expect((await limiter.admit(ada, demand)).refusal).toBeUndefined()
+        const { refusal, headers } = await limiter.admit(ada, demand)
+        expect(refusal).toMatchObject({ code, status: 429, retryAfter, retryable: retry })
+        expect(refusals).toEqual([label])
+        if (level !== 'gateway' || !name.startsWith('cost'))
+          expect(headers.RateLimit).toMatch(
+            new RegExp(`^"${level}-${label.replaceAll('_', '-')}";r=0(;t=${retryAfter})?$`),
+          )
+      }
+    },
+  )
 
   it('is of one user, one caller or all, as configured', async () => {
     const limits = { requestsPerMinute: 1 }
@@ -134,8 +141,8 @@ describe('each limit', () => {
 
   it('says that a request which exceeds it alone is not worth a retry', async () => {
     const { limiter, app } = setUp({ caller: { tokensPerMinute: 100 } })
-    for (const wish of [stream(10, 91), stream(101)]) {
-      const { refusal } = await limiter.admit(app, wish)
+    for (const demand of [stream(10, 91), stream(101)]) {
+      const { refusal } = await limiter.admit(app, demand)
       expect(refusal).toMatchObject({ code: 'rate_limit_exceeded', retryable: false, retryAfter: undefined })
       expect(refusal?.message).toMatch(/100 tokens per minute, and this request may take 101 tokens/)
     }
@@ -162,7 +169,7 @@ describe('a limiter', () => {
   it('counts nothing for callers without limits, and looks at no prompt without need', async () => {
     const { limiter, app, userOf } = setUp({ user: { requestsPerMinute: 1 } })
     expect([limiter.counts(app), limiter.counts(userOf('ada'))]).toEqual([false, true])
-    const unread: Wish = { kind: 'stream', maxTokens: 1, promptTokens: () => expect.fail('read the prompt') }
+    const unread: Demand = { kind: 'stream', maxTokens: 1, promptTokens: () => expect.fail('read the prompt') }
     await limiter.admit(userOf('ada'), unread)
   })
 

@@ -30,7 +30,6 @@ export function createTicket(services: Services): Handler {
     const { ticket, expires } = services.tickets.issue(info.id, scope, ttl * 1000)
     const url = `${streamUrl(context, services.config, info.id)}?ticket=${ticket}`
     context.status = 201
-    context.set('Location', url)
     context.body = { ticket, url, scope, expires: new Date(expires).toISOString() }
   }
 }
