@@ -13,7 +13,7 @@ import { checkUsageLog, UsageLog } from './usage/usage-log.ts'
 export interface UsageRecords {
   readonly accounts: Accounts
   readonly ledger: Ledger
-  /** Ends the thread that counts tokens, and writes the last lines of the log. */
+  /** Lets go of the thread that counts tokens, and writes the last lines of the log. */
   close(): Promise<void>
 }
 
@@ -29,7 +29,8 @@ export async function createUsageRecords(config: Config, metrics: Metrics, logge
     accounts,
     ledger,
     async close() {
-      await Promise.allSettled([accounts.close(), log?.close()])
+      accounts.close()
+      await log?.close()
     },
   }
 }

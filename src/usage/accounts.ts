@@ -4,7 +4,7 @@ import type { Caller } from '../access/caller.ts'
 import { toCost } from '../cost.ts'
 import type { Usage } from '../stream/events.ts'
 import { nanosOf, PriceList, tokensOf, type Prices } from './prices.ts'
-import { TokenCounter } from './token-counter.ts'
+import { sharedTokenCounter, type TokenCounter } from './token-counter.ts'
 
 /** The charge for one stream, or for one request that was passed on. */
 export interface Charge {
@@ -42,7 +42,7 @@ export class Accounts {
   readonly #prices: PriceList
   readonly #listeners: ((charge: Charge) => void)[] = []
 
-  constructor(prices: Prices, counter = new TokenCounter()) {
+  constructor(prices: Prices, counter = sharedTokenCounter()) {
     this.#prices = new PriceList(prices)
     this.counter = counter
   }
@@ -93,8 +93,8 @@ export class Accounts {
     return charge
   }
 
-  close(): Promise<void> {
-    return this.counter.close()
+  close(): void {
+    this.counter.rest()
   }
 }
 

@@ -9,6 +9,9 @@ const MAX_WAITING = 4 * 1024 * 1024
 /** The thread, with its 25 MB of tables, ends after so long without work. */
 const IDLE_MS = 60_000
 
+/** … and after so long once a gateway has closed. */
+const REST_MS = 2000
+
 /** A thread that fails is not replaced sooner. */
 const RESTART_MS = 10_000
 
@@ -42,7 +45,6 @@ export class TokenCounter {
   #worker: Worker | undefined
   #idle: NodeJS.Timeout | undefined
   #failedAt = -Infinity
-  #closed = false
 
   constructor({
     maxWaiting = MAX_WAITING,
@@ -80,17 +82,26 @@ export class TokenCounter {
     })
   }
 
-  /** Ends the thread; from now on nothing is counted. */
-  async close(): Promise<void> {
-    this.#closed = true
+  /** A gateway has closed: ends the thread soon, unless another one in this process needs it. */
+  rest(): void {
+    clearTimeout(this.#idle)
+    if (this.#worker && this.#waiting.size === 0) this.#idle = setTimeout(() => this.stop(), REST_MS).unref()
+  }
+
+  /** Ends the thread at once; nobody waits for it any more. */
+  stop(): void {
     const worker = this.#worker
-    this.#stop()
-    await worker?.terminate()
+    this.#worker = undefined
+    clearTimeout(this.#idle)
+    for (const id of this.#waiting.keys()) this.#resolve(id, undefined)
+    this.#waiting.clear()
+    this.#characters = 0
+    void worker?.terminate()
   }
 
   #start(): Worker | undefined {
     if (this.#worker) return this.#worker
-    if (this.#closed || performance.now() - this.#failedAt < this.#restartMs) return undefined
+    if (performance.now() - this.#failedAt < this.#restartMs) return undefined
     try {
       const worker = new Worker(this.#program, { eval: true, workerData: TOKENIZER, ...ISOLATED })
       worker.unref()
@@ -110,7 +121,7 @@ export class TokenCounter {
     this.#resolve(id, count)
     this.#waiting.delete(id)
     this.#characters -= waiting.characters
-    if (this.#waiting.size === 0) this.#idle = setTimeout(() => this.#stop(), this.#idleMs).unref()
+    if (this.#waiting.size === 0) this.#idle = setTimeout(() => this.stop(), this.#idleMs).unref()
   }
 
   #resolve(id: number, count: number | undefined): void {
@@ -122,18 +133,15 @@ export class TokenCounter {
   #failed(worker: Worker): void {
     if (worker !== this.#worker) return
     this.#failedAt = performance.now()
-    this.#stop()
+    this.stop()
   }
+}
 
-  #stop(): void {
-    const worker = this.#worker
-    this.#worker = undefined
-    clearTimeout(this.#idle)
-    for (const id of this.#waiting.keys()) this.#resolve(id, undefined)
-    this.#waiting.clear()
-    this.#characters = 0
-    void worker?.terminate()
-  }
+let shared: TokenCounter | undefined
+
+/** One thread, and its tables, for all gateways of this process. */
+export function sharedTokenCounter(): TokenCounter {
+  return (shared ??= new TokenCounter())
 }
 
 /** The thread gets no secrets and no flags. When it runs out of memory, it ends without the process. */

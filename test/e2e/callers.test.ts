@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { defineProvider } from '../../providers/provider.ts'
 import { loadConfig, type Config } from '../../src/config.ts'
 import { startGateway } from '../support/gateway.ts'
 import { chat, open, resume } from '../support/reader.ts'
@@ -8,6 +9,15 @@ const quick = { mock: { text: 'a b c', interval_ms: 0 } }
 function keys(environment: Record<string, string> = {}): Partial<Config> {
   return loadConfig({ environment: { SLUICE_KEYS: 'alice:key-of-alice, bob:key-of-bob', ...environment } })
 }
+
+/** Answers at once, in every protocol. */
+const instant = defineProvider({
+  name: 'instant',
+  async *stream() {
+    yield { type: 'delta', content: 'hi' }
+    yield { type: 'done', finish_reason: 'stop' }
+  },
+})
 
 const as = (name: string, user?: string) => ({
   headers: { authorization: `Bearer key-of-${name}`, ...(user !== undefined && { 'sluice-user': user }) },
@@ -29,11 +39,11 @@ describe('a key that acts for its users', () => {
   })
 
   it('reads the user where the SDK of each protocol puts it', async () => {
-    const { url } = await startGateway(keys())
-    const message = { model: 'mock', messages: [{ role: 'user', content: 'hi' }] }
+    const { url } = await startGateway(keys(), { providers: [instant] })
+    const message = { model: 'instant', messages: [{ role: 'user', content: 'hi' }] }
     for (const [path, body] of [
       ['/v1/chat/completions', { ...message, user: 'ann' }],
-      ['/v1/responses', { model: 'mock', input: 'hi', user: 'ann' }],
+      ['/v1/responses', { model: 'instant', input: 'hi', user: 'ann' }],
       ['/v1/messages', { ...message, max_tokens: 9, metadata: { user_id: 'ann' } }],
     ] as const) {
       const { id } = await (await open(url + path, { method: 'POST', body, ...as('alice') })).end()
@@ -46,8 +56,8 @@ describe('a key that acts for its users', () => {
     ['/v1/chat/completions', 'user', { user: 'a'.repeat(257) }],
     ['/v1/messages', 'metadata.user_id', { max_tokens: 9, metadata: { user_id: 'a'.repeat(257) } }],
   ])('names the field of a user that is too long: %s, %s', async (path, field, fields) => {
-    const { url } = await startGateway(keys())
-    const body = { model: 'mock', messages: [{ role: 'user', content: 'hi' }], ...fields }
+    const { url } = await startGateway(keys(), { providers: [instant] })
+    const body = { model: 'instant', messages: [{ role: 'user', content: 'hi' }], ...fields }
     const refused = await (await open(url + path, { method: 'POST', body, ...as('alice') })).end()
     expect(refused.status).toBe(400)
     expect(refused.json).toMatchObject({ error: { message: `${field}: must be a text of 1 to 256 characters` } })
@@ -65,9 +75,9 @@ describe('a key that acts for its users', () => {
   })
 
   it('does not continue the response of another user', async () => {
-    const { url } = await startGateway(keys())
+    const { url } = await startGateway(keys(), { providers: [instant] })
     const ask = async (user: string, fields: object) => {
-      const body = { model: 'mock', input: 'hi', store: true, ...fields }
+      const body = { model: 'instant', input: 'hi', store: true, ...fields }
       return (await open(`${url}/v1/responses`, { method: 'POST', body, ...as('alice', user) })).end()
     }
     const { id } = (await ask('ann', {})).json as { id: string }

@@ -66,7 +66,13 @@ describe('a process without a free file descriptor', () => {
     for (let round = 0; round < 2; round++) {
       const sockets = await Promise.all(Array.from({ length: 400 }, () => dial(target, '')))
       for (const socket of sockets) socket.destroy()
-      expect((await ask(target, '/healthz')).status).toBe(200)
+      // A connection of the flood may still be in the backlog, and be closed in place of this one.
+      const status = () =>
+        ask(target, '/healthz').then(
+          (answer) => answer.status,
+          () => undefined,
+        )
+      await expect.poll(status).toBe(200)
     }
     target.kill('SIGTERM')
     expect(await target.exited).toBe('0')
@@ -80,7 +86,7 @@ describe('a process without a free file descriptor', () => {
     const answers = await Promise.all(
       Array.from({ length: 180 }, () => ask(target, '/v1/chat', { body: { ...say, model: 'openai/m' } })),
     )
-    for (const { body } of answers) expect(body).toMatch(/event: done\ndata: .*"upstream_unreachable"/)
+    for (const { body } of answers) expect(body).toMatch(/event: done\ndata: .*"upstream_un(reachable|available)"/)
   })
 })
 

@@ -7,7 +7,7 @@ const LONG_MS = 60_000
 
 function newCounter(options?: TokenCounterOptions): TokenCounter {
   const counter = new TokenCounter(options)
-  onTestFinished(() => counter.close())
+  onTestFinished(() => counter.stop())
   return counter
 }
 
@@ -75,7 +75,7 @@ it('sends the thread a bounded amount of text', async () => {
   // Nobody waits for this one any more, but the thread still has it.
   expect(await counter.count('12', 0)).toBeUndefined()
   expect(await counter.count('1', LONG_MS)).toBeUndefined()
-  await counter.close()
+  counter.stop()
   expect(await first).toBeUndefined()
 })
 
@@ -86,9 +86,12 @@ it('ends the thread when there is nothing to count for a while', async () => {
   expect(await counter.count('Hi', LONG_MS)).toBe(1)
 })
 
-it('counts nothing once closed', async () => {
+it('ends the thread soon after a gateway has closed, and starts it again for another one', async () => {
   const counter = newCounter()
-  await counter.close()
-  expect(await counter.count('Hi', LONG_MS)).toBeUndefined()
-  expect(counter.running).toBe(false)
+  expect(await counter.count('Hi', LONG_MS)).toBe(1)
+  counter.rest()
+  expect(await counter.count('Hi', LONG_MS)).toBe(1)
+  counter.rest()
+  while (counter.running) await nextTurn()
+  expect(await counter.count('Hi', LONG_MS)).toBe(1)
 })
