@@ -12,8 +12,8 @@ export interface Charge {
   /** Milliseconds since the epoch. */
   readonly time: number
   readonly caller: Caller
-  /** The digest of the stream's id; undefined for a request that was passed on. */
-  readonly stream: string | undefined
+  /** Undefined for a request that was passed on. Not to be recorded: it lets its holder read the stream. */
+  readonly streamId: string | undefined
   readonly protocol: string
   /** The target that answered, or would have. */
   readonly provider: string
@@ -78,7 +78,7 @@ export class Accounts {
       kind: used.kind,
       time: Date.now(),
       caller: used.caller,
-      stream: used.stream,
+      streamId: used.streamId,
       protocol: used.protocol,
       provider: used.provider,
       model: used.model,

@@ -6,7 +6,6 @@ import type { RoutingObserver } from '../routing/observer.ts'
 import type { Done, Usage } from '../stream/events.ts'
 import type { Account } from '../stream/generation.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
-import { streamDigest } from '../telemetry/redact.ts'
 import type { PromptUsage } from '../wires/anthropic-usage.ts'
 import { NO_USAGE, type Accounts } from './accounts.ts'
 import { countCompletion, guessCompletion, type CompletionCount } from './completion-size.ts'
@@ -93,7 +92,7 @@ export class StreamAccount implements Account {
     this.#accounts.add({
       kind: 'stream',
       caller: this.#caller,
-      stream: streamDigest(this.#log.info.id),
+      streamId: this.#log.info.id,
       protocol: this.#protocol,
       provider,
       model,

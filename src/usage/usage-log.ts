@@ -5,6 +5,7 @@ import { open } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { toCost } from '../cost.ts'
 import { isRecord } from '../json.ts'
+import { streamDigest } from '../telemetry/redact.ts'
 import type { Charge } from './accounts.ts'
 
 const writeTo = promisify(write)
@@ -130,13 +131,13 @@ export async function checkUsageLog(path: string): Promise<void> {
 
 /** Fields that are undefined are left out. */
 function toLine(charge: Charge): string {
-  const { caller, nanos } = charge
+  const { caller, nanos, streamId } = charge
   const line = {
     time: new Date(charge.time).toISOString(),
     caller: caller.principal.name,
     user: caller.user,
     kind: charge.kind,
-    stream: charge.stream,
+    stream: streamId === undefined ? undefined : streamDigest(streamId),
     protocol: charge.protocol,
     provider: charge.provider,
     model: charge.model,

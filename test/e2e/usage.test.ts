@@ -370,7 +370,7 @@ describe('a request that is passed on', () => {
     expect(gateway.charges).toMatchObject([
       {
         kind: 'forward',
-        stream: undefined,
+        streamId: undefined,
         finish_reason: 'stop',
         prompt_tokens: 8,
         completion_tokens: 0,

@@ -11,7 +11,7 @@ const charge = (fields: Partial<Charge> = {}, name = 'a'): Charge => ({
   kind: 'stream',
   time: 0,
   caller: toCaller({ ...ANONYMOUS, name }),
-  stream: '0',
+  streamId: '0',
   protocol: 'native',
   provider: 'p',
   model: 'm',

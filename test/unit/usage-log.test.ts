@@ -5,12 +5,13 @@ import { ANONYMOUS, toCaller } from '../../src/access/caller.ts'
 import type { Charge } from '../../src/usage/accounts.ts'
 import { checkUsageLog, UsageLog } from '../../src/usage/usage-log.ts'
 import { makeFolder } from '../support/process.ts'
+import { streamDigest } from '../../src/telemetry/redact.ts'
 
 const charge = (prompt_tokens: number): Charge => ({
   kind: 'stream',
   time: 0,
   caller: toCaller(ANONYMOUS, 'ada'),
-  stream: '0123456789abcdef',
+  streamId: 'str_1',
   protocol: 'native',
   provider: 'p',
   model: 'm',
@@ -48,7 +49,7 @@ it('writes one line for each charge, with the user, and nothing that opens a str
       caller: 'anonymous',
       user: 'ada',
       kind: 'stream',
-      stream: '0123456789abcdef',
+      stream: streamDigest('str_1'),
       protocol: 'native',
       provider: 'p',
       model: 'm',

@@ -88,7 +88,7 @@ async function sendCharged(
     const charge = services.accounts.add({
       kind: 'forward',
       caller,
-      stream: undefined,
+      streamId: undefined,
       protocol: protocol.name,
       provider: provider.name,
       model,
