@@ -10,6 +10,9 @@ export const DAYS_KEPT = 100
 /** For one caller and day; others are counted as `other`: callers may choose the names of models. */
 export const MODELS_KEPT = 50
 
+/** Rows of all days and callers, a few hundred bytes each; beyond it the oldest day is forgotten. */
+export const ROWS_KEPT = 100_000
+
 const OTHER = 'other'
 
 export interface LedgerRow {
@@ -35,6 +38,12 @@ export class Ledger {
   readonly #days = new Map<string, Map<string, Map<string, LedgerRow>>>()
   /** The day of the last charge, so that its date is not formatted each time. */
   #today = { day: NaN, date: '' }
+  #size = 0
+  readonly #most: number
+
+  constructor({ most = ROWS_KEPT } = {}) {
+    this.#most = most
+  }
 
   add(charge: Charge): void {
     const { kind, time, caller, provider, model, prompt_tokens, completion_tokens, estimated, nanos = 0 } = charge
@@ -65,15 +74,25 @@ export class Ledger {
     let day = this.#days.get(date)
     if (!day) {
       this.#days.set(date, (day = new Map()))
-      // The wall clock may be set back: the oldest date need not be the first.
-      if (this.#days.size > DAYS_KEPT) this.#days.delete([...this.#days.keys()].toSorted()[0] ?? date)
+      if (this.#days.size > DAYS_KEPT) this.#forgetOldest()
     }
     let models = day.get(caller)
     if (!models) day.set(caller, (models = new Map()))
     const name = models.has(model) || models.size < MODELS_KEPT ? model : OTHER
     let row = models.get(name)
-    if (!row) models.set(name, (row = emptyRow(date, caller, name)))
+    if (!row) {
+      models.set(name, (row = emptyRow(date, caller, name)))
+      this.#size += 1
+      if (this.#size > this.#most && this.#days.size > 1) this.#forgetOldest()
+    }
     return row
+  }
+
+  /** The wall clock may be set back: the oldest date need not be the first. */
+  #forgetOldest(): void {
+    const [oldest = ''] = [...this.#days.keys()].toSorted()
+    for (const models of this.#days.get(oldest)?.values() ?? []) this.#size -= models.size
+    this.#days.delete(oldest)
   }
 }
 

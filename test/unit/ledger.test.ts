@@ -51,6 +51,15 @@ it('keeps a number of days: the oldest go first, even when the clock is set back
   expect(dates).not.toContain('1970-01-01')
 })
 
+it('keeps a number of rows in all: with many callers, the oldest day goes first', () => {
+  const ledger = new Ledger({ most: 4 })
+  for (const day of [0, 1]) for (const name of ['a', 'b']) ledger.add(charge({ time: day * DAY_MS }, name))
+  const dates = () => [...ledger.rows('0000-01-01', '9999-12-31')].map(({ date }) => date)
+  expect(dates()).toHaveLength(4)
+  for (const name of ['a', 'b']) ledger.add(charge({ time: 2 * DAY_MS }, name))
+  expect(dates()).toEqual(['1970-01-02', '1970-01-02', '1970-01-03', '1970-01-03'])
+})
+
 it('counts models beyond a number as other, and loses nothing', () => {
   const ledger = new Ledger()
   for (let i = 0; i < 1000; i++) ledger.add(charge({ model: `m${i}` }))
