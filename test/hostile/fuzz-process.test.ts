@@ -69,6 +69,14 @@ async function startFuzzed(env: Record<string, string> = {}, files: Record<strin
   return { ...target, bugs }
 }
 
+/** All of a batch have passed, and the process lives. */
+async function expectAllPass(target: Fuzzed, checks: readonly Promise<void>[]): Promise<void> {
+  const settled = await Promise.allSettled(checks)
+  for (const each of settled) if (each.status === 'rejected') throw each.reason
+  expect(target.ended).toBeUndefined()
+  expect(target.bugs).toEqual([])
+}
+
 /** A short run does not wait for the tombstones and the thread that counts tokens, which stay for a minute. */
 function counted({ resources }: Sample): Record<string, number> {
   if (REQUESTS_SENT >= 10_000) return resources
@@ -271,10 +279,7 @@ fuzz('the process answers requests of all kinds, and has nothing left of them', 
     async check(batch) {
       if (batches++ === Math.ceil(WARM * RUNS.requests))
         before = { ...(await target.sample()), resources: before.resources }
-      const settled = await Promise.allSettled(batch.map(checkOne))
-      for (const each of settled) if (each.status === 'rejected') throw each.reason
-      expect(target.ended).toBeUndefined()
-      expect(target.bugs).toEqual([])
+      await expectAllPass(target, batch.map(checkOne))
     },
     async finish() {
       agent.destroy()
@@ -408,10 +413,7 @@ fuzz('the process brings streams of a hostile upstream to one end', { runs: RUNS
     async check(batch) {
       if (batches++ === Math.ceil(WARM * RUNS.streams))
         before = { ...(await target.sample()), resources: before.resources }
-      const settled = await Promise.allSettled(batch.map(checkOne))
-      for (const each of settled) if (each.status === 'rejected') throw each.reason
-      expect(target.ended).toBeUndefined()
-      expect(target.bugs).toEqual([])
+      await expectAllPass(target, batch.map(checkOne))
     },
     async finish() {
       agent.destroy()
