@@ -90,11 +90,6 @@ export class Admission {
     this.#measure()
   }
 
-  /** The tokens of a request, when its upstream reported none. */
-  estimate(deltas: number): number {
-    return deltas === 0 ? 0 : this.#promptTokens + deltas
-  }
-
   /** Replaces the reservation by the actual use. Only the first call counts. */
   async settle({ tokens, cost }: Spent): Promise<void> {
     if (this.#isSettled) return

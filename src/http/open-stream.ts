@@ -1,4 +1,5 @@
-import { chargeStream } from '../access/charge-stream.ts'
+import type { Admission } from '../access/admission.ts'
+import { chargeFlow } from '../access/charge-flow.ts'
 import { ORIGINAL } from '../chat-request.ts'
 import type { Mode, Protocol } from '../protocols/protocol.ts'
 import { Run } from '../routing/run.ts'
@@ -9,6 +10,7 @@ import type { StreamLog } from '../stream/stream-log.ts'
 import { observeGeneration } from '../telemetry/observe-streams.ts'
 import { afterThisTurn } from '../stream/event-loop.ts'
 import { sampleBytes } from '../usage/prompt-sample.ts'
+import { spentOn, type Charge } from '../usage/accounts.ts'
 import { StreamAccount } from '../usage/stream-account.ts'
 import { checkOtherModels, planAllowed, withAnswerLimit } from './admit.ts'
 import type { RequestContext, Services } from './context.ts'
@@ -92,7 +94,14 @@ export async function openStream(
     prompt?.release()
     return { log, mode, detached, leave }
   }
-  const account = new StreamAccount(accounts, { log, input, caller, protocol: protocol.name, requested: plan.model })
+  const account = new StreamAccount(accounts, {
+    log,
+    input,
+    caller,
+    protocol: protocol.name,
+    requested: plan.model,
+    onCharge: admission && settles(admission),
+  })
   const observer = observeGeneration(metrics, logger, {
     protocol: protocol.name,
     provider: provider.name,
@@ -113,9 +122,14 @@ export async function openStream(
         // After the first token has been sent.
         .finally(() => afterThisTurn(() => release(account, prompt))),
     resumeWindowMs: detached ? Infinity : protocol.reconnects ? config.resumeWindowMs : config.sdkResumeWindowMs,
-    observer: admission ? chargeStream(admission, observer) : observer,
+    observer: admission ? chargeFlow(admission, observer) : observer,
   })
   return { log, generation, mode, detached, leave }
+}
+
+/** In a function of its own: the stream keeps it. */
+function settles(admission: Admission): (charge: Charge) => void {
+  return (charge) => void admission.settle(spentOn(charge))
 }
 
 /** Drops the conversation, and ends the count of its memory. */

@@ -28,6 +28,11 @@ export interface Charge {
   readonly duration_ms: number
 }
 
+/** What a charge takes from the limits of its caller. */
+export function spentOn({ prompt_tokens, completion_tokens, nanos = 0 }: Charge): { tokens: number; cost: number } {
+  return { tokens: prompt_tokens + completion_tokens, cost: nanos }
+}
+
 /** The same before it has a price. */
 export interface Used extends Omit<Charge, 'time' | 'prompt_tokens' | 'completion_tokens' | 'estimated' | 'nanos'> {
   usage: Usage

@@ -7,7 +7,7 @@ import type { Done, Usage } from '../stream/events.ts'
 import type { Account } from '../stream/generation.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { PromptUsage } from '../wires/anthropic-usage.ts'
-import { NO_USAGE, type Accounts } from './accounts.ts'
+import { NO_USAGE, type Accounts, type Charge } from './accounts.ts'
 import { countCompletion, guessCompletion, type CompletionCount } from './completion-size.ts'
 import { PromptSample } from './prompt-sample.ts'
 
@@ -21,6 +21,8 @@ export interface StreamAccountOptions {
   protocol: string
   /** The name of the model that the request used. */
   requested: string
+  /** Told of the charge for this stream, once. */
+  onCharge?: ((charge: Charge) => void) | undefined
 }
 
 /**
@@ -37,19 +39,21 @@ export class StreamAccount implements Account {
   readonly #caller: Caller
   readonly #protocol: string
   readonly #requested: string
+  readonly #onCharge: ((charge: Charge) => void) | undefined
   readonly #startedAt = performance.now()
   /** The conversation until the run lets go of it, then a sample; dropped at the end. */
   #prompt: { input: ChatInput } | PromptSample | undefined
   /** An upstream has, or may have, worked for this request. */
   #asked = false
 
-  constructor(accounts: Accounts, { log, input, caller, protocol, requested }: StreamAccountOptions) {
+  constructor(accounts: Accounts, { log, input, caller, protocol, requested, onCharge }: StreamAccountOptions) {
     this.#accounts = accounts
     this.#log = log
     this.#prompt = { input }
     this.#caller = caller
     this.#protocol = protocol
     this.#requested = requested
+    this.#onCharge = onCharge
   }
 
   /** Notices whether an upstream works. An attempt that fails before a token costs nothing. */
@@ -89,7 +93,7 @@ export class StreamAccount implements Account {
   settled({ usage = NO_USAGE, finish_reason }: Done): void {
     this.#prompt = undefined
     const { provider, model } = this.#log.answer ?? this.#log.info
-    this.#accounts.add({
+    const charge = this.#accounts.add({
       kind: 'stream',
       caller: this.#caller,
       streamId: this.#log.info.id,
@@ -101,6 +105,7 @@ export class StreamAccount implements Account {
       usage,
       duration_ms: Math.round(performance.now() - this.#startedAt),
     })
+    this.#onCharge?.(charge)
   }
 
   /** The usage, when there is nothing to count. */

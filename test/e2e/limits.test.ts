@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { defineProvider } from '../../providers/provider.ts'
 import type { Limits } from '../../src/access/caller.ts'
 import type { LimitStore } from '../../src/access/limit-store.ts'
 import { MemoryLimitStore } from '../../src/access/memory-limit-store.ts'
@@ -147,6 +148,21 @@ describe('a limit', () => {
     })
     expect((await chat(gateway.url, quick, as(undefined, 'key-of-other'))).status).toBe(200)
     expect(await metricOf(gateway, 'models')).toBe(1)
+  })
+
+  it('of tokens takes what the ledger says, whatever an upstream reports', async () => {
+    const boasting = defineProvider({
+      name: 'boasting',
+      async *stream() {
+        const usage = { prompt_tokens: 1, completion_tokens: 1e308, total_tokens: 1e308 }
+        yield { type: 'done', finish_reason: 'stop', usage }
+      },
+    })
+    const gateway = await startGateway(withKey({ limits: { tokensPerDay: 1.5e9 } }), { providers: [boasting] })
+    const ask = async () => (await chat(gateway.url, { model: 'boasting' }, as())).end()
+    expect([(await ask()).status, (await ask()).status, (await ask()).status]).toEqual([200, 200, 429])
+    const { usage } = (await (await open(`${gateway.url}/v1/usage`, as())).end()).json as { usage: object[] }
+    expect(usage).toMatchObject([{ streams: 2, prompt_tokens: 2, completion_tokens: 2e9 }])
   })
 
   it('of all callers together counts each of them', async () => {

@@ -1,4 +1,4 @@
-import { NOTHING, type Admission, type Spent } from '../../access/admission.ts'
+import { NOTHING, type Admission } from '../../access/admission.ts'
 import { modelName } from '../../chat-request.ts'
 import { Ended, invalidField } from '../../errors.ts'
 import { isRecord } from '../../json.ts'
@@ -6,7 +6,7 @@ import type { ForwardRoute } from '../../protocols/protocol.ts'
 import { forward, type Forwardable, type Forwarded } from '../../routing/forward.ts'
 import { isOver, refuseBody, whenOver } from '../../sse/http2.ts'
 import { traceAttempts } from '../../telemetry/observe-routing.ts'
-import { NO_USAGE, type Charge } from '../../usage/accounts.ts'
+import { NO_USAGE, spentOn, type Charge } from '../../usage/accounts.ts'
 import { CHARACTERS_PER_TOKEN } from '../../usage/estimate-tokens.ts'
 import { tailOf } from '../../usage/forwarded-usage.ts'
 import { admit, checkOtherModels, overloadOf, planAllowed, withForwardLimit } from '../admit.ts'
@@ -99,10 +99,6 @@ async function sendCharged(
     })
     onCharge(charge)
   }
-}
-
-function spentOn({ prompt_tokens, completion_tokens, nanos = 0 }: Charge): Spent {
-  return { tokens: prompt_tokens + completion_tokens, cost: nanos }
 }
 
 /** Shared by all requests: a stack trace for each is expensive, and nobody reads it. */
