@@ -35,7 +35,7 @@ const grant = {
   userLimits: limitsSchema.default({}),
 }
 
-/** What a header can hold. Whoever reads a hash must not have the key. */
+/** Characters that a header can hold. A hash is refused: a reader of it must not have the key. */
 const keyText = z
   .string()
   .regex(/^[\x21-\x7e]+$/, 'expected letters, digits and signs of ASCII, without spaces')

@@ -62,7 +62,7 @@ function checkPrices({ model: requested, targets }: Plan, accounts: Accounts): v
     )
 }
 
-/** Fields with which some upstreams, such as OpenRouter, answer with other models than the one that is checked. */
+/** With these fields, upstreams such as OpenRouter choose another model, which nobody has checked. */
 const OTHER_MODELS = ['models', 'fallbacks'] as const
 
 /** @throws SluiceError `model_not_allowed` when the upstream would choose among models for a caller that may not use all */

@@ -79,7 +79,7 @@ export class Tombstones {
     for (const id of this.#byId.keys()) this.#drop(id)
   }
 
-  /** Drops those that have expired at `now`, but not so many that others wait. */
+  /** Drops expired records, a bounded number in one turn. The timer calls again for the rest. */
   expire(now: number): void {
     let left = DROPPED_AT_ONCE
     for (const [id, { forgetAt }] of this.#byId) {
