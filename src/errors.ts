@@ -39,6 +39,7 @@ const ERRORS = {
   overloaded: { status: 503, retryable: true },
   store_full: { status: 503, retryable: true },
   store_unavailable: { status: 503, retryable: true },
+  producer_lost: { status: 503, retryable: true },
   gateway_shutdown: { status: 503, retryable: true },
 
   // A provider that breaks its contract.
@@ -229,6 +230,11 @@ function isSeconds(value: unknown): value is number {
 /** Whether a status can be passed on: Node refuses to send others. */
 function isStatus(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 100 && value < 600
+}
+
+/** The node that wrote a stream is gone, or was silent for so long that the others have given it up. */
+export function producerLost(): SluiceError {
+  return new SluiceError('producer_lost', 'The gateway node that produced this stream was lost; try again.')
 }
 
 /** A `SluiceError` for one fault in one field. */

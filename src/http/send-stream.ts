@@ -89,8 +89,8 @@ export function sendStream(
 
   function send(): void {
     catchingUp = false
-    // A stalled reader would keep the displaced log in memory.
-    if (log.displaced && writer.blocked) return dropReader(context.res)
+    // A stalled reader would keep the displaced log in memory. The reader of a withdrawn one finds the end elsewhere.
+    if (log.withdrawn || (log.displaced && writer.blocked)) return dropReader(context.res)
     const frames = writer.blocked || writer.closed ? undefined : subscription.next()
     if (frames) {
       cells.deltas.add(frames.deltas)

@@ -237,9 +237,9 @@ export class SharedFrames {
 
   /** A large `done` is a batch of its own: it is then the same for all readers, wherever they began. */
   #endAfter(from: number): number {
-    const { last, done, bytes } = this.#log
-    const endsApart = this.#protocol.repeatsAnswer && done && bytes > LARGE_LOG_BYTES && from < last - 1
-    return endsApart ? last - 1 : last
+    const { last, lastDelta, done, bytes } = this.#log
+    const endsApart = this.#protocol.repeatsAnswer && done && bytes > LARGE_LOG_BYTES && from < lastDelta
+    return endsApart ? lastDelta : last
   }
 
   #forget(): void {

@@ -13,7 +13,11 @@ const FINISH_REASON_SET: ReadonlySet<unknown> = new Set(FINISH_REASONS)
  * @throws SluiceError `provider_invalid_event`
  */
 export function checkEvent(value: StreamEvent): StreamEvent {
-  const event: unknown = value
+  checkFields(value)
+  return value
+}
+
+function checkFields(event: unknown): void {
   if (typeof event !== 'object' || event === null || !('type' in event)) throw invalid('it is not an event')
   const fields: Partial<Record<string, unknown>> = event
   if (fields.type === 'delta') {
@@ -34,7 +38,16 @@ export function checkEvent(value: StreamEvent): StreamEvent {
   } else {
     throw invalid('its `type` is unknown')
   }
-  return value
+}
+
+/** Whether `checkEvent` would accept it. */
+export function isEvent(value: unknown): value is StreamEvent {
+  try {
+    checkFields(value)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function invalid(why: string): SluiceError {

@@ -1,4 +1,6 @@
 import { SluiceError } from '../errors.ts'
+import { isRecord, parseJson } from '../json.ts'
+import { isEvent } from './check-event.ts'
 import { toDelta, type PlainField, type StreamEvent } from './events.ts'
 import type { AnsweredBy, StreamInfo } from './stream-log.ts'
 
@@ -21,6 +23,11 @@ interface PieceStart {
 /** One event of any kind. */
 export interface EventPiece extends PieceStart {
   readonly event: StreamEvent
+  /**
+   * The seqs before it may have no event: another node ended the stream, and the lost node may have shown events that it
+   * had not shared. Their seqs are never used for anything else.
+   */
+  readonly skips?: true
 }
 
 /** Adjacent deltas that are nothing but text of one field: all of it, and the length of each in UTF-16 units. */
@@ -54,4 +61,54 @@ export function eventsOf(piece: Piece): StreamEvent[] {
   const valid = events.length > 0 && from === text.length && lengths.every((length) => length >= 0)
   if (!valid) throw new SluiceError('internal_error', 'The lengths of a piece are not those of its text.')
   return events
+}
+
+/**
+ * Reads a piece that another node has written.
+ *
+ * @throws SluiceError `internal_error` when it is none
+ */
+export function parsePiece(json: string): Piece {
+  const piece: unknown = parseJson(json, UNLIMITED)
+  if (!isPiece(piece)) throw new SluiceError('internal_error', 'A stored piece of a stream cannot be read.')
+  return piece
+}
+
+/** The part of a piece after the event `seq`; undefined when there is none. */
+export function pieceAfter(piece: Piece, seq: number): Piece | undefined {
+  if (seq < piece.first) return piece
+  if ('event' in piece || seq >= lastOf(piece)) return undefined
+  const { field, text, lengths } = piece
+  const skipped = lengths.slice(0, seq - piece.first + 1)
+  const from = skipped.reduce((sum, length) => sum + length, 0)
+  return { first: seq + 1, field, text: text.slice(from), lengths: lengths.slice(skipped.length) }
+}
+
+/** Its size was checked when it was first stored. */
+const UNLIMITED = { depth: Infinity, size: Infinity }
+
+function isPiece(value: unknown): value is Piece {
+  if (!isRecord(value) || !isCount(value.first)) return false
+  if (value.records !== undefined && !(Array.isArray(value.records) && value.records.every(isHeadRecord))) return false
+  if (value.event !== undefined) return isEvent(value.event) && (value.skips === undefined || value.skips === true)
+  const { field, text, lengths } = value
+  const isText = (field === 'content' || field === 'reasoning') && typeof text === 'string'
+  return isText && Array.isArray(lengths) && lengths.every(isCount)
+}
+
+function isHeadRecord(value: unknown): boolean {
+  if (!isRecord(value)) return false
+  const { type, info, answer } = value
+  if (type === 'created') return isRecord(info) && typeof info.id === 'string'
+  return (
+    type === 'answered' &&
+    isRecord(answer) &&
+    typeof answer.provider === 'string' &&
+    typeof answer.model === 'string' &&
+    isCount(answer.attempts)
+  )
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0
 }

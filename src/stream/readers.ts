@@ -1,5 +1,6 @@
 // The readers of a log: one of them, and how many there are.
 
+import { producerLost } from '../errors.ts'
 import type { Batch, StreamLog, Wake } from './stream-log.ts'
 
 /**
@@ -33,8 +34,9 @@ export class Subscription<B extends { last: number } = Batch> {
     return this.log.done !== undefined && this.#cursor >= this.log.last
   }
 
-  /** The next batch, or `undefined` when there is none yet. */
+  /** The next batch, or `undefined` when there is none yet, or never because the log was withdrawn. */
   next(): B | undefined {
+    if (this.log.withdrawn) return undefined
     const batch = this.#read(this.#cursor)
     if (batch) this.#cursor = batch.last
     return batch
@@ -45,7 +47,11 @@ export class Subscription<B extends { last: number } = Batch> {
   }
 }
 
-/** A subscription as an async iterable of batches: ends after `done`, throws the signal's reason when aborted. */
+/**
+ * A subscription as an async iterable of batches: ends after `done`.
+ *
+ * @throws the signal's reason when aborted; SluiceError `producer_lost` when the log is withdrawn
+ */
 export async function* follow(log: StreamLog, cursor = 0, signal?: AbortSignal): AsyncGenerator<Batch, void, void> {
   let wake: (() => void) | undefined
   const subscription = new Subscription(
@@ -60,6 +66,7 @@ export async function* follow(log: StreamLog, cursor = 0, signal?: AbortSignal):
     while (true) {
       signal?.throwIfAborted()
       const batch = subscription.next()
+      if (log.withdrawn) throw producerLost()
       if (batch) {
         yield batch
       } else if (subscription.ended) {

@@ -98,11 +98,19 @@ export class StreamLog {
   #bytes: number
   #held = 0
   #done: Done | undefined
+  /** Seqs before `done` that no event has: a node that was lost may have shown events under them. */
+  #skipped = 0
   #waking = false
   #since = 0
 
   /** The stream was ended to make room: stalled readers are cut off. */
   displaced = false
+  /**
+   * Whether this process may still write the stream, for one that other nodes know. Asked before anything is shown to a
+   * reader: after a long pause the others have declared the process lost, and have another end of the stream.
+   */
+  isOurs: (() => boolean) | undefined
+  #withdrawn = false
   /** Called to end the stream when the store has no room for it. */
   onDisplaced: ((error: SluiceError) => void) | undefined
 
@@ -115,7 +123,24 @@ export class StreamLog {
 
   /** The seq of the last event; 0 when there is none. */
   get last(): number {
-    return this.#events.length
+    return this.#events.length + this.#skipped
+  }
+
+  /** The seq of the last event that is not `done`; 0 when there is none. */
+  get lastDelta(): number {
+    return this.#done ? this.#events.length - 1 : this.#events.length
+  }
+
+  /** Readers must be cut off: other nodes have another end of the stream. */
+  get withdrawn(): boolean {
+    if (!this.#withdrawn && this.isOurs && !this.isOurs()) this.#withdrawn = true
+    return this.#withdrawn
+  }
+
+  /** Shows nothing more to readers, and wakes them so that they leave. */
+  withdraw(): void {
+    this.#withdrawn = true
+    this.#wakeReaders(performance.now())
   }
 
   /** Estimated bytes of memory. */
@@ -174,7 +199,8 @@ export class StreamLog {
   appendPiece(piece: Piece, at = performance.now()): void {
     this.#checkOpen()
     const { first, records = [] } = piece
-    if (first !== this.last + 1)
+    const skips = 'event' in piece && piece.skips === true && piece.event.type === 'done' && first > this.last
+    if (first !== this.last + 1 && !skips)
       throw new SluiceError('internal_error', `Event ${first} cannot follow event ${this.last} of a stream.`)
     for (const record of records)
       if (record.type === 'created' && record.info.id !== this.info.id)
@@ -187,6 +213,7 @@ export class StreamLog {
       events.at(-1)?.type === 'done',
     )
     for (const record of records) if (record.type === 'answered') this.appendAnswer(record.answer)
+    this.#skipped = first - this.last - 1
     for (const [i, size] of sizes.entries()) {
       const event = events[i]
       if (event) this.#push(event, size)
@@ -197,9 +224,12 @@ export class StreamLog {
 
   /** The stored pieces of the events after `from`, up to the end that the log has when the first is asked for. */
   *pieces(from = 0): Generator<Piece, void, void> {
-    for (const piece of this.#events.pieces(from)) {
+    if (from >= this.last) return
+    for (const piece of this.#events.pieces(Math.min(from, this.#events.length - 1))) {
       const records = this.#recordsBefore(piece.first)
-      yield records.length === 0 ? piece : { ...piece, records }
+      const isLate = this.#skipped > 0 && 'event' in piece && piece.event.type === 'done'
+      const placed: Piece = isLate ? { ...piece, first: this.last, skips: true } : piece
+      yield records.length === 0 ? placed : { ...placed, records }
     }
   }
 
@@ -212,18 +242,24 @@ export class StreamLog {
     if (cursor >= end) return undefined
     const events: SequencedEvent[] = []
     let seq = cursor
+    let merges = 0
     let current: SequencedEvent | undefined
     for (let size = 0; seq < end && size < BATCH_SIZE;) {
-      const { event, count, size: added } = this.#events.read(seq, merge ? end : seq + 1, BATCH_SIZE - size)
+      // `done` may have skipped some seqs.
+      const index = Math.min(seq, this.#events.length - 1)
+      if (seq === this.lastDelta && end < this.last) break
+      const { event, count, size: added } = this.#events.read(index, merge ? end : index + 1, BATCH_SIZE - size)
       const merged =
         merge && current?.event.type === 'delta' && event.type === 'delta'
           ? mergeDeltas(current.event, event)
           : undefined
       // Checked after merging: how many texts are read as one event depends on what has been packed so far.
       if (!merged && events.length === BATCH_EVENTS) break
-      seq += count
+      seq = event.type === 'done' ? this.last : index + count
       size += added
+      merges += count - 1
       if (current && merged) {
+        merges += 1
         current.event = merged
         current.seq = seq
       } else {
@@ -231,7 +267,7 @@ export class StreamLog {
         events.push(current)
       }
     }
-    return { events, last: seq, count: seq - cursor }
+    return events.length === 0 ? undefined : { events, last: seq, count: events.length + merges }
   }
 
   /** Reports a reader that does not stay, such as a polling client. */
