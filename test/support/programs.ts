@@ -12,6 +12,8 @@ export const PROGRAMS = {
   chromium: { commands: ['chromium', 'chromium-browser', 'google-chrome'], debianPackage: 'chromium' },
   prometheus: { commands: ['prometheus'], debianPackage: 'prometheus' },
   promtool: { commands: ['promtool'], debianPackage: 'prometheus' },
+  redis: { commands: ['redis-server'], debianPackage: 'redis-server' },
+  redisSentinel: { commands: ['redis-sentinel'], debianPackage: 'redis-sentinel' },
 } as const
 
 export type ProgramName = keyof typeof PROGRAMS
