@@ -193,7 +193,8 @@ export function describeBackplane(
         await backplane.append(append(id, 1, 3), false)
         await backplane.dropStream(id, id === 'expired')
         expect(await other.readPieces(id, 0, 10)).toEqual([])
-        expect(await other.append(append(id, 4, 4), false)).toMatchObject({ status: 'missing' })
+        const status = id === 'expired' ? 'ended' : 'missing'
+        expect(await other.append(append(id, 4, 4), false)).toMatchObject({ status })
       }
       expect(await other.findStream('expired')).toMatchObject({ info: stream('expired').info, expired: true })
       expect(await other.findStream('unknown')).toBeUndefined()

@@ -41,7 +41,7 @@ export interface Append {
 /**
  * - `stored`: all pieces are; `last` is the last of them
  * - `misplaced`: nothing was stored, because the last event is `last` instead of `after`
- * - `ended`: nothing was stored, because `last` is the `done` of the stream
+ * - `ended`: nothing was stored, because `last` is the `done` of the stream, or the stream was dropped
  * - `missing`: there is no such stream
  */
 export interface Appended {

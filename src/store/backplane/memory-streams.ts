@@ -71,9 +71,9 @@ export class MemoryStreams {
    */
   append({ id, after, pieces, ends }: Append, renew: boolean): Appended {
     const stream = this.#streams.get(id)
-    if (!stream || stream.dropped) return { status: 'missing', last: 0 }
+    if (!stream) return { status: 'missing', last: 0 }
     const { last } = stream
-    if (stream.ended) return { status: 'ended', last }
+    if (stream.ended || stream.dropped) return { status: 'ended', last }
     if (after !== last) return { status: 'misplaced', last }
     const added = pieces.reduce((sum, { json }) => sum + PIECE_BYTES + 2 * json.length, 0)
     const ended = ends && pieces.length > 0

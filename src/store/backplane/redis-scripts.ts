@@ -74,6 +74,7 @@ local r = redis.call('HMGET', KEYS[1], 'id', 'fingerprint', 'lost', 'replaced')
 local id = r[1]
 if id and id ~= ARGV[4] then
   if r[2] ~= ARGV[2] then return {'conflict', ''} end
+  if id == ARGV[1] then return {'claimed', ''} end
   if ARGV[3] == '1' then
     if r[4] then return {'gone', ''} end
     return {'joined', id}
