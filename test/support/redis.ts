@@ -1,10 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { randomInt } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { findProgram } from './programs.ts'
+import { quietPort } from './quiet-port.ts'
 import { RedisClient, type Reply } from './redis-client.ts'
 import { TLS } from './tls.ts'
 
@@ -55,9 +55,7 @@ export class RedisServer {
   async start(): Promise<void> {
     this.#folder = await mkdtemp(join(tmpdir(), 'sluice-redis-'))
     for (;;) {
-      // Below the ports that systems give away, so that nothing takes it by accident while this Redis is down; and so
-      // that the port of the cluster bus, 10,000 above, exists.
-      this.#port = randomInt(10_000, 22_768)
+      this.#port = quietPort()
       try {
         await this.restart()
         return

@@ -1,7 +1,9 @@
-import { expect, it } from 'vitest'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { expect, it, onTestFinished } from 'vitest'
 import { describeWith } from '../support/programs.ts'
 import { RedisClient } from '../support/redis-client.ts'
-import { sharedRedis, startRedis } from '../support/redis.ts'
+import { startRedisProxy, type RedisProxy } from '../support/redis-proxy.ts'
+import { sharedRedis, startRedis, type RedisServer } from '../support/redis.ts'
 
 describeWith('redis', 'a Redis for tests', (program) => {
   it('answers with strings, numbers, nothing, lists and errors', async () => {
@@ -108,5 +110,107 @@ describeWith('redis', 'a Redis for tests', (program) => {
     const redis = await sharedRedis()
     expect(await sharedRedis()).toBe(redis)
     expect(await redis.command('PING')).toBe('PONG')
+  })
+})
+
+describeWith('redis', 'a proxy before a Redis', (program) => {
+  async function start(): Promise<{ redis: RedisServer; proxy: RedisProxy; client: RedisClient }> {
+    const redis = await startRedis(program)
+    const proxy = await startRedisProxy(redis.url)
+    const client = new RedisClient(proxy.url)
+    onTestFinished(() => client.close())
+    return { redis, proxy, client }
+  }
+
+  it('passes on and counts the bytes of each direction', async () => {
+    const { proxy, client } = await start()
+    expect(await client.command('ECHO', 'word')).toBe('word')
+    expect(proxy.bytes).toEqual({ toRedis: 24, fromRedis: 10 })
+    const long = 'a'.repeat(3_000_000)
+    expect(await client.command('ECHO', long)).toBe(long)
+    expect(proxy.bytes.fromRedis).toBeGreaterThan(3_000_000)
+  })
+
+  it('has the user and the password of the Redis in its URL', async () => {
+    const redis = await startRedis(program, { user: { name: 'sluice', password: 'secret' } })
+    const proxy = await startRedisProxy(redis.url)
+    const client = new RedisClient(proxy.url)
+    expect(await client.command('ACL', 'WHOAMI')).toBe('sluice')
+    client.close()
+  })
+
+  it('passes on TLS', async () => {
+    const redis = await startRedis(program, { tls: true })
+    const client = new RedisClient((await startRedisProxy(redis.url)).url)
+    expect(await client.command('PING')).toBe('PONG')
+    client.close()
+  })
+
+  it('delays, and lets nothing overtake what came before', async () => {
+    const { proxy, client } = await start()
+    await client.command('PING')
+    const delays = [40, 20, 30, 10, 0]
+    const answers: Promise<unknown>[] = []
+    for (const delay of delays) {
+      proxy.delay(delay)
+      answers.push(client.command('ECHO', delay))
+      // So that the proxy gets it now, and alone.
+      await nextTurn()
+    }
+    expect(await Promise.all(answers)).toEqual(delays.map(String))
+    proxy.delay(100)
+    const sent = performance.now()
+    await client.command('PING')
+    expect(performance.now() - sent).toBeGreaterThanOrEqual(100)
+  })
+
+  it('cuts connections, and takes new ones', async () => {
+    const { proxy, client } = await start()
+    await client.command('PING')
+    const failed = expect(client.command('BLPOP', 'list', 0)).rejects.toThrow()
+    proxy.cut()
+    await failed
+    expect(await client.command('PING')).toBe('PONG')
+  })
+
+  it('refuses new connections, and keeps those there are', async () => {
+    const { proxy, client } = await start()
+    await client.command('PING')
+    proxy.refuse()
+    const other = new RedisClient(proxy.url)
+    await expect(other.command('PING')).rejects.toThrow('ECONNREFUSED')
+    expect(await client.command('PING')).toBe('PONG')
+    await proxy.accept()
+    expect(await other.command('PING')).toBe('PONG')
+    other.close()
+  })
+
+  it('stalls without closing, and loses nothing', async () => {
+    const { redis, proxy, client } = await start()
+    await client.command('PING')
+    proxy.stall()
+    const before = { ...proxy.bytes }
+    const answers = Promise.all([client.command('INCR', 'count'), client.command('INCR', 'count')])
+    const other = new RedisClient(proxy.url)
+    const late = other.command('PING')
+    const answered = await Promise.race([answers, late, new Promise((resolve) => setTimeout(resolve, 100, 'nothing'))])
+    expect(answered).toBe('nothing')
+    expect(proxy.bytes).toEqual(before)
+    expect(await redis.command('EXISTS', 'count')).toBe(0)
+    proxy.flow()
+    expect(await answers).toEqual([1, 2])
+    expect(await late).toBe('PONG')
+    other.close()
+  })
+
+  it('closes the connections of clients when the Redis is killed, and finds it again', async () => {
+    const { redis, client } = await start()
+    await client.command('PING')
+    const failed = expect(client.command('BLPOP', 'list', 0)).rejects.toThrow()
+    await redis.kill()
+    await failed
+    await expect(client.command('PING')).rejects.toThrow()
+    await redis.restart()
+    expect(await client.command('PING')).toBe('PONG')
   })
 })
