@@ -1,5 +1,6 @@
 // The parts of a gateway that decide who may use it, and how much.
 
+import { randomBytes } from 'node:crypto'
 import { Authenticator } from './access/authenticator.ts'
 import type { TokenVerifier } from './access/json-web-tokens.ts'
 import type { LimitStore } from './access/limit-store.ts'
@@ -7,6 +8,7 @@ import { Limiter } from './access/limiter.ts'
 import { Tickets } from './access/tickets.ts'
 import type { Config } from './config.ts'
 import { callerNames } from './telemetry/observe-callers.ts'
+import type { Backplane } from './store/backplane/backplane.ts'
 import type { Logger } from './telemetry/logger.ts'
 import { observeLimits } from './telemetry/observe-limits.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -24,6 +26,7 @@ const SAFE_CHARACTERS = 24
 export async function createAccess(
   config: Config,
   store: LimitStore,
+  backplane: Backplane | undefined,
   metrics: Metrics,
   logger: Logger,
 ): Promise<Access> {
@@ -32,9 +35,17 @@ export async function createAccess(
   const onRefusal = observeLimits(metrics, callerNames(config))
   return {
     authenticator: new Authenticator({ ...config, tokens: await createVerifier(config) }),
-    tickets: new Tickets(config.ticketSecret),
+    tickets: new Tickets(await ticketSecrets(config, backplane)),
     limiter: new Limiter({ store, limits: config.limits, onRefusal }),
   }
+}
+
+/** Nodes that share nothing else have no secret in common unless one is configured. */
+async function ticketSecrets({ ticketSecret }: Config, backplane: Backplane | undefined): Promise<readonly string[]> {
+  const fresh = randomBytes(32).toString('base64url')
+  if (ticketSecret.length > 0 || !backplane) return ticketSecret
+  // A gateway that may run without its store does so with tickets of its own.
+  return [await backplane.secret('tickets', fresh).catch(() => fresh)]
 }
 
 /** Loads jose only where tokens are configured. */

@@ -2,25 +2,32 @@
 
 import type { Config } from './config.ts'
 import { ConfigError } from './errors.ts'
+import type { Backplane } from './store/backplane/backplane.ts'
 import type { Logger } from './telemetry/logger.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 import { callerNames, observeCallers } from './telemetry/observe-callers.ts'
 import { observeUsageLog } from './telemetry/observe-usage-log.ts'
 import { Accounts } from './usage/accounts.ts'
-import { Ledger } from './usage/ledger.ts'
+import { Ledger, type UsageLedger } from './usage/ledger.ts'
+import { SharedLedger } from './usage/shared-ledger.ts'
 import { checkUsageLog, UsageLog } from './usage/usage-log.ts'
 
 export interface UsageRecords {
   readonly accounts: Accounts
-  readonly ledger: Ledger
+  readonly ledger: UsageLedger
   /** Lets go of the thread that counts tokens, and writes the last lines of the log. */
   close(): Promise<void>
 }
 
 /** @throws ConfigError when the usage log cannot be written */
-export async function createUsageRecords(config: Config, metrics: Metrics, logger: Logger): Promise<UsageRecords> {
+export async function createUsageRecords(
+  config: Config,
+  backplane: Backplane | undefined,
+  metrics: Metrics,
+  logger: Logger,
+): Promise<UsageRecords> {
   const accounts = new Accounts(config.prices)
-  const ledger = new Ledger()
+  const ledger = backplane ? new SharedLedger(backplane) : new Ledger()
   accounts.onCharge((charge) => ledger.add(charge))
   observeCallers(metrics, accounts, callerNames(config))
   const log = await openUsageLog(config, metrics, logger)
@@ -30,7 +37,7 @@ export async function createUsageRecords(config: Config, metrics: Metrics, logge
     ledger,
     async close() {
       accounts.close()
-      await log?.close()
+      await Promise.all([log?.close(), ledger.close()])
     },
   }
 }

@@ -4,9 +4,11 @@ import type { Provider } from '../providers/provider.ts'
 import { loadProvider, type RegisteredProvider } from '../providers/registry.ts'
 import type { LimitStore } from './access/limit-store.ts'
 import { MemoryLimitStore } from './access/memory-limit-store.ts'
+import { SharedLimitStore } from './access/shared-limit-store.ts'
 import type { Config } from './config.ts'
 import { createApp } from './http/app.ts'
 import { createAccess } from './gateway-access.ts'
+import { createNode, type ConnectedNode } from './gateway-nodes.ts'
 import { createUsageRecords } from './gateway-usage.ts'
 import type { RequestState, Services } from './http/context.ts'
 import { InFlight } from './http/in-flight.ts'
@@ -21,6 +23,7 @@ import { tickFor } from './sse/event-stream.ts'
 import { Heartbeat } from './sse/heartbeat.ts'
 import { Budget, MEMORY_KINDS } from './store/budget.ts'
 import { noBus, type Bus } from './store/bus.ts'
+import type { Backplane } from './store/backplane/backplane.ts'
 import type { Directory } from './store/directory.ts'
 import { MemoryDirectory } from './store/memory-directory.ts'
 import { StreamStore } from './store/stream-store.ts'
@@ -47,6 +50,8 @@ export interface GatewayOptions {
   limitStore?: (config: Config, budget: Budget) => LimitStore
   /** Connects this gateway with others that share the directory. */
   bus?: Bus
+  /** Shared with other gateways, and closed with this one; by default, Redis if it is configured. */
+  backplane?: Backplane
 }
 
 /** Milliseconds that readers have after the last `done` to fetch it, before their connections are closed. */
@@ -87,6 +92,13 @@ async function loadProviders(
   return new Map([...given.map((provider) => [provider.name, { provider, options: {} }] as const), ...configured])
 }
 
+function createLimitStore({ storeDown }: Config, budget: Budget, node: ConnectedNode | undefined): LimitStore {
+  const local = new MemoryLimitStore(budget)
+  if (!node) return local
+  const { inbox: lease } = node.bus.lease
+  return new SharedLimitStore(node.backplane, { lease, local: storeDown === 'local' ? local : undefined })
+}
+
 /** Metrics that are read from the parts of the gateway. */
 function watchParts({ metrics, config, store, budget, router }: Services, providers: Iterable<string>): void {
   metrics.cell('build_info', { version: VERSION }).add()
@@ -110,22 +122,24 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const metrics = new Metrics(known)
   startAtZero(metrics, known, protocols.names)
   const budget = new Budget(config.storeMaxBytes, { timesFree: TIMES_FREE })
-  const directory = options.directory?.(config, budget) ?? new MemoryDirectory(config, budget)
-  const bus = options.bus ?? noBus
+  const node = await createNode(config, options.backplane, metrics, logger)
+  const directory = options.directory?.(config, budget) ?? node?.directory ?? new MemoryDirectory(config, budget)
+  const bus = options.bus ?? node?.bus ?? noBus
   const store = new StreamStore({ limits: config, budget, directory, bus })
   const catalog = new ModelCatalog(config.modelsOnly ? new Map() : providers, observeCatalog(logger))
-  const usage = await createUsageRecords(config, metrics, logger)
-  const limitStore = options.limitStore?.(config, budget) ?? new MemoryLimitStore(budget)
+  const usage = await createUsageRecords(config, node?.backplane, metrics, logger)
+  const limitStore = options.limitStore?.(config, budget) ?? createLimitStore(config, budget, node)
   const generations = new Generations()
   const loopDelay = new SmoothedDelay()
   const services: Services = {
     config,
     protocols,
-    ...(await createAccess(config, limitStore, metrics, logger)),
+    ...(await createAccess(config, limitStore, node?.backplane, metrics, logger)),
     logger,
     metrics,
     readers: observeReaders(metrics),
     store,
+    backplane: node?.backplane,
     budget,
     router: new Router(providers, config, { catalog }),
     catalog,
@@ -141,7 +155,9 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   }
   bus.serve({
     cancel: (id) => void services.generations.cancel(id),
+    forget: (id) => store.forgetHere(id),
     readers: (id, count) => store.setReadersElsewhere(id, count),
+    withdraw: (id) => store.withdraw(id),
   })
   watchParts(services, providers.keys())
   const loopDelays = metrics.histogram('event_loop_delay_seconds', {})
@@ -171,10 +187,10 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     await Promise.all([server.close(FAREWELL_MS), admin?.close(FAREWELL_MS)])
     stopWatching()
     catalog.close()
-    await store.close()
-    await limitStore.close()
     const closing = [...providers.values()].map(async ({ provider }) => provider.close?.())
-    await within(FAREWELL_MS, Promise.allSettled([...closing, usage.close(), flushSpans()]))
+    await store.close()
+    await within(FAREWELL_MS, Promise.allSettled([...closing, usage.close(), limitStore.close(), flushSpans()]))
+    await node?.backplane.close()
     logger.info('stopped')
   }
 
@@ -195,6 +211,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     },
     async start() {
       logCatchAll()
+      await node?.bus.start()
       adminUrl = await admin?.listen()
       return server.listen()
     },

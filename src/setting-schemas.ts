@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { maskUrl } from './mask-config.ts'
+import { parseRedisUrl } from './store/backplane/redis-url.ts'
 
 /** A number or a numeric string: the environment and `${NAME}` in a file contain only strings. */
 export function numeric<T extends z.ZodType>(schema: T) {
@@ -74,3 +75,15 @@ export const list = z.string().transform((value) =>
 )
 
 export const names = list.transform((items) => items.map((name) => name.toLowerCase()))
+
+/** Empty, or a URL that `parseRedisUrl` reads. */
+export const redisUrl = z
+  .string()
+  .trim()
+  .superRefine((text, context) => {
+    try {
+      if (text !== '') parseRedisUrl(text)
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) })
+    }
+  })

@@ -15,6 +15,7 @@ import {
   origins,
   positiveMilliseconds,
   publicUrl,
+  redisUrl,
   UNITS,
 } from './setting-schemas.ts'
 import { pricesSchema } from './usage/prices.ts'
@@ -98,6 +99,21 @@ export const settings = {
     .string()
     .default('')
     .describe('file that gets a line of JSON per stream, for billing; - for standard output'),
+  redisUrl: redisUrl
+    .prefault('')
+    .describe('Redis that several nodes share: redis://, redis+cluster:// or redis+sentinel://, rediss for TLS'),
+  redisPrefix: z.string().max(64).default('sluice:').describe('start of the names of all keys in Redis'),
+  storeDown: z
+    .enum(['refuse', 'local'])
+    .default('refuse')
+    .describe('new streams while Redis is away: refuse them with 503, or serve them from this node alone'),
+  leaseMs: numeric(z.number().int().min(1000).max(600_000))
+    .default(5000)
+    .describe('silence of a node after which the others give up its streams'),
+  workers: z
+    .union([z.literal('auto'), numeric(z.number().int().min(1).max(256))])
+    .default(1)
+    .describe('processes that share the port, one per core with auto'),
   defaultModel: z
     .string()
     .min(1)
@@ -108,7 +124,7 @@ export const settings = {
 }
 
 /** Settings that `--print-config` masks. */
-export const SECRET_SETTINGS: ReadonlySet<string> = new Set(['metricsToken', 'ticketSecret'])
+export const SECRET_SETTINGS: ReadonlySet<string> = new Set(['metricsToken', 'ticketSecret', 'redisUrl'])
 
 /** Environment variable with keys of callers, as `name:key,name:key`; added to `keys`. */
 export const KEYS_VARIABLE = 'SLUICE_KEYS'

@@ -13,6 +13,7 @@ import type { RoutingObserver } from '../routing/observer.ts'
 import type { ModelCatalog } from '../routing/model-catalog.ts'
 import type { Router } from '../routing/router.ts'
 import type { Heartbeat } from '../sse/heartbeat.ts'
+import type { Backplane } from '../store/backplane/backplane.ts'
 import type { StreamStore } from '../store/stream-store.ts'
 import type { FlushTimer } from '../stream/event-loop.ts'
 import type { Generations } from '../stream/generation.ts'
@@ -21,7 +22,7 @@ import type { LoadGate } from './load-gate.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Accounts } from '../usage/accounts.ts'
-import type { Ledger } from '../usage/ledger.ts'
+import type { UsageLedger } from '../usage/ledger.ts'
 import type { ReaderCells } from '../telemetry/observe-streams.ts'
 
 /** State of a request, shared by middleware and handlers. */
@@ -68,8 +69,10 @@ export interface Services {
   /** Charges every use, and tells the parts that record it. */
   readonly accounts: Accounts
   /** Usage by day, for `/v1/usage`. */
-  readonly ledger: Ledger
+  readonly ledger: UsageLedger
   readonly store: StreamStore
+  /** What this node shares with others; undefined when it is alone. */
+  readonly backplane: Backplane | undefined
   readonly budget: Budget
   readonly generations: Generations
   /** Holds callers to their limits. */

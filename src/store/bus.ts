@@ -1,29 +1,39 @@
-import type { Piece } from '../stream/piece.ts'
+import type { StreamLog } from '../stream/stream-log.ts'
 
 /** Requests from other nodes about streams that run here. Ids of other streams are ignored. */
 export interface BusHandlers {
   cancel(id: string): void
+  /** A client deletes the stream. */
+  forget(id: string): void
   /** Total readers on all other nodes. A repeated call with the same number means that a short-lived reader came. */
   readers(id: string, count: number): void
+  /** Other nodes have given the stream another end: nothing more of it may be shown here. */
+  withdraw(id: string): void
 }
 
-/** Connects nodes, so that each can follow streams on another. No method throws; only `cancel` can reject. */
+/** Connects nodes, so that each can follow streams on another. No method throws; only `cancel` and `forget` can reject. */
 export interface Bus {
   /** Called once, before anything else. */
   serve(handlers: BusHandlers): void
-  /** Offers a piece of a stream that runs here to the nodes that follow it. Pieces of a stream come in order. */
-  publish(id: string, piece: Piece): void
+  /** Copies a stream that runs here to the nodes that follow it, until its `done`. */
+  publish(log: StreamLog): void
+  /** A log that was published has left the memory. */
+  unpublish(id: string): void
   /**
-   * The pieces of a stream that runs elsewhere, after the event `from`, until the one with `done`. A bus that loses its
-   * connection resumes once it reconnects. When the node of the stream is lost, the bus yields a `done` that says so.
+   * Feeds a copy of a stream that runs elsewhere, until its `done`. A bus that loses its connection resumes once it
+   * reconnects. When the node of the stream is lost, the bus appends a `done` that says so.
+   *
+   * @param fail called at most once, when the copy cannot be continued
    */
-  follow(id: string, from: number): AsyncIterable<Piece>
+  follow(copy: StreamLog, fail: (error: unknown) => void): void
   /**
    * Asks the node that runs a stream to cancel it. Called only for a stream that is in the directory, has not ended and
    * does not run here. Rejects when that node cannot be reached.
    */
   cancel(id: string): Promise<void>
-  /** Says how many readers this node has of a stream that runs elsewhere. */
+  /** Asks the node on which a stream was created to drop it. */
+  forget(id: string): Promise<void>
+  /** How many readers this node has of a copy has changed. */
   readers(id: string, count: number): void
   close(): Promise<void>
 }
@@ -35,8 +45,10 @@ export interface Bus {
 export const noBus: Bus = {
   serve() {},
   publish() {},
-  async *follow() {},
+  unpublish() {},
+  follow() {},
   async cancel() {},
+  async forget() {},
   readers() {},
   async close() {},
 }

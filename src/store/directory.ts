@@ -1,3 +1,4 @@
+import { SluiceError } from '../errors.ts'
 import type { Done } from '../stream/events.ts'
 import type { StreamInfo } from '../stream/stream-log.ts'
 
@@ -16,6 +17,8 @@ export interface Names {
   alias?: string | undefined
   /** The client to which the memory of the names is charged. */
   client?: string | undefined
+  /** What the protocol keeps of the request, for other nodes. */
+  kept?: string | undefined
 }
 
 export interface Registered {
@@ -25,7 +28,10 @@ export interface Registered {
 }
 
 /** `expired`: the stream was here, its retention is over, and that is still remembered. */
-export type Located = { status: 'found'; info: StreamInfo } | { status: 'expired' } | { status: 'unknown' }
+export type Located =
+  | { status: 'found'; info: StreamInfo; kept?: string | undefined }
+  | { status: 'expired' }
+  | { status: 'unknown' }
 
 /**
  * Knows which streams there are, under all their names, and whose they are. It may be shared by several nodes.
@@ -59,8 +65,23 @@ export interface Directory {
    * @param client to which the memory of the record is charged
    */
   dropped?(id: string, client: string): void
+  /** A client deletes a stream, on whatever node it was created. Absent where `dropped` is enough. */
+  forget?(id: string): Promise<void>
   /** Frees expendable memory, such as a tombstone; false when there is none. */
   reclaim?(): boolean
   /** Stops every timer and connection. */
   close(): Promise<void>
+}
+
+export function idempotencyConflict(): SluiceError {
+  return new SluiceError('idempotency_conflict', 'Idempotency-Key: it was used for a different request.', {
+    faults: [{ path: 'Idempotency-Key', message: 'was used for a different request' }],
+  })
+}
+
+export function nothingToResume(): SluiceError {
+  return new SluiceError(
+    'stream_not_found',
+    'The stream of this Idempotency-Key is no longer kept; without Last-Event-ID the request starts another one.',
+  )
 }

@@ -1,14 +1,26 @@
-import { SluiceError } from '../errors.ts'
 import type { Done } from '../stream/events.ts'
 import type { StreamInfo } from '../stream/stream-log.ts'
 import { NOBODY, type Budget } from './budget.ts'
-import type { Directory, Idempotency, Located, Names, Registered } from './directory.ts'
+import {
+  idempotencyConflict,
+  nothingToResume,
+  type Directory,
+  type Idempotency,
+  type Located,
+  type Names,
+  type Registered,
+} from './directory.ts'
 import { ExpiryTimer } from './expiry-timer.ts'
 import { Tombstones } from './tombstones.ts'
 
 /** A tombstone is kept for this many times the retention, and for at least a minute. */
 const TOMBSTONE_RETENTIONS = 12
 const TOMBSTONE_MS = 60_000
+
+/** How long an expired stream is remembered, in milliseconds. */
+export function tombstoneMs(retentionMs: number): number {
+  return Math.max(retentionMs * TOMBSTONE_RETENTIONS, TOMBSTONE_MS)
+}
 
 /** Overhead of a name, apart from its characters. */
 const NAME_BYTES = 600
@@ -40,7 +52,7 @@ export class MemoryDirectory implements Directory {
 
   constructor({ retentionMs }: { retentionMs: number }, budget: Budget) {
     this.#budget = budget
-    const tombstones = new Tombstones(budget, Math.max(retentionMs * TOMBSTONE_RETENTIONS, TOMBSTONE_MS))
+    const tombstones = new Tombstones(budget, tombstoneMs(retentionMs))
     this.#tombstones = tombstones
     this.#expiry = new ExpiryTimer(
       () => tombstones.nextExpiry,
@@ -115,16 +127,10 @@ export class MemoryDirectory implements Directory {
   #join(owner: string, { key, fingerprint, resuming = false }: Idempotency): StreamInfo | undefined {
     const id = this.#keys.get(scoped(owner, key))
     const named = id === undefined ? undefined : this.#named.get(id)
-    if (named && named.fingerprint !== fingerprint)
-      throw new SluiceError('idempotency_conflict', 'Idempotency-Key: it was used for a different request.', {
-        faults: [{ path: 'Idempotency-Key', message: 'was used for a different request' }],
-      })
+    if (named && named.fingerprint !== fingerprint) throw idempotencyConflict()
     if (id !== undefined && named && (resuming ? !named.replaced : !named.lost)) return this.#streams.get(id)
     if (!resuming) return undefined
-    throw new SluiceError(
-      'stream_not_found',
-      'The stream of this Idempotency-Key is no longer kept; without Last-Event-ID the request starts another one.',
-    )
+    throw nothingToResume()
   }
 
   #name(id: string, named: Named): void {

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { SluiceError } from '../errors.ts'
-import { lastOf } from '../stream/piece.ts'
+import { producerLost, SluiceError } from '../errors.ts'
 import type { StreamInfo, StreamLog } from '../stream/stream-log.ts'
 import type { Budget, Reclaimer } from './budget.ts'
-import { noBus, type Bus } from './bus.ts'
+import type { Bus } from './bus.ts'
 import type { Directory, Idempotency, Located, Names } from './directory.ts'
 import { LocalLogs, type LogCharge, type LogLimits } from './local-logs.ts'
 
@@ -42,7 +41,11 @@ export class StreamStore implements Reclaimer {
     this.#bus = bus
     this.#logs = new LocalLogs(limits, budget, {
       ended: (log) => this.#isOwn(log) && log.done && directory.ended(log.info.id, log.done),
-      dropped: (log, client) => this.#isOwn(log) && directory.dropped?.(log.info.id, client),
+      dropped: (log, client) => {
+        if (!this.#isOwn(log)) return
+        bus.unpublish(log.info.id)
+        directory.dropped?.(log.info.id, client)
+      },
     })
     budget.reclaimer = this
   }
@@ -62,7 +65,7 @@ export class StreamStore implements Reclaimer {
     // Making room may drop the very stream that is to be joined.
     if (idempotency && !this.#logs.hasRoom(charge)) {
       const known = await this.#directory.join(owner, idempotency).catch(unreached)
-      if (known) return { log: this.#logOf(known), joined: true }
+      if (known) return { log: this.#logOf({ info: known }), joined: true }
     }
     // 122 random bits, so ids cannot be guessed. Node generates the bits of many ids at a time.
     const id = `str_${randomUUID().replaceAll('-', '')}`
@@ -70,17 +73,16 @@ export class StreamStore implements Reclaimer {
     // Open the log before registering the stream: a stream that can be found must have a log.
     const log = this.#logs.open(info, charge)
     try {
-      const registered = await this.#directory.create(info, { idempotency, alias, client })
+      const registered = await this.#directory.create(info, { idempotency, alias, client, kept })
       if (registered.joined) {
         this.#logs.discard(log)
-        return { log: this.#logOf(registered.info), joined: true }
+        return { log: this.#logOf(registered), joined: true }
       }
     } catch (error) {
       this.#logs.discard(log)
       unreached(error)
     }
-    // Without other nodes, publishing would only cost a wake per turn.
-    if (this.#bus !== noBus) this.#publish(log)
+    this.#bus.publish(log)
     return { log, joined: false }
   }
 
@@ -100,7 +102,15 @@ export class StreamStore implements Reclaimer {
    * @throws SluiceError `store_full` or `store_unavailable`
    */
   async find(id: string, owner: string | undefined): Promise<Found> {
-    return this.#toFound(await this.#directory.find(id, owner).catch(unreached))
+    const log = this.#logs.get(id)
+    // A stream of this node needs no directory, so its readers do not notice when that is away.
+    if (log && this.#isOwn(log) && isOwnedBy(log, owner)) return { status: 'found', log }
+    try {
+      return this.#toFound(await this.#directory.find(id, owner))
+    } catch (error) {
+      if (log && isOwnedBy(log, owner)) return { status: 'found', log }
+      unreached(error)
+    }
   }
 
   /** The newest stream of this alias. @throws SluiceError `store_full` or `store_unavailable` */
@@ -114,8 +124,27 @@ export class StreamStore implements Reclaimer {
   }
 
   /** Drops a stream before its time: from now on it is expired. The readers that it has may read on. */
-  forget(log: StreamLog): void {
+  async forget(log: StreamLog): Promise<void> {
+    const { id } = log.info
     this.#logs.drop(log)
+    await this.#directory.forget?.(id).catch(unreached)
+    if (!this.#isOwn(log)) await this.#bus.forget(id).catch(unreached)
+  }
+
+  /** The client of another node has dropped a stream that was created here. */
+  forgetHere(id: string): void {
+    const log = this.#logs.get(id)
+    if (log) this.#logs.drop(log)
+  }
+
+  /** Shows nothing more of a stream to readers, and ends it: other nodes have declared this one lost. */
+  withdraw(id: string): void {
+    const log = this.#logs.get(id)
+    if (!log) return
+    log.withdraw()
+    log.onDisplaced?.(producerLost())
+    // From now on it is found as a copy, with the end that the others know.
+    this.#logs.discard(log)
   }
 
   /** Other nodes together have `count` readers of a stream that runs here. */
@@ -143,44 +172,21 @@ export class StreamStore implements Reclaimer {
   }
 
   #toFound(located: Located): Found {
-    return located.status === 'found' ? { status: 'found', log: this.#logOf(located.info) } : located
+    return located.status === 'found' ? { status: 'found', log: this.#logOf(located) } : located
   }
 
-  #logOf(info: StreamInfo): StreamLog {
-    return this.#logs.get(info.id) ?? this.#copy(info)
-  }
-
-  #publish(log: StreamLog): void {
-    let sent = 0
-    const unwatch = log.watch(() => {
-      for (const piece of log.pieces(sent)) {
-        this.#bus.publish(log.info.id, piece)
-        sent = lastOf(piece)
-      }
-      if (log.done) unwatch()
-    })
+  #logOf({ info, kept }: { info: StreamInfo; kept?: string | undefined }): StreamLog {
+    return this.#logs.get(info.id) ?? this.#copy(info, kept)
   }
 
   /** A copy follows its stream to the end, whether or not it is being read. */
-  #copy(info: StreamInfo): StreamLog {
-    const log = this.#logs.open(info)
+  #copy(info: StreamInfo, kept: string | undefined): StreamLog {
+    const log = this.#logs.open(info, { kept })
     this.#copies.add(log)
     log.onDisplaced = (error) => this.#abandon(log, error)
     log.readerCount.listen({ readersChanged: () => this.#bus.readers(info.id, log.readers) })
-    void this.#feed(log)
+    this.#bus.follow(log, (error) => this.#abandon(log, error instanceof SluiceError ? error : unavailable(error)))
     return log
-  }
-
-  async #feed(log: StreamLog): Promise<void> {
-    try {
-      for await (const piece of this.#bus.follow(log.info.id, log.last)) {
-        if (log.done) return
-        log.appendPiece(piece)
-      }
-      this.#abandon(log, unavailable())
-    } catch (error) {
-      this.#abandon(log, error instanceof SluiceError ? error : unavailable(error))
-    }
   }
 
   /** Ends a copy that cannot continue, so that no reader waits forever. The next lookup creates a new copy. */
@@ -189,6 +195,10 @@ export class StreamStore implements Reclaimer {
     log.append({ type: 'done', finish_reason: 'error', error: { code, message, retryable } })
     this.#logs.discard(log)
   }
+}
+
+function isOwnedBy({ info }: StreamLog, owner: string | undefined): boolean {
+  return owner === undefined || info.owner === owner
 }
 
 /** Turns any other error than a `SluiceError` into `store_unavailable`. */

@@ -111,6 +111,17 @@ const METRICS = {
     help: 'Lines for USAGE_LOG that were lost because they could not be written.',
     labels: [],
   },
+  store_up: { type: 'gauge', help: 'Whether the last write to the shared store succeeded.', labels: [] },
+  store_streams: {
+    type: 'gauge',
+    help: 'Streams of this node whose end is not shared yet, and streams of other nodes that it follows.',
+    labels: ['state'],
+  },
+  node_losses_total: {
+    type: 'counter',
+    help: 'Leases that this node lost by a pause; its streams that others ended; streams of lost nodes that it ended.',
+    labels: ['what'],
+  },
   build_info: { type: 'gauge', help: 'Always 1; the version is on the label.', labels: ['version'] },
 } as const satisfies Record<string, MetricSpec>
 

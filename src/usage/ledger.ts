@@ -32,8 +32,20 @@ export interface LedgerRow {
   nanos: number
 }
 
-/** One row for each day, caller and model. */
-export class Ledger {
+/** Usage by day, caller and model: of this process, or of all nodes. */
+export interface UsageLedger {
+  add(charge: Charge): void
+  /**
+   * The rows of these days, both included, by day and caller.
+   *
+   * @throws SluiceError `store_unavailable`
+   */
+  rows(from: string, to: string, caller?: string): Iterable<LedgerRow> | Promise<Iterable<LedgerRow>>
+  close(): Promise<void>
+}
+
+/** The rows of this process. */
+export class Ledger implements UsageLedger {
   /** By date, in order, then by caller, then by model. */
   readonly #days = new Map<string, Map<string, Map<string, LedgerRow>>>()
   /** The day of the last charge, so that its date is not formatted each time. */
@@ -45,7 +57,8 @@ export class Ledger {
     this.#most = most
   }
 
-  add(charge: Charge): void {
+  /** @returns the row that has changed */
+  add(charge: Charge): LedgerRow {
     const { kind, time, caller, provider, model, prompt_tokens, completion_tokens, estimated, nanos = 0 } = charge
     const row = this.#row(this.#dateOf(time), caller.principal.name, `${provider}/${model}`)
     if (kind === 'stream') row.streams += 1
@@ -54,7 +67,10 @@ export class Ledger {
     row.completion_tokens += completion_tokens
     if (estimated) row.estimated_tokens += prompt_tokens + completion_tokens
     row.nanos += nanos
+    return row
   }
+
+  async close(): Promise<void> {}
 
   /** The rows of these days, both included, by day, caller and order of first use. */
   *rows(from: string, to: string, caller?: string): Generator<LedgerRow> {
@@ -100,7 +116,7 @@ export function dateOf(time: number): string {
   return new Date(time).toISOString().slice(0, 10)
 }
 
-function emptyRow(date: string, caller: string, model: string): LedgerRow {
+export function emptyRow(date: string, caller: string, model: string): LedgerRow {
   const counts = { streams: 0, forwards: 0, prompt_tokens: 0, completion_tokens: 0, estimated_tokens: 0, nanos: 0 }
   return { date, caller, model, ...counts }
 }

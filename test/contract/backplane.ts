@@ -335,7 +335,7 @@ export function describeBackplane(
       backplane.listen(inbox, onMessages, () => {})
       return {
         messages,
-        async until(count: number) {
+        until: async (count: number) => {
           while (messages.length < count) await new Promise<void>((resolve) => (wake = resolve))
           return messages
         },

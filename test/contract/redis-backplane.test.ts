@@ -6,9 +6,9 @@ import { describeWith } from '../support/programs.ts'
 import { sharedRedis } from '../support/redis.ts'
 import { describeBackplane } from './backplane.ts'
 
-describeWith('redis', 'Redis', (program) => {
+describeWith('redis', 'Redis', () => {
   describeBackplane('Redis', async (lifetimes) => {
-    const { url } = await sharedRedis(program)
+    const { url } = await sharedRedis()
     const prefix = `test:${Math.random()}:`
     const connect = async () => {
       const backplane = new RedisBackplane(parseRedisUrl(url), { ...lifetimes, prefix, onFault: () => {} })

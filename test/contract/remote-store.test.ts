@@ -1,8 +1,17 @@
-import { BusHub } from '../support/bus-hub.ts'
+import { describeWith } from '../support/programs.ts'
+import { shareMemory, shareRedis } from '../support/nodes.ts'
 import { RemoteDirectory } from '../support/directories.ts'
 import { describeStreamStore } from './stream-store.ts'
 
-describeStreamStore('a directory elsewhere, and a bus', ({ retentionMs }) => {
+describeStreamStore('a directory elsewhere', ({ retentionMs }) => {
   const directory = new RemoteDirectory(retentionMs)
-  return { directory: () => directory, bus: new BusHub().connect() }
+  return { directory: () => directory }
+})
+
+describeStreamStore('a backplane in memory', async (settings) => ({
+  backplane: await shareMemory(settings).connect(),
+}))
+
+describeWith('redis', 'Redis', () => {
+  describeStreamStore('Redis', async (settings) => ({ backplane: await shareRedis(settings).connect() }))
 })

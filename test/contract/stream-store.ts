@@ -7,7 +7,7 @@ import { chat, open, resume, type Reader } from '../support/reader.ts'
 import { ScriptedProvider, type Run } from '../support/scripted-provider.ts'
 
 /** What the streams of a gateway are kept in. */
-export type StoreBackend = (settings: Partial<Config>) => Pick<GatewayOptions, 'directory' | 'bus'>
+export type StoreBackend = (settings: Partial<Config>) => GatewayOptions | Promise<GatewayOptions>
 
 const STOP: Done = { type: 'done', finish_reason: 'stop' }
 const FAILED: Done = {
@@ -28,7 +28,7 @@ export function describeStreamStore(name: string, backend: StoreBackend): void {
   describe(`${name}: a store of streams`, () => {
     async function setUp(settings: Partial<Config> = {}) {
       const provider = new ScriptedProvider()
-      const gateway = await startGateway(settings, { ...backend(settings), providers: [provider] })
+      const gateway = await startGateway(settings, { ...(await backend(settings)), providers: [provider] })
 
       /** Creates a stream and says what its provider says. */
       async function create(events: StreamEvent[] = [], headers = {}, fields = {}) {

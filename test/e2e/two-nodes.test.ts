@@ -1,21 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import { BusHub } from '../support/bus-hub.ts'
-import { RemoteDirectory } from '../support/directories.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { chat, open, resume } from '../support/reader.ts'
+import { Outage, shareMemory, shareRedis } from '../support/nodes.ts'
+import { findProgram } from '../support/programs.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'
 
 type Settings = Parameters<typeof startGateway>[0]
 
-/** Two gateways with one directory and a bus between them; streams are created on the first. */
-async function setUp(settings: Settings = {}) {
-  const directory = new RemoteDirectory()
-  const hub = new BusHub()
-  const provider = new ScriptedProvider()
-  const start = () => startGateway(settings, { directory: () => directory, bus: hub.connect(), providers: [provider] })
-  const [owner, other] = [await start(), await start()]
-  return { hub, provider, owner, other }
-}
+const BACKENDS = { memory: shareMemory, redis: shareRedis }
+
+const backends = Object.entries(BACKENDS).filter(([name]) => name === 'memory' || findProgram('redis'))
 
 const snapshot = async ({ url }: TestGateway, id: string) =>
   (await (await resume(url, id, 0, { headers: { accept: 'application/json' } })).end()).json
@@ -25,7 +19,18 @@ const readersOf = async ({ services }: TestGateway, id: string) => {
   return found.status === 'found' ? found.log.readerCount.total : undefined
 }
 
-describe('a stream that runs on another node', () => {
+describe.each(backends)('with %s, a stream that runs on another node', (_, share) => {
+  /** Two gateways that share a backplane; streams are created on the first. */
+  async function setUp(settings: Settings = {}) {
+    const shared = share(settings)
+    const outage = new Outage()
+    const provider = new ScriptedProvider()
+    const start = async () =>
+      startGateway(settings, { backplane: outage.of(await shared.connect()), providers: [provider] })
+    const [owner, other] = [await start(), await start()]
+    return { outage, provider, owner, other }
+  }
+
   it('is read like one that runs here: from any cursor, while it grows, to its end', async () => {
     const { provider, owner, other } = await setUp()
     const created = await chat(owner.url, { model: 'scripted' })
@@ -99,31 +104,45 @@ describe('a stream that runs on another node', () => {
   })
 
   it('is not said to be cancelled when its node cannot be asked', async () => {
-    const { hub, provider, owner, other } = await setUp()
+    const { outage, provider, owner, other } = await setUp()
     const created = await chat(owner.url, { model: 'scripted' })
     const run = await provider.nextRun()
     const reader = await resume(other.url, created.id)
-    hub.broken = true
+    outage.begin()
     const answer = await (await open(`${other.url}/v1/streams/${created.id}`, { method: 'DELETE' })).end()
     expect(answer.json).toMatchObject({ status: 503, code: 'store_unavailable', retryable: true })
     expect([run.signal.aborted, reader.dones]).toEqual([false, []])
   })
 
-  it('leaves no reader waiting when it can be followed no longer, and is found again later', async () => {
-    const { hub, provider, owner, other } = await setUp()
+  it('goes on for local readers during an outage, and for the others after it', async () => {
+    const { outage, provider, owner, other } = await setUp()
     const created = await chat(owner.url, { model: 'scripted' })
     const run = await provider.nextRun()
     run.text('a')
     const reader = await resume(other.url, created.id)
     await reader.until(({ text }) => text === 'a')
-    hub.break()
-    await reader.end()
-    expect(reader.dones).toMatchObject([{ error: { code: 'store_unavailable', retryable: true } }])
-    hub.broken = false
+    outage.begin()
     run.text('b')
+    await created.until(({ text }) => text === 'ab')
+    const resumed = await resume(owner.url, created.id, 1)
+    await resumed.until(({ text }) => text === 'b')
+    run.text('c')
     run.done()
-    expect((await (await resume(other.url, created.id)).end()).text).toBe('ab')
-    expect((await created.end()).text).toBe('ab')
+    expect((await created.end()).text).toBe('abc')
+    expect((await resumed.end()).text).toBe('bc')
+    expect([reader.text, reader.dones]).toEqual(['a', []])
+    outage.end()
+    expect((await reader.end()).text).toBe('abc')
+    expect(reader.dones).toEqual(created.dones)
+  })
+
+  it('is not unknown where its node cannot be asked', async () => {
+    const { outage, owner, other } = await setUp()
+    const { id } = await (await chat(owner.url, { mock: { text: 'a' } })).end()
+    outage.begin()
+    expect((await resume(other.url, id)).status).toBe(503)
+    expect((await chat(other.url, { mock: { text: 'a' } })).status).toBe(503)
+    expect((await open(`${other.url}/readyz`)).status).toBe(503)
   })
 
   it('may be dropped there: it is still found', async () => {

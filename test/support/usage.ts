@@ -57,7 +57,7 @@ export async function startChargingGateway(
       const told = sum(charges)
       const written = await lines()
       expect(sum(written.map((line) => ({ ...line, nanos: toNanos(line.cost ?? 0) })))).toEqual(told)
-      const rows = [...gateway.services.ledger.rows('0000-01-01', '9999-12-31')]
+      const rows = [...(await gateway.services.ledger.rows('0000-01-01', '9999-12-31'))]
       expect({
         streams: rows.reduce((all, { streams }) => all + streams, 0),
         prompt: rows.reduce((all, row) => all + row.prompt_tokens, 0),

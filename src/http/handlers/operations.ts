@@ -9,11 +9,18 @@ export function health(): Handler {
   }
 }
 
-/** `GET /readyz`: whether a load balancer should send new requests here. */
+/**
+ * `GET /readyz`: whether a load balancer should send new requests here. `store` says whether the store that nodes share
+ * can be reached, where there is one.
+ */
 export function readiness(services: Services): Handler {
+  const { config, backplane } = services
   return (context) => {
-    context.status = services.draining ? 503 : 200
-    context.body = { status: services.draining ? 'draining' : 'ready' }
+    const store = backplane && (backplane.isUp ? 'up' : 'down')
+    const isRefusing = store === 'down' && config.storeDown === 'refuse'
+    const status = services.draining ? 'draining' : isRefusing ? 'store_unavailable' : 'ready'
+    context.status = status === 'ready' ? 200 : 503
+    context.body = { status, store }
   }
 }
 

@@ -25,7 +25,7 @@ export function protocolRoute(services: Services, protocol: Protocol, route: Str
       if (wantsEvents(context)) return resumeStream(context, services, log, protocol, route)
       log.touch()
     } else await stopStream(services, log)
-    if (action === 'forget') services.store.forget(log)
+    if (action === 'forget') await services.store.forget(log)
     if (!render) {
       context.status = 204
       return

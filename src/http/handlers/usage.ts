@@ -31,7 +31,7 @@ export function readUsage({ ledger }: Services): Handler {
     const from = readDate(context, 'from') ?? dateOf(now - DAYS_KEPT * DAY_MS)
     const to = readDate(context, 'to') ?? dateOf(now)
     if (from > to) throw invalidField('invalid_request', 'from', 'must not be after to')
-    const rows = ledger.rows(from, to, readCaller(context))
+    const rows = await ledger.rows(from, to, readCaller(context))
     context.vary('Accept')
     if (readFormat(context) === JSON_TYPE) {
       const usage = await inTurns(rows, toJson)

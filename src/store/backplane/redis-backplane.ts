@@ -20,7 +20,7 @@ import * as scripts from './redis-scripts.ts'
 import type { RedisAddress } from './redis-url.ts'
 
 /** Of an inbox: it lasts a connection's outage, and is bounded when nobody reads it. */
-const INBOX_MESSAGES = 10_000
+const INBOX_MESSAGES = 1000
 const INBOX_MS = 60_000
 
 export interface RedisBackplaneOptions extends RecordLifetimes {
@@ -32,7 +32,7 @@ export interface RedisBackplaneOptions extends RecordLifetimes {
 
 type Argument = string | number
 
-/** All operations take one round trip, in a pipeline with the others of the same turn. */
+/** All operations take one round trip; nothing waits for the reply to another. */
 export class RedisBackplane implements Backplane {
   readonly #address: RedisAddress
   readonly #options: RedisBackplaneOptions

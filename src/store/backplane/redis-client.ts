@@ -33,8 +33,7 @@ export function createRedisClient(address: RedisAddress, { reading = false } = {
     connectTimeout: COMMAND_MS,
     commandTimeout: reading ? BLOCK_MS + COMMAND_MS : COMMAND_MS,
     keepAlive: 10_000,
-    enableAutoPipelining: !reading,
-    autoResendUnfulfilledCommands: false,
+    // Otherwise commands in flight would be sent again after a reconnect.
     maxRetriesPerRequest: 0,
     connectionName: 'sluice',
   } as const satisfies RedisOptions
@@ -45,7 +44,6 @@ export function createRedisClient(address: RedisAddress, { reading = false } = {
         redisOptions: shared,
         clusterRetryStrategy: retryStrategy,
         enableOfflineQueue: false,
-        enableAutoPipelining: !reading,
         lazyConnect: true,
         slotsRefreshTimeout: COMMAND_MS,
         // After a failover, the moved slots are learned from the redirections, and from this.

@@ -1,0 +1,16 @@
+import type { Backplane } from '../backplane/backplane.ts'
+import { Registrations } from './registrations.ts'
+import { SharedBus, type SharedBusOptions } from './shared-bus.ts'
+import { SharedDirectory, type SharedDirectoryOptions } from './shared-directory.ts'
+
+export interface Node {
+  readonly directory: SharedDirectory
+  readonly bus: SharedBus
+}
+
+/** Makes this process a node among those that share the backplane. Its bus is yet to be started. */
+export function connectNode(backplane: Backplane, options: SharedBusOptions & SharedDirectoryOptions): Node {
+  const registrations = new Registrations(backplane)
+  const bus = new SharedBus(backplane, registrations, options)
+  return { bus, directory: new SharedDirectory(backplane, bus.lease, registrations, options) }
+}

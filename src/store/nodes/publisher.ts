@@ -1,0 +1,254 @@
+import { lastOf } from '../../stream/piece.ts'
+import type { StreamLog } from '../../stream/stream-log.ts'
+import type { Backplane, StoredPiece } from '../backplane/backplane.ts'
+import type { Lease } from './lease.ts'
+import type { Registrations } from './registrations.ts'
+
+export interface PublisherEvents {
+  /** These pieces are stored from now on, so other nodes may show them. */
+  stored(id: string, pieces: readonly string[]): void
+  /** Another node has ended the stream: its log here must not be shown any longer. */
+  overtaken(log: StreamLog): void
+}
+
+/** Events of a stream that come within this time of the last ones are stored together, in milliseconds. */
+const GATHER_MS = 10
+/** Of JSON in one call. */
+const MOST_CHARACTERS = 256 * 1024
+/** While the backplane fails, in milliseconds. */
+const RETRY_MS = 500
+/** A failover may forget the last writes: so long is the end of a stream stored again if need be. */
+const REMEMBER_MS = 60_000
+
+interface Publication {
+  readonly log: StreamLog
+  readonly lease: string
+  readonly unwatch: () => void
+  /** The seq of the last event that is known to be stored. */
+  stored: number
+  isSending: boolean
+  /** Asks where the stream is, even if there is nothing to store. */
+  mustAsk: boolean
+  renewedAt: number
+}
+
+/**
+ * Copies the logs of this process to the backplane. Each copy is a cursor on its log, as every reader is: nothing is
+ * queued, and what cannot be stored yet is read again from the log. No writer or reader ever waits for it.
+ */
+export class Publisher {
+  readonly #backplane: Backplane
+  readonly #lease: Lease
+  readonly #registrations: Registrations
+  readonly #events: PublisherEvents
+  /** A quarter of the life of a running stream's records. */
+  readonly #renewMs: number
+  readonly #running = new Map<string, Publication>()
+  /** Finished and stored a short time ago. */
+  readonly #finished = new Map<string, { log: WeakRef<StreamLog>; at: number }>()
+  readonly #unsent = new Set<Publication>()
+  #timer: NodeJS.Timeout | undefined
+  #flushedAt = -Infinity
+  #onIdle: (() => void)[] = []
+
+  constructor(
+    backplane: Backplane,
+    lease: Lease,
+    registrations: Registrations,
+    { runningMs }: { runningMs: number },
+    events: PublisherEvents,
+  ) {
+    this.#backplane = backplane
+    this.#lease = lease
+    this.#registrations = registrations
+    this.#renewMs = runningMs / 4
+    this.#events = events
+  }
+
+  /** Streams whose end is not stored yet. */
+  get size(): number {
+    return this.#running.size
+  }
+
+  /** Publishes a log until its `done`. */
+  publish(log: StreamLog): void {
+    const lease = this.#lease.name
+    const publication: Publication = {
+      log,
+      lease,
+      unwatch: log.watch(() => this.#changed(publication)),
+      stored: 0,
+      isSending: false,
+      mustAsk: false,
+      renewedAt: performance.now(),
+    }
+    log.isOurs = () => this.#lease.name === lease && this.#lease.holds()
+    this.#running.set(log.info.id, publication)
+    if (log.last > 0) this.#changed(publication)
+  }
+
+  /** Whether the stream runs here, or has just ended here. */
+  has(id: string): boolean {
+    return this.#running.has(id) || this.#finished.has(id)
+  }
+
+  /** The log has left the memory: what is not stored yet is lost. */
+  abandon(id: string): void {
+    const publication = this.#running.get(id)
+    if (publication) this.#remove(publication)
+    this.#finished.delete(id)
+  }
+
+  /** Makes sure that a stream is stored as it is here: a node that follows it has seen nothing for a while. */
+  verify(id: string): void {
+    const finished = this.#finished.get(id)?.log.deref()
+    if (finished) {
+      this.#finished.delete(id)
+      this.publish(finished)
+    }
+    const publication = this.#running.get(id)
+    if (!publication) return
+    publication.mustAsk = true
+    this.#changed(publication)
+  }
+
+  /** Makes sure of all streams: the backplane was away, or has lost data. */
+  verifyAll(): void {
+    for (const id of [...this.#running.keys(), ...this.#finished.keys()]) this.verify(id)
+  }
+
+  /** This process has lost its lease: every stream whose end is not stored may have another end elsewhere. */
+  overtakeAll(): void {
+    for (const publication of this.#running.values()) this.#overtaken(publication)
+  }
+
+  /** Prolongs the records of silent streams, and forgets what is long finished. */
+  tick(now: number): void {
+    for (const [id, { at }] of this.#finished) if (now - at > REMEMBER_MS) this.#forget(id)
+    for (const [id, { renewedAt }] of this.#running) if (now - renewedAt > this.#renewMs) this.verify(id)
+  }
+
+  /** Resolves when everything is stored. */
+  async idle(): Promise<void> {
+    if (this.#running.size > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+    for (const publication of this.#running.values()) this.#remove(publication)
+    this.#finished.clear()
+  }
+
+  #changed(publication: Publication): void {
+    if (publication.isSending) return
+    this.#unsent.add(publication)
+    this.#schedule(this.#flushedAt + GATHER_MS - performance.now())
+  }
+
+  #schedule(delayMs: number): void {
+    this.#timer ??= setTimeout(() => this.#flush(), Math.max(0, delayMs))
+  }
+
+  #flush(): void {
+    this.#timer = undefined
+    this.#flushedAt = performance.now()
+    const unsent = [...this.#unsent]
+    this.#unsent.clear()
+    for (const publication of unsent) void this.#send(publication)
+  }
+
+  async #send(publication: Publication): Promise<void> {
+    const { log, lease, stored: after, mustAsk } = publication
+    if (publication.isSending || this.#running.get(log.info.id) !== publication) return
+    const { pieces, ends } = takePieces(log, after)
+    if (pieces.length === 0 && !mustAsk) return
+    // A stale writer does not even ask.
+    if (log.withdrawn) return this.#overtaken(publication)
+    const { id } = log.info
+    const now = performance.now()
+    const renew = mustAsk || now - publication.renewedAt > this.#renewMs
+    publication.isSending = true
+    try {
+      const { status, last } = await this.#backplane.append({ id, after, pieces, ends }, renew)
+      publication.mustAsk = false
+      if (renew) publication.renewedAt = now
+      switch (status) {
+        case 'stored':
+          publication.stored = last
+          if (pieces.length > 0)
+            this.#events.stored(
+              id,
+              pieces.map(({ json }) => json),
+            )
+          break
+        case 'misplaced':
+          // An answer was lost, or the last writes were. A longer log there is not from here.
+          if (last > log.last) return this.#overtaken(publication)
+          publication.stored = last
+          break
+        case 'missing':
+          await this.#registrations.restore(id, lease)
+          publication.stored = 0
+          publication.mustAsk = true
+          break
+        case 'ended':
+          if (!log.done || last !== log.last) return this.#overtaken(publication)
+          publication.stored = last
+          break
+      }
+      if (log.done && publication.stored === log.last) await this.#finish(publication)
+    } catch {
+      // Not reached, or refused: what was to be stored is still in the log.
+      publication.mustAsk = true
+      this.#unsent.add(publication)
+      this.#schedule(RETRY_MS)
+    } finally {
+      publication.isSending = false
+    }
+    if (publication.stored < log.last || publication.mustAsk) this.#changed(publication)
+  }
+
+  async #finish(publication: Publication): Promise<void> {
+    const { log } = publication
+    if (log.done) await this.#registrations.settle(log.info.id, log.done)
+    log.isOurs = undefined
+    this.#remove(publication)
+    this.#finished.set(log.info.id, { log: new WeakRef(log), at: performance.now() })
+  }
+
+  #overtaken(publication: Publication): void {
+    this.#remove(publication)
+    this.#forget(publication.log.info.id)
+    this.#events.overtaken(publication.log)
+  }
+
+  #forget(id: string): void {
+    this.#finished.delete(id)
+    this.#registrations.remove(id)
+  }
+
+  #remove(publication: Publication): void {
+    const { log, unwatch } = publication
+    unwatch()
+    this.#unsent.delete(publication)
+    if (this.#running.get(log.info.id) === publication) this.#running.delete(log.info.id)
+    if (this.#running.size > 0) return
+    for (const resolve of this.#onIdle) resolve()
+    this.#onIdle = []
+  }
+}
+
+/** The pieces after a seq, as many as fit into one call. */
+function takePieces(log: StreamLog, after: number): { pieces: StoredPiece[]; ends: boolean } {
+  const pieces: StoredPiece[] = []
+  let characters = 0
+  let ends = false
+  for (const piece of log.pieces(after)) {
+    const json = JSON.stringify(piece)
+    pieces.push({ last: lastOf(piece), json })
+    ends = 'event' in piece && piece.event.type === 'done'
+    characters += json.length
+    if (characters > MOST_CHARACTERS) break
+  }
+  return { pieces, ends }
+}

@@ -1,0 +1,62 @@
+import type { Done } from '../../stream/events.ts'
+import type { StreamInfo } from '../../stream/stream-log.ts'
+import type { Backplane } from '../backplane/backplane.ts'
+
+/** A stream of this process and its names, as the backplane must know them. */
+export interface Registration {
+  readonly info: StreamInfo
+  readonly kept: string | undefined
+  readonly key: { readonly name: string; readonly fingerprint: string } | undefined
+  readonly alias: string | undefined
+}
+
+/** The streams of this process that are registered elsewhere, until their names are settled. */
+export class Registrations {
+  readonly #backplane: Backplane
+  readonly #byId = new Map<string, Registration>()
+
+  constructor(backplane: Backplane) {
+    this.#backplane = backplane
+  }
+
+  add(registration: Registration): void {
+    this.#byId.set(registration.info.id, registration)
+  }
+
+  get(id: string): Registration | undefined {
+    return this.#byId.get(id)
+  }
+
+  /** The stream of this process that has the key; for when the backplane cannot be asked. */
+  findByKey(name: string, except?: string): Registration | undefined {
+    for (const registration of this.#byId.values())
+      if (registration.key?.name === name && registration.info.id !== except) return registration
+    return undefined
+  }
+
+  remove(id: string): void {
+    this.#byId.delete(id)
+  }
+
+  /** Registers a stream again that the backplane has lost, or never got. */
+  async restore(id: string, lease: string): Promise<void> {
+    const registration = this.#byId.get(id)
+    if (!registration) return
+    const { info, kept, key, alias } = registration
+    await this.#backplane.createStream({ id, info: JSON.stringify(info), kept, lease })
+    await Promise.all([
+      key && this.#backplane.claimName(key.name, { id, fingerprint: key.fingerprint, resuming: false }),
+      alias === undefined ? undefined : this.#backplane.setName(alias, id),
+    ])
+  }
+
+  /** The stream has ended: the retention of its names begins. */
+  async settle(id: string, { finish_reason, error }: Done): Promise<void> {
+    const { key, alias } = this.#byId.get(id) ?? {}
+    const isLost = finish_reason === 'cancelled' || error?.retryable === true
+    await Promise.all([
+      key && this.#backplane.settleName(key.name, id, isLost),
+      alias === undefined ? undefined : this.#backplane.settleName(alias, id, false),
+    ])
+  }
+}

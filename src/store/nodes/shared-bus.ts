@@ -1,0 +1,211 @@
+import type { StreamLog } from '../../stream/stream-log.ts'
+import type { Backplane, RecordLifetimes } from '../backplane/backplane.ts'
+import type { Bus, BusHandlers } from '../bus.ts'
+import { Follower } from './follower.ts'
+import { Lease } from './lease.ts'
+import { readMessage } from './messages.ts'
+import { Outbox } from './outbox.ts'
+import { Publisher } from './publisher.ts'
+import type { Registrations } from './registrations.ts'
+
+export interface SharedBusOptions extends Pick<RecordLifetimes, 'runningMs'> {
+  leaseMs: number
+  observer?: BusObserver
+}
+
+export interface BusObserver {
+  /** This node was paused for so long that the others have given it up. */
+  leaseLost?(): void
+  /** Another node has ended a stream that runs here. */
+  overtaken?(id: string): void
+  /** This node ended a stream whose node is lost. */
+  endedLost?(id: string): void
+}
+
+/** How often the leases of other nodes are looked at, in milliseconds, for leases of a few seconds. */
+const TICK_MS = 500
+/** While closing, for the last events to be stored, in milliseconds. */
+const CLOSE_MS = 5000
+
+interface FollowerNode {
+  readers: number
+}
+
+/** Connects this node with the others over a backplane. */
+export class SharedBus implements Bus {
+  readonly #backplane: Backplane
+  readonly #options: SharedBusOptions
+  readonly #outbox: Outbox
+  readonly #publisher: Publisher
+  readonly #follower: Follower
+  readonly lease: Lease
+  #handlers: BusHandlers | undefined
+  /** The nodes that follow the streams of this one, by inbox, for each stream. */
+  readonly #followers = new Map<string, Map<string, FollowerNode>>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(backplane: Backplane, registrations: Registrations, options: SharedBusOptions) {
+    this.#backplane = backplane
+    this.#options = options
+    const { leaseMs, observer } = options
+    this.lease = new Lease(backplane, {
+      leaseMs,
+      onLost: () => {
+        observer?.leaseLost?.()
+        this.#publisher.overtakeAll()
+      },
+      onForgotten: () => this.#publisher.verifyAll(),
+    })
+    this.#outbox = new Outbox(backplane)
+    this.#publisher = new Publisher(backplane, this.lease, registrations, options, {
+      stored: (id, pieces) => this.#tellFollowers(id, pieces),
+      overtaken: (log) => {
+        observer?.overtaken?.(log.info.id)
+        this.#followers.delete(log.info.id)
+        this.#handlers?.withdraw(log.info.id)
+      },
+    })
+    this.#follower = new Follower(backplane, this.lease, options, {
+      announce: (id, inbox, readers) =>
+        this.#outbox.send(inbox, { type: 'follow', id, from: this.lease.inbox, readers }),
+      endedLost: (id) => observer?.endedLost?.(id),
+    })
+  }
+
+  /** Streams of this node whose end is not stored yet, and streams of others that it follows. */
+  get sizes(): { published: number; followed: number } {
+    return { published: this.#publisher.size, followed: this.#follower.size }
+  }
+
+  /** Takes the lease, and listens. */
+  async start(): Promise<void> {
+    this.#backplane.onChange((isUp) => {
+      if (!isUp) return
+      this.lease.renew()
+      this.#publisher.verifyAll()
+      this.#follower.readAll()
+    })
+    this.#backplane.listen(
+      this.lease.inbox,
+      (messages) => messages.forEach((text) => this.#receive(text)),
+      () => this.#follower.readAll(),
+    )
+    await this.lease.start()
+    this.#timer = setInterval(() => void this.#tick(), Math.min(TICK_MS, this.#options.leaseMs / 4))
+    this.#timer.unref()
+  }
+
+  serve(handlers: BusHandlers): void {
+    this.#handlers = handlers
+  }
+
+  publish(log: StreamLog): void {
+    this.#publisher.publish(log)
+  }
+
+  unpublish(id: string): void {
+    this.#publisher.abandon(id)
+  }
+
+  follow(log: StreamLog, fail: (error: unknown) => void): void {
+    this.#follower.follow(log, fail)
+  }
+
+  async cancel(id: string): Promise<void> {
+    await this.#tellOwner(id, 'cancel')
+  }
+
+  async forget(id: string): Promise<void> {
+    await this.#tellOwner(id, 'forget')
+  }
+
+  readers(id: string): void {
+    this.#follower.readersChanged(id)
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    if (this.#backplane.isUp) await within(CLOSE_MS, this.#publisher.idle())
+    this.#publisher.stop()
+    this.#follower.stop()
+    await within(CLOSE_MS, this.lease.stop())
+  }
+
+  #receive(text: string): void {
+    const message = readMessage(text)
+    if (!message) return
+    const { id } = message
+    switch (message.type) {
+      case 'pieces':
+        return this.#follower.receive(id, message.pieces)
+      case 'follow':
+        return this.#followed(id, message.from, message.readers)
+      case 'cancel':
+        return this.#handlers?.cancel(id)
+      case 'forget':
+        return this.#handlers?.forget(id)
+    }
+  }
+
+  #followed(id: string, inbox: string, readers: number): void {
+    if (!this.#publisher.has(id)) return
+    let nodes = this.#followers.get(id)
+    if (!nodes) this.#followers.set(id, (nodes = new Map()))
+    const known = nodes.get(inbox)
+    nodes.set(inbox, { readers })
+    this.#handlers?.readers(id, sumOf(nodes))
+    // Said again: nothing has come for a while.
+    if (known?.readers === readers) this.#publisher.verify(id)
+  }
+
+  #tellFollowers(id: string, pieces: readonly string[]): void {
+    for (const inbox of this.#followers.get(id)?.keys() ?? []) this.#outbox.send(inbox, { type: 'pieces', id, pieces })
+  }
+
+  async #tellOwner(id: string, type: 'cancel' | 'forget'): Promise<void> {
+    const record = await this.#backplane.findStream(id)
+    if (record && !record.ended) await this.#outbox.deliver(Lease.inboxOf(record.lease), { type, id })
+  }
+
+  async #tick(): Promise<void> {
+    const now = performance.now()
+    if (!this.lease.holds()) return
+    this.#publisher.tick(now)
+    const leases = this.#follower.leases()
+    const inboxes = new Set<string>()
+    for (const [id, nodes] of this.#followers)
+      if (this.#publisher.has(id)) for (const inbox of nodes.keys()) inboxes.add(inbox)
+      else this.#followers.delete(id)
+    const lost = await this.#lostOf([...leases, ...inboxes])
+    this.#follower.tick(now, lost)
+    for (const [id, nodes] of this.#followers) {
+      const before = nodes.size
+      for (const inbox of nodes.keys()) if (lost.has(inbox)) nodes.delete(inbox)
+      if (nodes.size < before) this.#handlers?.readers(id, sumOf(nodes))
+    }
+  }
+
+  async #lostOf(leases: readonly string[]): Promise<Set<string>> {
+    if (leases.length === 0) return new Set()
+    try {
+      const held = await this.#backplane.areHeld(leases)
+      return new Set(leases.filter((_, i) => held[i] === false))
+    } catch {
+      return new Set()
+    }
+  }
+}
+
+function sumOf(nodes: ReadonlyMap<string, FollowerNode>): number {
+  let sum = 0
+  for (const { readers } of nodes.values()) sum += readers
+  return sum
+}
+
+/** Waits for a promise, at most this long. */
+async function within(milliseconds: number, settled: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, milliseconds)))
+  await Promise.race([settled, limit])
+  clearTimeout(timer)
+}
