@@ -73,6 +73,11 @@ export interface Directory {
   close(): Promise<void>
 }
 
+/** Whether the key of a stream that ended so is free for another attempt. */
+export function freesKey({ finish_reason, error }: Done): boolean {
+  return finish_reason === 'cancelled' || error?.retryable === true
+}
+
 export function idempotencyConflict(): SluiceError {
   return new SluiceError('idempotency_conflict', 'Idempotency-Key: it was used for a different request.', {
     faults: [{ path: 'Idempotency-Key', message: 'was used for a different request' }],

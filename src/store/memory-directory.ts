@@ -2,6 +2,7 @@ import type { Done } from '../stream/events.ts'
 import type { StreamInfo } from '../stream/stream-log.ts'
 import { NOBODY, type Budget } from './budget.ts'
 import {
+  freesKey,
   idempotencyConflict,
   nothingToResume,
   type Directory,
@@ -95,10 +96,10 @@ export class MemoryDirectory implements Directory {
     return info ? { status: 'found', info } : { status: 'unknown' }
   }
 
-  ended(id: string, { finish_reason, error }: Done): void {
+  ended(id: string, done: Done): void {
     const named = this.#named.get(id)
     if (!named) return
-    named.lost = finish_reason === 'cancelled' || error?.retryable === true
+    named.lost = freesKey(done)
     this.#charge(named, -1)
     named.ended = true
     this.#charge(named, 1)

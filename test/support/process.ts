@@ -22,7 +22,7 @@ export interface SluiceProcess {
   lines: Journal<Record<string, unknown>>
   /** Everything it has written, to either output. */
   output(): { stdout: string; stderr: string }
-  kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGKILL'): void
+  kill(signal: NodeJS.Signals): void
   /** The exit code, or the signal that ended it, when all it wrote has been read. */
   exited: Promise<number | string>
 }

@@ -56,7 +56,7 @@ export interface NameClaim {
   readonly fingerprint: string
   /** Joins the stream however that ended, and claims nothing. */
   readonly resuming: boolean
-  /** A stream that has turned out to be gone or lost: if it has the name, the name is free. */
+  /** A stream that is gone, or has failed so that another may replace it: if it has the name, the name is free. */
   readonly stale?: string | undefined
 }
 
@@ -107,7 +107,7 @@ export interface Backplane {
   setName(name: string, id: string): Promise<void>
   findName(name: string): Promise<string | undefined>
   /** The stream has ended: the name is kept for the retention. Does nothing when another stream has it. */
-  settleName(name: string, id: string, lost: boolean): Promise<void>
+  settleName(name: string, id: string): Promise<void>
 
   /** Holds a lease for `ms` from now. Resolves to false when it was not held before, which may mean that data is lost. */
   renewLease(lease: string, ms: number): Promise<boolean>

@@ -91,8 +91,8 @@ export class MemoryBackplane implements Backplane {
     return this.#names.find(name)
   }
 
-  async settleName(name: string, id: string, lost: boolean): Promise<void> {
-    this.#names.settle(name, id, lost)
+  async settleName(name: string, id: string): Promise<void> {
+    this.#names.settle(name, id)
   }
 
   async renewLease(lease: string, ms: number): Promise<boolean> {

@@ -8,8 +8,6 @@ const NAME_BYTES = 400
 interface Named {
   readonly id: string
   readonly fingerprint: string | undefined
-  /** The name is free for another stream. */
-  readonly lost: boolean
   /** Another stream had it before: a reader that resumes may have read that one. */
   readonly replaced: boolean
 }
@@ -35,24 +33,24 @@ export class MemoryNames {
     if (named && !isStale && named.fingerprint !== fingerprint) return { status: 'conflict' }
     if (resuming) return named && !isStale && !named.replaced ? { status: 'joined', id: named.id } : { status: 'gone' }
     // The claim may be repeated by one that does not know whether it succeeded.
-    if (named && !isStale && !named.lost && named.id !== id) return { status: 'joined', id: named.id }
+    if (named && !isStale && named.id !== id) return { status: 'joined', id: named.id }
     if (id !== undefined && named?.id !== id)
-      this.#put(name, { id, fingerprint, lost: false, replaced: named !== undefined }, this.#lifetimes.runningMs)
+      this.#put(name, { id, fingerprint, replaced: named !== undefined }, this.#lifetimes.runningMs)
     return { status: 'claimed' }
   }
 
   /** @throws SluiceError `store_full` */
   set(name: string, id: string): void {
-    this.#put(name, { id, fingerprint: undefined, lost: false, replaced: false }, this.#lifetimes.runningMs)
+    this.#put(name, { id, fingerprint: undefined, replaced: false }, this.#lifetimes.runningMs)
   }
 
   find(name: string): string | undefined {
     return this.#names.get(name)?.id
   }
 
-  settle(name: string, id: string, lost: boolean): void {
+  settle(name: string, id: string): void {
     const named = this.#names.get(name)
-    if (named?.id === id) this.#put(name, { ...named, lost }, this.#lifetimes.retentionMs)
+    if (named?.id === id) this.#put(name, named, this.#lifetimes.retentionMs)
   }
 
   #put(name: string, named: Named, lastsMs: number): void {

@@ -130,8 +130,8 @@ export class RedisBackplane implements Backplane {
     return typeof id === 'string' ? id : undefined
   }
 
-  async settleName(name: string, id: string, lost: boolean): Promise<void> {
-    await this.#run(scripts.SETTLE_NAME, [this.#nameKey(name)], [id, lost ? 1 : 0, this.#options.retentionMs])
+  async settleName(name: string, id: string): Promise<void> {
+    await this.#run(scripts.SETTLE_NAME, [this.#nameKey(name)], [id, this.#options.retentionMs])
   }
 
   async renewLease(lease: string, ms: number): Promise<boolean> {

@@ -70,16 +70,16 @@ return 1`)
 
 /** KEYS: name. ARGV: id or '', fingerprint, resuming, stale or '', runningMs. */
 export const CLAIM_NAME = script(`
-local r = redis.call('HMGET', KEYS[1], 'id', 'fingerprint', 'lost', 'replaced')
+local r = redis.call('HMGET', KEYS[1], 'id', 'fingerprint', 'replaced')
 local id = r[1]
 if id and id ~= ARGV[4] then
   if r[2] ~= ARGV[2] then return {'conflict', ''} end
   if id == ARGV[1] then return {'claimed', ''} end
   if ARGV[3] == '1' then
-    if r[4] then return {'gone', ''} end
+    if r[3] then return {'gone', ''} end
     return {'joined', id}
   end
-  if not r[3] then return {'joined', id} end
+  return {'joined', id}
 end
 if ARGV[3] == '1' then return {'gone', ''} end
 if ARGV[1] ~= '' then
@@ -97,11 +97,10 @@ redis.call('HSET', KEYS[1], 'id', ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1`)
 
-/** KEYS: name. ARGV: id, lost, retentionMs. */
+/** KEYS: name. ARGV: id, retentionMs. */
 export const SETTLE_NAME = script(`
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
-if ARGV[2] == '1' then redis.call('HSET', KEYS[1], 'lost', 1) end
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1`)
 
 /** KEYS: lease. ARGV: ms. */

@@ -12,5 +12,6 @@ export interface Node {
 export function connectNode(backplane: Backplane, options: SharedBusOptions & SharedDirectoryOptions): Node {
   const registrations = new Registrations(backplane)
   const bus = new SharedBus(backplane, registrations, options)
-  return { bus, directory: new SharedDirectory(backplane, bus.lease, registrations, options) }
+  const whenStored = (id: string) => bus.whenStored(id)
+  return { bus, directory: new SharedDirectory(backplane, bus.lease, registrations, { ...options, whenStored }) }
 }

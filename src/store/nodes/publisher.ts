@@ -30,6 +30,8 @@ interface Publication {
   /** Asks where the stream is, even if there is nothing to store. */
   mustAsk: boolean
   renewedAt: number
+  /** Called once its end is stored, or it is given up. */
+  readonly onStored: (() => void)[]
 }
 
 /**
@@ -48,6 +50,7 @@ export class Publisher {
   readonly #finished = new Map<string, { log: WeakRef<StreamLog>; at: number }>()
   readonly #unsent = new Set<Publication>()
   #timer: NodeJS.Timeout | undefined
+  #flushAt = 0
   #flushedAt = -Infinity
   #onIdle: (() => void)[] = []
 
@@ -81,6 +84,7 @@ export class Publisher {
       isSending: false,
       mustAsk: false,
       renewedAt: performance.now(),
+      onStored: [],
     }
     log.isOurs = () => this.#lease.name === lease && this.#lease.holds()
     this.#running.set(log.info.id, publication)
@@ -139,14 +143,25 @@ export class Publisher {
     this.#finished.clear()
   }
 
+  /** The end of a stream that has ended here, and may not be known elsewhere yet. */
+  async whenStored(id: string): Promise<void> {
+    const publication = this.#running.get(id)
+    if (publication?.log.done) await new Promise<void>((resolve) => publication.onStored.push(resolve))
+  }
+
   #changed(publication: Publication): void {
     if (publication.isSending) return
     this.#unsent.add(publication)
-    this.#schedule(this.#flushedAt + GATHER_MS - performance.now())
+    // A client that has seen the end may go on at another node at once.
+    this.#schedule(publication.log.done ? 0 : this.#flushedAt + GATHER_MS - performance.now())
   }
 
   #schedule(delayMs: number): void {
-    this.#timer ??= setTimeout(() => this.#flush(), Math.max(0, delayMs))
+    const at = performance.now() + delayMs
+    if (this.#timer && this.#flushAt <= at) return
+    clearTimeout(this.#timer)
+    this.#flushAt = at
+    this.#timer = setTimeout(() => this.#flush(), Math.max(0, delayMs))
   }
 
   #flush(): void {
@@ -210,7 +225,7 @@ export class Publisher {
 
   async #finish(publication: Publication): Promise<void> {
     const { log } = publication
-    if (log.done) await this.#registrations.settle(log.info.id, log.done)
+    await this.#registrations.settle(log.info.id)
     log.isOurs = undefined
     this.#remove(publication)
     this.#finished.set(log.info.id, { log: new WeakRef(log), at: performance.now() })
@@ -228,8 +243,9 @@ export class Publisher {
   }
 
   #remove(publication: Publication): void {
-    const { log, unwatch } = publication
+    const { log, unwatch, onStored } = publication
     unwatch()
+    for (const resolve of onStored.splice(0)) resolve()
     this.#unsent.delete(publication)
     if (this.#running.get(log.info.id) === publication) this.#running.delete(log.info.id)
     if (this.#running.size > 0) return

@@ -1,4 +1,3 @@
-import type { Done } from '../../stream/events.ts'
 import type { StreamInfo } from '../../stream/stream-log.ts'
 import type { Backplane } from '../backplane/backplane.ts'
 
@@ -51,12 +50,11 @@ export class Registrations {
   }
 
   /** The stream has ended: the retention of its names begins. */
-  async settle(id: string, { finish_reason, error }: Done): Promise<void> {
+  async settle(id: string): Promise<void> {
     const { key, alias } = this.#byId.get(id) ?? {}
-    const isLost = finish_reason === 'cancelled' || error?.retryable === true
     await Promise.all([
-      key && this.#backplane.settleName(key.name, id, isLost),
-      alias === undefined ? undefined : this.#backplane.settleName(alias, id, false),
+      key && this.#backplane.settleName(key.name, id),
+      alias === undefined ? undefined : this.#backplane.settleName(alias, id),
     ])
   }
 }

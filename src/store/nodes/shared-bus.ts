@@ -107,6 +107,11 @@ export class SharedBus implements Bus {
     this.#publisher.abandon(id)
   }
 
+  /** Resolves when the end of a stream is known elsewhere, if it has ended here. */
+  whenStored(id: string): Promise<void> {
+    return this.#publisher.whenStored(id)
+  }
+
   follow(log: StreamLog, fail: (error: unknown) => void): void {
     this.#follower.follow(log, fail)
   }

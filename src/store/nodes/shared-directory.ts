@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { SluiceError } from '../../errors.ts'
+import { parsePiece } from '../../stream/piece.ts'
 import type { StreamInfo } from '../../stream/stream-log.ts'
 import type { Backplane, StreamRecord } from '../backplane/backplane.ts'
 import type { Directory, Idempotency, Located, Names, Registered } from '../directory.ts'
-import { idempotencyConflict, nothingToResume } from '../directory.ts'
+import { freesKey, idempotencyConflict, nothingToResume } from '../directory.ts'
 import type { Lease } from './lease.ts'
 import type { Registrations } from './registrations.ts'
 
@@ -12,6 +13,8 @@ export interface SharedDirectoryOptions {
   storeDown: 'refuse' | 'local'
   /** After an outage, an unknown stream may be one that its node has yet to register again. */
   leaseMs: number
+  /** Resolves when the end of a stream of this node is stored, if it has ended. */
+  whenStored?: (id: string) => Promise<void>
 }
 
 const streamInfo: z.ZodType<StreamInfo> = z.object({
@@ -113,18 +116,24 @@ export class SharedDirectory implements Directory {
         case 'gone':
           throw nothingToResume()
         case 'joined': {
+          await this.#options.whenStored?.(claimed.id)
           const record = await this.#backplane.findStream(claimed.id)
-          if (record && !record.expired && (resuming || !(await this.#isLost(record)))) return parseInfo(record)
+          if (record && !record.expired && (resuming || !(await this.#isLost(claimed.id, record))))
+            return parseInfo(record)
           stale = claimed.id
         }
       }
     }
   }
 
-  /** Whether the node of a running stream is gone, so that the stream will end with a retryable error. */
-  async #isLost({ ended, lease }: StreamRecord): Promise<boolean> {
-    if (ended || !this.#lease.isSteady) return false
-    const [isHeld] = await this.#backplane.areHeld([lease])
+  /** Whether a stream has ended so that another may replace it, or will, because its node is gone. */
+  async #isLost(id: string, { ended, lease, last }: StreamRecord): Promise<boolean> {
+    if (ended) {
+      const [json] = await this.#backplane.readPieces(id, last - 1, 1)
+      const piece = json === undefined ? undefined : parsePiece(json)
+      return piece !== undefined && 'event' in piece && piece.event.type === 'done' && freesKey(piece.event)
+    }
+    const [isHeld] = this.#lease.isSteady ? await this.#backplane.areHeld([lease]) : []
     return isHeld === false
   }
 
