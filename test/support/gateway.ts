@@ -1,6 +1,7 @@
 import { onTestFinished } from 'vitest'
 import { loadConfig, type Config } from '../../src/config.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '../../src/gateway.ts'
+import { shareMemory, shareRedis } from './nodes.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
 
 export interface TestGateway extends Gateway {
@@ -9,6 +10,22 @@ export interface TestGateway extends Gateway {
   logs: Record<string, unknown>[]
   /** The value of a metric (`sluice_…` with its labels as Prometheus prints them), 0 when there is none. */
   metric(line: string): Promise<number>
+}
+
+/** What all suites keep their streams in: `TEST_STORE=redis` repeats them with Redis. */
+async function storeOf(
+  settings: Partial<Config>,
+  { directory, bus, backplane }: GatewayOptions,
+): Promise<GatewayOptions> {
+  if (directory || bus || backplane) return {}
+  switch (process.env.TEST_STORE) {
+    case 'redis':
+      return { backplane: await shareRedis(settings).connect() }
+    case 'backplane':
+      return { backplane: await shareMemory(settings).connect() }
+    default:
+      return {}
+  }
 }
 
 /** A gateway on a free port, drained when the test is over. */
@@ -20,7 +37,7 @@ export async function startGateway(
   const logger = createLogger(logLevel, { write: (line) => void logs.push(JSON.parse(line)) })
   // Whole configurations have a port, too.
   const config = { ...loadConfig(), drainMs: 0, ...settings, port: 0 }
-  const gateway = await createGateway(config, { logger, ...options })
+  const gateway = await createGateway(config, { logger, ...(await storeOf(settings, options)), ...options })
   onTestFinished(() => gateway.drain())
   const url = await gateway.start()
   return {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import { sharedRedis } from './redis.ts'
 import { Journal } from './cutting-proxy.ts'
 
 /** The checkout. */
@@ -27,11 +28,17 @@ export interface SluiceProcess {
   exited: Promise<number | string>
 }
 
+/** As for `startGateway`. */
+async function storeOf({ REDIS_URL }: Record<string, string>): Promise<Record<string, string>> {
+  if (process.env.TEST_STORE !== 'redis' || REDIS_URL !== undefined) return {}
+  return { REDIS_URL: (await sharedRedis()).url, REDIS_PREFIX: `test:${Math.random()}:` }
+}
+
 /** Starts the built program; ended with the test if it has not ended by then. */
 export async function spawnSluice({ args = [], env = {}, cwd }: SluiceOptions = {}): Promise<SluiceProcess> {
   const child = spawn(process.execPath, [join(ROOT, 'dist/src/main.js'), ...args], {
     cwd: cwd ?? (await makeFolder()),
-    env: { PATH: process.env.PATH, PORT: '0', ...env },
+    env: { PATH: process.env.PATH, PORT: '0', ...(await storeOf(env)), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines = new Journal<Record<string, unknown>>()
