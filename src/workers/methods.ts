@@ -1,0 +1,57 @@
+// What the primary and its workers call of each other.
+
+import type { Backplane, RecordLifetimes } from '../store/backplane/backplane.ts'
+
+/** What a worker calls as it is. */
+export const SHARED = [
+  'createStream',
+  'findStream',
+  'append',
+  'readPieces',
+  'dropStream',
+  'claimName',
+  'setName',
+  'findName',
+  'settleName',
+  'areHeld',
+  'post',
+  'secret',
+  'take',
+  'add',
+  'giveBack',
+  'addUsage',
+  'readUsage',
+] as const satisfies readonly (keyof Backplane)[]
+
+/** The backplane, as the primary serves it to a worker. */
+export interface BackplaneMethods extends Pick<Backplane, (typeof SHARED)[number] | 'renewLease' | 'endLease'> {
+  /** Before everything else. The first worker's lifetimes hold for all: they have the same settings. */
+  open(lifetimes: RecordLifetimes): Promise<void>
+  /** Messages come by `deliver`. */
+  listen(inbox: string): Promise<void>
+}
+
+/** What a worker that listens tells. */
+export interface Listening {
+  readonly url: string
+  readonly adminUrl: string | undefined
+  /** Callers need no key. */
+  readonly isOpen: boolean
+}
+
+export interface PrimaryMethods extends BackplaneMethods {
+  listening(listening: Listening): Promise<void>
+  /** The worker cannot start, and ends. */
+  failed(reason: string): Promise<void>
+  /** The metrics of all workers together, as OpenMetrics or in the text format of Prometheus. */
+  sumMetrics(open: boolean): Promise<string>
+}
+
+export interface WorkerMethods {
+  /** Resolves when the messages have been passed on. */
+  deliver(inbox: string, messages: readonly string[], gap: boolean): Promise<void>
+  /** Drains, and ends. */
+  stop(reason: string): Promise<void>
+  /** Its own metrics, as OpenMetrics. */
+  metrics(): Promise<string>
+}
