@@ -48,6 +48,8 @@ export interface GatewayOptions {
   directory?: (config: Config, budget: Budget) => Directory
   /** Counts what callers use; by default, in the memory of this process. */
   limitStore?: (config: Config, budget: Budget) => LimitStore
+  /** The metrics of all workers, of which this is one. */
+  sumMetrics?: Services['sumMetrics']
   /** Connects this gateway with others that share the directory. */
   bus?: Bus
   /** Shared with other gateways, and closed with this one; by default, Redis if it is configured. */
@@ -137,6 +139,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     ...(await createAccess(config, limitStore, node?.backplane, metrics, logger)),
     logger,
     metrics,
+    sumMetrics: options.sumMetrics,
     readers: observeReaders(metrics),
     store,
     backplane: node?.backplane,

@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+import cluster from 'node:cluster'
+import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { findThrower } from '../providers/modules.ts'
@@ -9,7 +11,12 @@ import { ConfigError } from './errors.ts'
 import { describeFatal } from './describe-fatal.ts'
 import { createGateway } from './gateway.ts'
 import { describeSettings } from './settings.ts'
+import { createLogger, type Logger } from './telemetry/logger.ts'
 import { withoutMessage, type ErrorPlace } from './telemetry/redact.ts'
+import type { Listening } from './workers/methods.ts'
+import { runPrimary } from './workers/primary.ts'
+import { STOP_SIGNALS } from './workers/stop-signals.ts'
+import { workerProcess } from './workers/worker.ts'
 
 const HELP = `Sluice, a token-streaming gateway.
 
@@ -48,7 +55,8 @@ async function main(): Promise<number> {
     process.stdout.write(printConfig(config))
     return 0
   }
-  return serve(config)
+  const workers = config.workers === 'auto' ? availableParallelism() : config.workers
+  return workers > 1 && cluster.isPrimary ? serveByWorkers(config, workers) : serve(config)
 }
 
 /** @returns what the command prints @throws ConfigError for another command */
@@ -67,37 +75,80 @@ keys:
 `
 }
 
-const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
-
 /** Maximum wait for the last log lines to be written, in milliseconds. */
 const LAST_LINES_MS = 1000
 
 async function serve(config: Config): Promise<number> {
-  const gateway = await createGateway(config)
-  const { logger } = gateway.services
-  let code = 0
+  const worker = workerProcess()
+  const log = createLogger(config.logLevel)
+  const logger = worker ? log.child({ worker: worker.id }) : log
+  const gateway = await createGateway(config, { logger, ...(worker && { sumMetrics: worker.sumMetrics }) })
   // Registered before the gateway listens: a signal may arrive as soon as it does.
-  const stop = new Promise<string>((resolve) => {
+  const stop = stopWhen(worker?.stopped ?? untilSignal(), config, logger)
+  const url = await gateway.start()
+  const { adminUrl, services } = gateway
+  const listening = { url, adminUrl, isOpen: services.authenticator.isOpen }
+  if (worker) await worker.listening(listening, () => services.metrics.openMetrics.metrics())
+  else announce(config, logger, listening)
+  logger.info({ reason: await stop.reason }, 'stopping')
+  await gateway.drain()
+  await writeLastLines(logger)
+  return stop.exitCode()
+}
+
+async function serveByWorkers(config: Config, workers: number): Promise<number> {
+  const logger = createLogger(config.logLevel)
+  const stop = stopWhen(untilSignal(), config, logger)
+  const code = await runPrimary({
+    workers,
+    maxBytes: config.storeMaxBytes,
+    logger,
+    stopped: stop.reason,
+    onListening: (listening) => announce(config, logger, listening),
+    onFailed: (reason) => void process.stderr.write(`sluice: ${reason}\n`),
+  })
+  await writeLastLines(logger)
+  return Math.max(code, stop.exitCode())
+}
+
+/** Resolves to the first signal; the second one ends the process at once. */
+function untilSignal(): Promise<string> {
+  return new Promise((resolve) => {
     let signals = 0
     for (const name of STOP_SIGNALS)
       process.on(name, () => {
         signals += 1
-        // A second signal exits at once.
         if (signals > 1) process.exit(1)
         resolve(name)
       })
+  })
+}
+
+interface Stop {
+  /** Why the process is to drain. */
+  readonly reason: Promise<string>
+  readonly exitCode: () => number
+}
+
+/** Of a process that drains when it is told to, or after an uncaught exception. */
+function stopWhen(told: Promise<string>, config: Config, logger: Logger): Stop {
+  let code = 0
+  // Affects one stream, which its timeouts end; the others continue.
+  process.on('unhandledRejection', (reason) => logger.error(describeThrown(reason, config), 'unhandled rejection'))
+  const thrown = new Promise<string>((resolve) =>
     process.on('uncaughtException', (error) => {
       logger.fatal(describeThrown(error, config), 'uncaught exception')
       code = 1
       resolve('uncaughtException')
-    })
-  })
-  // Affects one stream, which its timeouts end; the others continue.
-  process.on('unhandledRejection', (reason) => logger.error(describeThrown(reason, config), 'unhandled rejection'))
-  const url = await gateway.start()
-  const { adminUrl, services } = gateway
+    }),
+  )
+  return { reason: Promise.race([told, thrown]), exitCode: () => code }
+}
+
+/** Tells where the gateway is. */
+function announce(config: Config, logger: Logger, { url, adminUrl, isOpen }: Listening): void {
   logger.info({ url, admin_url: adminUrl, providers: Object.keys(config.providers) }, 'listening')
-  const key = services.authenticator.isOpen ? '' : ` -H "authorization: Bearer $SLUICE_KEY"`
+  const key = isOpen ? '' : ` -H "authorization: Bearer $SLUICE_KEY"`
   process.stderr.write(`
 Sluice listens on ${url}. Try:
 
@@ -109,11 +160,11 @@ ${config.playground ? `Or open ${adminUrl ?? url} in a browser.\n\n` : ''}Or giv
   Anthropic   ${url}
 
 `)
-  logger.info({ reason: await stop }, 'stopping')
-  await gateway.drain()
+}
+
+async function writeLastLines(logger: Logger): Promise<void> {
   const written = new Promise<void>((resolve) => logger.flush(() => resolve()))
   await Promise.race([written, sleep(LAST_LINES_MS)])
-  return code
 }
 
 /** The plugin that threw and the location, without the message, which may quote a prompt. */
@@ -128,6 +179,10 @@ for (const output of [process.stdout, process.stderr]) output.on('error', () => 
 try {
   process.exit(await main())
 } catch (error) {
-  process.stderr.write(`sluice: ${describeFatal(error)}\n`)
+  const reason = describeFatal(error)
+  const worker = workerProcess()
+  // The primary reports it, once for all workers.
+  if (worker) await worker.failed(reason)
+  else process.stderr.write(`sluice: ${reason}\n`)
   process.exit(1)
 }

@@ -85,6 +85,8 @@ export interface Services {
   /** Delays deltas so that they coalesce; undefined when they are sent at once. */
   readonly flushTimer: FlushTimer | undefined
   readonly metrics: Metrics
+  /** The metrics of all workers, as OpenMetrics if `open`; undefined where this process is the only one. */
+  readonly sumMetrics?: ((open: boolean) => Promise<string>) | undefined
   /** The metric cells for a protocol's readers. */
   readonly readers: (protocol: string) => ReaderCells
   readonly logger: Logger

@@ -2,7 +2,7 @@ import type { Worker } from 'node:cluster'
 
 /** One end of a connection between two processes; messages are copied, and arrive in order. */
 export interface Channel {
-  send(message: unknown): void
+  send(message: object): void
   onMessage(listener: (message: unknown) => void): void
   /** Called once, when nothing more can be sent or arrive. */
   onClose(listener: () => void): void
@@ -24,7 +24,7 @@ export function channelToPrimary(): Channel {
 /** The end of the primary. */
 export function channelToWorker(worker: Worker): Channel {
   return {
-    send: (message) => void worker.process.send(Object(message), undefined, undefined, () => {}),
+    send: (message) => void worker.process.send(message, undefined, undefined, () => {}),
     onMessage: (listener) => void worker.on('message', listener),
     onClose: (listener) => void worker.once('disconnect', listener),
   }

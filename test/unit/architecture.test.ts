@@ -106,6 +106,12 @@ describe('arrows point inward', () => {
     expect(strays('src/store/', { values, types: ['src/access/limit-store.ts'] })).toEqual([])
   })
 
+  it('workers/ connects processes, and knows of the gateway what they share', () => {
+    const values = ['src/store/backplane/', 'src/json.ts', ERRORS, 'node:cluster', 'node:timers/promises']
+    const types = ['src/access/limit-store.ts', 'src/telemetry/logger.ts']
+    expect(strays('src/workers/', { values, types })).toEqual([])
+  })
+
   it('access/ decides who may and how much, and knows neither HTTP nor usage/', () => {
     const values = [
       'src/store/budget.ts',

@@ -28,8 +28,11 @@ const OPEN_METRICS = 'application/openmetrics-text'
 const FORMATS = ['text/plain', OPEN_METRICS] as const
 
 /** `GET /metrics`, for Prometheus, in the format that it prefers. */
-export function metrics({ metrics: all }: Services): Handler {
-  const render = { text: onceATurn(() => all.registry.metrics()), open: onceATurn(() => all.openMetrics.metrics()) }
+export function metrics({ metrics: all, sumMetrics }: Services): Handler {
+  const render = {
+    text: onceATurn(() => sumMetrics?.(false) ?? all.registry.metrics()),
+    open: onceATurn(() => sumMetrics?.(true) ?? all.openMetrics.metrics()),
+  }
   return async (context) => {
     // Not `negotiate`: a scraper that accepts neither still gets the text format.
     const open = preferredType(context.get('Accept'), FORMATS) === OPEN_METRICS

@@ -1,0 +1,2 @@
+/** Signals that drain the gateway. */
+export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
