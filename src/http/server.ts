@@ -61,8 +61,6 @@ export class HttpServer {
     this.#address = address
     this.#server = certificate ? this.#secure(certificate) : createServer(SOCKETS)
     Object.assign(this.#server, { keepAliveTimeout: config.keepAliveMs, requestTimeout: REQUEST_MS })
-    // Connections beyond it are closed as soon as they are accepted. Node counts those of both protocols.
-    if (config.maxConnections > 0) this.#server.maxConnections = config.maxConnections
     this.#server.on('request', (request, response) => {
       this.#responses.add(response)
       if (response.socket === null) this.#queues.add(request.socket, response)
@@ -72,7 +70,13 @@ export class HttpServer {
       })
       void handle(request, response)
     })
+    const most = config.maxConnections > 0 ? config.maxConnections : Infinity
     this.#server.on('connection', (socket: Socket) => {
+      // Not Node's own limit: workers would hand the connection on to each other for ever.
+      if (this.#sockets.size >= most) {
+        socket.destroy()
+        return
+      }
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
     })

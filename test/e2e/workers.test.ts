@@ -1,4 +1,4 @@
-import { createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { readExposition } from '../support/exposition.ts'
 import { logged, spawnSluice, startSluice, type SluiceProcess } from '../support/process.ts'
@@ -116,6 +116,15 @@ describe('a gateway of several workers', () => {
     sluice.kill('SIGKILL')
     expect(await sluice.exited).toBe('SIGKILL')
     for (const pid of pidsOf(sluice).values()) await expect.poll(() => isAlive(pid)).toBe(false)
+  })
+
+  it('closes connections beyond the limit of every worker', async () => {
+    const sluice = await startSluice({ env: { ...TWO, MAX_CONNECTIONS: '2' } })
+    const { hostname, port } = new URL(sluice.url)
+    const sockets = Array.from({ length: 6 }, () => connect(Number(port), hostname))
+    onTestFinished(() => sockets.forEach((socket) => socket.destroy()))
+    for (const socket of sockets) socket.resume()
+    await expect.poll(() => sockets.filter(({ destroyed }) => destroyed).length).toBe(2)
   })
 
   it('says once why it cannot start', async () => {
