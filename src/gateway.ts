@@ -50,6 +50,8 @@ export interface GatewayOptions {
   limitStore?: (config: Config, budget: Budget) => LimitStore
   /** The metrics of all workers, of which this is one. */
   sumMetrics?: Services['sumMetrics']
+  /** What is open in the other workers. */
+  elsewhere?: Services['elsewhere']
   /** Connects this gateway with others that share the directory. */
   bus?: Bus
   /** Shared with other gateways, and closed with this one; by default, Redis if it is configured. */
@@ -140,6 +142,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     logger,
     metrics,
     sumMetrics: options.sumMetrics,
+    elsewhere: options.elsewhere,
     readers: observeReaders(metrics),
     store,
     backplane: node?.backplane,

@@ -10,6 +10,7 @@ import { loadConfig, printConfig, type Config } from './config.ts'
 import { ConfigError } from './errors.ts'
 import { describeFatal } from './describe-fatal.ts'
 import { createGateway } from './gateway.ts'
+import { openCounts } from './http/handlers/gateway-status.ts'
 import { describeSettings } from './settings.ts'
 import { createLogger, type Logger } from './telemetry/logger.ts'
 import { withoutMessage, type ErrorPlace } from './telemetry/redact.ts'
@@ -82,13 +83,20 @@ async function serve(config: Config): Promise<number> {
   const worker = workerProcess()
   const log = createLogger(config.logLevel)
   const logger = worker ? log.child({ worker: worker.id }) : log
-  const gateway = await createGateway(config, { logger, ...(worker && { sumMetrics: worker.sumMetrics }) })
+  const gateway = await createGateway(config, {
+    logger,
+    ...(worker && { sumMetrics: worker.sumMetrics, elsewhere: worker.elsewhere }),
+  })
   // Registered before the gateway listens: a signal may arrive as soon as it does.
   const stop = stopWhen(worker?.stopped ?? untilSignal(), config, logger)
   const url = await gateway.start()
   const { adminUrl, services } = gateway
   const listening = { url, adminUrl, isOpen: services.authenticator.isOpen }
-  if (worker) await worker.listening(listening, () => services.metrics.openMetrics.metrics())
+  if (worker)
+    await worker.listening(listening, {
+      metrics: () => services.metrics.openMetrics.metrics(),
+      counts: openCounts(services),
+    })
   else announce(config, logger, listening)
   logger.info({ reason: await stop.reason }, 'stopping')
   await gateway.drain()

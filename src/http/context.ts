@@ -87,6 +87,8 @@ export interface Services {
   readonly metrics: Metrics
   /** The metrics of all workers, as OpenMetrics if `open`; undefined where this process is the only one. */
   readonly sumMetrics?: ((open: boolean) => Promise<string>) | undefined
+  /** What is open in the other workers; undefined where this process is the only one. */
+  readonly elsewhere?: (() => { readonly connections: number; readonly streams: number }) | undefined
   /** The metric cells for a protocol's readers. */
   readonly readers: (protocol: string) => ReaderCells
   readonly logger: Logger

@@ -39,10 +39,20 @@ export interface Listening {
   readonly isOpen: boolean
 }
 
+/** What is open in a worker, or in several. */
+export interface OpenCounts {
+  /** Readers of streams. */
+  readonly connections: number
+  /** Streams that have not ended. */
+  readonly streams: number
+}
+
 export interface PrimaryMethods extends BackplaneMethods {
   listening(listening: Listening): Promise<void>
   /** The worker cannot start, and ends. */
   failed(reason: string): Promise<void>
+  /** What is open in the worker has changed. */
+  counts(counts: OpenCounts): Promise<void>
   /** The metrics of all workers together, as OpenMetrics or in the text format of Prometheus. */
   sumMetrics(open: boolean): Promise<string>
 }
@@ -52,6 +62,8 @@ export interface WorkerMethods {
   deliver(inbox: string, messages: readonly string[], gap: boolean): Promise<void>
   /** Drains, and ends. */
   stop(reason: string): Promise<void>
+  /** What is open in all other workers has changed. */
+  elsewhere(counts: OpenCounts): Promise<void>
   /** Its own metrics, as OpenMetrics. */
   metrics(): Promise<string>
 }

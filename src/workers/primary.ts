@@ -3,7 +3,7 @@ import { MemoryBackplane } from '../store/backplane/memory-backplane.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { channelToWorker } from './channel.ts'
 import { single, sumExpositions, writeExposition } from './exposition.ts'
-import type { Listening, PrimaryMethods, WorkerMethods } from './methods.ts'
+import type { Listening, OpenCounts, PrimaryMethods, WorkerMethods } from './methods.ts'
 import { Peer } from './peer.ts'
 import { serveBackplane } from './serve-backplane.ts'
 import { SummedMetrics } from './sum-metrics.ts'
@@ -33,6 +33,7 @@ interface Member {
   readonly worker: Worker
   readonly startedAt: number
   isListening: boolean
+  counts: OpenCounts
   failure: string | undefined
 }
 
@@ -78,7 +79,14 @@ class Primary {
   #fork(): void {
     const worker = cluster.fork({ [WORKER_VARIABLE]: '1' })
     const { served, peer } = this.#connect(worker)
-    const member = { peer, worker, startedAt: performance.now(), isListening: false, failure: undefined }
+    const member: Member = {
+      peer,
+      worker,
+      startedAt: performance.now(),
+      isListening: false,
+      counts: { connections: 0, streams: 0 },
+      failure: undefined,
+    }
     this.#members.set(worker.id, member)
     worker.on('error', (error) =>
       this.#logger.error({ worker: worker.id, err: { message: error.message } }, 'worker failed'),
@@ -91,11 +99,16 @@ class Primary {
   }
 
   #connect(worker: Worker): { peer: Peer<WorkerMethods>; served: ReturnType<typeof serveBackplane> } {
-    const own: Pick<PrimaryMethods, 'listening' | 'failed' | 'sumMetrics'> = {
+    const own: Pick<PrimaryMethods, 'listening' | 'failed' | 'counts' | 'sumMetrics'> = {
       listening: async (listening) => this.#listening(worker, listening),
       failed: async (reason) => {
         const member = this.#members.get(worker.id)
         if (member) member.failure = reason
+      },
+      counts: async (counts) => {
+        const member = this.#members.get(worker.id)
+        if (member) member.counts = counts
+        this.#shareCounts()
       },
       sumMetrics: (open) => this.#sumMetrics(open),
     }
@@ -120,6 +133,7 @@ class Primary {
     if (!member) return
     member.isListening = true
     this.#metrics.add(worker.id, () => member.peer.call('metrics'))
+    this.#shareCounts()
     this.#logger.info({ worker: worker.id, pid: worker.process.pid }, 'worker listens')
     if (!this.#hasStarted) for (let i = 1; i < this.#options.workers; i++) this.#fork()
     this.#hasStarted = true
@@ -132,9 +146,20 @@ class Primary {
     return [...this.#members.values()].filter(({ isListening }) => isListening).length
   }
 
+  /** Tells every worker what is open in the others. */
+  #shareCounts(): void {
+    const members = [...this.#members.values()]
+    for (const { peer, isListening, counts: own } of members) {
+      const sum = (field: keyof OpenCounts) => members.reduce((all, { counts }) => all + counts[field], -own[field])
+      if (isListening)
+        peer.call('elsewhere', { connections: sum('connections'), streams: sum('streams') }).catch(() => {})
+    }
+  }
+
   #ended({ worker, startedAt, failure }: Member, code: number, signal: string | null): void {
     this.#members.delete(worker.id)
     this.#metrics.remove(worker.id)
+    this.#shareCounts()
     if (this.#isStopping) {
       if (code !== 0) this.#code = 1
       if (this.#members.size === 0) this.#onEnd(this.#code)

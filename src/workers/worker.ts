@@ -2,7 +2,7 @@ import cluster from 'node:cluster'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Backplane, RecordLifetimes } from '../store/backplane/backplane.ts'
 import { channelToPrimary } from './channel.ts'
-import type { Listening, PrimaryMethods, WorkerMethods } from './methods.ts'
+import type { Listening, OpenCounts, PrimaryMethods, WorkerMethods } from './methods.ts'
 import { Peer } from './peer.ts'
 import { STOP_SIGNALS } from './stop-signals.ts'
 import { WorkerBackplane } from './worker-backplane.ts'
@@ -10,8 +10,18 @@ import { WorkerBackplane } from './worker-backplane.ts'
 /** Tells a worker from a process that some other program, such as a process manager, runs in a cluster. */
 export const WORKER_VARIABLE = 'SLUICE_WORKER'
 
+/** How often a worker looks whether to tell the others what is open. */
+const COUNT_MS = 250
+
 /** How long a worker that cannot start tries to say why. */
 const LAST_WORDS_MS = 1000
+
+/** What a worker that listens is asked for. */
+export interface WorkerReadings {
+  /** Its own metrics, as OpenMetrics. */
+  readonly metrics: () => Promise<string>
+  readonly counts: () => OpenCounts
+}
 
 /** What a worker has of its primary. Node ends the process when the primary is gone. */
 export class WorkerProcess {
@@ -22,6 +32,7 @@ export class WorkerProcess {
   readonly #peer: Peer<PrimaryMethods>
   #backplane: WorkerBackplane | undefined
   #readMetrics: () => Promise<string> = async () => ''
+  #elsewhere: OpenCounts = { connections: 0, streams: 0 }
 
   constructor(id: number) {
     this.id = id
@@ -32,6 +43,7 @@ export class WorkerProcess {
     const methods: WorkerMethods = {
       deliver: async (...delivery) => this.#backplane?.deliver(...delivery),
       stop: async (reason) => stop(reason),
+      elsewhere: async (counts) => void (this.#elsewhere = counts),
       metrics: () => this.#readMetrics(),
     }
     this.#peer = new Peer<PrimaryMethods>(channelToPrimary(), methods)
@@ -45,10 +57,24 @@ export class WorkerProcess {
   /** The metrics of all workers together, as OpenMetrics if `open`. */
   readonly sumMetrics = (open: boolean): Promise<string> => this.#peer.call('sumMetrics', open)
 
-  /** @param readMetrics gets those of this worker, as OpenMetrics */
-  async listening(listening: Listening, readMetrics: () => Promise<string>): Promise<void> {
-    this.#readMetrics = readMetrics
+  /** What is open in all other workers, as it was a moment ago. */
+  readonly elsewhere = (): OpenCounts => this.#elsewhere
+
+  async listening(listening: Listening, readings: WorkerReadings): Promise<void> {
+    this.#readMetrics = readings.metrics
     await this.#peer.call('listening', listening)
+    this.#tellCounts(readings.counts)
+  }
+
+  #tellCounts(read: () => OpenCounts): void {
+    let told: OpenCounts = { connections: 0, streams: 0 }
+    const timer = setInterval(() => {
+      const counts = read()
+      if (counts.connections === told.connections && counts.streams === told.streams) return
+      told = counts
+      this.#peer.call('counts', counts).catch(() => {})
+    }, COUNT_MS)
+    timer.unref()
   }
 
   /** Says why it cannot start. */

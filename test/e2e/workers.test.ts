@@ -68,6 +68,19 @@ describe('a gateway of several workers', () => {
     }
   })
 
+  it('adds up what is open, whichever worker is asked', async () => {
+    const sluice = await startSluice({ env: TWO })
+    const status = async () => (await fetch(`${sluice.url}/v1/status`, { headers: { connection: 'close' } })).json()
+    const readers = await Promise.all([1, 2, 3].map(() => chat(sluice.url, STUCK)))
+    for (const reader of readers) await reader.until(({ text }) => text === 'one')
+    const all = { connections: 3, streams: 3 }
+    await expect.poll(async () => [await status(), await status()]).toMatchObject([all, all])
+    for (const reader of readers) reader.cut()
+    await expect
+      .poll(async () => [await status(), await status()])
+      .toMatchObject([{ connections: 0 }, { connections: 0 }])
+  })
+
   it('replaces a worker that dies, goes on answering, and counts on', async () => {
     const sluice = await startSluice({ env: TWO })
     for (let i = 0; i < 4; i++) await answer(sluice.url)

@@ -50,16 +50,33 @@ export function gatewayStatus(services: Services): Handler {
 
 /** Reads counters that the gateway keeps anyway, so the feed costs the streams nothing. */
 function statusReader(services: Services): () => GatewayStatus {
-  const { generations, metrics, protocols, router } = services
+  const { router, elsewhere } = services
   const started = Date.now()
+  const count = openCounts(services)
+  return () => {
+    const here = count()
+    const others = elsewhere?.()
+    return {
+      status: services.draining ? 'draining' : 'ready',
+      version: VERSION,
+      started,
+      connections: here.connections + (others?.connections ?? 0),
+      streams: here.streams + (others?.streams ?? 0),
+      providers: router.providers.map((name) => ({ name, breakers_open: router.openBreakers(name) })),
+    }
+  }
+}
+
+/** Counts what is open in this process. */
+export function openCounts({
+  generations,
+  metrics,
+  protocols,
+}: Services): () => Pick<GatewayStatus, 'connections' | 'streams'> {
   const connections = protocols.names.map((protocol) => metrics.cell('connections_open', { protocol }))
   return () => ({
-    status: services.draining ? 'draining' : 'ready',
-    version: VERSION,
-    started,
     connections: connections.reduce((sum, { value }) => sum + value, 0),
     streams: generations.size,
-    providers: router.providers.map((name) => ({ name, breakers_open: router.openBreakers(name) })),
   })
 }
 
