@@ -9,7 +9,8 @@ import { createKey, hashKey } from './access/api-keys.ts'
 import { loadConfig, printConfig, type Config } from './config.ts'
 import { ConfigError } from './errors.ts'
 import { describeFatal } from './describe-fatal.ts'
-import { createGateway } from './gateway.ts'
+import { createGateway, type GatewayOptions } from './gateway.ts'
+import { recordLifetimes } from './gateway-nodes.ts'
 import { openCounts } from './http/handlers/gateway-status.ts'
 import { describeSettings } from './settings.ts'
 import { createLogger, type Logger } from './telemetry/logger.ts'
@@ -17,7 +18,7 @@ import { withoutMessage, type ErrorPlace } from './telemetry/redact.ts'
 import type { Listening } from './workers/methods.ts'
 import { runPrimary } from './workers/primary.ts'
 import { STOP_SIGNALS } from './workers/stop-signals.ts'
-import { workerProcess } from './workers/worker.ts'
+import { workerProcess, type WorkerProcess } from './workers/worker.ts'
 
 const HELP = `Sluice, a token-streaming gateway.
 
@@ -83,10 +84,7 @@ async function serve(config: Config): Promise<number> {
   const worker = workerProcess()
   const log = createLogger(config.logLevel)
   const logger = worker ? log.child({ worker: worker.id }) : log
-  const gateway = await createGateway(config, {
-    logger,
-    ...(worker && { sumMetrics: worker.sumMetrics, elsewhere: worker.elsewhere }),
-  })
+  const gateway = await createGateway(config, { logger, ...(worker && workerOptions(worker, config)) })
   // Registered before the gateway listens: a signal may arrive as soon as it does.
   const stop = stopWhen(worker?.stopped ?? untilSignal(), config, logger)
   const url = await gateway.start()
@@ -102,6 +100,13 @@ async function serve(config: Config): Promise<number> {
   await gateway.drain()
   await writeLastLines(logger)
   return stop.exitCode()
+}
+
+/** What connects a worker with the others: its primary, and also Redis if there is one. */
+function workerOptions(worker: WorkerProcess, config: Config): GatewayOptions {
+  const { sumMetrics, elsewhere } = worker
+  if (config.redisUrl) return { sumMetrics, elsewhere }
+  return { sumMetrics, elsewhere, backplane: worker.createBackplane(recordLifetimes(config)) }
 }
 
 async function serveByWorkers(config: Config, workers: number): Promise<number> {
