@@ -36,8 +36,8 @@ export async function createNode(
   const { leaseMs, storeDown } = config
   const lifetimes = recordLifetimes(config)
   const backplane = given ?? (await connectRedis(config, lifetimes, logger))
-  if (!backplane) return undefined
   const observer = observeNodes(metrics, logger, backplane)
+  if (!backplane) return undefined
   const node = connectNode(backplane, { ...lifetimes, leaseMs, storeDown, observer })
   observer.watch(node.bus)
   return { ...node, backplane }

@@ -111,7 +111,11 @@ const METRICS = {
     help: 'Lines for USAGE_LOG that were lost because they could not be written.',
     labels: [],
   },
-  store_up: { type: 'gauge', help: 'Whether the last write to the shared store succeeded.', labels: [] },
+  store_up: {
+    type: 'gauge',
+    help: 'Whether the store that nodes share can be written; 1 where there is none.',
+    labels: [],
+  },
   store_streams: {
     type: 'gauge',
     help: 'Streams of this node whose end is not shared yet, and streams of other nodes that it follows.',

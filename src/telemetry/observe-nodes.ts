@@ -9,18 +9,25 @@ export interface NodesObserver extends Required<BusObserver> {
   watch(bus: SharedBus): void
 }
 
-/** Metrics and logs of a gateway that is one node among several. */
-export function observeNodes(metrics: Metrics, logger: Logger, backplane: Backplane): NodesObserver {
+/**
+ * Metrics and logs of a gateway that is one node among several.
+ *
+ * @param backplane undefined for a gateway that is alone, which has the same metrics
+ */
+export function observeNodes(metrics: Metrics, logger: Logger, backplane: Backplane | undefined): NodesObserver {
   const lost = {
     lease: metrics.cell('node_losses_total', { what: 'lease' }),
     overtaken: metrics.cell('node_losses_total', { what: 'stream' }),
     producer: metrics.cell('node_losses_total', { what: 'producer' }),
   }
-  metrics.watch('store_up', {}, () => (backplane.isUp ? 1 : 0))
-  backplane.onChange((isUp) => {
+  metrics.watch('store_up', {}, () => ((backplane?.isUp ?? true) ? 1 : 0))
+  backplane?.onChange((isUp) => {
     if (isUp) logger.info('the store can be reached again')
     else logger.warn('the store cannot be reached')
   })
+  let sizes: () => SharedBus['sizes'] = () => ({ published: 0, followed: 0 })
+  metrics.watch('store_streams', { state: 'published' }, () => sizes().published)
+  metrics.watch('store_streams', { state: 'followed' }, () => sizes().followed)
   return {
     leaseLost() {
       lost.lease.add()
@@ -35,8 +42,7 @@ export function observeNodes(metrics: Metrics, logger: Logger, backplane: Backpl
       logger.warn({ stream: streamDigest(id) }, 'ended the stream of a lost node')
     },
     watch(bus) {
-      metrics.watch('store_streams', { state: 'published' }, () => bus.sizes.published)
-      metrics.watch('store_streams', { state: 'followed' }, () => bus.sizes.followed)
+      sizes = () => bus.sizes
     },
   }
 }

@@ -74,8 +74,8 @@ export class WorkerBackplane implements Backplane {
     return this.#peer.call('findName', name)
   }
 
-  settleName(name: string, id: string, lost: boolean): Promise<void> {
-    return this.#peer.call('settleName', name, id, lost)
+  settleName(name: string, id: string): Promise<void> {
+    return this.#peer.call('settleName', name, id)
   }
 
   renewLease(lease: string, ms: number): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { StreamEvent, Usage } from '../../providers/provider.ts'
-import { startGateway } from '../support/gateway.ts'
+import { startGateway, itAlone } from '../support/gateway.ts'
 import { chat, resume } from '../support/reader.ts'
 import { ScriptedProvider, type Run } from '../support/scripted-provider.ts'
 
@@ -69,7 +69,7 @@ it('a stream that outgrows its cap ends with stream_too_large and keeps what cam
   expect(reader.text.length).toBeGreaterThan(1000)
 })
 
-it('a full store drops finished streams, oldest first, and refuses a stream when nothing can go', async () => {
+itAlone('a full store drops finished streams, oldest first, and refuses a stream when nothing can go', async () => {
   const provider = new ScriptedProvider()
   const gateway = await startGateway({ storeMaxBytes: 1_000_000 }, { providers: [provider] })
   // Large texts, so that the memory of streams and readers does not matter.

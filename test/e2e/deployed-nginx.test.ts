@@ -1,10 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, it, onTestFinished } from 'vitest'
-import { BusHub } from '../support/bus-hub.ts'
-import { RemoteDirectory } from '../support/directories.ts'
 import { startGateway } from '../support/gateway.ts'
 import { bearer, withKeys } from '../support/keys.ts'
+import { shareMemory } from '../support/nodes.ts'
 import { describeWith } from '../support/programs.ts'
 import { startDeployedNginx } from '../support/proxies/deployed-nginx.ts'
 import { expectEveryToken } from '../support/proxies/every-token.ts'
@@ -13,10 +12,9 @@ import { ScriptedProvider } from '../support/scripted-provider.ts'
 
 /** Two gateways that share their streams, behind nginx. */
 async function startNodes(program: string, settings: Parameters<typeof startGateway>[0] = {}) {
-  const directory = new RemoteDirectory()
-  const hub = new BusHub()
+  const shared = shareMemory(settings)
   const provider = new ScriptedProvider()
-  const start = () => startGateway(settings, { directory: () => directory, bus: hub.connect(), providers: [provider] })
+  const start = async () => startGateway(settings, { backplane: await shared.connect(), providers: [provider] })
   const gateways = [await start(), await start()] as const
   const nginx = await startDeployedNginx(program, [gateways[0].url, gateways[1].url])
   return { ...nginx, provider, gateways }

@@ -1,6 +1,6 @@
 import request, { type Response } from 'supertest'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { startGateway } from '../support/gateway.ts'
+import { startGateway, itAlone } from '../support/gateway.ts'
 import { chat, open, resume } from '../support/reader.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'
 
@@ -135,7 +135,7 @@ describe('a stream that cannot be read', () => {
     expectProblem(await request(url).delete('/v1/streams/str_unknown'), expected)
   })
 
-  it('answers 410 when it has expired, and 404 when that is forgotten', async () => {
+  itAlone('answers 410 when it has expired, and 404 when that is forgotten', async () => {
     // The clock stands still, so that what has expired is not forgotten before it is asked for.
     vi.useFakeTimers({ toFake: ['performance'] })
     onTestFinished(() => void vi.useRealTimers())

@@ -1,7 +1,7 @@
 import { constants } from 'node:http2'
 import { once } from 'node:events'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { startGateway } from '../support/gateway.ts'
+import { startGateway, itAlone } from '../support/gateway.ts'
 import { Http2Connection } from '../support/http2-client.ts'
 import { resetRapidly } from '../support/rapid-reset.ts'
 import { ScriptedProvider } from '../support/scripted-provider.ts'
@@ -101,7 +101,7 @@ describe('a connection of HTTP/2', () => {
     expect(await used.closed).toBe(GRACEFUL)
   })
 
-  it('loses the request whose body never comes, and nothing else', async () => {
+  itAlone('loses the request whose body never comes, and nothing else', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     onTestFinished(() => void vi.useRealTimers())
     const provider = new ScriptedProvider()

@@ -32,6 +32,9 @@ const TABLE: Record<string, [type: string, ...labels: string[]]> = {
   upstream_errors_total: ['counter', 'provider', 'code'],
   upstream_retries_total: ['counter', 'provider', 'reason'],
   breakers_open: ['gauge', 'provider'],
+  store_up: ['gauge'],
+  store_streams: ['gauge', 'state'],
+  node_losses_total: ['counter', 'what'],
   limit_refusals_total: ['counter', 'caller', 'limit'],
   event_loop_delay_seconds: ['histogram'],
   caller_streams_total: ['counter', 'caller'],
@@ -42,7 +45,12 @@ const TABLE: Record<string, [type: string, ...labels: string[]]> = {
 }
 
 /** Those that have something to say before anything has happened. */
-const NOT_ZERO = new Set(['sluice_log_bytes_limit', 'sluice_event_loop_delay_seconds', 'sluice_build_info'])
+const NOT_ZERO = new Set([
+  'sluice_store_up',
+  'sluice_log_bytes_limit',
+  'sluice_event_loop_delay_seconds',
+  'sluice_build_info',
+])
 
 const OPEN_METRICS = 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1'
 

@@ -1,3 +1,4 @@
+import { itAlone } from '../support/gateway.ts'
 import { countTokens } from 'gpt-tokenizer/encoding/o200k_base'
 import { describe, expect, it } from 'vitest'
 import type { Config } from '../../src/config.ts'
@@ -138,7 +139,7 @@ describe('the usage of a stream', () => {
     await expectCharge(gateway, (await logOf(gateway, reader)).done, estimate(PROMPT_TOKENS, countTokens(TEXT)))
   })
 
-  it('is estimated when the gateway shuts down, and the usage log has it before the process ends', async () => {
+  itAlone('is estimated when the gateway shuts down, and the usage log has it before the process ends', async () => {
     const { gateway } = await stage(hangs)
     const reader = await (await ask(gateway)).until(({ text }) => text === TEXT)
     await gateway.drain()

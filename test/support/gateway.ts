@@ -1,4 +1,4 @@
-import { onTestFinished } from 'vitest'
+import { it, onTestFinished } from 'vitest'
 import { loadConfig, type Config } from '../../src/config.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '../../src/gateway.ts'
 import { shareMemory, shareRedis } from './nodes.ts'
@@ -11,6 +11,9 @@ export interface TestGateway extends Gateway {
   /** The value of a metric (`sluice_…` with its labels as Prometheus prints them), 0 when there is none. */
   metric(line: string): Promise<number>
 }
+
+/** For tests whose clock stands still, or of what only a gateway does that shares nothing with others. */
+export const itAlone = it.skipIf(process.env.TEST_STORE !== undefined)
 
 /** What all suites keep their streams in: `TEST_STORE=redis` repeats them with Redis. */
 async function storeOf(

@@ -17,9 +17,6 @@ const VARIABLES: ReadonlySet<string> = new Set([
   ...Object.keys(settings).map(variableName),
   KEYS_VARIABLE,
   ...Object.values(PROVIDER_VARIABLES).flatMap((variables) => Object.values(variables)),
-  // Superfluous once `settings` has them.
-  'REDIS_URL',
-  'STORE_DOWN',
 ])
 
 /** What follows DRAIN_MS when streams do not end: counting, closing connections, closing stores and providers, last lines. */

@@ -10,8 +10,8 @@ export function health(): Handler {
 }
 
 /**
- * `GET /readyz`: whether a load balancer should send new requests here. `store` says whether the store that nodes share
- * can be reached, where there is one.
+ * `GET /readyz`: whether a load balancer should send new requests here. `store` is `down` while
+ * the store that nodes share cannot be reached.
  */
 export function readiness(services: Services): Handler {
   const { config, backplane } = services
@@ -20,7 +20,7 @@ export function readiness(services: Services): Handler {
     const isRefusing = store === 'down' && config.storeDown === 'refuse'
     const status = services.draining ? 'draining' : isRefusing ? 'store_unavailable' : 'ready'
     context.status = status === 'ready' ? 200 : 503
-    context.body = { status, store }
+    context.body = { status, ...(store === 'down' && { store }) }
   }
 }
 

@@ -19,6 +19,8 @@ const MOST_CHARACTERS = 256 * 1024
 const RETRY_MS = 500
 /** A failover may forget the last writes: so long is the end of a stream stored again if need be. */
 const REMEMBER_MS = 60_000
+/** Of further ones, the records stay until they expire. */
+const MOST_GIVEN_UP = 10_000
 
 interface Publication {
   readonly log: StreamLog
@@ -49,6 +51,8 @@ export class Publisher {
   /** Finished and stored a short time ago. */
   readonly #finished = new Map<string, { log: WeakRef<StreamLog>; at: number }>()
   readonly #unsent = new Set<Publication>()
+  /** Streams whose logs left the memory before their ends could be stored. */
+  readonly #givenUp = new Set<string>()
   #timer: NodeJS.Timeout | undefined
   #flushAt = 0
   #flushedAt = -Infinity
@@ -96,11 +100,17 @@ export class Publisher {
     return this.#running.has(id) || this.#finished.has(id)
   }
 
-  /** The log has left the memory: what is not stored yet is lost. */
+  /**
+   * The log has left the memory of the store. Its end is on its way, unless the backplane is away: then the stream is
+   * given up, so that an outage cannot fill the memory.
+   */
   abandon(id: string): void {
-    const publication = this.#running.get(id)
-    if (publication) this.#remove(publication)
     this.#finished.delete(id)
+    const publication = this.#running.get(id)
+    if (!publication || this.#backplane.isUp) return
+    this.#remove(publication)
+    this.#registrations.remove(id)
+    if (this.#givenUp.size < MOST_GIVEN_UP) this.#givenUp.add(id)
   }
 
   /** Makes sure that a stream is stored as it is here: a node that follows it has seen nothing for a while. */
@@ -118,6 +128,10 @@ export class Publisher {
 
   /** Makes sure of all streams: the backplane was away, or has lost data. */
   verifyAll(): void {
+    const givenUp = [...this.#givenUp]
+    this.#givenUp.clear()
+    // No node may wait for their end.
+    for (const id of givenUp) this.#backplane.dropStream(id, true).catch(() => this.#givenUp.add(id))
     for (const id of [...this.#running.keys(), ...this.#finished.keys()]) this.verify(id)
   }
 
