@@ -87,7 +87,8 @@ export function pieceAfter(piece: Piece, seq: number): Piece | undefined {
 /** Its size was checked when it was first stored. */
 const UNLIMITED = { depth: Infinity, size: Infinity }
 
-function isPiece(value: unknown): value is Piece {
+/** Whether a value that another node has sent is a piece. */
+export function isPiece(value: unknown): value is Piece {
   if (!isRecord(value) || !isCount(value.first)) return false
   if (value.records !== undefined && !(Array.isArray(value.records) && value.records.every(isHeadRecord))) return false
   if (value.event !== undefined) return isEvent(value.event) && (value.skips === undefined || value.skips === true)

@@ -1,7 +1,7 @@
 import { it, onTestFinished } from 'vitest'
 import { loadConfig, type Config } from '../../src/config.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '../../src/gateway.ts'
-import { shareMemory, shareRedis } from './nodes.ts'
+import { shareMemory, shareRedis, takeTurns, type Shared } from './nodes.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
 
 export interface TestGateway extends Gateway {
@@ -15,20 +15,16 @@ export interface TestGateway extends Gateway {
 /** For tests whose clock stands still, or of what only a gateway does that shares nothing with others. */
 export const itAlone = it.skipIf(process.env.TEST_STORE !== undefined)
 
-/** What all suites keep their streams in: `TEST_STORE=redis` repeats them with Redis. */
-async function storeOf(
-  settings: Partial<Config>,
-  { directory, bus, backplane }: GatewayOptions,
-): Promise<GatewayOptions> {
-  if (directory || bus || backplane) return {}
-  switch (process.env.TEST_STORE) {
-    case 'redis':
-      return { backplane: await shareRedis(settings).connect() }
-    case 'backplane':
-      return { backplane: await shareMemory(settings).connect() }
-    default:
-      return {}
-  }
+/**
+ * What all suites run on. `TEST_STORE` repeats them with a backplane: `memory` or `redis` for one gateway, and
+ * `memory-pair` or `redis-pair` for two behind one address that takes turns.
+ */
+const [store, isPair] = (process.env.TEST_STORE ?? '').split('-')
+
+function sharedStore(settings: Partial<Config>, { directory, bus, backplane }: GatewayOptions): Shared | undefined {
+  if (directory || bus || backplane) return undefined
+  if (store === 'redis') return shareRedis(settings)
+  return store === 'memory' ? shareMemory(settings) : undefined
 }
 
 /** A gateway on a free port, drained when the test is over. */
@@ -40,9 +36,17 @@ export async function startGateway(
   const logger = createLogger(logLevel, { write: (line) => void logs.push(JSON.parse(line)) })
   // Whole configurations have a port, too.
   const config = { ...loadConfig(), drainMs: 0, ...settings, port: 0 }
-  const gateway = await createGateway(config, { logger, ...(await storeOf(settings, options)), ...options })
+  const shared = sharedStore(settings, options)
+  const create = async () =>
+    createGateway(config, { logger, ...(shared && { backplane: await shared.connect() }), ...options })
+  const gateway = await create()
   onTestFinished(() => gateway.drain())
-  const url = await gateway.start()
+  let url = await gateway.start()
+  if (shared && isPair) {
+    const other = await create()
+    onTestFinished(() => other.drain())
+    url = await takeTurns([url, await other.start()])
+  }
   return {
     ...gateway,
     url,

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 import { loadConfig, type Config } from '../../src/config.ts'
 import { recordLifetimes } from '../../src/gateway-nodes.ts'
@@ -81,4 +83,26 @@ export class Outage {
       },
     })
   }
+}
+
+/** One address for several gateways: each connection goes to the next one. */
+export async function takeTurns(urls: readonly string[]): Promise<string> {
+  let turn = 0
+  const server = createServer({ noDelay: true }, (client) => {
+    const { hostname, port } = new URL(urls[turn++ % urls.length] ?? '')
+    const upstream = connect({ host: hostname, port: Number(port), noDelay: true })
+    client.pipe(upstream).pipe(client)
+    for (const [socket, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      socket.on('error', () => other.destroy())
+      socket.on('close', () => other.destroy())
+    }
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => void server.close())
+  await once(server, 'listening')
+  const url = new URL(urls[0] ?? '')
+  url.port = String((server.address() as AddressInfo).port)
+  return url.origin
 }

@@ -30,7 +30,7 @@ export interface SluiceProcess {
 
 /** As for `startGateway`. */
 async function storeOf({ REDIS_URL }: Record<string, string>): Promise<Record<string, string>> {
-  if (process.env.TEST_STORE !== 'redis' || REDIS_URL !== undefined) return {}
+  if (!process.env.TEST_STORE?.startsWith('redis') || REDIS_URL !== undefined) return {}
   return { REDIS_URL: (await sharedRedis()).url, REDIS_PREFIX: `test:${Math.random()}:` }
 }
 

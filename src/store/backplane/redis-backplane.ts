@@ -22,6 +22,8 @@ import type { RedisAddress } from './redis-url.ts'
 /** Of an inbox: it lasts a connection's outage, and is bounded when nobody reads it. */
 const INBOX_MESSAGES = 1000
 const INBOX_MS = 60_000
+/** Messages in one entry: Lua has a limit of 8,000 arguments. */
+const MOST_POSTED = 1000
 
 export interface RedisBackplaneOptions extends RecordLifetimes {
   /** Before the names of all keys. */
@@ -55,7 +57,13 @@ export class RedisBackplane implements Backplane {
 
   /** Rejects when the first attempt fails. Later ones are made in the background all the same. */
   async connect(): Promise<void> {
-    await this.#client.connect()
+    try {
+      await this.#client.connect()
+    } catch (error) {
+      // The first connection then ends an outage.
+      this.#wasUp = true
+      throw error
+    }
   }
 
   get isUp(): boolean {
@@ -152,9 +160,10 @@ export class RedisBackplane implements Backplane {
   }
 
   async post(inbox: string, messages: readonly string[]): Promise<void> {
-    const key = this.#inboxKey(inbox)
-    const posted = this.#call('XADD', key, 'MAXLEN', '~', INBOX_MESSAGES, '*', 'm', JSON.stringify(messages))
-    await Promise.all([posted, this.#call('PEXPIRE', key, INBOX_MS)])
+    for (let from = 0; from < messages.length; from += MOST_POSTED) {
+      const some = messages.slice(from, from + MOST_POSTED)
+      await this.#run(scripts.POST, [this.#inboxKey(inbox)], [INBOX_MESSAGES, INBOX_MS, ...some])
+    }
   }
 
   listen(inbox: string, onMessages: (messages: readonly string[]) => void, onGap: () => void): void {
@@ -243,7 +252,7 @@ export class RedisBackplane implements Backplane {
         for (const entry of toList(toList(toList(reply)[0])[1])) {
           const [id, fields] = toList(entry)
           last = String(id)
-          onMessages(toMessages(toList(fields)[1]))
+          onMessages(toMessages(toList(fields)))
         }
       } catch (error) {
         if (this.#closed) return
@@ -325,9 +334,9 @@ function toStatus(status: unknown): Appended['status'] {
   }
 }
 
-function toMessages(json: unknown): string[] {
-  const messages: unknown = JSON.parse(String(json))
-  return toList(messages).map(String)
+/** The values of the fields of an entry: each is a message. */
+function toMessages(fields: readonly unknown[]): string[] {
+  return fields.filter((_, i) => i % 2 === 1).map(String)
 }
 
 function toError(thrown: unknown): Error {

@@ -109,6 +109,17 @@ local held = redis.call('EXISTS', KEYS[1])
 redis.call('SET', KEYS[1], 1, 'PX', ARGV[1])
 return held`)
 
+/** KEYS: inbox. ARGV: most entries, ms, messages. */
+export const POST = script(`
+local fields = {}
+for i = 3, #ARGV do
+  fields[#fields + 1] = 'm'
+  fields[#fields + 1] = ARGV[i]
+end
+redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(fields))
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1`)
+
 /** The first one to ask decides. KEYS: secret. ARGV: fresh. */
 export const SECRET = script(`
 redis.call('SET', KEYS[1], ARGV[1], 'NX')

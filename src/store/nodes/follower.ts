@@ -1,5 +1,5 @@
 import { producerLost, SluiceError } from '../../errors.ts'
-import { parsePiece, pieceAfter } from '../../stream/piece.ts'
+import { parsePiece, pieceAfter, type Piece } from '../../stream/piece.ts'
 import type { StreamLog } from '../../stream/stream-log.ts'
 import type { Backplane } from '../backplane/backplane.ts'
 import { Lease } from './lease.ts'
@@ -74,12 +74,12 @@ export class Follower {
   }
 
   /** The node of the stream says what comes next. */
-  receive(id: string, pieces: readonly string[]): void {
+  receive(id: string, pieces: readonly Piece[]): void {
     const copy = this.#copies.get(id)
     if (!copy) return
     copy.heardAt = performance.now()
     if (copy.isReading) copy.readAgain = true
-    else if (!this.#apply(copy, pieces, false)) void this.#read(copy)
+    else if (pieces.length === 0 || !this.#apply(copy, pieces, false)) void this.#read(copy)
   }
 
   /** Something may have been missed. */
@@ -171,7 +171,7 @@ export class Follower {
         copy.readAgain = false
         for (let full = true; full && !this.#isOver(copy);) {
           const pieces = await this.#backplane.readPieces(copy.log.info.id, copy.log.last, MOST_PIECES)
-          this.#apply(copy, pieces, true)
+          this.#apply(copy, pieces.map(parsePiece), true)
           full = pieces.length === MOST_PIECES
         }
       } while (copy.readAgain && !this.#isOver(copy))
@@ -184,12 +184,12 @@ export class Follower {
   }
 
   /** @param inOrder they follow the last event that is here; otherwise some may be missing before them: then false */
-  #apply(copy: Copy, pieces: readonly string[], inOrder: boolean): boolean {
+  #apply(copy: Copy, pieces: readonly Piece[], inOrder: boolean): boolean {
     const { log } = copy
     try {
-      for (const json of pieces) {
+      for (const given of pieces) {
         if (this.#isOver(copy)) return true
-        const piece = pieceAfter(parsePiece(json), log.last)
+        const piece = pieceAfter(given, log.last)
         if (!piece) continue
         const skips = 'event' in piece && piece.skips === true
         if (!inOrder && (skips || piece.first !== log.last + 1)) return false

@@ -180,6 +180,8 @@ export class Publisher {
 
   #flush(): void {
     this.#timer = undefined
+    // All streams are looked after when it is back.
+    if (!this.#backplane.isUp) return
     this.#flushedAt = performance.now()
     const unsent = [...this.#unsent]
     this.#unsent.clear()

@@ -3,7 +3,7 @@ import type { Backplane, RecordLifetimes } from '../backplane/backplane.ts'
 import type { Bus, BusHandlers } from '../bus.ts'
 import { Follower } from './follower.ts'
 import { Lease } from './lease.ts'
-import { readMessage } from './messages.ts'
+import { readMessage, writeMessage } from './messages.ts'
 import { Outbox } from './outbox.ts'
 import { Publisher } from './publisher.ts'
 import type { Registrations } from './registrations.ts'
@@ -67,7 +67,7 @@ export class SharedBus implements Bus {
     })
     this.#follower = new Follower(backplane, this.lease, options, {
       announce: (id, inbox, readers) =>
-        this.#outbox.send(inbox, { type: 'follow', id, from: this.lease.inbox, readers }),
+        this.#outbox.send(inbox, writeMessage({ type: 'follow', id, from: this.lease.inbox, readers })),
       endedLost: (id) => observer?.endedLost?.(id),
     })
   }
@@ -159,17 +159,19 @@ export class SharedBus implements Bus {
     const known = nodes.get(inbox)
     nodes.set(inbox, { readers })
     this.#handlers?.readers(id, sumOf(nodes))
+    // It may have read before the last pieces were stored.
+    if (!known) this.#outbox.sendPieces(inbox, id, [])
     // Said again: nothing has come for a while.
-    if (known?.readers === readers) this.#publisher.verify(id)
+    else if (known.readers === readers) this.#publisher.verify(id)
   }
 
   #tellFollowers(id: string, pieces: readonly string[]): void {
-    for (const inbox of this.#followers.get(id)?.keys() ?? []) this.#outbox.send(inbox, { type: 'pieces', id, pieces })
+    for (const inbox of this.#followers.get(id)?.keys() ?? []) this.#outbox.sendPieces(inbox, id, pieces)
   }
 
   async #tellOwner(id: string, type: 'cancel' | 'forget'): Promise<void> {
     const record = await this.#backplane.findStream(id)
-    if (record && !record.ended) await this.#outbox.deliver(Lease.inboxOf(record.lease), { type, id })
+    if (record && !record.ended) await this.#backplane.post(Lease.inboxOf(record.lease), [writeMessage({ type, id })])
   }
 
   async #tick(): Promise<void> {
