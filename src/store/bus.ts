@@ -24,8 +24,9 @@ export interface Bus {
    * reconnects. When the node of the stream is lost, the bus appends a `done` that says so.
    *
    * @param fail called at most once, when the copy cannot be continued
+   * @returns resolves, also after a failure, once the copy has all that was stored when this was called
    */
-  follow(copy: StreamLog, fail: (error: unknown) => void): void
+  follow(copy: StreamLog, fail: (error: unknown) => void): Promise<void>
   /**
    * Asks the node that runs a stream to cancel it. Called only for a stream that is in the directory, has not ended and
    * does not run here. Rejects when that node cannot be reached.
@@ -46,7 +47,7 @@ export const noBus: Bus = {
   serve() {},
   publish() {},
   unpublish() {},
-  follow() {},
+  async follow() {},
   async cancel() {},
   async forget() {},
   readers() {},

@@ -16,6 +16,9 @@ export interface Created {
 
 export type Found = { status: 'found'; log: StreamLog } | Exclude<Located, { status: 'found' }>
 
+/** A node that is asked to cancel a stream also counts its tokens before it ends, in milliseconds. */
+const CANCEL_MS = 3000
+
 export interface StoreParts {
   limits: LogLimits
   budget: Budget
@@ -33,6 +36,7 @@ export class StreamStore implements Reclaimer {
   readonly #logs: LocalLogs
   /** Copies of streams that run elsewhere. */
   readonly #copies = new WeakSet<StreamLog>()
+  readonly #catchingUp = new Map<StreamLog, Promise<void>>()
   /** Set the readers that other nodes have of a stream that runs here. */
   readonly #readersElsewhere = new WeakMap<StreamLog, (count: number) => void>()
 
@@ -65,7 +69,7 @@ export class StreamStore implements Reclaimer {
     // Making room may drop the very stream that is to be joined.
     if (idempotency && !this.#logs.hasRoom(charge)) {
       const known = await this.#directory.join(owner, idempotency).catch(unreached)
-      if (known) return { log: this.#logOf({ info: known }), joined: true }
+      if (known) return { log: await this.#logOf({ info: known }), joined: true }
     }
     // 122 random bits, so ids cannot be guessed. Node generates the bits of many ids at a time.
     const id = `str_${randomUUID().replaceAll('-', '')}`
@@ -76,7 +80,7 @@ export class StreamStore implements Reclaimer {
       const registered = await this.#directory.create(info, { idempotency, alias, client, kept })
       if (registered.joined) {
         this.#logs.discard(log)
-        return { log: this.#logOf(registered), joined: true }
+        return { log: await this.#logOf(registered), joined: true }
       }
     } catch (error) {
       this.#logs.discard(log)
@@ -106,7 +110,7 @@ export class StreamStore implements Reclaimer {
     // A stream of this node needs no directory, so its readers do not notice when that is away.
     if (log && this.#isOwn(log) && isOwnedBy(log, owner)) return { status: 'found', log }
     try {
-      return this.#toFound(await this.#directory.find(id, owner))
+      return await this.#toFound(await this.#directory.find(id, owner))
     } catch (error) {
       if (log && isOwnedBy(log, owner)) return { status: 'found', log }
       unreached(error)
@@ -118,9 +122,14 @@ export class StreamStore implements Reclaimer {
     return this.#toFound(await this.#directory.findByAlias(alias, owner).catch(unreached))
   }
 
-  /** Cancels a stream that runs on another node. @throws SluiceError `store_unavailable` */
-  async cancelElsewhere({ info }: StreamLog): Promise<void> {
-    await this.#bus.cancel(info.id).catch(unreached)
+  /**
+   * Cancels a stream that runs on another node, and waits a moment for its end.
+   *
+   * @throws SluiceError `store_unavailable`
+   */
+  async cancelElsewhere(log: StreamLog): Promise<void> {
+    await this.#bus.cancel(log.info.id).catch(unreached)
+    await endOf(log, CANCEL_MS)
   }
 
   /** Drops a stream before its time: from now on it is expired. The readers that it has may read on. */
@@ -171,12 +180,15 @@ export class StreamStore implements Reclaimer {
     return !this.#copies.has(log)
   }
 
-  #toFound(located: Located): Found {
-    return located.status === 'found' ? { status: 'found', log: this.#logOf(located) } : located
+  async #toFound(located: Located): Promise<Found> {
+    return located.status === 'found' ? { status: 'found', log: await this.#logOf(located) } : located
   }
 
-  #logOf({ info, kept }: { info: StreamInfo; kept?: string | undefined }): StreamLog {
-    return this.#logs.get(info.id) ?? this.#copy(info, kept)
+  /** A copy that has just been made is awaited: its reader may want to know what there is, and whether it has ended. */
+  async #logOf({ info, kept }: { info: StreamInfo; kept?: string | undefined }): Promise<StreamLog> {
+    const log = this.#logs.get(info.id) ?? this.#copy(info, kept)
+    await this.#catchingUp.get(log)
+    return log
   }
 
   /** A copy follows its stream to the end, whether or not it is being read. */
@@ -185,7 +197,9 @@ export class StreamStore implements Reclaimer {
     this.#copies.add(log)
     log.onDisplaced = (error) => this.#abandon(log, error)
     log.readerCount.listen({ readersChanged: () => this.#bus.readers(info.id, log.readers) })
-    this.#bus.follow(log, (error) => this.#abandon(log, error instanceof SluiceError ? error : unavailable(error)))
+    const fail = (error: unknown) => this.#abandon(log, error instanceof SluiceError ? error : unavailable(error))
+    const caughtUp = this.#bus.follow(log, fail).finally(() => this.#catchingUp.delete(log))
+    this.#catchingUp.set(log, caughtUp)
     return log
   }
 
@@ -195,6 +209,20 @@ export class StreamStore implements Reclaimer {
     log.append({ type: 'done', finish_reason: 'error', error: { code, message, retryable } })
     this.#logs.discard(log)
   }
+}
+
+/** Waits for the end of a log, at most this long. It does not count as a reader. */
+function endOf(log: StreamLog, milliseconds: number): Promise<void> {
+  if (log.done) return Promise.resolve()
+  return new Promise((resolve) => {
+    const stop = () => {
+      clearTimeout(timer)
+      unwatch()
+      resolve()
+    }
+    const timer = setTimeout(stop, milliseconds)
+    const unwatch = log.watch(() => log.done && stop())
+  })
 }
 
 function isOwnedBy({ info }: StreamLog, owner: string | undefined): boolean {

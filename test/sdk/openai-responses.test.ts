@@ -274,7 +274,7 @@ describe('what is kept', () => {
     await expect.poll(async () => (await client.responses.retrieve(created.id)).status).toBe('completed')
     expect(gateway.services.budget.held('finished')).toBeGreaterThan(200_000)
     await client.responses.delete(created.id)
-    expect(gateway.services.budget.held('finished')).toBe(0)
+    await expect.poll(() => gateway.services.budget.held('finished')).toBe(0)
   })
 
   it('is nothing with `store: false`', async () => {

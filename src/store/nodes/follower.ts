@@ -52,8 +52,8 @@ export class Follower {
     return this.#copies.size
   }
 
-  /** Feeds a copy until its `done`. */
-  follow(log: StreamLog, fail: (error: unknown) => void): void {
+  /** Feeds a copy until its `done`. Resolves after the first attempt to read what there is. */
+  follow(log: StreamLog, fail: (error: unknown) => void): Promise<void> {
     const copy: Copy = {
       log,
       fail,
@@ -64,7 +64,7 @@ export class Follower {
       missingSince: undefined,
     }
     this.#copies.set(log.info.id, copy)
-    void this.#look(copy)
+    return this.#look(copy)
   }
 
   /** How many readers a copy has was changed. */

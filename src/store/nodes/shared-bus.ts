@@ -112,8 +112,8 @@ export class SharedBus implements Bus {
     return this.#publisher.whenStored(id)
   }
 
-  follow(log: StreamLog, fail: (error: unknown) => void): void {
-    this.#follower.follow(log, fail)
+  follow(log: StreamLog, fail: (error: unknown) => void): Promise<void> {
+    return this.#follower.follow(log, fail)
   }
 
   async cancel(id: string): Promise<void> {
@@ -171,7 +171,8 @@ export class SharedBus implements Bus {
 
   async #tellOwner(id: string, type: 'cancel' | 'forget'): Promise<void> {
     const record = await this.#backplane.findStream(id)
-    if (record && !record.ended) await this.#backplane.post(Lease.inboxOf(record.lease), [writeMessage({ type, id })])
+    // A node keeps a finished stream, too, until it is forgotten.
+    if (record && (type === 'forget' || !record.ended)) await this.#backplane.post(Lease.inboxOf(record.lease), [writeMessage({ type, id })])
   }
 
   async #tick(): Promise<void> {
