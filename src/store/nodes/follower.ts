@@ -120,7 +120,7 @@ export class Follower {
       if (copy.lease === undefined) {
         copy.lease = record.lease
         if (!record.ended) this.#announce(copy)
-      } else if (!record.ended && record.last === log.last && !isLost) this.#announce(copy)
+      } else if (!record.ended && record.last <= log.last && !isLost) this.#announce(copy)
       if (isLost && !record.ended) await this.#endLost(copy, record.last)
       await this.#read(copy)
       // A log that was dropped in the meantime has no end to read.
@@ -171,7 +171,7 @@ export class Follower {
         copy.readAgain = false
         for (let full = true; full && !this.#isOver(copy);) {
           const pieces = await this.#backplane.readPieces(copy.log.info.id, copy.log.last, MOST_PIECES)
-          this.#apply(copy, pieces.map(parsePiece), true)
+          this.#applyStored(copy, pieces)
           full = pieces.length === MOST_PIECES
         }
       } while (copy.readAgain && !this.#isOver(copy))
@@ -180,6 +180,14 @@ export class Follower {
       copy.heardAt = -Infinity
     } finally {
       copy.isReading = false
+    }
+  }
+
+  #applyStored(copy: Copy, pieces: readonly string[]): void {
+    try {
+      this.#apply(copy, pieces.map(parsePiece), true)
+    } catch (error) {
+      this.#fail(copy, error)
     }
   }
 

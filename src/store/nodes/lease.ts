@@ -48,6 +48,11 @@ export class Lease {
     return `${this.inbox}.${this.#epoch}`
   }
 
+  /** Counts the leases of this process. */
+  get epoch(): number {
+    return this.#epoch
+  }
+
   /** The inbox of the process that holds a lease. */
   static inboxOf(lease: string): string {
     return lease.slice(0, lease.lastIndexOf('.'))

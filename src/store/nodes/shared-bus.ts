@@ -172,7 +172,8 @@ export class SharedBus implements Bus {
   async #tellOwner(id: string, type: 'cancel' | 'forget'): Promise<void> {
     const record = await this.#backplane.findStream(id)
     // A node keeps a finished stream, too, until it is forgotten.
-    if (record && (type === 'forget' || !record.ended)) await this.#backplane.post(Lease.inboxOf(record.lease), [writeMessage({ type, id })])
+    if (record && (type === 'forget' || !record.ended))
+      await this.#backplane.post(Lease.inboxOf(record.lease), [writeMessage({ type, id })])
   }
 
   async #tick(): Promise<void> {
