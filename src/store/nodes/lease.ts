@@ -123,7 +123,7 @@ export class Lease {
         this.#steadySince = undefined
         onForgotten()
       }
-      this.#steadySince ??= wasNew ? -Infinity : this.#clock.monotonic()
+      this.#steadySince ??= this.#clock.monotonic()
     } catch {
       this.#steadySince = undefined
       this.#isNew = false
