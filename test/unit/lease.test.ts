@@ -30,12 +30,12 @@ async function setUp() {
     events,
     setAway: (isAway: boolean) => void (away = isAway),
     /** The clocks go on, and nothing runs meanwhile. */
-    pause(clocks: { monotonic?: number; wall?: number }) {
+    pause: (clocks: { monotonic?: number; wall?: number }) => {
       monotonic += clocks.monotonic ?? 0
       wall += clocks.wall ?? 0
     },
     /** Time passes, and timers fire in it. */
-    async run(milliseconds: number) {
+    run: async (milliseconds: number) => {
       for (let passed = 0; passed < milliseconds; passed += 100) {
         monotonic += 100
         wall += 100
