@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type Koa from 'koa'
 import type { Provider } from '../providers/provider.ts'
 import { loadProvider, type RegisteredProvider } from '../providers/registry.ts'
@@ -37,6 +36,7 @@ import { SmoothedDelay } from './telemetry/smoothed-delay.ts'
 import { flushSpans } from './telemetry/tracing.ts'
 import { COUNT_MS } from './usage/stream-account.ts'
 import { VERSION } from './version.ts'
+import { within } from './within.ts'
 
 export interface GatewayOptions {
   logger?: Logger
@@ -76,13 +76,6 @@ export interface Gateway {
    * resolves when all sockets and timers are closed. All calls return the same promise.
    */
   drain(): Promise<void>
-}
-
-/** Waits for a promise, at most this long; the timer keeps the process alive meanwhile. */
-async function within(milliseconds: number, settled: Promise<unknown>): Promise<void> {
-  const limit = new AbortController()
-  await Promise.race([settled, sleep(milliseconds, undefined, { signal: limit.signal })])
-  limit.abort()
 }
 
 /** The given providers, and those of the configuration, which replace them where they have the same name. */

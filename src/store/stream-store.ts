@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { producerLost, SluiceError } from '../errors.ts'
+import { within } from '../within.ts'
 import type { StreamInfo, StreamLog } from '../stream/stream-log.ts'
 import type { Budget, Reclaimer } from './budget.ts'
 import type { Bus } from './bus.ts'
@@ -212,17 +213,12 @@ export class StreamStore implements Reclaimer {
 }
 
 /** Waits for the end of a log, at most this long. It does not count as a reader. */
-function endOf(log: StreamLog, milliseconds: number): Promise<void> {
-  if (log.done) return Promise.resolve()
-  return new Promise((resolve) => {
-    const stop = () => {
-      clearTimeout(timer)
-      unwatch()
-      resolve()
-    }
-    const timer = setTimeout(stop, milliseconds)
-    const unwatch = log.watch(() => log.done && stop())
-  })
+async function endOf(log: StreamLog, milliseconds: number): Promise<void> {
+  if (log.done) return
+  let unwatch = () => {}
+  const ended = new Promise<void>((resolve) => (unwatch = log.watch(() => log.done && resolve())))
+  await within(milliseconds, ended)
+  unwatch()
 }
 
 function isOwnedBy({ info }: StreamLog, owner: string | undefined): boolean {

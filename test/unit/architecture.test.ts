@@ -102,7 +102,7 @@ describe('arrows point inward', () => {
   })
 
   it('store/ keeps logs, and knows neither HTTP nor any protocol nor any provider', () => {
-    const values = ['src/stream/', ERRORS, 'node:crypto', 'node:timers/promises', 'ioredis', 'zod']
+    const values = ['src/stream/', 'src/within.ts', ERRORS, 'node:crypto', 'node:timers/promises', 'ioredis', 'zod']
     expect(strays('src/store/', { values, types: ['src/access/limit-store.ts'] })).toEqual([])
   })
 

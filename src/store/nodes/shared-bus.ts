@@ -1,3 +1,4 @@
+import { within } from '../../within.ts'
 import type { StreamLog } from '../../stream/stream-log.ts'
 import type { Backplane, RecordLifetimes } from '../backplane/backplane.ts'
 import type { Bus, BusHandlers } from '../bus.ts'
@@ -209,12 +210,4 @@ function sumOf(nodes: ReadonlyMap<string, FollowerNode>): number {
   let sum = 0
   for (const { readers } of nodes.values()) sum += readers
   return sum
-}
-
-/** Waits for a promise, at most this long. */
-async function within(milliseconds: number, settled: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, milliseconds)))
-  await Promise.race([settled, limit])
-  clearTimeout(timer)
 }
