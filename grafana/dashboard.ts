@@ -10,6 +10,7 @@ import type { Row } from './panel.ts'
 import { render } from './render.ts'
 import { callers } from './rows/callers.ts'
 import { latency } from './rows/latency.ts'
+import { nodes } from './rows/nodes.ts'
 import { now } from './rows/now.ts'
 import { process } from './rows/process.ts'
 import { readers } from './rows/readers.ts'
@@ -17,7 +18,7 @@ import { upstreams } from './rows/upstreams.ts'
 import { DATASOURCE, datasource, instance, job } from './variables.ts'
 
 /** From what a glance should tell to what only a search does. */
-export const ROWS: readonly Row[] = [now, latency, readers, upstreams, callers, process]
+export const ROWS: readonly Row[] = [now, latency, readers, upstreams, callers, process, nodes]
 
 /** The dashboard, as `dashboards/sluice.json` holds it. It needs none of the recording rules. */
 export function buildDashboard(): Dashboard {

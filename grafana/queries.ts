@@ -9,6 +9,10 @@ type ForeignMetric =
   | 'process_resident_memory_bytes'
   | 'nodejs_external_memory_bytes'
   | 'nodejs_heap_size_used_bytes'
+  | PrimaryMetric
+
+/** What the primary of several workers adds. */
+type PrimaryMetric = 'sluice_workers' | 'sluice_worker_restarts_total'
 
 /** By its full name, so that a search for a metric finds the panels that show it. */
 export type Metric = `sluice_${MetricName}` | ForeignMetric
@@ -39,8 +43,13 @@ export function rate(metric: Metric, { by = [], where }: Selection = {}): string
   return sumBy(by, `rate(${select(metric, where)}[$__rate_interval])`)
 }
 
+/** By how much a counter has grown between two points of a graph: of what happens now and then. */
+export function increase(metric: Metric, { by = [], where }: Selection = {}): string {
+  return sumBy(by, `increase(${select(metric, where)}[$__rate_interval])`)
+}
+
 /**
- * The same for each set of labels in which anything happens. There are many, one for each code of an error, and most
+ * Rates for each set of labels in which anything happens. There are many, one for each code of an error, and most
  * stay at 0: a provider without any keeps one line, so that "no errors" does not look like "no data".
  */
 export function activeRates(metric: Metric, by: readonly ['provider', string]): string {
