@@ -9,8 +9,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export const GATEWAY_CORE = 0
 export const LOAD_CORE = 1
 
+/** For several processes under test that share both cores with the load. */
+export const ALL_CORES = `${GATEWAY_CORE},${LOAD_CORE}`
+
 export interface PinnedOptions {
-  core: number
+  /** One, or several with commas between them. */
+  core: number | string
   /** All that it finds in its environment, beside the path. */
   env?: Record<string, string>
   cwd?: string

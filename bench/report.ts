@@ -30,7 +30,7 @@ export function renderReport(report: Report): string {
   const parts = [
     '# Results of the benchmark',
     `Written by \`npm run bench${quick ? ' -- --quick' : ''}\` on ${new Date().toISOString().slice(0, 10)} in ${number(minutes)} minutes. Figures are medians over rounds, with the least and the most in brackets; relays take turns within a round, since absolute figures drift: compare only what stands in one table.`,
-    table(['', ''], machine),
+    renderMachine(machine),
     '## Targets',
     renderTargets(targetsOf(report), quick),
     ...sections.flatMap(renderSection),
@@ -42,7 +42,12 @@ export function renderReport(report: Report): string {
   return `${parts.join('\n\n')}\n`
 }
 
-function renderSection({ title, method, columns, rows, notes = [] }: Section): string[] {
+export function renderMachine(machine: readonly (readonly string[])[]): string {
+  return table(['', ''], machine)
+}
+
+/** A heading, a table, and how it was measured: parts of a Markdown text. */
+export function renderSection({ title, method, columns, rows, notes = [] }: Section): string[] {
   return [`## ${title}`, table(columns, rows), method, ...(notes.length > 0 ? [list(notes)] : [])]
 }
 

@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { accessSync, constants, writeFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { findProgram } from '../find-program.ts'
 import { freePort, GATEWAY_CORE, PinnedProcess, temporaryFolder, untilListening } from '../processes.ts'
 import { chatBody, requestText } from '../request.ts'
-import { Missing, type Relay } from './relay.ts'
+import type { Relay } from './relay.ts'
 
 const configuration = (port: number, upstreamPort: number) => `
   daemon off;
@@ -40,7 +41,7 @@ export const nginx: Relay = {
   title: 'nginx `proxy_pass`, buffering off',
   fullOnly: true,
   async start(upstreamPort) {
-    const program = findNginx()
+    const program = findProgram('nginx', 'nginx-light')
     const port = await freePort()
     const folder = temporaryFolder()
     writeFileSync(join(folder, 'nginx.conf'), configuration(port, upstreamPort))
@@ -51,18 +52,4 @@ export const nginx: Relay = {
     const request = requestText({ port, path: '/v1/chat/completions', body: chatBody('bench') })
     return { process: child, port, request, version }
   },
-}
-
-function findNginx(): string {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']
-  const found = folders.find((folder) => {
-    try {
-      accessSync(join(folder, 'nginx'), constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
-  if (found === undefined) throw new Missing('it is not installed (Debian: nginx-light)')
-  return join(found, 'nginx')
 }

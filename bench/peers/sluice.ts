@@ -15,6 +15,7 @@ export interface StartSluice {
   dist?: string
   /** On top of a provider `openai` that is the upstream. */
   env?: Record<string, string>
+  core?: number | string
 }
 
 /** What `npm start` gives to Node. */
@@ -24,10 +25,13 @@ const { scripts } = z
 const NODE_OPTIONS = scripts.start.split(' ').filter((word) => word.startsWith('--'))
 
 /** A gateway with its default settings, but for the log. */
-export async function startSluice(upstreamPort: number, { dist = DIST, env = {} }: StartSluice = {}) {
+export async function startSluice(
+  upstreamPort: number,
+  { dist = DIST, env = {}, core = GATEWAY_CORE }: StartSluice = {},
+) {
   const port = await freePort()
   const child = new PinnedProcess(process.execPath, [...NODE_OPTIONS, join(dist, 'src/main.js')], {
-    core: GATEWAY_CORE,
+    core,
     // An empty folder: no `sluice.yaml` of somebody's is found.
     cwd: temporaryFolder(),
     env: {
