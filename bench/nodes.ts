@@ -36,9 +36,15 @@ const parts = [
   renderMachine(describeMachine({ Redis: await redis.version() })),
   'Gateways on core 0, the upstream, readers and Redis on core 1, all on 127.0.0.1. Medians over rounds, with the least and the most in brackets.',
 ]
+let failed = false
 for (const measure of MEASURES)
   if (names?.includes(measure.name) ?? true)
-    for (const section of await measure.run(bed)) parts.push(...renderSection(section))
+    try {
+      for (const section of await measure.run(bed)) parts.push(...renderSection(section))
+    } catch (error) {
+      failed = true
+      parts.push(`Failed: ${measure.name}, ${error instanceof Error ? error.message : String(error)}`)
+    }
 process.stdout.write(`${parts.join('\n\n')}\n`)
 await Promise.all([rig.stop(), redis.stop()])
-process.exit()
+process.exit(failed ? 1 : 0)
