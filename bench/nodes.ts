@@ -1,7 +1,6 @@
 /**
- * What nodes that share a Redis cost, and what readers wait longer: `npx tsx bench/nodes.ts`, after a build; about ten
- * minutes. `--quick` takes one or two, `--only=A,B` measures only these. It needs redis-server, and writes to standard
- * output.
+ * What nodes that share a Redis cost, and what readers wait longer: `npx tsx bench/nodes.ts`, after a build; a quarter
+ * of an hour. `--quick` takes three minutes, `--only=A,B` measures only these. It needs redis-server, and prints Markdown.
  */
 import { parseArgs } from 'node:util'
 import { describeMachine } from './machine.ts'
