@@ -1,3 +1,4 @@
+import type { Done } from '../stream/events.ts'
 import { reportTo, type ActivityListener, type Report } from './activity.ts'
 import { cancelStream } from './cancel-stream.ts'
 import { readEvent } from './chat-event.ts'
@@ -39,6 +40,9 @@ const LEAST_HEARTBEAT_MS = 3_000
 /** After a `DELETE`: how long `done` may take to arrive on a connection that may be dead, in milliseconds. */
 const FAREWELL_MS = 1000
 
+/** How a stream ends when its node has gone. */
+const NODE_GONE = new Set<unknown>(['gateway_shutdown', 'producer_lost'])
+
 const UNNAMED = { code: 'cancelled', message: 'Cancelled before it had an id.', retryable: false }
 
 /** One reader: a cursor that follows a stream across connections, and fills its own log. */
@@ -47,9 +51,10 @@ export class ResumingReader {
   readonly #options: ReaderOptions
   readonly #report: Report
   readonly #state: ReconnectState
+  readonly #asked: WantedStream
   #wanted: WantedStream
   #heartbeatMs: number
-  readonly #id = deferred<string>()
+  #id = deferred<string>()
   /** When the wait for a first response began; undefined once there has been one. */
   #askedAt: number | undefined = performance.now()
   /** The seq of the last event in the log; at first, the starting cursor. */
@@ -67,7 +72,7 @@ export class ResumingReader {
     this.#options = options
     this.#heartbeatMs = options.heartbeatMs ?? USUAL_HEARTBEAT_MS
     this.#report = reportTo(options.onActivity)
-    this.#wanted = wanted
+    this.#wanted = this.#asked = wanted
     const created = 'id' in wanted
     this.#cursor = created ? wanted.after : 0
     this.#state = { failures: 0, retryMs: 1000, created }
@@ -171,6 +176,7 @@ export class ResumingReader {
     if (this.log.ending) return
     const event = readEvent(frame)
     if (!event) return
+    if (event.type === 'done' && this.#cursor === 0) this.#askAgainIfGone(event)
     const covers = Math.max(0, event.seq - this.#cursor)
     if (covers > 0) {
       this.#cursor = event.seq
@@ -179,6 +185,17 @@ export class ResumingReader {
     }
     this.#report({ type: 'frame', event, covers })
     if (event.type === 'done') this.#end(endingOf(event))
+  }
+
+  /** @throws SluiceClientError when the node was gone before it sent anything: the same `POST` starts the answer elsewhere */
+  #askAgainIfGone(done: Done): void {
+    const ending = endingOf(done)
+    if (!('body' in this.#asked && 'error' in ending && NODE_GONE.has(done.error?.code))) return
+    this.#wanted = this.#asked
+    this.#state.created = false
+    this.#id = deferred()
+    void quiet(this.#id.promise)
+    throw ending.error
   }
 
   async #pauseBefore({ resumeAfterMs, reread = false }: Exclude<Next, { end: Ending }>): Promise<void> {

@@ -89,6 +89,12 @@ export class StreamReader {
       onActivity({ type }) {
         if (type === 'disconnect') update({ status: 'connecting' })
         if (type === 'bytes') update({ status: 'streaming' })
+        // More than once when the client has to ask for the stream again.
+        if (type === 'response')
+          stream.id.then(
+            (id) => update({ id }),
+            () => {},
+          )
       },
     })
     this.#reading = { stream, leave, client, open }
@@ -101,10 +107,6 @@ async function follow(stream: ChatStream, update: (change: Partial<StreamState>)
   // From the start: the rules of whole messages are loaded while there is a network.
   const final = stream.final()
   const message: Message = { role: 'assistant', content: null }
-  stream.id.then(
-    (id) => update({ id }),
-    () => {},
-  )
   try {
     for await (const event of stream) {
       if (event.type === 'done' || event.index) continue

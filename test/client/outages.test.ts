@@ -28,6 +28,51 @@ describe('a gateway that is restarted in mid-stream', () => {
     expect(wire.of('request')).toHaveLength(1)
   })
 
+  it.each([
+    ['gateway_shutdown', 1],
+    ['producer_lost', 1_000_000],
+  ])('is asked again with the same key when it had sent nothing but %s', async (code, seq) => {
+    const provider = telling(words('from the other one'))
+    const network = await FaultyNetwork.start((await startGateway({}, { providers: [provider] })).url)
+    const error = { code, message: 'Bye.', retryable: true }
+    const done = `event: done\nid: ${seq}\ndata: ${JSON.stringify({ finish_reason: 'error', error })}\n\n`
+    const headers = { 'content-type': 'text/event-stream', 'sluice-stream-id': 'str_1' }
+    network.plan(
+      { answer: { status: 200, headers, body: 'retry: 1000\n\n' } },
+      { answer: { status: 200, headers, body: done } },
+    )
+    const wire = new Wire()
+    const stream = clientOf(network).chat({ ...HI, model: 'telling' }, wire)
+    expect(await stream.id).toBe('str_1')
+    expect(await stream.text()).toBe('from the other one')
+    expect(await stream.id).toMatch(/^str_\w{32}$/)
+    const [first, resumed, second] = network.requests.entries
+    expect([first!.method, resumed!.path, second!.method]).toEqual(['POST', '/v1/streams/str_1', 'POST'])
+    expect(second!.headers['idempotency-key']).toBe(first!.headers['idempotency-key'])
+    expect(wire.of('disconnect').at(-1)).toMatchObject({ error: { code } })
+  })
+
+  it('is asked no more often than allowed', async () => {
+    const { provider, gateway, network } = await startScripted()
+    const stream = clientOf(network, { maxAttempts: 0 }).chat(SCRIPTED)
+    await provider.nextRun()
+    await gateway.drain()
+    await expect(stream.text()).rejects.toMatchObject({ code: 'gateway_shutdown', retryable: true })
+    expect(provider.runs).toHaveLength(1)
+  })
+
+  it('is not asked again by a reader that only joined', async () => {
+    const { provider, gateway, network } = await startScripted()
+    const created = clientOf(network, { maxAttempts: 0 }).chat(SCRIPTED)
+    await provider.nextRun()
+    const wire = new Wire()
+    const joined = clientOf(network).attach(await created.id, wire)
+    await wire.untilCount('response', 1)
+    await gateway.drain()
+    await expect(joined.text()).rejects.toMatchObject({ code: 'gateway_shutdown' })
+    expect(wire.of('request').map(({ method }) => method)).toEqual(['GET'])
+  })
+
   it('has forgotten the stream when it had no time to: `stream_lost`, not a wait without end', async () => {
     const { provider, network } = await startScripted()
     const wire = new Wire()

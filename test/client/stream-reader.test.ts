@@ -50,6 +50,21 @@ describe('the state of the stream that a component reads', () => {
     )
   })
 
+  it('has the id of the stream that another node starts, when the first had sent nothing', async () => {
+    const { provider, gateway, network, client, reader, until } = await setUp()
+    reader.send(client, SCRIPTED)
+    await provider.nextRun()
+    await until(({ id, status }) => id !== undefined && status === 'streaming')
+    const { id } = reader.getState()
+    const other = new ScriptedProvider()
+    network.target = (await startGateway({}, { providers: [other] })).url
+    await gateway.drain()
+    ;(await other.nextRun()).done()
+    await until(({ status }) => status === 'finished')
+    expect(reader.getState().id).toMatch(/^str_/)
+    expect(reader.getState().id).not.toBe(id)
+  })
+
   it('is connecting again while the connection is lost', async () => {
     const { provider, network, client, reader, until, says } = await setUp()
     reader.send(client, SCRIPTED)
