@@ -312,7 +312,7 @@ function expectOneStream({ wanderers, script }: Play, last: number): void {
 }
 
 const BACKENDS = [
-  ['memory', shareMemory, 40],
+  ['memory', shareMemory, 30],
   ['redis', shareRedis, 12],
 ] as const
 
