@@ -9,6 +9,8 @@ import { RedisClient, type Reply } from './redis-client.ts'
 import { TLS } from './tls.ts'
 
 export interface RedisOptions {
+  /** By default, one that is free. */
+  port?: number
   /** Of the default user. */
   password?: string
   /** The user in `url`, who may do anything unless the rules say less. `command` is still the default user's. */
@@ -55,12 +57,12 @@ export class RedisServer {
   async start(): Promise<void> {
     this.#folder = await mkdtemp(join(tmpdir(), 'sluice-redis-'))
     for (;;) {
-      this.#port = quietPort()
+      this.#port = this.#options.port ?? quietPort()
       try {
         await this.restart()
         return
       } catch (error) {
-        if (!String(error).includes('Address already in use')) throw error
+        if (this.#options.port !== undefined || !String(error).includes('Address already in use')) throw error
       }
     }
   }
