@@ -29,6 +29,8 @@ interface Publication {
   /** The seq of the last event that is known to be stored. */
   stored: number
   isSending: boolean
+  /** The log has left the memory of the store. */
+  isDropped: boolean
   /** Asks where the stream is, even if there is nothing to store. */
   mustAsk: boolean
   renewedAt: number
@@ -86,6 +88,7 @@ export class Publisher {
       unwatch: log.watch(() => this.#changed(publication)),
       stored: 0,
       isSending: false,
+      isDropped: false,
       mustAsk: false,
       renewedAt: performance.now(),
       onStored: [],
@@ -105,12 +108,10 @@ export class Publisher {
    * given up, so that an outage cannot fill the memory.
    */
   abandon(id: string): void {
-    this.#finished.delete(id)
     const publication = this.#running.get(id)
-    if (!publication || this.#backplane.isUp) return
-    this.#remove(publication)
-    this.#registrations.remove(id)
-    if (this.#givenUp.size < MOST_GIVEN_UP) this.#givenUp.add(id)
+    if (!publication) return this.#forget(id)
+    publication.isDropped = true
+    if (!this.#backplane.isUp) this.#giveUp(publication)
   }
 
   /** Makes sure that a stream is stored as it is here: a node that follows it has seen nothing for a while. */
@@ -181,7 +182,7 @@ export class Publisher {
   #flush(): void {
     this.#timer = undefined
     // All streams are looked after when it is back.
-    if (!this.#backplane.isUp) return
+    if (!this.#backplane.isUp) return this.#giveUpDropped()
     this.#flushedAt = performance.now()
     const unsent = [...this.#unsent]
     this.#unsent.clear()
@@ -199,9 +200,9 @@ export class Publisher {
     const now = performance.now()
     const renew = mustAsk || now - publication.renewedAt > this.#renewMs
     publication.isSending = true
+    publication.mustAsk = false
     try {
       const { status, last } = await this.#backplane.append({ id, after, pieces, ends }, renew)
-      publication.mustAsk = false
       if (renew) publication.renewedAt = now
       switch (status) {
         case 'stored':
@@ -239,12 +240,24 @@ export class Publisher {
     if (publication.stored < log.last || publication.mustAsk) this.#changed(publication)
   }
 
+  #giveUpDropped(): void {
+    for (const publication of this.#running.values()) if (publication.isDropped) this.#giveUp(publication)
+  }
+
+  #giveUp(publication: Publication): void {
+    const { id } = publication.log.info
+    this.#remove(publication)
+    this.#registrations.remove(id)
+    if (this.#givenUp.size < MOST_GIVEN_UP) this.#givenUp.add(id)
+  }
+
   async #finish(publication: Publication): Promise<void> {
     const { log } = publication
     await this.#registrations.settle(log.info.id)
     log.isOurs = undefined
     this.#remove(publication)
-    this.#finished.set(log.info.id, { log: new WeakRef(log), at: performance.now() })
+    if (publication.isDropped) this.#registrations.remove(log.info.id)
+    else this.#finished.set(log.info.id, { log: new WeakRef(log), at: performance.now() })
   }
 
   #overtaken(publication: Publication): void {
