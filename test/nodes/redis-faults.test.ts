@@ -282,7 +282,7 @@ describeWith('redis', 'when Redis', (program) => {
       if (reader.status === 200) await expectWhole([reader], wordsOf(100))
     }
     process.stderr.write(`MEASURED after the outage: ${JSON.stringify([...statuses])}\n`)
-    expect([...statuses.keys()].toSorted()).toEqual([200, 404])
+    expect(new Set(statuses.keys())).toEqual(new Set([200, 404]))
     await expectUnharmed([owner!, other!])
   })
 })
