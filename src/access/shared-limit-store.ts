@@ -11,6 +11,8 @@ export interface SharedLimitStoreOptions {
 
 /** Counters whose changes wait for the backplane; changes of further ones are lost. */
 const MOST_WAITING = 10_000
+/** In one call. */
+const MOST_GAUGES = 500
 
 /** The counters of all nodes. */
 export class SharedLimitStore implements LimitStore {
@@ -18,19 +20,29 @@ export class SharedLimitStore implements LimitStore {
   readonly #options: SharedLimitStoreOptions
   /** Changes that could not be made, by counter: what was spent counts as soon as that is possible. */
   readonly #waiting = new Map<string, Increment>()
+  /** What this node holds of gauges, also 0 where the backplane may believe that it is more. */
+  readonly #held = new Map<string, number>()
+  /** Calls that change gauges. */
+  readonly #changing = new Set<Promise<unknown>>()
+  /** While the backplane is told what is held: nothing may change meanwhile. */
+  #telling: Promise<void> | undefined
   /** Amounts that the local store has taken. */
   readonly #takenHere = new Map<string, number>()
 
   constructor(backplane: Backplane, options: SharedLimitStoreOptions) {
     this.#backplane = backplane
     this.#options = options
-    backplane.onChange((isUp) => isUp && void this.#catchUp())
+    backplane.onChange((isUp) => {
+      if (!isUp) return
+      void this.#catchUp()
+      this.#tellHeld()
+    })
   }
 
   async take(claims: readonly Claim[], client: string): Promise<Taken> {
-    const { lease, local } = this.#options
+    const { local } = this.#options
     try {
-      return await this.#backplane.take(claims, lease)
+      return await this.#change(() => this.#takeThere(claims))
     } catch (cause) {
       if (!local) throw unavailable(cause)
       const taken = await local.take(claims, client)
@@ -49,7 +61,7 @@ export class SharedLimitStore implements LimitStore {
   }
 
   async giveBack(amounts: readonly Amount[]): Promise<void> {
-    const { lease, local } = this.#options
+    const { local } = this.#options
     const here: Amount[] = []
     const elsewhere: Amount[] = []
     for (const { name, amount } of amounts) {
@@ -59,16 +71,82 @@ export class SharedLimitStore implements LimitStore {
       this.#tookHere(name, -taken)
     }
     await local?.giveBack(here)
-    try {
-      await this.#backplane.giveBack(elsewhere, lease)
-    } catch {
-      for (const { name, amount } of elsewhere) this.#wait({ name, amount: -amount, lastsMs: Infinity })
-    }
+    await this.#change(() => this.#giveBackThere(elsewhere))
   }
 
   async close(): Promise<void> {
     await this.#catchUp()
     await this.#options.local?.close()
+  }
+
+  async #takeThere(claims: readonly Claim[]): Promise<Taken> {
+    const gauges = claims.filter(({ lastsMs }) => lastsMs === Infinity)
+    try {
+      const taken = await this.#backplane.take(claims, this.#options.lease)
+      if (taken.ok) this.#hold(gauges)
+      return taken
+    } catch (error) {
+      // It may have taken effect, or yet take it.
+      this.#hold(gauges.map(({ name }) => ({ name, amount: 0 })))
+      throw error
+    }
+  }
+
+  async #giveBackThere(amounts: readonly Amount[]): Promise<void> {
+    const gauges = amounts.filter(({ name }) => this.#held.has(name))
+    this.#hold(gauges.map(({ name, amount }) => ({ name, amount: -amount })))
+    try {
+      await this.#backplane.giveBack(amounts, this.#options.lease)
+      this.#forget(gauges)
+    } catch {
+      for (const each of amounts)
+        if (!gauges.includes(each)) this.#wait({ ...each, amount: -each.amount, lastsMs: Infinity })
+    }
+  }
+
+  async #change<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#telling) await this.#telling
+    const changing = work()
+    this.#changing.add(changing)
+    try {
+      return await changing
+    } finally {
+      this.#changing.delete(changing)
+    }
+  }
+
+  #tellHeld(): void {
+    if (this.#held.size === 0) return
+    const telling = Promise.allSettled(this.#changing)
+      .then(() => this.#tell())
+      // Told again when it is back.
+      .catch(() => {})
+      .finally(() => {
+        if (this.#telling === telling) this.#telling = undefined
+      })
+    this.#telling = telling
+  }
+
+  async #tell(): Promise<void> {
+    const held = [...this.#held].map(([name, amount]) => ({ name, amount }))
+    for (let i = 0; i < held.length; i += MOST_GAUGES) {
+      const some = held.slice(i, i + MOST_GAUGES)
+      await this.#backplane.hold(some, this.#options.lease)
+      this.#forget(some)
+    }
+  }
+
+  #hold(amounts: readonly Amount[]): void {
+    for (const { name, amount } of amounts) {
+      const held = this.#held.get(name)
+      if (held === undefined && amount === 0 && this.#held.size >= MOST_WAITING) continue
+      this.#held.set(name, Math.max(0, (held ?? 0) + amount))
+    }
+  }
+
+  /** The backplane knows that nothing is held. */
+  #forget(gauges: readonly Amount[]): void {
+    for (const { name } of gauges) if (this.#held.get(name) === 0) this.#held.delete(name)
   }
 
   #tookHere(name: string, amount: number): void {

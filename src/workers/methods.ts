@@ -19,6 +19,7 @@ export const SHARED = [
   'take',
   'add',
   'giveBack',
+  'hold',
   'addUsage',
   'readUsage',
 ] as const satisfies readonly (keyof Backplane)[]

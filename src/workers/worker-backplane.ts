@@ -115,6 +115,10 @@ export class WorkerBackplane implements Backplane {
     return this.#peer.call('giveBack', amounts, lease)
   }
 
+  hold(gauges: readonly Amount[], lease: string): Promise<void> {
+    return this.#peer.call('hold', gauges, lease)
+  }
+
   addUsage(date: string, amounts: ReadonlyMap<string, number>): Promise<void> {
     return this.#peer.call('addUsage', date, amounts)
   }

@@ -467,6 +467,23 @@ export function describeBackplane(
       expect(await usedOf(backplane, claim('short', 1))).toBe(0)
     })
 
+    it('sets what a lease holds of gauges, and nothing of other leases', async () => {
+      const { backplane, other } = await begin()
+      await backplane.renewLease('l', A_MINUTE)
+      await other.renewLease('m', A_MINUTE)
+      await backplane.take([gauge('g', 2, 9), gauge('h', 2, 9)], 'l')
+      await other.take([gauge('g', 3, 9)], 'm')
+      const amounts = [
+        { name: 'g', amount: 4 },
+        { name: 'h', amount: 0 },
+        { name: 'i', amount: 1 },
+      ]
+      for (let times = 0; times < 2; times++) await backplane.hold(amounts, 'l')
+      expect(await usedOf(other, gauge('g', 1, 9))).toBe(7)
+      expect(await usedOf(other, gauge('h', 1, 9))).toBe(0)
+      expect(await usedOf(other, gauge('i', 1, 9))).toBe(1)
+    })
+
     it('counts the gauges of all leases together, until they are given back', async () => {
       const { backplane, other } = await begin()
       await backplane.renewLease('l', A_MINUTE)

@@ -94,6 +94,11 @@ describeWith('redis', 'limits of several nodes', (program) => {
   it('are not taken for ever by requests that a hanging Redis has refused', async () => {
     const redis = await startRedis(program)
     const [node] = await startLimited(1, redis.url)
+    // The script is known to Redis from now on.
+    for (const reader of await fillSlots([node!])) {
+      await open(`${node!.url}/v1/streams/${reader.id}`, { method: 'DELETE', ...as('slots') })
+      await reader.end()
+    }
     redis.pause()
     const refused = await callers(20, [node!], ENDLESS, 'slots')
     expect(new Set(refused.map(({ status }) => status))).toEqual(new Set([503]))

@@ -21,7 +21,9 @@ async function expectWhole(readers: readonly Reader[], text: string): Promise<vo
 function expectUnharmed(nodes: readonly NodeProcess[]): void {
   for (const { lines } of nodes) {
     const said = lines.entries.map(({ msg }) => String(msg))
-    expect(said.filter((msg) => /unhandled|uncaught|lost node|another node|longer than its lease/.test(msg))).toEqual([])
+    expect(said.filter((msg) => /unhandled|uncaught|lost node|another node|longer than its lease/.test(msg))).toEqual(
+      [],
+    )
   }
 }
 

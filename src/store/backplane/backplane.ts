@@ -130,6 +130,8 @@ export interface Backplane {
   take(claims: readonly Claim[], lease: string): Promise<Taken>
   add(increment: Increment, lease: string): Promise<CounterState>
   giveBack(amounts: readonly Amount[], lease: string): Promise<void>
+  /** Sets what gauges hold under a lease, whatever they held: an outage loses changes, and makes others unawares. */
+  hold(gauges: readonly Amount[], lease: string): Promise<void>
 
   /** Adds to the numbers of a day (`YYYY-MM-DD`), by field. They are kept for 100 days. */
   addUsage(date: string, amounts: ReadonlyMap<string, number>): Promise<void>

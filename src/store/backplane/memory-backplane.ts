@@ -149,6 +149,10 @@ export class MemoryBackplane implements Backplane {
     this.#counters.giveBack(amounts, lease)
   }
 
+  async hold(gauges: readonly Amount[], lease: string): Promise<void> {
+    this.#counters.hold(gauges, lease)
+  }
+
   async addUsage(date: string, amounts: ReadonlyMap<string, number>): Promise<void> {
     this.#counters.addUsage(date, amounts)
   }

@@ -55,6 +55,10 @@ export class MemoryCounters {
     }
   }
 
+  hold(gauges: readonly Amount[], lease: string): void {
+    if (this.#isHeld(lease)) for (const { name, amount } of gauges) this.#setGauge(name, lease, amount)
+  }
+
   /** What the lease held is given back. */
   drop(lease: string): void {
     for (const name of this.#namesOf.get(lease) ?? []) this.#setGauge(name, lease, 0)

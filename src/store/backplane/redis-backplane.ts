@@ -193,6 +193,12 @@ export class RedisBackplane implements Backplane {
     await this.#run(scripts.GIVE_BACK, keys, values)
   }
 
+  async hold(gauges: readonly Amount[], lease: string): Promise<void> {
+    if (gauges.length === 0) return
+    const keys = gauges.map(({ name }) => this.#nodesKey('gauge', name))
+    await this.#run(scripts.HOLD, keys, [lease, ...gauges.map(({ amount }) => amount)])
+  }
+
   async addUsage(date: string, amounts: ReadonlyMap<string, number>): Promise<void> {
     await this.#run(scripts.ADD_USAGE, [this.#nodesKey('usage', date)], [USAGE_MS, ...[...amounts].flat()])
   }

@@ -187,6 +187,14 @@ for i = 1, #KEYS, 2 do
 end
 return 1`)
 
+/** KEYS: gauges. ARGV: lease, amounts. */
+export const HOLD = script(`
+for i, key in ipairs(KEYS) do
+  if ARGV[i + 1] == '0' then redis.call('HDEL', key, ARGV[1])
+  else redis.call('HSET', key, ARGV[1], ARGV[i + 1]) end
+end
+return 1`)
+
 /** KEYS: the day. ARGV: ms, and for each field its name and amount. */
 export const ADD_USAGE = script(`
 for i = 2, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end
