@@ -32,7 +32,11 @@ async function setUp() {
   const registrations = new Registrations(backplane)
   const lease = new Lease(backplane, { leaseMs: 1000, onLost: () => {}, onForgotten: () => {} })
   await lease.start()
-  const publisher = new Publisher(backplane, lease, registrations, LIFETIMES, { stored() {}, overtaken() {} })
+  const publisher = new Publisher(backplane, lease, registrations, LIFETIMES, {
+    stored() {},
+    isFollowed: () => false,
+    overtaken() {},
+  })
   const log = new StreamLog({ id: 'str_1', owner: 'ada', model: 'm', provider: 'p', created: 0 })
   const { info } = log
   registrations.add({ info, kept: undefined, key: undefined, alias: undefined })

@@ -1,18 +1,26 @@
 import { lastOf } from '../../stream/piece.ts'
 import type { StreamLog } from '../../stream/stream-log.ts'
-import type { Backplane, StoredPiece } from '../backplane/backplane.ts'
+import type { Backplane, RecordLifetimes, StoredPiece } from '../backplane/backplane.ts'
+import { Gatherer } from './gatherer.ts'
 import type { Lease } from './lease.ts'
 import type { Registrations } from './registrations.ts'
 
 export interface PublisherEvents {
   /** These pieces are stored from now on, so other nodes may show them. */
   stored(id: string, pieces: readonly string[]): void
+  /** Whether another node reads along. */
+  isFollowed(id: string): boolean
   /** Another node has ended the stream: its log here must not be shown any longer. */
   overtaken(log: StreamLog): void
 }
 
-/** Events of a stream that come within this time of the last ones are stored together, in milliseconds. */
+/** Events of a stream that comes to other nodes are stored together if they arrive within this time, in milliseconds. */
 const GATHER_MS = 10
+/**
+ * The same for a stream that nobody follows, as most: so its tokens cost a fraction of a command each. A node that is
+ * killed loses its streams' events of this time.
+ */
+const GATHER_UNFOLLOWED_MS = 100
 /** Of JSON in one call. */
 const MOST_CHARACTERS = 256 * 1024
 /** While the backplane fails, in milliseconds. */
@@ -49,28 +57,28 @@ export class Publisher {
   readonly #events: PublisherEvents
   /** A quarter of the life of a running stream's records. */
   readonly #renewMs: number
+  readonly #rememberMs: number
   readonly #running = new Map<string, Publication>()
   /** Finished and stored a short time ago. */
   readonly #finished = new Map<string, { log: WeakRef<StreamLog>; at: number }>()
-  readonly #unsent = new Set<Publication>()
+  readonly #soon = new Gatherer<Publication>(GATHER_MS, (all) => this.#sendAll(all))
+  readonly #later = new Gatherer<Publication>(GATHER_UNFOLLOWED_MS, (all) => this.#sendAll(all))
   /** Streams whose logs left the memory before their ends could be stored. */
   readonly #givenUp = new Set<string>()
-  #timer: NodeJS.Timeout | undefined
-  #flushAt = 0
-  #flushedAt = -Infinity
   #onIdle: (() => void)[] = []
 
   constructor(
     backplane: Backplane,
     lease: Lease,
     registrations: Registrations,
-    { runningMs }: { runningMs: number },
+    { runningMs, retentionMs }: Pick<RecordLifetimes, 'runningMs' | 'retentionMs'>,
     events: PublisherEvents,
   ) {
     this.#backplane = backplane
     this.#lease = lease
     this.#registrations = registrations
     this.#renewMs = runningMs / 4
+    this.#rememberMs = Math.min(REMEMBER_MS, retentionMs)
     this.#events = events
   }
 
@@ -79,23 +87,29 @@ export class Publisher {
     return this.#running.size
   }
 
-  /** Publishes a log until its `done`. */
-  publish(log: StreamLog): void {
-    const lease = this.#lease.name
+  /** Publishes a log until its `done`. @param stored the seq of the last event that is believed to be stored */
+  publish(log: StreamLog, stored = 0): void {
+    const { epoch, name: lease } = this.#lease
     const publication: Publication = {
       log,
       lease,
       unwatch: log.watch(() => this.#changed(publication)),
-      stored: 0,
+      stored,
       isSending: false,
       isDropped: false,
       mustAsk: false,
       renewedAt: performance.now(),
       onStored: [],
     }
-    log.isOurs = () => this.#lease.name === lease && this.#lease.holds()
+    if (!log.done) log.isOurs = () => this.#lease.epoch === epoch && this.#lease.holds()
     this.#running.set(log.info.id, publication)
-    if (log.last > 0) this.#changed(publication)
+    if (log.last > stored) this.#changed(publication)
+  }
+
+  /** Another node reads along from now on. */
+  hurry(id: string): void {
+    const publication = this.#running.get(id)
+    if (publication && publication.stored < publication.log.last) this.#changed(publication)
   }
 
   /** Whether the stream runs here, or has just ended here. */
@@ -119,7 +133,7 @@ export class Publisher {
     const finished = this.#finished.get(id)?.log.deref()
     if (finished) {
       this.#finished.delete(id)
-      this.publish(finished)
+      this.publish(finished, finished.last)
     }
     const publication = this.#running.get(id)
     if (!publication) return
@@ -143,7 +157,7 @@ export class Publisher {
 
   /** Prolongs the records of silent streams, and forgets what is long finished. */
   tick(now: number): void {
-    for (const [id, { at }] of this.#finished) if (now - at > REMEMBER_MS) this.#forget(id)
+    for (const [id, { at }] of this.#finished) if (now - at > this.#rememberMs) this.#forget(id)
     for (const [id, { renewedAt }] of this.#running) if (now - renewedAt > this.#renewMs) this.verify(id)
   }
 
@@ -153,7 +167,8 @@ export class Publisher {
   }
 
   stop(): void {
-    clearTimeout(this.#timer)
+    this.#soon.stop()
+    this.#later.stop()
     for (const publication of this.#running.values()) this.#remove(publication)
     this.#finished.clear()
   }
@@ -165,28 +180,18 @@ export class Publisher {
   }
 
   #changed(publication: Publication): void {
-    if (publication.isSending) return
-    this.#unsent.add(publication)
+    const { log, isSending, mustAsk } = publication
+    if (isSending) return
     // A client that has seen the end may go on at another node at once.
-    this.#schedule(publication.log.done ? 0 : this.#flushedAt + GATHER_MS - performance.now())
+    if (log.done) this.#soon.add(publication, 0)
+    else if (mustAsk || this.#events.isFollowed(log.info.id)) this.#soon.add(publication)
+    else this.#later.add(publication)
   }
 
-  #schedule(delayMs: number): void {
-    const at = performance.now() + delayMs
-    if (this.#timer && this.#flushAt <= at) return
-    clearTimeout(this.#timer)
-    this.#flushAt = at
-    this.#timer = setTimeout(() => this.#flush(), Math.max(0, delayMs))
-  }
-
-  #flush(): void {
-    this.#timer = undefined
+  #sendAll(publications: readonly Publication[]): void {
     // All streams are looked after when it is back.
     if (!this.#backplane.isUp) return this.#giveUpDropped()
-    this.#flushedAt = performance.now()
-    const unsent = [...this.#unsent]
-    this.#unsent.clear()
-    for (const publication of unsent) void this.#send(publication)
+    for (const publication of publications) void this.#send(publication)
   }
 
   async #send(publication: Publication): Promise<void> {
@@ -232,8 +237,7 @@ export class Publisher {
     } catch {
       // Not reached, or refused: what was to be stored is still in the log.
       publication.mustAsk = true
-      this.#unsent.add(publication)
-      this.#schedule(RETRY_MS)
+      this.#later.add(publication, RETRY_MS)
     } finally {
       publication.isSending = false
     }
@@ -275,7 +279,8 @@ export class Publisher {
     const { log, unwatch, onStored } = publication
     unwatch()
     for (const resolve of onStored.splice(0)) resolve()
-    this.#unsent.delete(publication)
+    this.#soon.delete(publication)
+    this.#later.delete(publication)
     if (this.#running.get(log.info.id) === publication) this.#running.delete(log.info.id)
     if (this.#running.size > 0) return
     for (const resolve of this.#onIdle) resolve()

@@ -9,7 +9,7 @@ import { Outbox } from './outbox.ts'
 import { Publisher } from './publisher.ts'
 import type { Registrations } from './registrations.ts'
 
-export interface SharedBusOptions extends Pick<RecordLifetimes, 'runningMs'> {
+export interface SharedBusOptions extends Pick<RecordLifetimes, 'runningMs' | 'retentionMs'> {
   leaseMs: number
   observer?: BusObserver
 }
@@ -60,6 +60,7 @@ export class SharedBus implements Bus {
     this.#outbox = new Outbox(backplane)
     this.#publisher = new Publisher(backplane, this.lease, registrations, options, {
       stored: (id, pieces) => this.#tellFollowers(id, pieces),
+      isFollowed: (id) => this.#followers.has(id),
       overtaken: (log) => {
         observer?.overtaken?.(log.info.id)
         this.#followers.delete(log.info.id)
@@ -161,7 +162,10 @@ export class SharedBus implements Bus {
     nodes.set(inbox, { readers })
     this.#handlers?.readers(id, sumOf(nodes))
     // It may have read before the last pieces were stored.
-    if (!known) this.#outbox.sendPieces(inbox, id, [])
+    if (!known) {
+      this.#outbox.sendPieces(inbox, id, [])
+      this.#publisher.hurry(id)
+    }
     // Said again: nothing has come for a while.
     else if (known.readers === readers) this.#publisher.verify(id)
   }
