@@ -320,7 +320,8 @@ const backends = BACKENDS.filter(([name]) => name === 'memory' || findProgram('r
 
 describe.each(backends)('over three nodes with %s, any schedule of a stream and its readers', (_, share, numRuns) => {
   it('gives every reader exactly the log, wherever it reads: nothing is lost or repeated, and one end comes last', async () => {
-    const settings = { streamMaxBytes: 64 * 1024 ** 2, resumeWindowMs: 600_000, sdkStatusWaitMs: 0 }
+    const windows = { resumeWindowMs: 600_000, sdkResumeWindowMs: 600_000, sdkStatusWaitMs: 0 }
+    const settings = { streamMaxBytes: 64 * 1024 ** 2, ...windows }
     const shared = share(settings)
     const provider = new ScriptedProvider()
     const gateways: TestGateway[] = []

@@ -32,7 +32,7 @@ function ask(client: number): Question {
   const isThinking = Math.floor(client / kinds.length) % 3 === 0
   const words = isThinking ? 20 : 10 + ((client * 37) % 140)
   const text = Array.from({ length: words }, (_, word) => `${client}.${word}é `).join('')
-  return { text, interval_ms: 100, ...(isThinking && { first_token_ms: 5000 + ((client * 97) % 15_000) }) }
+  return { text, interval_ms: 100, ...(isThinking && { first_token_ms: 8000 + ((client * 97) % 15_000) }) }
 }
 
 vi.setConfig({ testTimeout: 600_000 })

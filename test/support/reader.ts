@@ -37,6 +37,7 @@ export class Reader {
   complete = false
   readonly #response: ResponseBody
   readonly #waiting = new Set<() => void>()
+  #isCut = false
 
   constructor(response: ResponseBody, paused: boolean) {
     this.#response = response
@@ -49,6 +50,8 @@ export class Reader {
     })
     response.setEncoding('utf8')
     response.on('data', (chunk: string) => {
+      // Node has some that came before: a client that has left does not read them.
+      if (this.#isCut) return
       this.body += chunk
       parser.feed(chunk)
       this.#changed()
@@ -99,6 +102,7 @@ export class Reader {
   }
 
   cut(): void {
+    this.#isCut = true
     this.#response.destroy()
   }
 
