@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { loadConfig } from '../../src/config.ts'
 import { splitLongText } from '../../src/stream/delta-text.ts'
 import type { StreamEvent } from '../../src/stream/events.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
@@ -321,19 +322,25 @@ const backends = BACKENDS.filter(([name]) => name === 'memory' || findProgram('r
 describe.each(backends)('over three nodes with %s, any schedule of a stream and its readers', (_, share, numRuns) => {
   it('gives every reader exactly the log, wherever it reads: nothing is lost or repeated, and one end comes last', async () => {
     const windows = { resumeWindowMs: 600_000, sdkResumeWindowMs: 600_000, sdkStatusWaitMs: 0 }
-    const settings = { streamMaxBytes: 64 * 1024 ** 2, ...windows }
+    // Streams fail on purpose: the provider is not to be left alone for it.
+    const breaker = { ...loadConfig().breaker, failures: 1_000_000 }
+    const settings = { streamMaxBytes: 64 * 1024 ** 2, breaker, ...windows }
     const shared = share(settings)
     const provider = new ScriptedProvider()
     const gateways: TestGateway[] = []
     while (gateways.length < NODES)
       gateways.push(await startGateway(settings, { backplane: await shared.connect(), providers: [provider] }))
+    let streams = 0
     await fc.assert(
       fc.asyncProperty(schedules, async (each) => {
+        streams += 1
         const play = new Play(gateways, each)
         await play.run(provider)
         const snapshots = await play.snapshots()
         expectOneStream(play, snapshots[0]!.last_event_id)
         expect(snapshots).toEqual(snapshots.map(() => snapshots[0]))
+        // No key has started a second one.
+        expect(provider.runs).toHaveLength(streams)
       }),
       { numRuns },
     )
