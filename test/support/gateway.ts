@@ -8,7 +8,7 @@ export interface TestGateway extends Gateway {
   url: string
   /** Every line logged so far, parsed. */
   logs: Record<string, unknown>[]
-  /** The value of a metric (`sluice_…` with its labels as Prometheus prints them), 0 when there is none. */
+  /** The value of a metric (`sluice_…` with its labels as Prometheus prints them), over all nodes; 0 when there is none. */
   metric(line: string): Promise<number>
 }
 
@@ -40,21 +40,18 @@ export async function startGateway(
   const create = async () =>
     createGateway(config, { logger, ...(shared && { backplane: await shared.connect() }), ...options })
   const gateway = await create()
-  onTestFinished(() => gateway.drain())
-  let url = await gateway.start()
-  if (shared && isPair) {
-    const other = await create()
-    onTestFinished(() => other.drain())
-    url = await takeTurns([url, await other.start()])
-  }
+  const gateways = shared && isPair ? [gateway, await create()] : [gateway]
+  for (const each of gateways) onTestFinished(() => each.drain())
+  const urls = await Promise.all(gateways.map((each) => each.start()))
+  const url = isPair && shared ? await takeTurns(urls) : (urls[0] ?? '')
   return {
     ...gateway,
     url,
     logs,
     async metric(line) {
-      const text = await gateway.services.metrics.text()
-      const found = text.split('\n').find((each) => each.startsWith(`${line} `))
-      return found ? Number(found.slice(line.length + 1)) : 0
+      const texts = await Promise.all(gateways.map(({ services }) => services.metrics.text()))
+      const found = texts.flatMap((text) => text.split('\n')).filter((each) => each.startsWith(`${line} `))
+      return found.reduce((sum, each) => sum + Number(each.slice(line.length + 1)), 0)
     },
   }
 }
