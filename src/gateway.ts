@@ -93,7 +93,9 @@ function createLimitStore({ storeDown }: Config, budget: Budget, node: Connected
   const local = new MemoryLimitStore(budget)
   if (!node) return local
   const { inbox: lease } = node.bus.lease
-  return new SharedLimitStore(node.backplane, { lease, local: storeDown === 'local' ? local : undefined })
+  const store = new SharedLimitStore(node.backplane, { lease, local: storeDown === 'local' ? local : undefined })
+  node.bus.onForgotten(() => store.tellHeld())
+  return store
 }
 
 /** Metrics that are read from the parts of the gateway. */

@@ -35,7 +35,7 @@ export class SharedLimitStore implements LimitStore {
     backplane.onChange((isUp) => {
       if (!isUp) return
       void this.#catchUp()
-      this.#tellHeld()
+      this.tellHeld()
     })
   }
 
@@ -115,7 +115,8 @@ export class SharedLimitStore implements LimitStore {
     }
   }
 
-  #tellHeld(): void {
+  /** What the others know of this node's gauges may be wrong: tells them what it holds. */
+  tellHeld(): void {
     if (this.#held.size === 0) return
     const telling = Promise.allSettled(this.#changing)
       .then(() => this.#tell())

@@ -125,14 +125,14 @@ export const SECRET = script(`
 redis.call('SET', KEYS[1], ARGV[1], 'NX')
 return redis.call('GET', KEYS[1])`)
 
-/** What a counter holds: of a gauge, only what is held under living leases. */
+/** What a counter holds: of a gauge, only what is held under living leases. Who asks lives, however late its lease is. */
 const COUNTERS = `
 local leases = ARGV[1]
 local function used(key, isGauge)
   if not isGauge then return tonumber(redis.call('GET', key) or '0') end
   local sum, held = 0, redis.call('HGETALL', key)
   for i = 1, #held, 2 do
-    if redis.call('EXISTS', leases .. held[i]) == 1 then sum = sum + held[i + 1]
+    if held[i] == ARGV[2] or redis.call('EXISTS', leases .. held[i]) == 1 then sum = sum + held[i + 1]
     else redis.call('HDEL', key, held[i]) end
   end
   return sum

@@ -44,6 +44,7 @@ export class SharedBus implements Bus {
   /** The nodes that follow the streams of this one, by inbox, for each stream. */
   readonly #followers = new Map<string, Map<string, FollowerNode>>()
   #timer: NodeJS.Timeout | undefined
+  readonly #onForgotten: (() => void)[] = []
 
   constructor(backplane: Backplane, registrations: Registrations, options: SharedBusOptions) {
     this.#backplane = backplane
@@ -55,7 +56,10 @@ export class SharedBus implements Bus {
         observer?.leaseLost?.()
         this.#publisher.overtakeAll()
       },
-      onForgotten: () => this.#publisher.verifyAll(),
+      onForgotten: () => {
+        this.#publisher.verifyAll()
+        for (const listener of this.#onForgotten) listener()
+      },
     })
     this.#outbox = new Outbox(backplane)
     this.#publisher = new Publisher(backplane, this.lease, registrations, options, {
@@ -95,6 +99,11 @@ export class SharedBus implements Bus {
     await this.lease.start()
     this.#timer = setInterval(() => void this.#tick(), Math.min(TICK_MS, this.#options.leaseMs / 4))
     this.#timer.unref()
+  }
+
+  /** Calls `listener` when the others may have taken this node for dead, or the backplane has lost its data. */
+  onForgotten(listener: () => void): void {
+    this.#onForgotten.push(listener)
   }
 
   serve(handlers: BusHandlers): void {
