@@ -59,7 +59,6 @@ async function expectLost(owner: NodeProcess, other: NodeProcess): Promise<void>
     const [a, b] = [each.text, locals[i]!.text]
     expect(a.startsWith(b) || b.startsWith(a)).toBe(true)
   }
-  process.stderr.write(`MEASURED lost node: ends known after ${Math.round(performance.now() - from)} ms\n`)
 }
 
 /** Streams on which Redis fails over; resolves when all nodes are ready again. */
@@ -72,11 +71,9 @@ async function expectSurvival(redisUrl: string, failOver: () => Promise<void>): 
   const followers = await Promise.all(locals.map(({ id }) => resume(other!.url, id)))
   for (const each of followers) await each.until(hasText)
   await failOver()
-  process.stderr.write(`MEASURED failover: ${passed()} ms\n`)
   const seen = locals.map((each) => each.text.length)
   const ready = [owner!, other!].map((node) => expect.poll(() => readiness(node)).toBe(200))
   for (const [i, each] of followers.entries()) await each.until((reader) => reader.text.length >= seen[i]!)
-  process.stderr.write(`MEASURED failover: followers have caught up after ${passed()} ms\n`)
   await Promise.all(ready)
   const joined = await vi.waitFor(
     async () => {
