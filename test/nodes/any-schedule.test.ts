@@ -313,8 +313,8 @@ function expectOneStream({ wanderers, script }: Play, last: number): void {
 }
 
 const BACKENDS = [
-  ['memory', shareMemory, 30],
-  ['redis', shareRedis, 12],
+  ['memory', shareMemory, 12],
+  ['redis', shareRedis, 8],
 ] as const
 
 const backends = BACKENDS.filter(([name]) => name === 'memory' || findProgram('redis'))

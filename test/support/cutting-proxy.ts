@@ -48,8 +48,13 @@ export async function startCuttingProxy(target: string, { page = '' } = {}): Pro
       response.write(chunk)
       return
     }
-    response.write(chunk.subarray(0, allowance), cut)
-    allowance = Infinity
+    // What comes before the connections are cut is dropped: it would follow a frame that lacks its end.
+    if (allowance > 0)
+      response.write(chunk.subarray(0, allowance), () => {
+        allowance = Infinity
+        cut()
+      })
+    allowance = 0
   }
 
   const server = createServer((incoming, response) => {
