@@ -177,7 +177,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   async function shutDown(): Promise<void> {
     services.draining = true
     logger.info({ streams: services.generations.size }, 'draining')
-    await within(config.drainMs, Promise.all([services.generations.idle(), services.forwards.idle()]))
+    await within(config.drainMs, Promise.all([services.generations.idle(), services.forwards.idle(), bus.idle()]))
     services.generations.endAll({
       type: 'done',
       finish_reason: 'error',

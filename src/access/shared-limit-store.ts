@@ -86,7 +86,7 @@ export class SharedLimitStore implements LimitStore {
       if (taken.ok) this.#hold(gauges)
       return taken
     } catch (error) {
-      // It may have taken effect, or yet take it.
+      // The call may still succeed; what is held is told again then.
       this.#hold(gauges.map(({ name }) => ({ name, amount: 0 })))
       throw error
     }

@@ -36,6 +36,8 @@ export interface Bus {
   forget(id: string): Promise<void>
   /** How many readers this node has of a copy has changed. */
   readers(id: string, count: number): void
+  /** Resolves when nobody reads a stream of another node here. */
+  idle(): Promise<void>
   close(): Promise<void>
 }
 
@@ -51,5 +53,6 @@ export const noBus: Bus = {
   async cancel() {},
   async forget() {},
   readers() {},
+  async idle() {},
   async close() {},
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { producerLost, SluiceError } from '../errors.ts'
 import { within } from '../within.ts'
+import { SKIPPED_SEQS } from '../stream/piece.ts'
 import type { StreamInfo, StreamLog } from '../stream/stream-log.ts'
 import type { Budget, Reclaimer } from './budget.ts'
 import type { Bus } from './bus.ts'
@@ -109,7 +110,7 @@ export class StreamStore implements Reclaimer {
   async find(id: string, owner: string | undefined): Promise<Found> {
     const log = this.#logs.get(id)
     // A stream of this node needs no directory, so its readers do not notice when that is away.
-    if (log && this.#isOwn(log) && isOwnedBy(log, owner)) return { status: 'found', log }
+    if (log && this.#isOwn(log) && !log.withdrawn && isOwnedBy(log, owner)) return { status: 'found', log }
     try {
       return await this.#toFound(await this.#directory.find(id, owner))
     } catch (error) {
@@ -154,7 +155,7 @@ export class StreamStore implements Reclaimer {
     log.withdraw()
     log.onDisplaced?.(producerLost())
     // From now on it is found as a copy, with the end that the others know.
-    this.#logs.discard(log)
+    this.#cutOff(log)
   }
 
   /** Other nodes together have `count` readers of a stream that runs here. */
@@ -196,7 +197,7 @@ export class StreamStore implements Reclaimer {
   #copy(info: StreamInfo, kept: string | undefined): StreamLog {
     const log = this.#logs.open(info, { kept })
     this.#copies.add(log)
-    log.onDisplaced = (error) => this.#abandon(log, error)
+    log.onDisplaced = () => this.#cutOff(log)
     log.readerCount.listen({ readersChanged: () => this.#bus.readers(info.id, log.readers) })
     const fail = (error: unknown) => this.#abandon(log, error instanceof SluiceError ? error : unavailable(error))
     const caughtUp = this.#bus.follow(log, fail).finally(() => this.#catchingUp.delete(log))
@@ -204,10 +205,21 @@ export class StreamStore implements Reclaimer {
     return log
   }
 
-  /** Ends a copy that cannot continue, so that no reader waits forever. The next lookup creates a new copy. */
+  /** Its readers have to find the stream anew. */
+  #cutOff(log: StreamLog): void {
+    log.withdraw()
+    this.#logs.discard(log)
+  }
+
+  /**
+   * Gives up a copy, so that no reader waits forever; the next lookup makes a new one. Where only this node has no room,
+   * the stream goes on elsewhere: its readers are cut off, to come back. Otherwise it has an end, beyond all its events.
+   */
   #abandon(log: StreamLog, { code, message, retryable }: SluiceError): void {
     if (log.done) return
-    log.append({ type: 'done', finish_reason: 'error', error: { code, message, retryable } })
+    if (code === 'store_full') return this.#cutOff(log)
+    const event = { type: 'done', finish_reason: 'error', error: { code, message, retryable } } as const
+    log.appendPiece({ first: log.last + SKIPPED_SEQS, event, skips: true })
     this.#logs.discard(log)
   }
 }

@@ -43,6 +43,12 @@ export interface TextPiece extends PieceStart {
  */
 export type Piece = EventPiece | TextPiece
 
+/**
+ * How many seqs are skipped before a `done` with `skips`. A node does not write that many events that others do not have:
+ * its log would be too large.
+ */
+export const SKIPPED_SEQS = 1_000_000
+
 /** The cursor of a reader that has seen the piece. */
 export function lastOf(piece: Piece): number {
   return 'event' in piece ? piece.first : piece.first + piece.lengths.length - 1

@@ -2,7 +2,7 @@
 
 import type { Backplane, RecordLifetimes } from '../store/backplane/backplane.ts'
 
-/** What a worker calls as it is. */
+/** The methods of a backplane that are passed on unchanged. */
 export const SHARED = [
   'createStream',
   'findStream',

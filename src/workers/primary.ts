@@ -135,7 +135,7 @@ class Primary {
     this.#metrics.add(worker.id, () => member.peer.call('metrics'))
     this.#shareCounts()
     this.#logger.info({ worker: worker.id, pid: worker.process.pid }, 'worker listens')
-    if (!this.#hasStarted) for (let i = 1; i < this.#options.workers; i++) this.#fork()
+    if (!this.#hasStarted && !this.#isStopping) for (let i = 1; i < this.#options.workers; i++) this.#fork()
     this.#hasStarted = true
     if (this.#isAnnounced || this.#isStopping || this.#listeners < this.#options.workers) return
     this.#isAnnounced = true

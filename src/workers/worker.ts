@@ -23,7 +23,7 @@ export interface WorkerReadings {
   readonly counts: () => OpenCounts
 }
 
-/** What a worker has of its primary. Node ends the process when the primary is gone. */
+/** A worker's connection to its primary. Node ends the process when the primary is gone. */
 export class WorkerProcess {
   /** Of the worker, in the log. */
   readonly id: number

@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Backplane } from '../../src/store/backplane/backplane.ts'
 import { startGateway, type TestGateway } from '../support/gateway.ts'
 import { chat, open, resume } from '../support/reader.ts'
 import { Outage, shareMemory, shareRedis } from '../support/nodes.ts'
@@ -143,6 +144,78 @@ describe.each(backends)('with %s, a stream that runs on another node', (_, share
     expect((await resume(other.url, id)).status).toBe(503)
     expect((await chat(other.url, { mock: { text: 'a' } })).status).toBe(503)
     expect((await open(`${other.url}/readyz`)).status).toBe(503)
+  })
+
+  it('is fed and counted again at a node that was away, though it never falls silent', async () => {
+    const shared = share()
+    const provider = new ScriptedProvider()
+    const outage = new Outage()
+    const start = async (backplane: Backplane) =>
+      startGateway({ leaseMs: 300, resumeWindowMs: 0 }, { backplane, providers: [provider] })
+    const owner = await start(await shared.connect())
+    const other = await start(outage.of(await shared.connect()))
+    const created = await chat(owner.url, { model: 'scripted' })
+    const run = await provider.nextRun()
+    const tokens = setInterval(() => run.text('x'), 5)
+    onTestFinished(() => clearInterval(tokens))
+    const reader = await resume(other.url, created.id)
+    await expect.poll(() => readersOf(owner, created.id)).toBe(2)
+    outage.begin()
+    await expect.poll(() => readersOf(owner, created.id)).toBe(1)
+    outage.end()
+    await expect.poll(() => readersOf(owner, created.id)).toBe(2)
+    created.cut()
+    const seen = reader.text.length
+    await reader.until(({ text }) => text.length > seen + 100)
+    expect(run.signal.aborted).toBe(false)
+    run.done()
+    expect((await reader.end()).dones).toMatchObject([{ finish_reason: 'stop' }])
+  })
+
+  it('is read to its end at a node that drains meanwhile', async () => {
+    const { provider, owner, other } = await setUp({ drainMs: 60_000 })
+    const created = await chat(owner.url, { model: 'scripted' })
+    const run = await provider.nextRun()
+    run.text('a')
+    const reader = await resume(other.url, created.id)
+    await reader.until(({ text }) => text === 'a')
+    const drained = other.drain()
+    run.text('b')
+    await reader.until(({ text }) => text === 'ab')
+    run.done()
+    expect((await reader.end()).dones).toMatchObject([{ finish_reason: 'stop' }])
+    await drained
+  })
+
+  it('shows its end to all when it is deleted while it runs', async () => {
+    const { provider, owner, other } = await setUp()
+    const body = { model: 'scripted', input: 'hi', stream: true, background: true }
+    const created = await open(`${owner.url}/v1/responses`, { method: 'POST', body })
+    const run = await provider.nextRun()
+    run.text('a')
+    const reader = await resume(other.url, created.id)
+    await reader.until(({ text }) => text === 'a')
+    const address = `${owner.url}/v1/responses/${created.id.replace('str_', 'resp_')}`
+    expect((await (await open(address, { method: 'DELETE' })).end()).status).toBe(200)
+    expect((await reader.end()).dones).toMatchObject([{ finish_reason: 'cancelled' }])
+    for (const { url } of [owner, other]) expect((await resume(url, created.id)).status).toBe(410)
+  })
+
+  it('cuts off readers of a copy that finds no room, and ends nothing', async () => {
+    const { provider, owner, other } = await setUp({ storeMaxBytes: 1024 ** 2 })
+    const created = await chat(owner.url, { model: 'scripted' })
+    const run = await provider.nextRun()
+    run.text('a')
+    const reader = await resume(other.url, created.id)
+    await reader.until(({ text }) => text === 'a')
+    const held = other.services.budget.hold('prompts', '', 700 * 1024)
+    run.text('x'.repeat(350_000))
+    await reader.end()
+    expect([reader.text, reader.dones, reader.complete]).toEqual(['a', [], false])
+    held.release()
+    const again = await resume(other.url, created.id, 1)
+    run.done()
+    expect([(await again.end()).text.length, again.dones.length]).toEqual([350_000, 1])
   })
 
   it('may be dropped there: it is still found', async () => {

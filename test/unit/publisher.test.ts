@@ -39,7 +39,7 @@ async function setUp() {
   })
   const log = new StreamLog({ id: 'str_1', owner: 'ada', model: 'm', provider: 'p', created: 0 })
   const { info } = log
-  registrations.add({ info, kept: undefined, key: undefined, alias: undefined })
+  registrations.add({ info, epoch: lease.epoch, kept: undefined, key: undefined, alias: undefined })
   await memory.createStream({ id: info.id, info: JSON.stringify(info), kept: undefined, lease: lease.name })
   publisher.publish(log)
   return { memory, outage, appended, registrations, publisher, log }
@@ -79,6 +79,18 @@ describe('a publisher whose backplane is away', () => {
 })
 
 describe('a publisher', () => {
+  it('waits before it tries again to store what was refused', async () => {
+    const { memory, appended, log } = await setUp()
+    const refusing = vi.spyOn(memory, 'append').mockRejectedValue(new Error('no room'))
+    log.append({ type: 'delta', content: 'a' })
+    await pass(2100)
+    expect(appended.length).toBeLessThanOrEqual(5)
+    refusing.mockRestore()
+    log.append(DONE)
+    await pass(600)
+    expect(await memory.findStream('str_1')).toMatchObject({ last: 2, ended: true })
+  })
+
   it('keeps nothing of a stored stream that is dropped', async () => {
     const { registrations, publisher, log } = await setUp()
     log.append(DONE)

@@ -80,8 +80,8 @@ export interface RecordLifetimes {
 }
 
 /**
- * Every operation is atomic. It rejects when it cannot be reached or refuses: the operation may then have taken effect,
- * so all can be repeated.
+ * Every operation is atomic. It rejects when it cannot be reached or refuses: the operation may then have taken effect.
+ * All can be repeated but those that add to numbers, which then count twice.
  *
  * Names, leases, inboxes and counters are chosen by the callers, and are opaque here.
  */
@@ -130,7 +130,7 @@ export interface Backplane {
   take(claims: readonly Claim[], lease: string): Promise<Taken>
   add(increment: Increment, lease: string): Promise<CounterState>
   giveBack(amounts: readonly Amount[], lease: string): Promise<void>
-  /** Sets what gauges hold under a lease, whatever they held: an outage loses changes, and makes others unawares. */
+  /** Overwrites what gauges hold under a lease: an outage can drop changes, or apply them without an answer. */
   hold(gauges: readonly Amount[], lease: string): Promise<void>
 
   /** Adds to the numbers of a day (`YYYY-MM-DD`), by field. They are kept for 100 days. */

@@ -34,8 +34,10 @@ export class MemoryNames {
     if (resuming) return named && !isStale && !named.replaced ? { status: 'joined', id: named.id } : { status: 'gone' }
     // The claim may be repeated by one that does not know whether it succeeded.
     if (named && !isStale && named.id !== id) return { status: 'joined', id: named.id }
-    if (id !== undefined && named?.id !== id)
-      this.#put(name, { id, fingerprint, replaced: named !== undefined }, this.#lifetimes.runningMs)
+    if (id !== undefined) {
+      const replaced = named !== undefined && (named.id !== id || named.replaced)
+      this.#put(name, { id, fingerprint, replaced }, this.#lifetimes.runningMs)
+    }
     return { status: 'claimed' }
   }
 

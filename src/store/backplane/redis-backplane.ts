@@ -253,7 +253,11 @@ export class RedisBackplane implements Backplane {
     while (!this.#closed) {
       try {
         const reply = await client.call('XREAD', 'COUNT', 1000, 'BLOCK', BLOCK_MS, 'STREAMS', key, last)
-        if (missed) onGap()
+        if (missed) {
+          // The clock of a new master may be behind the ids of the old one.
+          if (await isBehind(client, key, last)) last = '0-0'
+          onGap()
+        }
         missed = false
         for (const entry of toList(toList(toList(reply)[0])[1])) {
           const [id, fields] = toList(entry)
@@ -323,6 +327,15 @@ export class RedisBackplane implements Backplane {
 
 /** Before the reading connection is tried again, in milliseconds. */
 const RETRY_MS = 100
+
+/** Whether the newest entry of a stream is older than this id. */
+async function isBehind(client: RedisClient, key: string, id: string): Promise<boolean> {
+  const [newest] = toList(await client.call('XREVRANGE', key, '+', '-', 'COUNT', 1))
+  const [newestId] = toList(newest)
+  const [time = 0, count = 0] = typeof newestId === 'string' ? newestId.split('-').map(Number) : []
+  const [lastTime = 0, lastCount = 0] = id.split('-').map(Number)
+  return time < lastTime || (time === lastTime && count < lastCount)
+}
 
 function toList(reply: unknown): readonly unknown[] {
   return Array.isArray(reply) ? reply : []

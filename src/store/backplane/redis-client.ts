@@ -47,7 +47,9 @@ export function createRedisClient(address: RedisAddress, { reading = false } = {
         lazyConnect: true,
         slotsRefreshTimeout: COMMAND_MS,
         // After a failover, the moved slots are learned from the redirections, and from this.
-        slotsRefreshInterval: 5000,
+        slotsRefreshInterval: 1000,
+        // Otherwise commands in flight would be sent again.
+        retryDelayOnFailover: 0,
       },
     )
   const options = { ...shared, db: database, retryStrategy, enableOfflineQueue: false } as const

@@ -74,7 +74,10 @@ local r = redis.call('HMGET', KEYS[1], 'id', 'fingerprint', 'replaced')
 local id = r[1]
 if id and id ~= ARGV[4] then
   if r[2] ~= ARGV[2] then return {'conflict', ''} end
-  if id == ARGV[1] then return {'claimed', ''} end
+  if id == ARGV[1] then
+    redis.call('PEXPIRE', KEYS[1], ARGV[5])
+    return {'claimed', ''}
+  end
   if ARGV[3] == '1' then
     if r[3] then return {'gone', ''} end
     return {'joined', id}
@@ -125,7 +128,7 @@ export const SECRET = script(`
 redis.call('SET', KEYS[1], ARGV[1], 'NX')
 return redis.call('GET', KEYS[1])`)
 
-/** What a counter holds: of a gauge, only what is held under living leases. Who asks lives, however late its lease is. */
+/** What a counter holds: of a gauge, only what is held under living leases. The asking node counts, even if its lease has run out. */
 const COUNTERS = `
 local leases = ARGV[1]
 local function used(key, isGauge)
@@ -141,6 +144,7 @@ local function add(key, isGauge, lease, amount, ms)
   if amount == 0 then return end
   if isGauge then
     redis.call('HINCRBY', key, lease, string.format('%.0f', amount))
+    redis.call('PEXPIRE', key, 604800000)
   elseif redis.call('EXISTS', key) == 1 then
     local sum = math.min(tonumber(redis.call('GET', key)) + amount, 9007199254740991)
     redis.call('SET', key, string.format('%.0f', sum), 'KEEPTTL')

@@ -8,7 +8,7 @@ export interface Node {
   readonly bus: SharedBus
 }
 
-/** Makes this process a node among those that share the backplane. Its bus is yet to be started. */
+/** Makes this process a node among those that share the backplane. The caller starts its bus. */
 export function connectNode(backplane: Backplane, options: SharedBusOptions & SharedDirectoryOptions): Node {
   const registrations = new Registrations(backplane)
   const bus = new SharedBus(backplane, registrations, options)

@@ -1,5 +1,5 @@
 import { producerLost, SluiceError } from '../../errors.ts'
-import { parsePiece, pieceAfter, type Piece } from '../../stream/piece.ts'
+import { parsePiece, pieceAfter, SKIPPED_SEQS, type Piece } from '../../stream/piece.ts'
 import type { StreamLog } from '../../stream/stream-log.ts'
 import type { Backplane } from '../backplane/backplane.ts'
 import { Lease } from './lease.ts'
@@ -11,14 +11,8 @@ export interface FollowerEvents {
   endedLost(id: string): void
 }
 
-/** Of one read. */
+/** Fetched by one read. */
 const MOST_PIECES = 200
-
-/**
- * Seqs that the end of a lost stream skips. The lost node may have shown events that it had not stored; its readers must
- * find the end beyond them. A node that cannot store does not write that many: its log would exceed `streamMaxBytes`.
- */
-export const LOST_SEQS = 1_000_000
 
 interface Copy {
   readonly log: StreamLog
@@ -40,6 +34,7 @@ export class Follower {
   readonly #leaseMs: number
   readonly #events: FollowerEvents
   readonly #copies = new Map<string, Copy>()
+  readonly #onIdle: (() => void)[] = []
 
   constructor(backplane: Backplane, lease: Lease, { leaseMs }: { leaseMs: number }, events: FollowerEvents) {
     this.#backplane = backplane
@@ -67,10 +62,19 @@ export class Follower {
     return this.#look(copy)
   }
 
-  /** How many readers a copy has was changed. */
+  /** The number of readers of a copy has changed. */
   readersChanged(id: string): void {
     const copy = this.#copies.get(id)
     if (copy) this.#announce(copy)
+    this.#checkIdle()
+  }
+
+  /** Resolves when no copy that is still fed has a reader. */
+  async idle(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#onIdle.push(resolve)
+      this.#checkIdle()
+    })
   }
 
   /** The node of the stream says what comes next. */
@@ -105,6 +109,7 @@ export class Follower {
 
   stop(): void {
     this.#copies.clear()
+    this.#checkIdle()
   }
 
   /** Looks where the stream is, and reads what is new. */
@@ -120,7 +125,7 @@ export class Follower {
       if (copy.lease === undefined) {
         copy.lease = record.lease
         if (!record.ended) this.#announce(copy)
-      } else if (!record.ended && record.last <= log.last && !isLost) this.#announce(copy)
+      } else if (!record.ended && !isLost) this.#announce(copy)
       if (isLost && !record.ended) await this.#endLost(copy, record.last)
       await this.#read(copy)
       // A log that was dropped in the meantime has no end to read.
@@ -141,7 +146,7 @@ export class Follower {
       model,
       provider,
     } as const
-    const first = last + LOST_SEQS
+    const first = last + SKIPPED_SEQS
     const json = JSON.stringify({ first, event, skips: true })
     const { status } = await this.#backplane.append(
       { id, after: last, pieces: [{ last: first, json }], ends: true },
@@ -214,17 +219,29 @@ export class Follower {
     if (lease !== undefined) this.#events.announce(log.info.id, Lease.inboxOf(lease), log.readers)
   }
 
-  /** Forgets a copy that has ended. */
+  /** Forgets a copy that has ended, or that nobody may read any longer. */
   #isOver(copy: Copy): boolean {
-    const { id } = copy.log.info
-    if (this.#copies.get(id) !== copy) return true
-    if (copy.log.done) this.#copies.delete(id)
-    return copy.log.done !== undefined
+    const { log } = copy
+    if (this.#copies.get(log.info.id) !== copy) return true
+    const isOver = log.done !== undefined || log.withdrawn
+    if (isOver) this.#remove(copy)
+    return isOver
+  }
+
+  #remove({ log }: Copy): void {
+    this.#copies.delete(log.info.id)
+    this.#checkIdle()
+  }
+
+  #checkIdle(): void {
+    if (this.#onIdle.length === 0) return
+    for (const { log } of this.#copies.values()) if (log.readers > 0 && !log.done) return
+    for (const resolve of this.#onIdle.splice(0)) resolve()
   }
 
   #fail(copy: Copy, error: unknown): void {
     if (this.#isOver(copy)) return
-    this.#copies.delete(copy.log.info.id)
+    this.#remove(copy)
     copy.fail(error)
   }
 }

@@ -21,7 +21,8 @@ const TICKS = 10
  * The right of this process to write its streams, and its sign of life for other nodes.
  *
  * It is lost by a pause (`SIGSTOP`, a suspended machine, a blocked event loop), never by an outage of the backplane:
- * then nobody else can tell who lives, so a process that runs goes on. After a loss there is a new lease, for new streams.
+ * then a process that runs goes on. If it alone was cut off,
+ * others have ended its streams: it learns so when it stores the next events. After a loss there is a new lease, for new streams.
  */
 export class Lease {
   /** Of this process, for as long as it lives: where others send messages, and whose counters are counted. */

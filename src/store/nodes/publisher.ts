@@ -27,7 +27,7 @@ const MOST_CHARACTERS = 256 * 1024
 const RETRY_MS = 500
 /** A failover may forget the last writes: so long is the end of a stream stored again if need be. */
 const REMEMBER_MS = 60_000
-/** Of further ones, the records stay until they expire. */
+/** Ids that are remembered; the records of further streams stay until they expire. */
 const MOST_GIVEN_UP = 10_000
 
 interface Publication {
@@ -42,6 +42,8 @@ interface Publication {
   /** Asks where the stream is, even if there is nothing to store. */
   mustAsk: boolean
   renewedAt: number
+  /** Not to be tried before, by `performance.now()`. */
+  retryAt: number
   /** Called once its end is stored, or it is given up. */
   readonly onStored: (() => void)[]
 }
@@ -89,7 +91,8 @@ export class Publisher {
 
   /** Publishes a log until its `done`. @param stored the seq of the last event that is believed to be stored */
   publish(log: StreamLog, stored = 0): void {
-    const { epoch, name: lease } = this.#lease
+    const epoch = this.#registrations.get(log.info.id)?.epoch ?? this.#lease.epoch
+    const lease = this.#lease.name
     const publication: Publication = {
       log,
       lease,
@@ -99,6 +102,7 @@ export class Publisher {
       isDropped: false,
       mustAsk: false,
       renewedAt: performance.now(),
+      retryAt: 0,
       onStored: [],
     }
     if (!log.done) log.isOurs = () => this.#lease.epoch === epoch && this.#lease.holds()
@@ -180,8 +184,10 @@ export class Publisher {
   }
 
   #changed(publication: Publication): void {
-    const { log, isSending, mustAsk } = publication
+    const { log, isSending, mustAsk, retryAt } = publication
     if (isSending) return
+    const waits = retryAt - performance.now()
+    if (waits > 0) return this.#later.add(publication, waits)
     // A client that has seen the end may go on at another node at once.
     if (log.done) this.#soon.add(publication, 0)
     else if (mustAsk || this.#events.isFollowed(log.info.id)) this.#soon.add(publication)
@@ -199,6 +205,7 @@ export class Publisher {
     if (publication.isSending || this.#running.get(log.info.id) !== publication) return
     const { pieces, ends } = takePieces(log, after)
     if (pieces.length === 0 && !mustAsk) return
+    if (performance.now() < publication.retryAt) return this.#changed(publication)
     // A stale writer does not even ask.
     if (log.withdrawn) return this.#overtaken(publication)
     const { id } = log.info
@@ -208,7 +215,10 @@ export class Publisher {
     publication.mustAsk = false
     try {
       const { status, last } = await this.#backplane.append({ id, after, pieces, ends }, renew)
-      if (renew) publication.renewedAt = now
+      if (renew) {
+        publication.renewedAt = now
+        await this.#registrations.renew(id)
+      }
       switch (status) {
         case 'stored':
           publication.stored = last
@@ -237,7 +247,7 @@ export class Publisher {
     } catch {
       // Not reached, or refused: what was to be stored is still in the log.
       publication.mustAsk = true
-      this.#later.add(publication, RETRY_MS)
+      publication.retryAt = performance.now() + RETRY_MS
     } finally {
       publication.isSending = false
     }

@@ -5,6 +5,8 @@ import type { Backplane } from '../backplane/backplane.ts'
 export interface Registration {
   readonly info: StreamInfo
   readonly kept: string | undefined
+  /** Which lease of this process it was registered under. */
+  readonly epoch: number
   readonly key: { readonly name: string; readonly fingerprint: string } | undefined
   readonly alias: string | undefined
 }
@@ -41,12 +43,24 @@ export class Registrations {
   async restore(id: string, lease: string): Promise<void> {
     const registration = this.#byId.get(id)
     if (!registration) return
-    const { info, kept, key, alias } = registration
+    const { info, kept } = registration
     await this.#backplane.createStream({ id, info: JSON.stringify(info), kept, lease })
+    await this.renew(id)
+  }
+
+  /** Prolongs the life of a running stream's names. */
+  async renew(id: string): Promise<void> {
+    const { key, alias } = this.#byId.get(id) ?? {}
     await Promise.all([
       key && this.#backplane.claimName(key.name, { id, fingerprint: key.fingerprint, resuming: false }),
-      alias === undefined ? undefined : this.#backplane.setName(alias, id),
+      alias !== undefined && this.#renewAlias(alias, id),
     ])
+  }
+
+  /** A newer stream may have it. */
+  async #renewAlias(alias: string, id: string): Promise<void> {
+    const named = await this.#backplane.findName(alias)
+    if (named === undefined || named === id) await this.#backplane.setName(alias, id)
   }
 
   /** The stream has ended: the retention of its names begins. */

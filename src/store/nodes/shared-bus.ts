@@ -139,6 +139,10 @@ export class SharedBus implements Bus {
     this.#follower.readersChanged(id)
   }
 
+  idle(): Promise<void> {
+    return this.#follower.idle()
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#timer)
     if (this.#backplane.isUp) await within(CLOSE_MS, this.#publisher.idle())
@@ -203,7 +207,8 @@ export class SharedBus implements Bus {
     this.#follower.tick(now, lost)
     for (const [id, nodes] of this.#followers) {
       const before = nodes.size
-      for (const inbox of nodes.keys()) if (lost.has(inbox)) nodes.delete(inbox)
+      // After an outage they may not have had the time to renew their leases.
+      if (this.lease.isSteady) for (const inbox of nodes.keys()) if (lost.has(inbox)) nodes.delete(inbox)
       if (nodes.size < before) this.#handlers?.readers(id, sumOf(nodes))
     }
   }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { SluiceError } from '../../errors.ts'
 import { parsePiece } from '../../stream/piece.ts'
 import type { StreamInfo } from '../../stream/stream-log.ts'
+import { within } from '../../within.ts'
 import type { Backplane, StreamRecord } from '../backplane/backplane.ts'
 import type { Directory, Idempotency, Located, Names, Registered } from '../directory.ts'
 import { freesKey, idempotencyConflict, nothingToResume } from '../directory.ts'
@@ -16,6 +17,9 @@ export interface SharedDirectoryOptions {
   /** Resolves when the end of a stream of this node is stored, if it has ended. */
   whenStored?: (id: string) => Promise<void>
 }
+
+/** For the end of a stream of this node to be stored, in milliseconds. */
+const STORED_MS = 3000
 
 const streamInfo: z.ZodType<StreamInfo> = z.object({
   id: z.string(),
@@ -48,15 +52,18 @@ export class SharedDirectory implements Directory {
   async create(info: StreamInfo, { idempotency, alias, kept }: Names): Promise<Registered> {
     const { id, owner } = info
     const key = idempotency && { name: keyName(owner, idempotency.key), fingerprint: idempotency.fingerprint }
-    this.#registrations.add({ info, kept, key, alias: alias === undefined ? undefined : aliasName(owner, alias) })
+    const { epoch, name: lease } = this.#lease
+    const name = alias === undefined ? undefined : aliasName(owner, alias)
+    const { isUp } = this.#backplane
+    this.#registrations.add({ info, kept, epoch, key, alias: name })
     try {
-      await this.#backplane.createStream({ id, info: JSON.stringify(info), kept, lease: this.#lease.name })
+      await this.#backplane.createStream({ id, info: JSON.stringify(info), kept, lease })
       const joined = idempotency && (await this.#claim(owner, idempotency, id))
       if (joined) {
         await this.#withdraw(id)
         return { info: joined, joined: true }
       }
-      if (alias !== undefined) await this.#backplane.setName(aliasName(owner, alias), id)
+      if (name !== undefined) await this.#backplane.setName(name, id)
       return { info, joined: false }
     } catch (error) {
       if (error instanceof SluiceError) {
@@ -64,7 +71,9 @@ export class SharedDirectory implements Directory {
         throw error
       }
       if (this.#options.storeDown === 'local') return this.#createHere(info, idempotency)
-      void this.#withdraw(id)
+      // An outage that is known refuses thousands of streams, and none of them can have been registered.
+      if (isUp) void this.#withdraw(id)
+      else this.#registrations.remove(id)
       throw error
     }
   }
@@ -93,6 +102,8 @@ export class SharedDirectory implements Directory {
   ended(): void {}
 
   async forget(id: string): Promise<void> {
+    // Its end may be on its way, and readers at other nodes are to get it.
+    await this.#whenStored(id)
     await this.#backplane.dropStream(id, true)
   }
 
@@ -116,7 +127,7 @@ export class SharedDirectory implements Directory {
         case 'gone':
           throw nothingToResume()
         case 'joined': {
-          await this.#options.whenStored?.(claimed.id)
+          await this.#whenStored(claimed.id)
           const record = await this.#backplane.findStream(claimed.id)
           if (record && !record.expired && (resuming || !(await this.#isLost(claimed.id, record))))
             return parseInfo(record)
@@ -163,6 +174,10 @@ export class SharedDirectory implements Directory {
     // The stream may be on another node.
     if (!known && resuming) throw new Error('the stream of this key cannot be looked for')
     return known?.info
+  }
+
+  async #whenStored(id: string): Promise<void> {
+    await within(STORED_MS, this.#options.whenStored?.(id) ?? Promise.resolve())
   }
 
   /** Takes back a registration. */
