@@ -3,7 +3,10 @@ import { describeWith } from '../support/programs.ts'
 import { record, type Recording } from './recording.ts'
 
 /** Panels that are at 0 when all is well. */
-const ZERO = new Set(['Instances down', 'Lost lines of the usage log'])
+const ZERO = new Set(['Instances down', 'Lost lines of the usage log', 'Shared streams', 'Losses of nodes'])
+
+/** Panels of metrics that only a gateway with several workers has. */
+const NO_DATA = new Set(['Workers'])
 
 describeWith('prometheus', 'what a real Prometheus makes of real streams', (program) => {
   let recording: Promise<Recording> | undefined
@@ -14,6 +17,7 @@ describeWith('prometheus', 'what a real Prometheus makes of real streams', (prog
     for (const { title, expression, series } of (await recorded()).panels) {
       const values = series.flatMap((each) => each.values.map(([, value]) => value))
       expect(values.every(Number.isFinite), `${title} has numbers only: ${expression}`).toBe(true)
+      if (NO_DATA.has(title)) continue
       expect(values.length, `${title} has data: ${expression}`).toBeGreaterThan(0)
       if (!ZERO.has(title)) expect(Math.max(...values), `${title} shows what happened`).toBeGreaterThan(0)
     }

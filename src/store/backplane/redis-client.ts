@@ -16,8 +16,8 @@ export const BLOCK_MS = 5000
 const retryStrategy = (times: number) => Math.min(FIRST_RETRY_MS * 2 ** Math.min(times, 10), LAST_RETRY_MS)
 
 /**
- * A client that fails at once while there is no connection, and never repeats a command by itself: its callers know what
- * a command means, and repeat what they still need. It connects when `connect` is called.
+ * A client that fails at once while there is no connection, and never repeats a command by itself, except on a Cluster: its
+ * callers know what a command means, and repeat what they still need. It connects when `connect` is called.
  *
  * @param reading the client waits for messages: one of its commands may take `BLOCK_MS`
  */
@@ -47,9 +47,10 @@ export function createRedisClient(address: RedisAddress, { reading = false } = {
         lazyConnect: true,
         slotsRefreshTimeout: COMMAND_MS,
         // After a failover, the moved slots are learned from the redirections, and from this.
-        slotsRefreshInterval: 1000,
-        // Otherwise commands in flight would be sent again.
-        retryDelayOnFailover: 0,
+        slotsRefreshInterval: 5000,
+        // Connections to shards are made on demand, and a command that comes too soon is tried again. So is one whose
+        // connection broke: an append is fenced, and a number may be added twice.
+        retryDelayOnFailover: 100,
       },
     )
   const options = { ...shared, db: database, retryStrategy, enableOfflineQueue: false } as const
