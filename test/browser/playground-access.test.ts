@@ -118,6 +118,8 @@ describeWith('chromium', 'the playground, for everybody', (program) => {
     await announced.getByText('One sentence.', { exact: true }).waitFor()
     run.text('nother one.')
     run.done()
-    await announced.getByText('And another one. The answer is over: stop · about 7 tokens · scripted.').waitFor()
+    // One announcement, or two on a machine that is slow to tell the end.
+    await announced.getByText('And another one.').waitFor()
+    await announced.getByText('The answer is over: stop · about 7 tokens · scripted.').waitFor()
   })
 })

@@ -35,7 +35,8 @@ export async function startGateway(
   const logs: Record<string, unknown>[] = []
   const logger = createLogger(logLevel, { write: (line) => void logs.push(JSON.parse(line)) })
   // Whole configurations have a port, too.
-  const config = { ...loadConfig(), drainMs: 0, ...settings, port: 0 }
+  // A machine that runs several suites at once is slow, and not what they are about.
+  const config = { ...loadConfig(), drainMs: 0, maxEventLoopDelayMs: 0, ...settings, port: 0 }
   const shared = sharedStore(settings, options)
   const create = async () =>
     createGateway(config, { logger, ...(shared && { backplane: await shared.connect() }), ...options })
