@@ -1,4 +1,4 @@
-// The backplane of nodes on several machines: one Redis, a Cluster, or a master that Sentinels know. Also Valkey.
+// The backplane of nodes on several machines: one Redis, a Cluster, or a master that Sentinels know.
 
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'

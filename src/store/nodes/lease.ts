@@ -20,9 +20,9 @@ const TICKS = 10
 /**
  * The right of this process to write its streams, and its sign of life for other nodes.
  *
- * It is lost by a pause (`SIGSTOP`, a suspended machine, a blocked event loop), never by an outage of the backplane:
- * then a process that runs goes on. If it alone was cut off,
- * others have ended its streams: it learns so when it stores the next events. After a loss there is a new lease, for new streams.
+ * A pause loses it: `SIGSTOP`, a suspended machine, a blocked event loop. An outage of the backplane does not: a process
+ * that runs goes on. If this process alone was cut off, others may have ended its streams; it learns that when it stores
+ * the next events. After a loss, new streams run under a new lease.
  */
 export class Lease {
   /** Of this process, for as long as it lives: where others send messages, and whose counters are counted. */

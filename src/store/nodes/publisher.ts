@@ -14,18 +14,18 @@ export interface PublisherEvents {
   overtaken(log: StreamLog): void
 }
 
-/** Events of a stream that comes to other nodes are stored together if they arrive within this time, in milliseconds. */
+/** Events of a followed stream that arrive within this time are stored together, in milliseconds. */
 const GATHER_MS = 10
 /**
- * The same for a stream that nobody follows, as most: so its tokens cost a fraction of a command each. A node that is
- * killed loses its streams' events of this time.
+ * The same for a stream that no other node follows, as most are: several tokens then share a command. A node that is
+ * killed loses the events of this time.
  */
 const GATHER_UNFOLLOWED_MS = 100
-/** Of JSON in one call. */
+/** Most characters of JSON in one call. */
 const MOST_CHARACTERS = 256 * 1024
-/** While the backplane fails, in milliseconds. */
+/** Between two attempts to store, in milliseconds. */
 const RETRY_MS = 500
-/** A failover may forget the last writes: so long is the end of a stream stored again if need be. */
+/** How long the end of a stream is stored again if a failover has lost it, in milliseconds. */
 const REMEMBER_MS = 60_000
 /** Ids that are remembered; the records of further streams stay until they expire. */
 const MOST_GIVEN_UP = 10_000
@@ -215,10 +215,6 @@ export class Publisher {
     publication.mustAsk = false
     try {
       const { status, last } = await this.#backplane.append({ id, after, pieces, ends }, renew)
-      if (renew) {
-        publication.renewedAt = now
-        await this.#registrations.renew(id)
-      }
       switch (status) {
         case 'stored':
           publication.stored = last
@@ -227,6 +223,10 @@ export class Publisher {
               id,
               pieces.map(({ json }) => json),
             )
+          if (renew && !ends) {
+            await this.#registrations.renew(id)
+            publication.renewedAt = now
+          }
           break
         case 'misplaced':
           // An answer was lost, or the last writes were. A longer log there is not from here.
@@ -234,7 +234,8 @@ export class Publisher {
           publication.stored = last
           break
         case 'missing':
-          await this.#registrations.restore(id, lease)
+          // A stream without a registration cannot be stored again.
+          if (!(await this.#registrations.restore(id, lease))) return this.#remove(publication)
           publication.stored = 0
           publication.mustAsk = true
           break

@@ -39,13 +39,14 @@ export class Registrations {
     this.#byId.delete(id)
   }
 
-  /** Registers a stream again that the backplane has lost, or never got. */
-  async restore(id: string, lease: string): Promise<void> {
+  /** Registers a stream again that the backplane has lost, or never got; false when it is not known here. */
+  async restore(id: string, lease: string): Promise<boolean> {
     const registration = this.#byId.get(id)
-    if (!registration) return
+    if (!registration) return false
     const { info, kept } = registration
     await this.#backplane.createStream({ id, info: JSON.stringify(info), kept, lease })
     await this.renew(id)
+    return true
   }
 
   /** Prolongs the life of a running stream's names. */

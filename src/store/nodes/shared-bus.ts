@@ -23,9 +23,9 @@ export interface BusObserver {
   endedLost?(id: string): void
 }
 
-/** How often the leases of other nodes are looked at, in milliseconds, for leases of a few seconds. */
+/** How often other nodes' leases are checked, in milliseconds. */
 const TICK_MS = 500
-/** While closing, for the last events to be stored, in milliseconds. */
+/** How long closing waits for the last events to be stored, in milliseconds. */
 const CLOSE_MS = 5000
 
 interface FollowerNode {
@@ -64,7 +64,7 @@ export class SharedBus implements Bus {
     this.#outbox = new Outbox(backplane)
     this.#publisher = new Publisher(backplane, this.lease, registrations, options, {
       stored: (id, pieces) => this.#tellFollowers(id, pieces),
-      isFollowed: (id) => this.#followers.has(id),
+      isFollowed: (id) => (this.#followers.get(id)?.size ?? 0) > 0,
       overtaken: (log) => {
         observer?.overtaken?.(log.info.id)
         this.#followers.delete(log.info.id)

@@ -37,7 +37,7 @@ export class SharedDirectory implements Directory {
   readonly #lease: Lease
   readonly #registrations: Registrations
   readonly #options: SharedDirectoryOptions
-  /** Streams whose registration failed, and may have taken effect all the same. */
+  /** Registered streams that are not wanted, and could not be dropped yet: their names may be taken. */
   readonly #failed = new Set<string>()
   #recoveredAt = -Infinity
 
@@ -54,10 +54,11 @@ export class SharedDirectory implements Directory {
     const key = idempotency && { name: keyName(owner, idempotency.key), fingerprint: idempotency.fingerprint }
     const { epoch, name: lease } = this.#lease
     const name = alias === undefined ? undefined : aliasName(owner, alias)
-    const { isUp } = this.#backplane
+    let isRegistered = false
     this.#registrations.add({ info, kept, epoch, key, alias: name })
     try {
       await this.#backplane.createStream({ id, info: JSON.stringify(info), kept, lease })
+      isRegistered = true
       const joined = idempotency && (await this.#claim(owner, idempotency, id))
       if (joined) {
         await this.#withdraw(id)
@@ -71,8 +72,8 @@ export class SharedDirectory implements Directory {
         throw error
       }
       if (this.#options.storeDown === 'local') return this.#createHere(info, idempotency)
-      // An outage that is known refuses thousands of streams, and none of them can have been registered.
-      if (isUp) void this.#withdraw(id)
+      // A stream that was not registered has no name yet, so nobody can wait for it. An outage refuses thousands.
+      if (isRegistered) void this.#withdraw(id)
       else this.#registrations.remove(id)
       throw error
     }
