@@ -30,7 +30,8 @@ export async function countCompletion(
   let tokens = 0
   let cursor = 0
   while (cursor < last) {
-    await nextSlice()
+    // Most answers are one batch.
+    if (cursor > 0) await nextSlice()
     const batch = log.read(cursor, last)
     if (!batch) break
     let text = ''

@@ -23,26 +23,40 @@ export interface TokenCounterOptions {
   program?: string
 }
 
-/** A text that the thread has, even if nobody waits for its count any more. */
+/** A text to count. */
 interface Waiting {
-  characters: number
+  text: string
+  /** Nobody waits for its count any longer than this, by `performance.now()`. */
+  until: number
   resolve: (count: number | undefined) => void
-  limit: NodeJS.Timeout
 }
+
+/** Characters that the thread is sent at once, and one text more. */
+const BATCH_CHARACTERS = 64 * 1024
 
 /**
  * The tokens of texts, by the encoding of OpenAI's current models, which is close to those of others. The thread starts
  * with the first text: loading the tokenizer takes 150 ms, and counting a long text takes long.
+ *
+ * A message to a thread costs more than the count of a short text. So the thread gets one message at a time: the texts
+ * that come while it counts wait for the next one, and the more streams end, the fewer messages each of them costs.
  */
 export class TokenCounter {
   readonly #maxWaiting: number
   readonly #idleMs: number
   readonly #restartMs: number
   readonly #program: string
-  readonly #waiting = new Map<number, Waiting>()
+  /** Texts for the next message, in order of arrival. */
+  #queue: Waiting[] = []
+  /** Texts that the thread counts, even if nobody waits for them any more. */
+  #counting: Waiting[] = []
+  /** In all these texts. */
   #characters = 0
-  #last = 0
   #worker: Worker | undefined
+  #next: NodeJS.Immediate | undefined
+  /** Ends the wait that is over first, at `#limitAt`. */
+  #limit: NodeJS.Timeout | undefined
+  #limitAt = Infinity
   #idle: NodeJS.Timeout | undefined
   #failedAt = -Infinity
 
@@ -68,35 +82,42 @@ export class TokenCounter {
    * waits for it.
    */
   count(text: string, waitMs: number): Promise<number | undefined> {
-    const worker = this.#start()
-    const characters = text.length
-    if (!worker || this.#characters + characters > this.#maxWaiting) return Promise.resolve(undefined)
-    this.#last += 1
-    const id = this.#last
-    this.#characters += characters
+    if (!this.#start() || this.#characters + text.length > this.#maxWaiting) return Promise.resolve(undefined)
+    this.#characters += text.length
     clearTimeout(this.#idle)
+    this.#idle = undefined
     return new Promise((resolve) => {
-      const limit = setTimeout(() => this.#resolve(id, undefined), waitMs)
-      this.#waiting.set(id, { characters, resolve, limit })
-      worker.postMessage({ id, text }, [])
+      const waiting = { text, until: performance.now() + waitMs, resolve }
+      this.#queue.push(waiting)
+      if (this.#counting.length === 0) this.#next ??= setImmediate(this.#send)
+      this.#limitWait(waiting)
     })
   }
 
   /** A gateway has closed: ends the thread soon, unless another one in this process needs it. */
   rest(): void {
-    clearTimeout(this.#idle)
-    if (this.#worker && this.#waiting.size === 0) this.#idle = setTimeout(() => this.stop(), REST_MS).unref()
+    if (this.#worker && this.#characters === 0) this.#stopAfter(REST_MS)
   }
 
   /** Ends the thread at once; nobody waits for it any more. */
   stop(): void {
     const worker = this.#worker
+    const waiting = this.#all
     this.#worker = undefined
-    clearTimeout(this.#idle)
-    for (const id of this.#waiting.keys()) this.#resolve(id, undefined)
-    this.#waiting.clear()
+    this.#queue = []
+    this.#counting = []
     this.#characters = 0
+    clearImmediate(this.#next)
+    this.#next = undefined
+    clearTimeout(this.#idle)
+    clearTimeout(this.#limit)
+    this.#limitAt = Infinity
+    for (const { resolve } of waiting) resolve(undefined)
     void worker?.terminate()
+  }
+
+  get #all(): Waiting[] {
+    return [...this.#counting, ...this.#queue]
   }
 
   #start(): Worker | undefined {
@@ -105,7 +126,7 @@ export class TokenCounter {
     try {
       const worker = new Worker(this.#program, { eval: true, workerData: TOKENIZER, ...ISOLATED })
       worker.unref()
-      worker.on('message', (answer: { id: number; count: number }) => this.#answered(answer))
+      worker.on('message', (counts: readonly number[]) => this.#answered(counts))
       worker.on('error', () => this.#failed(worker))
       worker.on('exit', () => this.#failed(worker))
       this.#worker = worker
@@ -115,19 +136,49 @@ export class TokenCounter {
     return this.#worker
   }
 
-  #answered({ id, count }: { id: number; count: number }): void {
-    const waiting = this.#waiting.get(id)
-    if (!waiting) return
-    this.#resolve(id, count)
-    this.#waiting.delete(id)
-    this.#characters -= waiting.characters
-    if (this.#waiting.size === 0) this.#idle = setTimeout(() => this.stop(), this.#idleMs).unref()
+  readonly #send = (): void => {
+    this.#next = undefined
+    let characters = 0
+    let count = 0
+    for (const { text } of this.#queue) {
+      if (characters > BATCH_CHARACTERS) break
+      characters += text.length
+      count += 1
+    }
+    this.#counting = this.#queue.splice(0, count)
+    const texts = this.#counting.map(({ text }) => text)
+    if (count > 0) this.#worker?.postMessage(texts, [])
   }
 
-  #resolve(id: number, count: number | undefined): void {
-    const waiting = this.#waiting.get(id)
-    clearTimeout(waiting?.limit)
-    waiting?.resolve(count)
+  #answered(counts: readonly number[]): void {
+    const counted = this.#counting
+    for (const [i, { text, resolve }] of counted.entries()) {
+      this.#characters -= text.length
+      resolve(counts[i])
+    }
+    this.#send()
+    if (this.#characters === 0) this.#stopAfter(this.#idleMs)
+  }
+
+  #stopAfter(milliseconds: number): void {
+    clearTimeout(this.#idle)
+    this.#idle = setTimeout(() => this.stop(), milliseconds).unref()
+  }
+
+  /** One timer for all: nearly all are given the same time, so that it is seldom set. */
+  #limitWait({ until, resolve }: Waiting): void {
+    const waitMs = until - performance.now()
+    if (waitMs <= 0) return resolve(undefined)
+    if (until >= this.#limitAt) return
+    clearTimeout(this.#limit)
+    this.#limitAt = until
+    this.#limit = setTimeout(this.#giveUp, waitMs)
+  }
+
+  readonly #giveUp = (): void => {
+    this.#limitAt = Infinity
+    // For those whose wait is over already, this does nothing.
+    for (const waiting of this.#all) this.#limitWait(waiting)
   }
 
   #failed(worker: Worker): void {
@@ -172,13 +223,15 @@ function endOf(text, from) {
   return unit >= 0xdc00 && unit <= 0xdfff ? end - 1 : end
 }
 
-parentPort.on('message', ({ id, text }) => {
-  let count = 0
+function count(text) {
+  let tokens = 0
   for (let from = 0; from < text.length; ) {
     const end = endOf(text, from)
-    count += countTokens(text.slice(from, end), options)
+    tokens += countTokens(text.slice(from, end), options)
     from = end
   }
-  parentPort.postMessage({ id, count })
-})
+  return tokens
+}
+
+parentPort.on('message', (texts) => parentPort.postMessage(texts.map(count)))
 `

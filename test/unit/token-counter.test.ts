@@ -55,7 +55,7 @@ it('survives a thread that throws, exits or cannot load, and starts another', as
   const crashing = newCounter({
     restartMs: 0,
     program: `const { parentPort } = require('node:worker_threads')
-      parentPort.on('message', ({ id, text }) => { if (text === 'bomb') throw new Error('boom'); parentPort.postMessage({ id, count: 7 }) })`,
+      parentPort.on('message', (texts) => { if (texts.includes('bomb')) throw new Error('boom'); parentPort.postMessage(texts.map(() => 7)) })`,
   })
   expect(await crashing.count('Hi', LONG_MS)).toBe(7)
   expect(await Promise.all([crashing.count('bomb', LONG_MS), crashing.count('Hi', LONG_MS)])).toEqual([
@@ -63,6 +63,21 @@ it('survives a thread that throws, exits or cannot load, and starts another', as
     undefined,
   ])
   expect(await crashing.count('Hi', LONG_MS)).toBe(7)
+})
+
+it('answers each text on its own, however many are counted at once', async () => {
+  const counter = newCounter()
+  const texts = Array.from({ length: 300 }, (_, i) => 'word '.repeat(i))
+  const counts = await Promise.all(texts.map((text) => counter.count(text, LONG_MS)))
+  expect(counts).toEqual(texts.map((text) => countTokens(text)))
+})
+
+it('lets a text wait no longer because others may', async () => {
+  const stuck = newCounter({ program: 'require("node:worker_threads").parentPort.on("message", () => {})' })
+  const patient = stuck.count('a', LONG_MS)
+  expect(await stuck.count('b', 1)).toBeUndefined()
+  stuck.stop()
+  expect(await patient).toBeUndefined()
 })
 
 it('sends the thread a bounded amount of text', async () => {
