@@ -1,7 +1,7 @@
 import type { Position, Protocol } from '../protocols/protocol.ts'
 import { sharedFrames } from '../protocols/shared-frames.ts'
 import { EventStreamWriter } from '../sse/event-stream.ts'
-import { Payload } from '../sse/response-body.ts'
+import { joinWrites, Payload } from '../sse/response-body.ts'
 import { dropReader, isOver } from '../sse/http2.ts'
 import { Hold, storeFull } from '../store/budget.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
@@ -93,6 +93,7 @@ export function sendStream(
     if (log.withdrawn || (log.displaced && writer.blocked)) return dropReader(context.res)
     const frames = writer.blocked || writer.closed ? undefined : subscription.next()
     if (frames) {
+      if (subscription.ended) joinWrites(context.res)
       cells.deltas.add(frames.deltas)
       cells.dones.add(frames.dones)
       cells.bytes.add(frames.payload.byteLength)

@@ -3,7 +3,7 @@ import type { Context } from 'koa'
 import { encodeComment, encodeEvent, type EventFields } from './encode.ts'
 import { Heartbeat, type HeartbeatListener } from './heartbeat.ts'
 import { cutOffAfterWrites, dropReader, isOver } from './http2.ts'
-import { Payload, openBody, type WriteBody } from './response-body.ts'
+import { joinWrites, Payload, openBody, type WriteBody } from './response-body.ts'
 import { readLastEventId } from './last-event-id.ts'
 
 /** How a response ended: completely sent, the reader disconnected, or the reader stalled. */
@@ -75,6 +75,7 @@ export class EventStreamWriter implements HeartbeatListener {
       return
     }
     this.#heartbeat.join(this)
+    joinWrites(response)
     this.#write = openBody(response, () => {
       this.#blocked = false
       this.#wroteSinceBeat = true

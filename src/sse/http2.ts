@@ -16,7 +16,7 @@ export function http2Stream(response: AnyResponse): ServerHttp2Stream | undefine
 }
 
 /** Does not load Node's HTTP/2, which most users do not need. */
-function isHttp2(response: AnyResponse): response is Http2ServerResponse {
+export function isHttp2(response: AnyResponse): response is Http2ServerResponse {
   return 'stream' in response
 }
 

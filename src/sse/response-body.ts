@@ -1,11 +1,10 @@
 // Frames on their way to the socket, as cheaply as Node allows: each is encoded once for all readers, and is one write.
 
 import type { ServerResponse } from 'node:http'
+import { isHttp2, type AnyResponse } from './http2.ts'
 
 /** Up to this size a string is written to the socket directly; Node encodes it without an intermediate buffer. */
 const STRING_BYTES = 4096
-
-type Socket = NonNullable<ServerResponse['socket']>
 
 /** Frames to send to any number of sockets. The encoded form is created once and shared. */
 export class Payload {
@@ -79,6 +78,25 @@ class Tail extends Payload {
 
 /** Writes to the body of one response; returns false when the socket is full, until `onDrain`. */
 export type WriteBody = (payload: Payload) => boolean
+
+/**
+ * Sends what is written to an HTTP/1.1 response until the end of this turn's callback with one system call, which costs
+ * as much as the rest of a short write: the headers with the first frames, and the last frames with the end.
+ */
+export function joinWrites(response: AnyResponse): void {
+  // Over HTTP/2, frames are joined anyway.
+  if (isHttp2(response)) return
+  const { socket } = response
+  if (!socket || socket.writableCorked > 0) return
+  socket.cork()
+  process.nextTick(uncork, socket)
+}
+
+type Socket = NonNullable<ServerResponse['socket']>
+
+function uncork(socket: Socket): void {
+  socket.uncork()
+}
 
 /**
  * Sends the headers and opens the body, as cheaply as Node allows.

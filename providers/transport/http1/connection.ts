@@ -40,6 +40,8 @@ const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024)
 /** Silence after which the kernel sends TCP keep-alive probes. */
 const PROBE_MS = 60_000
 
+const ASCII = /^[ -~\t\r\n]*$/
+
 interface Exchange {
   readonly handler: ExchangeHandler
   readonly response: ResponseParser
@@ -116,10 +118,14 @@ export class Connection implements PooledConnection<RequestBytes> {
 
   #write(exchange: Exchange, { head, body }: RequestBytes): void {
     exchange.sent = true
-    this.#socket.cork()
-    this.#socket.write(head, 'latin1')
-    if (typeof body === 'string') this.#socket.write(body)
-    this.#socket.uncork()
+    // One string is one write. A head with other characters than ASCII must not be sent as UTF-8.
+    if (typeof body === 'string' && ASCII.test(head)) this.#socket.write(head + body)
+    else {
+      this.#socket.cork()
+      this.#socket.write(head, 'latin1')
+      if (typeof body === 'string') this.#socket.write(body)
+      this.#socket.uncork()
+    }
     if (!isStreamed(body)) return
     exchange.sending = true
     const isOver = () => this.#exchange !== exchange
