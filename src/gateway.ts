@@ -166,13 +166,13 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     loopDelays.observe(delay / 1000)
     loopDelay.observe(delay, sinceLast)
   })
-  const app = createApp(services)
-  const server = new HttpServer(config, app.callback())
+  const { app, handler } = createApp(services)
+  const server = new HttpServer(config, handler)
   const { adminHost, adminPort } = config
   const admin =
     adminPort === undefined
       ? undefined
-      : new HttpServer(config, createApp(services, 'admin').callback(), { host: adminHost, port: adminPort })
+      : new HttpServer(config, createApp(services, 'admin').handler, { host: adminHost, port: adminPort })
 
   async function shutDown(): Promise<void> {
     services.draining = true

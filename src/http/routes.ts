@@ -29,6 +29,8 @@ export interface Route {
   readonly byTicket?: boolean
   /** For operators: served at ADMIN_PORT only, if there is one. */
   readonly isPrivate?: boolean
+  /** Most requests are for it: see `hot-routes.ts`. Its path has no parameter but `:id`, at its end. */
+  readonly isHot?: boolean
   readonly handlers: readonly RequestMiddleware[]
 }
 
@@ -40,7 +42,14 @@ export function listRoutes(services: Services): Route[] {
   return [
     { method: 'get', path: '/v1/models', access: 'chat', handlers: [listModels(services)] },
     { method: 'get', path: '/v1/models/{*id}', access: 'chat', handlers: [getModel(services)] },
-    { method: 'get', path: '/v1/streams/:id', access: 'read', byTicket: true, handlers: [readStream(services)] },
+    {
+      method: 'get',
+      path: '/v1/streams/:id',
+      access: 'read',
+      byTicket: true,
+      isHot: true,
+      handlers: [readStream(services)],
+    },
     { method: 'delete', path: '/v1/streams/:id', access: 'cancel', byTicket: true, handlers: [cancelStream(services)] },
     { method: 'post', path: '/v1/streams/:id/tickets', access: 'read', handlers: [body, createTicket(services)] },
     { method: 'get', path: '/v1/status', access: 'read', handlers: [gatewayStatus(services)] },
@@ -75,7 +84,7 @@ function listProtocolRoutes(services: Services, protocol: Protocol, bodies: Para
     handlers,
   })
   return [
-    post(createPath, body, createStream(services, protocol)),
+    { ...post(createPath, body, createStream(services, protocol)), isHot: true },
     ...streamRoutes.map((route): Route => ({
       method: route.method,
       path: route.path,
@@ -93,13 +102,20 @@ function listProtocolRoutes(services: Services, protocol: Protocol, bodies: Para
 /** Which of the gateway's ports a router is for. */
 export type Port = 'public' | 'admin'
 
-export function createRoutes(services: Services, port: Port): Router<RequestState> {
-  const router = new Router<RequestState>()
+/** The routes of a port, each with the check of its caller before its own handlers. */
+export function servedRoutes(services: Services, port: Port): Route[] {
   const isHidden = port === 'public' && services.config.adminPort !== undefined
-  for (const { method, path, access, byTicket, isPrivate, handlers } of listRoutes(services)) {
-    if (isPrivate && isHidden) continue
-    if (access === 'open') router[method](path, ...handlers)
-    else router[method](path, authorize(services, { scope: access, byTicket }), ...handlers)
-  }
+  return listRoutes(services)
+    .filter(({ isPrivate }) => !(isPrivate && isHidden))
+    .map((route) => {
+      const { access, byTicket, handlers } = route
+      if (access === 'open') return route
+      return { ...route, handlers: [authorize(services, { scope: access, byTicket }), ...handlers] }
+    })
+}
+
+export function createRouter(routes: readonly Route[]): Router<RequestState> {
+  const router = new Router<RequestState>()
+  for (const { method, path, handlers } of routes) router[method](path, ...handlers)
   return router
 }

@@ -13,10 +13,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config.ts'
 import { readCertificate, type Certificate } from './certificate.ts'
 
-type Handler = (
+export type Handler = (
   request: IncomingMessage | Http2ServerRequest,
   response: ServerResponse | Http2ServerResponse,
-) => Promise<void>
+) => Promise<void> | void
 
 /** TCP keep-alive finds readers whose machine is gone while nothing is sent to them. */
 const SOCKETS = { keepAlive: true, keepAliveInitialDelay: 30_000, noDelay: true }

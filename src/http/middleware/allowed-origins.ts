@@ -16,10 +16,10 @@ export interface AllowedHostsOptions {
 }
 
 /**
- * Rejects requests whose Host or Origin is not this machine. Against DNS rebinding: a page whose name resolves to
+ * Returns a check that throws for requests whose Host or Origin is not this machine. Against DNS rebinding: a page whose name resolves to
  * 127.0.0.1 is same-origin to its browser, but cannot change its Host header.
  */
-export function allowedHosts({ hosts = [], origins = [] }: AllowedHostsOptions = {}): RequestMiddleware {
+export function hostCheck({ hosts = [], origins = [] }: AllowedHostsOptions = {}): (context: RequestContext) => void {
   const isAllowed = (name: string) => isLoopback(name) || hosts.includes('*') || hosts.includes(name)
   // The last allowed values: most requests repeat them.
   let knownHost = ''
@@ -44,11 +44,9 @@ export function allowedHosts({ hosts = [], origins = [] }: AllowedHostsOptions =
     knownOrigin = origin
   }
 
-  // Not async: koa-compose catches what it throws, and that saves a promise per request.
-  return (context, next) => {
+  return (context) => {
     checkHost(context)
     checkOrigin(context)
-    return next()
   }
 }
 

@@ -2,29 +2,19 @@ import { SluiceError, type ErrorCode } from '../../errors.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import { withoutMessage } from '../../telemetry/redact.ts'
 import { cutOff, refuseBody } from '../../sse/http2.ts'
-import type { RequestContext, RequestMiddleware } from '../context.ts'
+import type { RequestContext } from '../context.ts'
 
-/** Renders errors in the request's protocol. An error other than a `SluiceError` is a bug: logged, not shown. */
-export function renderErrors(logger: Logger): RequestMiddleware {
-  return async (context, next) => {
-    try {
-      await next()
-      if (context.respond !== false) checkRouted(context)
-    } catch (thrown) {
-      const error =
-        thrown instanceof SluiceError
-          ? thrown
-          : new SluiceError('internal_error', 'Something went wrong in the gateway.', { cause: thrown })
-      context.state.errorCode = error.code
-      if (error.code === 'internal_error')
-        logger.error({ request_id: context.state.requestId, err: withoutMessage(thrown) }, 'request failed')
-      if (context.res.headersSent) {
-        cutOff(context.res)
-        return
-      }
-      render(context, error)
-    }
-  }
+/** Renders an error in the request's protocol. An error other than a `SluiceError` is a bug: logged, not shown. */
+export function renderError(context: RequestContext, logger: Logger, thrown: unknown): void {
+  const error =
+    thrown instanceof SluiceError
+      ? thrown
+      : new SluiceError('internal_error', 'Something went wrong in the gateway.', { cause: thrown })
+  context.state.errorCode = error.code
+  if (error.code === 'internal_error')
+    logger.error({ request_id: context.state.requestId, err: withoutMessage(thrown) }, 'request failed')
+  if (context.res.headersSent) cutOff(context.res)
+  else render(context, error)
 }
 
 /** After these errors the rest of the body is not read. */
@@ -46,8 +36,8 @@ function render(context: RequestContext, error: SluiceError): void {
   context.body = JSON.stringify(body)
 }
 
-/** When no route matches, the router sets only a status, without a body. */
-function checkRouted({ status, body, path, method }: RequestContext): void {
+/** When no route matches, the router sets only a status, without a body. @throws SluiceError */
+export function checkRouted({ status, body, path, method }: RequestContext): void {
   if (body !== undefined) return
   if (status === 404) throw new SluiceError('not_found', `There is nothing at ${path}.`)
   if (status === 405 || status === 501)

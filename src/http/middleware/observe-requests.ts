@@ -3,31 +3,24 @@
 import { SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api'
 import { redactPath, streamDigest } from '../../telemetry/redact.ts'
 import { continueTrace, tracer } from '../../telemetry/tracing.ts'
-import type { RequestContext, RequestMiddleware } from '../context.ts'
+import type { RequestContext } from '../context.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 
-export interface TraceOptions {
-  /** Paths that machines poll: they get no span. */
-  quiet?: readonly string[]
-}
-
 /**
- * Starts a span for each request, which lasts until the response is over, and sets the trace context for its work.
+ * Starts a span for a request, which lasts until the response is over, and sets the trace context for its work. Paths
+ * that machines poll (`quiet`) get no span.
  * https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span
  */
-export function traceRequests({ quiet = [] }: TraceOptions = {}): RequestMiddleware {
-  return async (context, next) => {
-    const outer = continueTrace(context.headers)
-    context.state.trace = outer
-    if (quiet.includes(context.path)) return next()
-    const { method, path, protocol } = context
-    const attributes = { 'http.request.method': method, 'url.path': redactPath(path), 'url.scheme': protocol }
-    const span = tracer.startSpan(method, { kind: SpanKind.SERVER, attributes }, outer.context)
-    context.state.trace = { ...outer, context: trace.setSpan(outer.context, span) }
-    // On `close`, not when the handlers return: the response has yet to be written then.
-    if (span.isRecording()) context.res.once('close', () => endSpan(span, context))
-    await next()
-  }
+export function traceRequest(context: RequestContext, quiet: ReadonlySet<string>): void {
+  const outer = continueTrace(context.req.headers)
+  context.state.trace = outer
+  if (quiet.has(context.path)) return
+  const { method, path, protocol } = context
+  const attributes = { 'http.request.method': method, 'url.path': redactPath(path), 'url.scheme': protocol }
+  const span = tracer.startSpan(method, { kind: SpanKind.SERVER, attributes }, outer.context)
+  context.state.trace = { ...outer, context: trace.setSpan(outer.context, span) }
+  // On `close`, not when the handlers return: the response has yet to be written then.
+  if (span.isRecording()) context.res.once('close', () => endSpan(span, context))
 }
 
 function endSpan(span: Span, context: RequestContext): void {
@@ -45,39 +38,34 @@ function endSpan(span: Span, context: RequestContext): void {
   span.end()
 }
 
-export interface RequestLogOptions {
-  /** Paths that are requested so often that they are logged at debug level only. */
-  quiet?: readonly string[]
+/**
+ * Logs one line when a request is over: for an event stream, once the last byte is sent or the reader has gone. Paths
+ * that are requested often (`quiet`) are logged at debug level only.
+ *
+ * @param start when the request began, by `performance.now()`
+ */
+export function logRequest(context: RequestContext, logger: Logger, quiet: ReadonlySet<string>, start: number): void {
+  const { streaming } = context.state
+  if (streaming) void streaming.then(() => writeLine(context, logger, quiet, start))
+  else writeLine(context, logger, quiet, start)
 }
 
-/** Logs one line when a request is over: for an event stream, once the last byte is sent or the reader has gone. */
-export function requestLog(logger: Logger, { quiet = [] }: RequestLogOptions = {}): RequestMiddleware {
-  return async (context, next) => {
-    const start = performance.now()
-    const write = () => {
-      const { requestId, streamId, ended, errorCode, caller, ticket } = context.state
-      const level = quiet.includes(context.path) || context.state.quiet ? 'debug' : 'info'
-      if (!logger.isLevelEnabled(level)) return
-      logger[level](
-        {
-          request_id: requestId,
-          method: context.method,
-          path: redactPath(context.path),
-          status: context.status,
-          caller: ticket ? 'ticket' : caller.principal.name,
-          stream: streamId === undefined ? undefined : streamDigest(streamId),
-          ended,
-          error: errorCode,
-          duration_ms: Math.round(performance.now() - start),
-        },
-        'request',
-      )
-    }
-    try {
-      await next()
-    } finally {
-      if (context.state.streaming) void context.state.streaming.then(write)
-      else write()
-    }
-  }
+function writeLine(context: RequestContext, logger: Logger, quiet: ReadonlySet<string>, start: number): void {
+  const { requestId, streamId, ended, errorCode, caller, ticket } = context.state
+  const level = quiet.has(context.path) || context.state.quiet ? 'debug' : 'info'
+  if (!logger.isLevelEnabled(level)) return
+  logger[level](
+    {
+      request_id: requestId,
+      method: context.method,
+      path: redactPath(context.path),
+      status: context.status,
+      caller: ticket ? 'ticket' : caller.principal.name,
+      stream: streamId === undefined ? undefined : streamDigest(streamId),
+      ended,
+      error: errorCode,
+      duration_ms: Math.round(performance.now() - start),
+    },
+    'request',
+  )
 }

@@ -2,34 +2,29 @@
 
 import { randomUUID } from 'node:crypto'
 import { isIPv6 } from 'node:net'
-import type { RequestMiddleware } from '../context.ts'
+import type { RequestContext } from '../context.ts'
 import type { ProtocolTable } from '../../protocols/protocol.ts'
 
 const SANE = /^[\w.:-]{1,128}$/
 
 /** Uses the caller's `X-Request-Id` if it is safe to log, else generates one. Sets it on the response. */
-export function requestId({ header = 'X-Request-Id' } = {}): RequestMiddleware {
-  return async (context, next) => {
-    const given = context.get(header)
-    context.state.requestId = SANE.test(given) ? given : randomUUID()
-    context.set(header, context.state.requestId)
-    await next()
-  }
+export function setRequestId(context: RequestContext): void {
+  const given = context.req.headers['x-request-id']
+  const id = typeof given === 'string' && SANE.test(given) ? given : randomUUID()
+  context.state.requestId = id
+  context.set('X-Request-Id', id)
 }
 
 /**
  * Chooses the protocol that the request speaks, before anything can fail: its errors are rendered in it. A path without
  * `/v1` is completed here, so that nothing after this knows of it.
  */
-export function useProtocol(protocols: ProtocolTable): RequestMiddleware {
-  return (context, next) => {
-    const { state } = context
-    const path = protocols.withVersion(context.path)
-    if (path !== context.path) context.path = path
-    state.protocol = protocols.at(context.path, context.headers)
-    if (state.protocol.headers) context.set(state.protocol.headers(state.requestId))
-    return next()
-  }
+export function useProtocol(context: RequestContext, protocols: ProtocolTable): void {
+  const { state } = context
+  const path = protocols.withVersion(context.path)
+  if (path !== context.path) context.path = path
+  state.protocol = protocols.at(context.path, context.headers)
+  if (state.protocol.headers) context.set(state.protocol.headers(state.requestId))
 }
 
 /** `1.2.3.4:5678` and `[::1]:5678`, which some proxies write in X-Forwarded-For. */

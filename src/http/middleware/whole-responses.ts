@@ -2,28 +2,25 @@
 
 import { Readable } from 'node:stream'
 import { Hold, type Budget, storeFull } from '../../store/budget.ts'
-import type { RequestMiddleware, RequestContext } from '../context.ts'
+import type { RequestContext } from '../context.ts'
 import type { StreamLog } from '../../stream/stream-log.ts'
 import type { HeartbeatListener, Heartbeat } from '../../sse/heartbeat.ts'
 import { dropReader, isOver, type AnyResponse } from '../../sse/http2.ts'
 
-export interface CountResponsesOptions {
-  /** Paths that get their response even when the memory is full. */
-  always?: readonly string[]
-}
-
-/** Renders JSON inside the error boundary, and counts the memory of a whole response until it has been sent. */
-export function countResponses(budget: Budget, { always = [] }: CountResponsesOptions = {}): RequestMiddleware {
-  return async (context, next) => {
-    await next()
-    const { body, state } = context
-    if (typeof body === 'object' && body !== null && !Buffer.isBuffer(body)) context.body = JSON.stringify(body)
-    if (!context.length) return
-    if (state.unread) return state.unread.resize('responses', context.length)
-    state.unread = always.includes(context.path)
-      ? new Hold(budget, 'responses', state.client, context.length)
-      : budget.hold('responses', state.client, context.length)
-  }
+/**
+ * Renders JSON, and counts the memory of a whole response until it has been sent.
+ *
+ * @param always paths that get their response even when the memory is full
+ * @throws SluiceError `store_full`
+ */
+export function countResponse(context: RequestContext, budget: Budget, always: ReadonlySet<string>): void {
+  const { body, state } = context
+  if (typeof body === 'object' && body !== null && !Buffer.isBuffer(body)) context.body = JSON.stringify(body)
+  if (!context.length) return
+  if (state.unread) return state.unread.resize('responses', context.length)
+  state.unread = always.has(context.path)
+    ? new Hold(budget, 'responses', state.client, context.length)
+    : budget.hold('responses', state.client, context.length)
 }
 
 export interface RenderOptions {
@@ -58,28 +55,25 @@ export interface SendResponsesOptions {
   slowReaderMs: number
 }
 
-/** Sends whole responses, uncacheable by default, slice by slice. Cuts off callers that do not read them. */
-export function sendResponses({ heartbeat, slowReaderMs }: SendResponsesOptions): RequestMiddleware {
-  return async (context, next) => {
-    await next()
-    const { body, res, length } = context
-    const { unread } = context.state
-    // Nearly every response depends on a cursor, a caller or the time; cacheable ones set their own header.
-    if (context.respond !== false && !res.headersSent && !res.hasHeader('Cache-Control'))
-      context.set('Cache-Control', 'no-store')
-    if ((typeof body !== 'string' && !Buffer.isBuffer(body)) || isOver(res)) return unread?.release()
-    const sending = new Sending(res, slowReaderMs)
-    heartbeat.join(sending)
-    res.once('close', () => {
-      heartbeat.leave(sending)
-      unread?.release()
-    })
-    if (context.method === 'HEAD' || length === undefined || length <= SLICE_BYTES) return
-    // Sliced as bytes: slicing a string would keep both.
-    const bytes = typeof body === 'string' ? Buffer.from(body) : body
-    context.body = Readable.from(sending.slices(bytes), { objectMode: false })
-    context.length = length
-  }
+/** Prepares a whole response: uncacheable by default, in slices. Cuts off a caller that does not read it. */
+export function prepareResponse(context: RequestContext, { heartbeat, slowReaderMs }: SendResponsesOptions): void {
+  const { unread } = context.state
+  if (context.respond === false) return unread?.release()
+  const { body, res, length } = context
+  // Nearly every response depends on a cursor, a caller or the time; cacheable ones set their own header.
+  if (!res.headersSent && !res.hasHeader('Cache-Control')) context.set('Cache-Control', 'no-store')
+  if ((typeof body !== 'string' && !Buffer.isBuffer(body)) || isOver(res)) return unread?.release()
+  const sending = new Sending(res, slowReaderMs)
+  heartbeat.join(sending)
+  res.once('close', () => {
+    heartbeat.leave(sending)
+    unread?.release()
+  })
+  if (context.method === 'HEAD' || length === undefined || length <= SLICE_BYTES) return
+  // Sliced as bytes: slicing a string would keep both.
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body
+  context.body = Readable.from(sending.slices(bytes), { objectMode: false })
+  context.length = length
 }
 
 /** A response that is being sent. */
