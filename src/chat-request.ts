@@ -125,9 +125,56 @@ export type ContentPart = z.infer<typeof contentPart>
 
 /** @throws SluiceError `invalid_request` with the faults in the body. */
 export function parseChat(body: unknown): ChatInput {
+  if (isPlainChat(body)) return body
   const result = chatRequestSchema.safeParse(body)
   if (result.success) return result.data
   throw invalidRequest(toFaults(result.error.issues))
+}
+
+/** The fields of `chatFields` that most requests have, each with a check that is as strict. */
+const PLAIN_FIELDS: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
+  ['messages', (value) => Array.isArray(value) && value.length > 0 && value.every(isPlainMessage)],
+  ['model', (value) => typeof value === 'string' && value.length > 0 && value.length <= 256],
+  ['temperature', isNumber],
+  ['top_p', isNumber],
+  ['max_tokens', isCount],
+  ['max_completion_tokens', isCount],
+  ['user', (value) => typeof value === 'string'],
+])
+
+const MESSAGE_FIELDS: ReadonlySet<string> = new Set(['role', 'content'])
+const TEXT_ROLES: ReadonlySet<unknown> = new Set(['system', 'developer', 'user', 'assistant'])
+
+/**
+ * Whether a request is a few texts, which most are. The schema takes long for them, and returns them as they are.
+ * Whatever is not sure to be valid is left to the schema.
+ */
+export function isPlainChat(body: unknown): body is ChatInput {
+  if (!isRecord(body) || !Array.isArray(body.messages)) return false
+  for (const name of Object.keys(body)) {
+    const value = body[name]
+    if (value === null || value === undefined) return false
+    const isValid = PLAIN_FIELDS.get(name)
+    if (isValid ? !isValid(value) : Object.hasOwn(chatFields.shape, name)) return false
+  }
+  return true
+}
+
+function isPlainMessage(message: unknown): boolean {
+  return (
+    isRecord(message) &&
+    Object.keys(message).every((name) => MESSAGE_FIELDS.has(name)) &&
+    TEXT_ROLES.has(message.role) &&
+    typeof message.content === 'string'
+  )
+}
+
+function isNumber(value: unknown): boolean {
+  return typeof value === 'number' && Number.isFinite(value)
+}
+
+function isCount(value: unknown): boolean {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0
 }
 
 /** A routed request: `model` is the provider's name for the model. */

@@ -53,8 +53,8 @@ export function withHotRoutes(app: Koa<RequestState>, routes: readonly Route[], 
     const match = find(request.method, request.url ?? '')
     if (!match || !(request instanceof IncomingMessage) || !(response instanceof ServerResponse))
       return throughApp(request, response)
-    // Once the parser is through with what it has read, a small body has arrived completely.
-    process.nextTick(() => void serve(request, response, match))
+    // After this turn's reads, a small body has arrived completely.
+    setImmediate(() => void serve(request, response, match))
     return undefined
   }
 }

@@ -34,12 +34,15 @@ interface Waiting {
 /** Characters that the thread is sent at once, and one text more. */
 const BATCH_CHARACTERS = 64 * 1024
 
+/** Between two messages, in milliseconds, so that many short answers share one. */
+const PACE_MS = 5
+
 /**
  * The tokens of texts, by the encoding of OpenAI's current models, which is close to those of others. The thread starts
  * with the first text: loading the tokenizer takes 150 ms, and counting a long text takes long.
  *
- * A message to a thread costs more than the count of a short text. So the thread gets one message at a time: the texts
- * that come while it counts wait for the next one, and the more streams end, the fewer messages each of them costs.
+ * A message to a thread costs more than the count of a short text. So the thread gets one message at a time, and not too
+ * many of them: the more streams end, the fewer messages each of them costs.
  */
 export class TokenCounter {
   readonly #maxWaiting: number
@@ -53,7 +56,8 @@ export class TokenCounter {
   /** In all these texts. */
   #characters = 0
   #worker: Worker | undefined
-  #next: NodeJS.Immediate | undefined
+  #next: NodeJS.Timeout | undefined
+  #sentAt = -Infinity
   /** Ends the wait that is over first, at `#limitAt`. */
   #limit: NodeJS.Timeout | undefined
   #limitAt = Infinity
@@ -89,7 +93,7 @@ export class TokenCounter {
     return new Promise((resolve) => {
       const waiting = { text, until: performance.now() + waitMs, resolve }
       this.#queue.push(waiting)
-      if (this.#counting.length === 0) this.#next ??= setImmediate(this.#send)
+      this.#sendSoon()
       this.#limitWait(waiting)
     })
   }
@@ -107,7 +111,7 @@ export class TokenCounter {
     this.#queue = []
     this.#counting = []
     this.#characters = 0
-    clearImmediate(this.#next)
+    clearTimeout(this.#next)
     this.#next = undefined
     clearTimeout(this.#idle)
     clearTimeout(this.#limit)
@@ -136,8 +140,14 @@ export class TokenCounter {
     return this.#worker
   }
 
+  #sendSoon(): void {
+    if (this.#queue.length === 0 || this.#counting.length > 0) return
+    this.#next ??= setTimeout(this.#send, this.#sentAt + PACE_MS - performance.now())
+  }
+
   readonly #send = (): void => {
     this.#next = undefined
+    this.#sentAt = performance.now()
     let characters = 0
     let count = 0
     for (const { text } of this.#queue) {
@@ -147,16 +157,17 @@ export class TokenCounter {
     }
     this.#counting = this.#queue.splice(0, count)
     const texts = this.#counting.map(({ text }) => text)
-    if (count > 0) this.#worker?.postMessage(texts, [])
+    this.#worker?.postMessage(texts, [])
   }
 
   #answered(counts: readonly number[]): void {
     const counted = this.#counting
+    this.#counting = []
     for (const [i, { text, resolve }] of counted.entries()) {
       this.#characters -= text.length
       resolve(counts[i])
     }
-    this.#send()
+    this.#sendSoon()
     if (this.#characters === 0) this.#stopAfter(this.#idleMs)
   }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { chatFields, modelName } from '../../chat-request.ts'
+import { chatFields, isPlainChat, modelName } from '../../chat-request.ts'
 import { failureOf, invalidRequest, statusOfCode, type SluiceError } from '../../errors.ts'
 import { toFaults } from '../../faults.ts'
 import { encodeComment, encodeJson } from '../../sse/encode.ts'
@@ -13,7 +13,7 @@ import { reportedUsage } from '../reported-usage.ts'
 import { forwards } from './forwards.ts'
 import { continuesText, withText } from './from-anthropic.ts'
 import type { Encoded, Encoder, Model, ParsedRequest, Protocol, RenderedError } from '../protocol.ts'
-import { withoutNulls, type Fields } from '../../json.ts'
+import { isRecord, withoutNulls, type Fields } from '../../json.ts'
 import type { Carried } from '../../wires/carried.ts'
 import { openaiFields } from '../../wires/openai.ts'
 
@@ -43,10 +43,21 @@ const completionSchema = z.preprocess(
   }),
 )
 
+type Completion = z.infer<typeof completionSchema>
+
+function isPlainCompletion(body: unknown): body is Completion {
+  if (!isPlainChat(body)) return false
+  const { model, stream = false, stream_options: options = {} } = body
+  return model !== undefined && typeof stream === 'boolean' && isPlainOptions(options)
+}
+
+function isPlainOptions(options: unknown): boolean {
+  if (!isRecord(options)) return false
+  return Object.keys(options).every((name) => name === 'include_usage' && typeof options[name] === 'boolean')
+}
+
 function parseCompletion(body: unknown): ParsedRequest {
-  const parsed = completionSchema.safeParse(body)
-  if (!parsed.success) throw invalidRequest(toFaults(parsed.error.issues))
-  const { stream, stream_options, ...input } = parsed.data
+  const { stream, stream_options, ...input } = isPlainCompletion(body) ? body : checkCompletion(body)
   // Usage is always requested from the upstream; this option decides whether the caller receives it.
   const { include_usage, ...options } = stream_options ?? {}
   return {
@@ -54,6 +65,12 @@ function parseCompletion(body: unknown): ParsedRequest {
     mode: stream ? 'stream' : 'whole',
     labels: include_usage ? { include_usage: 'true' } : {},
   }
+}
+
+function checkCompletion(body: unknown): Completion {
+  const parsed = completionSchema.safeParse(body)
+  if (parsed.success) return parsed.data
+  throw invalidRequest(toFaults(parsed.error.issues))
 }
 
 class ChunkEncoder implements Encoder {
