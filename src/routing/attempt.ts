@@ -2,6 +2,7 @@ import type { ChatInput } from '../chat-request.ts'
 import { Ended, SluiceError, toSluiceError } from '../errors.ts'
 import type { Done, StreamEvent } from '../stream/events.ts'
 import { pipeToSink, type Sink } from '../stream/source.ts'
+import type { StopSignal } from '../stream/stop-signal.ts'
 import { AttemptTimeouts } from './attempt-timeouts.ts'
 import type { Permit } from './breaker.ts'
 import { errorOf, isTargetsFault } from './next-step.ts'
@@ -10,7 +11,7 @@ import type { Target } from './target.ts'
 
 export interface AttemptContext {
   /** Aborts the whole request. The provider gets a separate signal for each attempt. */
-  signal: AbortSignal
+  signal: StopSignal
   streamId: string
   apiKey: string | undefined
   headers: Readonly<Record<string, string>> | undefined

@@ -1,9 +1,9 @@
 // What follows a failed attempt: whose fault it was, what is tried next, and after how long.
 
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fromFailedDone, type SluiceError } from '../errors.ts'
 import type { Random } from './target.ts'
 import type { Done } from '../stream/events.ts'
+import type { StopSignal } from '../stream/stop-signal.ts'
 import { AnswerTooLongError } from './attempt-timeouts.ts'
 
 /** An attempt that failed before anything of it was passed on, and its target. */
@@ -87,6 +87,16 @@ export function retryDelay(
 }
 
 /** Waits; resolves at once when `signal` is aborted. */
-export type Pause = (milliseconds: number, signal: AbortSignal) => Promise<void>
+export type Pause = (milliseconds: number, signal: StopSignal) => Promise<void>
 
-export const pause: Pause = (milliseconds, signal) => sleep(milliseconds, undefined, { signal }).catch(() => {})
+export const pause: Pause = (milliseconds, signal) =>
+  new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, milliseconds)
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end)
+  })

@@ -2,11 +2,12 @@ import { SluiceError, toSluiceError, type ErrorCode } from '../errors.ts'
 import type { Breaker, Permit } from './breaker.ts'
 import { pause as wait, isKeysFault, isRateLimit, isTargetsFault, nextStep, type Pause } from './next-step.ts'
 import type { RoutingObserver } from './observer.ts'
+import type { StopSignal } from '../stream/stop-signal.ts'
 import { KeyRing, type Plan, type Target, type Random } from './target.ts'
 
 export interface TriesContext {
   /** Aborts everything at once, even the wait for a retry. */
-  signal: AbortSignal
+  signal: StopSignal
   observer?: RoutingObserver | undefined
   /** For tests. */
   pause?: Pause

@@ -5,12 +5,13 @@ import type { Done, StreamEvent } from './events.ts'
 import { isLongText, splitLongText, endsInHalf, WholeCharacters } from './delta-text.ts'
 import type { ReaderListener } from './readers.ts'
 import type { Sink } from './source.ts'
+import { Stopper, type StopSignal } from './stop-signal.ts'
 import type { AnsweredBy, StreamLog } from './stream-log.ts'
 
 export interface GenerationOptions {
   log: StreamLog
   /** Feeds the provider's events into the generation until `signal` is aborted. Throwing fails the stream. */
-  produce: (signal: AbortSignal, generation: Generation) => void | Promise<void>
+  produce: (signal: StopSignal, generation: Generation) => void | Promise<void>
   /** How long to go on without a reader, in milliseconds; `Infinity` for as long as it takes. */
   resumeWindowMs: number
   /** Notified of the generation's progress, for metrics and logs. */
@@ -59,7 +60,7 @@ export class Generation implements Sink, ReaderListener {
   readonly #resumeWindowMs: number
   readonly #observer: GenerationObserver | undefined
   readonly #account: Account | undefined
-  readonly #abort = new AbortController()
+  readonly #stopper = new Stopper()
   /** Made for the first delta that needs it. */
   #characters: WholeCharacters | undefined
   #lastTokenAt = 0
@@ -145,7 +146,7 @@ export class Generation implements Sink, ReaderListener {
     const produce = this.#produce
     this.#produce = undefined
     try {
-      await produce?.(this.#abort.signal, this)
+      await produce?.(this.#stopper, this)
     } catch (error) {
       this.end({ error })
     }
@@ -198,7 +199,7 @@ export class Generation implements Sink, ReaderListener {
       this.failure = error
       this.#ending = signed = { ...toFailedDone(error), model, provider }
     }
-    this.#abort.abort(ENDED)
+    this.#stopper.abort(ENDED)
     return signed
   }
 

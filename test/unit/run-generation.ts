@@ -12,8 +12,13 @@ export function newGeneration(
   return new Generation({
     log,
     produce: (signal, sink) => {
-      const stop = pipeToSink(produce(signal), sink)
-      signal.addEventListener('abort', stop)
+      // As an attempt gives to a provider.
+      const controller = new AbortController()
+      const stop = pipeToSink(produce(controller.signal), sink)
+      signal.addEventListener('abort', () => {
+        controller.abort(signal.reason)
+        stop()
+      })
     },
     resumeWindowMs: 1_000_000,
     ...options,
