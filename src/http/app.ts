@@ -3,9 +3,9 @@ import { listensOnLoopback } from '../access/loopback.ts'
 import { isOver } from '../sse/http2.ts'
 import { withoutMessage } from '../telemetry/redact.ts'
 import { requestAnswerer } from './answer-request.ts'
-import type { RequestContext, RequestState, Services } from './context.ts'
+import type { RequestContext, RequestMiddleware, RequestState, Services } from './context.ts'
 import { withHotRoutes } from './hot-routes.ts'
-import { allowOrigins, hostCheck } from './middleware/allowed-origins.ts'
+import { allowOrigins, allowedHosts } from './middleware/allowed-origins.ts'
 import { createRouter, servedRoutes, type Port } from './routes.ts'
 import type { Handler } from './server.ts'
 
@@ -16,14 +16,10 @@ export function createApp(services: Services, port: Port = 'public'): { app: Koa
   const routes = servedRoutes(services, port)
   const router = createRouter(routes)
   const answer = requestAnswerer(services)
-  const checkHost = createHostCheck(services, port)
+  const checks = listChecks(services, port)
 
   app.use((context, next) => answer(context, next))
-  if (config.corsOrigin.length > 0) app.use(allowOrigins(config.corsOrigin, { credentials: config.corsCredentials }))
-  app.use((context, next) => {
-    checkHost(context)
-    return next()
-  })
+  for (const check of checks) app.use(check)
   app.use(router.routes())
   app.use(router.allowedMethods())
 
@@ -32,15 +28,15 @@ export function createApp(services: Services, port: Port = 'public'): { app: Koa
     if (context && isOver(context.res)) logger.debug({ err: error }, 'response not delivered')
     else logger.error({ err: withoutMessage(error) }, 'response failed')
   })
-  // Hot routes know nothing of CORS.
-  const handler =
-    config.corsOrigin.length > 0 ? app.callback() : withHotRoutes(app, routes, { answer, checkHost, logger })
-  return { app, handler }
+  return { app, handler: withHotRoutes(app, routes, { answer, checks, logger }) }
 }
 
-/** Of hosts and origins, where only this machine may use the gateway, or only certain names lead to it. */
-function createHostCheck({ config }: Services, port: Port): (context: RequestContext) => void {
-  const { allowedHosts: hosts, corsOrigin: origins } = config
+/** Of origins, and of hosts where only this machine may use the gateway, or only certain names lead to it. */
+function listChecks({ config }: Services, port: Port): RequestMiddleware[] {
+  const { allowedHosts: hosts, corsOrigin: origins, corsCredentials: credentials } = config
   const host = port === 'admin' ? config.adminHost : config.host
-  return listensOnLoopback(host) || hosts.length > 0 ? hostCheck({ hosts, origins }) : () => {}
+  return [
+    ...(origins.length > 0 ? [allowOrigins(origins, { credentials })] : []),
+    ...(listensOnLoopback(host) || hosts.length > 0 ? [allowedHosts({ hosts, origins })] : []),
+  ]
 }

@@ -9,13 +9,14 @@ import type Koa from 'koa'
 import { withoutMessage } from '../telemetry/redact.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Rest } from './answer-request.ts'
-import type { RequestContext, RequestState } from './context.ts'
+import type { RequestContext, RequestMiddleware, RequestState } from './context.ts'
 import type { Route } from './routes.ts'
 import type { Handler } from './server.ts'
 
 interface Parts {
   answer: (context: RequestContext, rest: Rest) => Promise<void>
-  checkHost: (context: RequestContext) => void
+  /** Before the handlers of any route. */
+  checks: readonly RequestMiddleware[]
   logger: Logger
 }
 
@@ -28,20 +29,19 @@ const PARAMETER = ':id'
 
 export function withHotRoutes(app: Koa<RequestState>, routes: readonly Route[], parts: Parts): Handler {
   const throughApp = app.callback()
-  const find = finder(routes.filter(({ isHot }) => isHot))
+  const { answer, checks, logger } = parts
+  const find = finder(
+    routes.filter(({ isHot }) => isHot).map((route) => ({ ...route, handlers: [...checks, ...route.handlers] })),
+  )
 
   async function serve(request: IncomingMessage, response: ServerResponse, { route, id }: Match): Promise<void> {
-    const { answer, checkHost, logger } = parts
     const context = app.createContext<RequestState>(request, response)
     // As the router names them.
     Object.assign(context, { params: { id }, _matchedRoute: route.path })
     // As in the app, until something sets it.
     response.statusCode = 404
     try {
-      await answer(context, () => {
-        checkHost(context)
-        return route.run(context)
-      })
+      await answer(context, () => route.run(context))
       respond(context, response)
     } catch (error) {
       logger.error({ err: withoutMessage(error) }, 'response failed')
@@ -87,7 +87,7 @@ function finder(routes: readonly Route[]): (method: string | undefined, url: str
 
 function compose(handlers: Route['handlers']): HotRoute['run'] {
   return handlers.reduceRight<HotRoute['run']>(
-    (rest, handler) => async (context) => handler(context, () => rest(context)),
+    (rest, handler) => (context) => handler(context, () => rest(context)),
     async () => {},
   )
 }

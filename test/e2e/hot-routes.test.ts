@@ -88,3 +88,10 @@ it.each([
     expect(hot).toBe(await answerTo(url, `/v1/streams/${escaped}`, { method: 'GET', headers }))
   }
 })
+
+it.each(['http://localhost:5173', 'http://evil.example'])('lets pages in as through Koa: Origin %s', async (origin) => {
+  const { url } = await startGateway({ corsOrigin: ['http://localhost:5173'], corsCredentials: true })
+  const options = { body: { messages: say, mock }, headers: { origin } }
+  const hot = await answerTo(url, '/v1/chat', options)
+  expect(hot).toBe(await answerTo(url, `/v1/chat${THROUGH_KOA}`, options))
+})

@@ -16,10 +16,10 @@ export interface AllowedHostsOptions {
 }
 
 /**
- * Returns a check that throws for requests whose Host or Origin is not this machine. Against DNS rebinding: a page whose name resolves to
+ * Rejects requests whose Host or Origin is not this machine. Against DNS rebinding: a page whose name resolves to
  * 127.0.0.1 is same-origin to its browser, but cannot change its Host header.
  */
-export function hostCheck({ hosts = [], origins = [] }: AllowedHostsOptions = {}): (context: RequestContext) => void {
+export function allowedHosts({ hosts = [], origins = [] }: AllowedHostsOptions = {}): RequestMiddleware {
   const isAllowed = (name: string) => isLoopback(name) || hosts.includes('*') || hosts.includes(name)
   // The last allowed values: most requests repeat them.
   let knownHost = ''
@@ -44,9 +44,11 @@ export function hostCheck({ hosts = [], origins = [] }: AllowedHostsOptions = {}
     knownOrigin = origin
   }
 
-  return (context) => {
+  // Not async: its caller catches what it throws, and that saves a promise per request.
+  return (context, next) => {
     checkHost(context)
     checkOrigin(context)
+    return next()
   }
 }
 
