@@ -7,14 +7,17 @@ export interface BackplaneSubject {
   backplane: Backplane
   /** Another connection to the same. */
   other: Backplane
-  /** Lets this time pass, or waits for it. */
+  /** Lets this time pass at once: nothing else does, or not enough of it to matter. */
   pass: (milliseconds: number) => Promise<void>
 }
 
-/** Short, as some subjects have to wait for them. */
-export const LIFETIMES: RecordLifetimes = { retentionMs: 300, tombstoneMs: 500, runningMs: 600 }
-
 const A_MINUTE = 60_000
+
+export const LIFETIMES: RecordLifetimes = {
+  retentionMs: 3 * A_MINUTE,
+  tombstoneMs: 5 * A_MINUTE,
+  runningMs: 6 * A_MINUTE,
+}
 
 /** Events `first` to `last` as pieces of one event. */
 function pieces(first: number, last: number) {
@@ -292,14 +295,14 @@ export function describeBackplane(
   describe(`${backend}: leases`, () => {
     it('holds a lease for its time, as long as it is renewed', async () => {
       const { backplane, other, pass } = await begin()
-      expect(await backplane.renewLease('l', 300)).toBe(false)
-      await pass(200)
-      expect(await backplane.renewLease('l', 300)).toBe(true)
-      await pass(200)
+      expect(await backplane.renewLease('l', 3 * A_MINUTE)).toBe(false)
+      await pass(2 * A_MINUTE)
+      expect(await backplane.renewLease('l', 3 * A_MINUTE)).toBe(true)
+      await pass(2 * A_MINUTE)
       expect(await other.areHeld(['k', 'l'])).toEqual([false, true])
-      await pass(200)
+      await pass(2 * A_MINUTE)
       expect(await other.areHeld(['l', 'k'])).toEqual([false, false])
-      expect(await backplane.renewLease('l', 300)).toBe(false)
+      expect(await backplane.renewLease('l', 3 * A_MINUTE)).toBe(false)
     })
 
     it('ends a lease at once', async () => {
@@ -432,14 +435,17 @@ export function describeBackplane(
 
     it('begins again when the time of a counter is over, counted from its first amount', async () => {
       const { backplane, other, pass } = await begin()
-      const [first] = (await backplane.take([claim('c', 10, 10, 400)], 'l')).counters
+      const [first] = (await backplane.take([claim('c', 10, 10, 2 * A_MINUTE)], 'l')).counters
       expect(first?.endsInMs).toBeGreaterThan(0)
-      expect(first?.endsInMs).toBeLessThanOrEqual(400)
-      await pass(200)
-      const [second] = (await other.take([claim('c', 1, 10, 400)], 'l')).counters
-      expect(second?.endsInMs).toBeLessThanOrEqual(200)
-      await pass(200)
-      expect(await other.take([claim('c', 1, 10, 400)], 'l')).toMatchObject({ ok: true, counters: [{ used: 1 }] })
+      expect(first?.endsInMs).toBeLessThanOrEqual(2 * A_MINUTE)
+      await pass(A_MINUTE)
+      const [second] = (await other.take([claim('c', 1, 10, 2 * A_MINUTE)], 'l')).counters
+      expect(second?.endsInMs).toBeLessThanOrEqual(A_MINUTE)
+      await pass(A_MINUTE)
+      expect(await other.take([claim('c', 1, 10, 2 * A_MINUTE)], 'l')).toMatchObject({
+        ok: true,
+        counters: [{ used: 1 }],
+      })
     })
 
     it('adds without a check, and does not lose count of any number', async () => {
@@ -455,14 +461,14 @@ export function describeBackplane(
 
     it('gives back, but not more than there is, and nothing of counters that have ended', async () => {
       const { backplane, other, pass } = await begin()
-      await backplane.take([claim('c', 9, 10), claim('short', 9, 10, 200)], 'l')
+      await backplane.take([claim('c', 9, 10), claim('short', 9, 10, A_MINUTE / 2)], 'l')
       await other.giveBack([{ name: 'c', amount: 4 }], 'l')
       expect(await usedOf(backplane, claim('c', 1))).toBe(5)
       await other.giveBack([{ name: 'c', amount: 40 }], 'l')
       await other.giveBack([{ name: 'unknown', amount: 40 }], 'l')
       expect(await usedOf(backplane, claim('c', 1))).toBe(0)
       expect(await usedOf(backplane, claim('unknown', 1))).toBe(0)
-      await pass(200)
+      await pass(A_MINUTE / 2)
       await other.giveBack([{ name: 'short', amount: 9 }], 'l')
       expect(await usedOf(backplane, claim('short', 1))).toBe(0)
     })
@@ -503,13 +509,13 @@ export function describeBackplane(
     it('drops the gauges of a lease that ends or is not renewed', async () => {
       const { backplane, other, pass } = await begin()
       await backplane.renewLease('l', A_MINUTE)
-      await other.renewLease('m', 200)
+      await other.renewLease('m', A_MINUTE / 2)
       await other.renewLease('n', A_MINUTE)
       await backplane.take([gauge('g', 1)], 'l')
       await other.take([gauge('g', 2)], 'm')
       await other.take([gauge('g', 4)], 'n')
       expect(await usedOf(backplane, gauge('g', 1))).toBe(7)
-      await pass(200)
+      await pass(A_MINUTE / 2)
       expect(await usedOf(backplane, gauge('g', 1))).toBe(5)
       await backplane.endLease('n')
       expect(await usedOf(backplane, gauge('g', 1))).toBe(1)

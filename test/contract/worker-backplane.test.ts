@@ -1,5 +1,4 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { MemoryBackplane } from '../../src/store/backplane/memory-backplane.ts'
 import type { Channel } from '../../src/workers/channel.ts'
@@ -9,44 +8,35 @@ import { serveBackplane } from '../../src/workers/serve-backplane.ts'
 import { WorkerBackplane } from '../../src/workers/worker-backplane.ts'
 import { describeBackplane, LIFETIMES } from './backplane.ts'
 
-/** Two ends of a channel: every message is sent to another process, and back. */
-function connectEnds() {
-  const child = spawn(process.execPath, ['-e', 'process.on("message", (message) => process.send(message))'], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    serialization: 'advanced',
-  })
-  const listeners: ((message: unknown) => void)[] = []
-  child.on('message', ([to, message]: [number, unknown]) => listeners[to]?.(message))
-  onTestFinished(() => void child.kill('SIGKILL'))
-  const end = (own: 0 | 1): Channel => ({
-    send: (message) => void child.send([1 - own, message], () => {}),
-    onMessage: (listener) => (listeners[own] = listener),
-    onClose: (listener) => void child.once('disconnect', listener),
-  })
-  return { primary: end(0), worker: end(1), child }
-}
+/** One end of a channel that copies what it sends, as that between processes does. */
+const channelOn = (port: MessagePort): Channel => ({
+  send: (message) => port.postMessage(message),
+  onMessage: (listener) => void port.on('message', listener),
+  onClose: (listener) => void port.once('close', listener),
+})
 
 /** What a worker has of a backplane. */
 function startWorker(backplane: MemoryBackplane) {
-  const { primary, worker, child } = connectEnds()
+  const { port1: primary, port2: worker } = new MessageChannel()
+  onTestFinished(() => primary.close())
   const methods = {}
-  const toWorker = new Peer<Pick<WorkerMethods, 'deliver'>>(primary, methods)
+  const toWorker = new Peer<Pick<WorkerMethods, 'deliver'>>(channelOn(primary), methods)
   const served = serveBackplane(
     async () => {},
     () => backplane,
     (...delivery) => toWorker.call('deliver', ...delivery),
   )
   Object.assign(methods, served.methods)
-  const toPrimary = new Peer<BackplaneMethods>(worker, {
+  const toPrimary = new Peer<BackplaneMethods>(channelOn(worker), {
     deliver: async (...delivery: Parameters<WorkerBackplane['deliver']>) => remote.deliver(...delivery),
   })
   const remote = new WorkerBackplane(toPrimary, LIFETIMES)
-  return { backplane: remote, served, child }
+  return { backplane: remote, served, primary }
 }
 
 describeBackplane('the primary of a worker', async (lifetimes) => {
   let passed = 0
-  const shared = new MemoryBackplane(lifetimes, { now: () => performance.now() + passed })
+  const shared = new MemoryBackplane(lifetimes, { now: () => passed })
   return {
     backplane: startWorker(shared).backplane,
     other: startWorker(shared).backplane,
@@ -73,13 +63,12 @@ describe('the backplane of a worker', () => {
   })
 
   it('rejects with store_unavailable once the primary is gone', async () => {
-    const { backplane, child } = startWorker(new MemoryBackplane(LIFETIMES))
+    const { backplane, primary } = startWorker(new MemoryBackplane(LIFETIMES))
     expect(backplane.isUp).toBe(true)
     expect(await backplane.findName('n')).toBeUndefined()
     const pending = backplane.findName('n')
-    child.kill('SIGKILL')
+    primary.close()
     await expect(pending).rejects.toMatchObject({ code: 'store_unavailable' })
-    await once(child, 'exit')
     expect(backplane.isUp).toBe(false)
     await expect(backplane.findName('n')).rejects.toMatchObject({ code: 'store_unavailable' })
   })
