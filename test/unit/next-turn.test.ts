@@ -58,7 +58,7 @@ const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: und
 
 describe('an upstream of Chat Completions', () => {
   const anyCall = fc.record({ name: fc.constant('f'), args: json, signature: maybe(word) })
-  const anyAnswer = fc.record({
+  const anything = fc.record({
     content: maybe(word),
     reasoning: maybe(word),
     names: fc.constantFrom<string[]>(['reasoning_content'], ['reasoning'], ['reasoning_content', 'reasoning']),
@@ -69,7 +69,12 @@ describe('an upstream of Chat Completions', () => {
     calls: fc.array(anyCall, { maxLength: 3 }),
     extra_content: maybe(fc.constant({ google: { thought_signature: 'of the message' } })),
   })
-  type Answer = typeof anyAnswer extends fc.Arbitrary<infer T> ? T : never
+  type Answer = typeof anything extends fc.Arbitrary<infer T> ? T : never
+
+  /** One that says nothing is refused by upstreams, and does not come back to them. */
+  const saysSomething = ({ content, reasoning, refusal, details, calls }: Answer) =>
+    [content, reasoning, refusal, details, calls[0]].some((part) => part !== undefined)
+  const anyAnswer = anything.filter(saysSomething)
 
   function toMessage({ content, reasoning, names, refusal, details, calls, extra_content }: Answer): Json {
     const tool_calls = calls.map(({ name, args, signature }, i) => ({
@@ -119,17 +124,18 @@ describe('an upstream of Chat Completions', () => {
   })
 
   it('gets its message back through anthropic-messages, apart from what that has no name for', async () => {
-    const expressible = anyAnswer.map((answer) => ({
-      ...answer,
-      names: ['reasoning_content'],
-      refusal: undefined,
-      details: undefined,
-      extra_content: undefined,
-    }))
+    const expressible = anything
+      .map((answer) => ({
+        ...answer,
+        names: ['reasoning_content'],
+        refusal: undefined,
+        details: undefined,
+        extra_content: undefined,
+      }))
+      .filter(saysSomething)
     await fc.assert(
       fc.asyncProperty(expressible, async (answer) => {
         const message = toMessage(answer)
-        fc.pre(answer.content !== undefined || answer.reasoning !== undefined || answer.calls.length > 0)
         const { messages } = back(await clients['anthropic-messages']!(logWith(message)))
         expect(normal(messages[1]!)).toEqual(normal(message))
         expect(messages.slice(2).map(({ role }) => role)).toEqual([...answer.calls.map(() => 'tool'), 'user'])
