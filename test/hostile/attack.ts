@@ -12,6 +12,8 @@ export interface Attack {
   /** Answers one request as the upstream of `openai` and `anthropic`. */
   upstream?: (socket: Socket, scale: Scale) => void
   run(target: Target, scale: Scale): Promise<void>
+  /** It leaves the gateway full, or with knowledge of this upstream: no other attack follows on the same one. */
+  spoils?: true
   /** Seconds that one turn of the event loop may take at most, where it is not 0.1. */
   longestTurn?: number
   /** Runs in the full suite only. */

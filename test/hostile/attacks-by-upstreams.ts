@@ -18,7 +18,8 @@ const STOP =
   event({ type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: { output_tokens: 1 } }) +
   event({ type: 'message_stop' })
 
-const TIMES = { FIRST_TOKEN_TIMEOUT_MS: '8000', IDLE_TIMEOUT_MS: '8000' }
+/** Finished streams are kept for long enough to be read again, and not to fill the gateway for other attacks. */
+const TIMES = { RETENTION_MS: '5000', FIRST_TOKEN_TIMEOUT_MS: '8000', IDLE_TIMEOUT_MS: '8000' }
 
 const repeat = (count: number, make: (i: number) => string) => Array.from({ length: count }, (_, i) => make(i)).join('')
 
@@ -228,6 +229,7 @@ async function listModels(target: Target): Promise<void> {
 export const ATTACKS_BY_UPSTREAMS: Attack[] = [
   ...Object.entries(LISTED).map(([name, upstream]) => ({
     name: `an upstream lists models ${name}`,
+    spoils: true as const,
     memory: 100,
     upstream,
     run: listModels,

@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
-import { makeFolder, ROOT } from '../support/process.ts'
+import { makeFolder, ROOT, type AtEnd } from '../support/process.ts'
 
 const MB = 1024 * 1024
 
@@ -22,6 +22,8 @@ export interface Target {
   readonly ended: string | undefined
   /** The last megabyte that it wrote. */
   output(): string
+  /** Forgets its output and its peak so far. */
+  forget(): void
   /** What it holds after a full collection. */
   sample(): Promise<Sample>
   kill(signal: 'SIGTERM' | 'SIGKILL'): void
@@ -58,18 +60,19 @@ export interface TargetOptions {
   files?: Record<string, string>
   /** A command of the shell that sets its limits. */
   limits?: string
+  atEnd?: AtEnd
 }
 
-/** Starts the gateway with the heap that the README recommends; stops it after the test. */
+/** Starts the gateway with the heap that the README recommends; stops it after the test, unless there is another end. */
 export async function startTarget(
   env: Record<string, string> = {},
-  { onLine = () => {}, files = {}, limits = 'true' }: TargetOptions = {},
+  { onLine = () => {}, files = {}, limits = 'true', atEnd = onTestFinished }: TargetOptions = {},
 ): Promise<Target> {
   const options = ['--max-old-space-size=640', '--expose-gc', '--import', PROBE]
   const command = [process.execPath, ...options, join(ROOT, 'dist/src/main.js')]
   // `exec`: the child is the gateway itself.
   const child = spawn('sh', ['-c', `${limits}; exec "$@"`, 'sh', ...command], {
-    cwd: await makeFolder(files),
+    cwd: await makeFolder(files, atEnd),
     env: { PATH: process.env.PATH, PORT: '0', LOG_LEVEL: 'info', MOCK: 'true', ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
@@ -81,7 +84,7 @@ export async function startTarget(
   for (const stream of [stdout, stderr])
     stream.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-MB)))
   const closed = once(child, 'close').then(([code, signal]) => (end.how = String(code ?? signal)))
-  onTestFinished(async () => {
+  atEnd(async () => {
     child.kill('SIGKILL')
     await closed
   })
@@ -104,6 +107,11 @@ export async function startTarget(
       return end.how
     },
     output: () => output,
+    forget() {
+      output = ''
+      // Linux: the peak begins anew.
+      writeFileSync(`/proc/${child.pid}/clear_refs`, '5')
+    },
     async sample() {
       const answer = once(child, 'message')
       child.send('sample')
@@ -181,8 +189,11 @@ export async function answersTo(target: Pick<Target, 'port'>, bytes: string | Bu
   return text
 }
 
-/** An upstream that answers every request with `answer`, which is given its text. */
-export async function startHostileUpstream(answer: (socket: Socket, received: string) => void): Promise<number> {
+/** An upstream that answers every request with `answer`, which is given its text; for one test, as `startTarget`. */
+export async function startHostileUpstream(
+  answer: (socket: Socket, received: string) => void,
+  atEnd: AtEnd = onTestFinished,
+): Promise<number> {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
@@ -198,7 +209,7 @@ export async function startHostileUpstream(answer: (socket: Socket, received: st
       answer(socket, text)
     })
   }).listen(0, '127.0.0.1')
-  onTestFinished(() => {
+  atEnd(async () => {
     for (const socket of sockets) socket.destroy()
     server.close()
   })

@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import type { AtEnd } from '../support/process.ts'
 import type { Attack, Scale } from './attack.ts'
 import { ask, startHostileUpstream, startTarget, type Target } from './target.ts'
 import { Witness, type Testimony } from './witness.ts'
@@ -12,12 +13,49 @@ const MEDIAN_GAP_MS = 100
 
 const TOKENS = 40
 
-async function startFor({ env, upstream }: Attack) {
-  if (!upstream) return startTarget(env)
-  const port = await startHostileUpstream((socket) => upstream(socket, SCALE))
+/** A gateway, and what its upstream does at present, if it has one. */
+interface Scene {
+  target: Target
+  upstream: { answer: NonNullable<Attack['upstream']> } | undefined
+}
+
+/** A gateway with the settings of this attack. */
+async function setScene({ env, upstream: answer }: Attack, atEnd: AtEnd): Promise<Scene> {
+  if (!answer) return { target: await startTarget(env, { atEnd }), upstream: undefined }
+  const upstream = { answer }
+  const port = await startHostileUpstream((socket) => upstream.answer(socket, SCALE), atEnd)
   const keys = { OPENAI_API_KEY: 'x', ANTHROPIC_API_KEY: 'x' }
   const urls = { OPENAI_BASE_URL: `http://127.0.0.1:${port}/v1`, ANTHROPIC_BASE_URL: `http://127.0.0.1:${port}` }
-  return startTarget({ ...env, ...keys, ...urls })
+  // The upstream is asked, however often it has failed.
+  const files = { 'sluice.yaml': 'breaker: { failures: 1000000 }' }
+  return { target: await startTarget({ ...env, ...keys, ...urls }, { files, atEnd }), upstream }
+}
+
+/** In `quick`, attacks with the same settings follow each other on one gateway, since starting one takes a second. */
+class Scenes {
+  readonly #shared = new Map<string, Scene>()
+  /** The last one first. */
+  readonly #cleanUps: (() => Promise<void>)[] = []
+
+  async enter(attack: Attack): Promise<Target> {
+    if (SCALE === 'full' || attack.spoils) return (await setScene(attack, onTestFinished)).target
+    const settings = JSON.stringify([attack.upstream !== undefined, attack.env])
+    let scene = this.#shared.get(settings)
+    if (!scene || scene.target.ended !== undefined) {
+      scene = await setScene(attack, (cleanUp) => this.#cleanUps.unshift(cleanUp))
+      this.#shared.set(settings, scene)
+    }
+    const { target, upstream } = scene
+    if (upstream && attack.upstream) upstream.answer = attack.upstream
+    // The output, the peak and the garbage of the attack before are not this one's.
+    await target.sample()
+    target.forget()
+    return target
+  }
+
+  async close(): Promise<void> {
+    for (const cleanUp of this.#cleanUps) await cleanUp()
+  }
 }
 
 /** The testimony without an attack; the mock always sends the same text. */
@@ -47,13 +85,16 @@ export async function expectUnharmed(target: Target, { memory, before, turn = LO
   if (SCALE === 'full') expect(Number(longest)).toBeLessThanOrEqual(turn)
 }
 
-/** Runs each attack on its own gateway, beside an honest caller. */
+/** Runs each attack beside an honest caller; in `full`, on its own gateway. */
 export function describeAttacks(whose: string, attacks: readonly Attack[]): void {
   describe(`attacks by ${whose}`, () => {
+    const scenes = new Scenes()
+    afterAll(() => scenes.close())
+
     it.each(attacks.filter(({ only = SCALE }) => only === SCALE))(
       '$name: the gateway survives, and other callers lose nothing',
       async (attack) => {
-        const target = await startFor(attack)
+        const target = await scenes.enter(attack)
         const idle = await (calm ??= new Witness(target, TOKENS).leave())
         const before = target.rss()
         const witness = new Witness(target, TOKENS)

@@ -79,10 +79,13 @@ export async function logged({ lines }: SluiceProcess, message: string): Promise
   return find(await lines.until((entries) => find(entries) !== undefined))!
 }
 
-/** A folder for one test, with these files in it. */
-export async function makeFolder(files: Record<string, string> = {}): Promise<string> {
+/** Keeps what is to be done when something is no longer needed. */
+export type AtEnd = (cleanUp: () => Promise<void>) => void
+
+/** A folder with these files in it, for one test unless there is another end. */
+export async function makeFolder(files: Record<string, string> = {}, atEnd: AtEnd = onTestFinished): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-test-'))
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  atEnd(() => rm(folder, { recursive: true, force: true }))
   await Promise.all(Object.entries(files).map(([name, text]) => writeFile(join(folder, name), text)))
   return folder
 }
