@@ -20,7 +20,8 @@ export class AttemptTimeouts {
   constructor(timeouts: Timeouts, onTimeout: (error: SluiceError) => void) {
     this.#timeouts = timeouts
     this.#onTimeout = onTimeout
-    this.#arm()
+    // Never at once, however long it took to get here: whoever would be told does not have this object yet.
+    this.#wait(Math.min(timeouts.firstTokenTimeoutMs, timeouts.totalTimeoutMs ?? Infinity))
   }
 
   /** A part of the request was sent at time `at`: the first token can only come after that. */
@@ -43,6 +44,10 @@ export class AttemptTimeouts {
     clearTimeout(this.#timer)
   }
 
+  #wait(milliseconds: number): void {
+    this.#timer = setTimeout(() => this.#arm(), milliseconds)
+  }
+
   #arm(): void {
     clearTimeout(this.#timer)
     const { firstTokenTimeoutMs, idleTimeoutMs, totalTimeoutMs = Infinity } = this.#timeouts
@@ -50,7 +55,7 @@ export class AttemptTimeouts {
     const silent = this.#answered ? idleTimeoutMs - (now - this.#heardAt) : firstTokenTimeoutMs - (now - this.#askedAt)
     const total = totalTimeoutMs - (now - this.#startedAt)
     if (total <= 0) this.#onTimeout(this.#tooLong(totalTimeoutMs))
-    else if (silent > 0) this.#timer = setTimeout(() => this.#arm(), Math.min(silent, total))
+    else if (silent > 0) this.#wait(Math.min(silent, total))
     else if (this.#answered) this.#onTimeout(timeout(`The provider was silent for ${idleTimeoutMs} ms.`))
     else this.#onTimeout(timeout(`The provider sent no token within ${firstTokenTimeoutMs} ms.`))
   }
