@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { StreamEvent } from '../../providers/provider.ts'
 import { ERROR_CODES, SluiceError, type ErrorCode, type SluiceErrorOptions } from '../../src/errors.ts'
 import { Breaker } from '../../src/routing/breaker.ts'
@@ -386,8 +386,11 @@ describe('breakers', () => {
   it('do not hear of totalTimeoutMs', async () => {
     const breaker = new Breaker({ failures: 1, cooldownMs: 1000 })
     const target = targetOf(plays('a', [text('x'), silence]), { breaker })
-    const ran = await run(planOf({ ...target, timeouts: { ...target.timeouts, totalTimeoutMs: 10 } }))
-    expect(ran).toMatchObject({ text: 'x', error: { code: 'upstream_timeout' } })
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const running = run(planOf({ ...target, timeouts: { ...target.timeouts, totalTimeoutMs: 10 } }))
+    await vi.advanceTimersByTimeAsync(10)
+    expect(await running).toMatchObject({ text: 'x', error: { code: 'upstream_timeout' } })
     expect(breaker.closed).toBe(true)
   })
 
