@@ -85,7 +85,9 @@ export class Family<C> {
   }
 
   cell(labels: Labels): C {
-    const key = Object.values(labels).join('\0')
+    // Runs ten times for each stream: a list of the values would cost more than the look-up.
+    let key = ''
+    for (const name in labels) key += `${labels[name]}\0`
     let found = this.#cells.get(key)
     if (!found) this.#cells.set(key, (found = { labels, cell: this.#create() }))
     return found.cell

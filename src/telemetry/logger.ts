@@ -13,10 +13,23 @@ export function createLogger(level: string, destination: DestinationStream = sta
   const options = {
     level,
     base: null,
-    timestamp: pino.stdTimeFunctions.isoTime,
+    timestamp: isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   }
   return pino(options, destination)
+}
+
+let lastTime = 0
+let lastText = ''
+
+/** Like pino's own; formats each millisecond once. */
+function isoTime(): string {
+  const now = Date.now()
+  if (now !== lastTime) {
+    lastTime = now
+    lastText = `,"time":"${new Date(now).toISOString()}"`
+  }
+  return lastText
 }
 
 let output: LogOutput | undefined

@@ -10,7 +10,7 @@ import type { Done } from '../stream/events.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 import { streamDigest } from './redact.ts'
-import { traceHeaders, tracer, type Trace } from './tracing.ts'
+import { isTraced, traceHeaders, tracer, type Trace } from './tracing.ts'
 
 /** Records routing metrics, and logs each failed attempt, since a fallback hides it from the client. */
 export function observeRouting(metrics: Metrics, logger: Logger): RoutingObserver {
@@ -89,7 +89,7 @@ function traceAttempt(
       ...requestAttributes(options),
     })
   return {
-    traceHeaders: traceHeaders({ context: trace.setSpan(context, span), incoming }),
+    traceHeaders: isTraced(span) ? traceHeaders({ context: trace.setSpan(context, span), incoming }) : incoming,
     answered() {
       observer.answered()
       if (span.isRecording())

@@ -1,5 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { propagation, ProxyTracerProvider, ROOT_CONTEXT, trace, type Context } from '@opentelemetry/api'
+import {
+  isSpanContextValid,
+  propagation,
+  ProxyTracerProvider,
+  ROOT_CONTEXT,
+  trace,
+  type Context,
+  type Span,
+} from '@opentelemetry/api'
 import { VERSION } from '../version.ts'
 
 /** A no-op until an OpenTelemetry SDK is registered: https://opentelemetry.io/docs/specs/otel/overview/#api */
@@ -20,6 +28,11 @@ export type TraceHeaders = Readonly<Record<string, string>>
 /** The trace of a request, if its client has started one. */
 export function continueTrace(headers: IncomingHttpHeaders): Trace {
   return { context: propagation.extract(ROOT_CONTEXT, headers), incoming: readHeaders(headers) }
+}
+
+/** Whether a span belongs to a trace: without an SDK, none does. */
+export function isTraced(span: Span): boolean {
+  return isSpanContextValid(span.spanContext())
 }
 
 /**

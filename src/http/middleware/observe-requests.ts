@@ -2,7 +2,7 @@
 
 import { SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api'
 import { redactPath, streamDigest } from '../../telemetry/redact.ts'
-import { continueTrace, tracer } from '../../telemetry/tracing.ts'
+import { continueTrace, isTraced, tracer } from '../../telemetry/tracing.ts'
 import type { RequestContext } from '../context.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 
@@ -18,7 +18,7 @@ export function traceRequest(context: RequestContext, quiet: ReadonlySet<string>
   const { method, path, protocol } = context
   const attributes = { 'http.request.method': method, 'url.path': redactPath(path), 'url.scheme': protocol }
   const span = tracer.startSpan(method, { kind: SpanKind.SERVER, attributes }, outer.context)
-  context.state.trace = { ...outer, context: trace.setSpan(outer.context, span) }
+  if (isTraced(span)) context.state.trace = { ...outer, context: trace.setSpan(outer.context, span) }
   // On `close`, not when the handlers return: the response has yet to be written then.
   if (span.isRecording()) context.res.once('close', () => endSpan(span, context))
 }
