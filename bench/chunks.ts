@@ -9,11 +9,20 @@ const WORDS =
   'noise each spring flood brings what rain has left behind on stones near weirs mills canals and small towns still ' +
   'asleep under bridges where herons wait for morning light to find them in shallow water'
 
+/** What `node:http` would send with every response. */
+const COMMON = 'date: Thu, 01 Jan 2026 00:00:00 GMT\r\nconnection: keep-alive\r\n'
+
+const STREAM_HEAD = `HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n${COMMON}transfer-encoding: chunked\r\n\r\n`
+
 /** Chunks of one chat completion, encoded beforehand: an upstream that had to encode would have no core left. */
 export interface ChunkRing {
   /** `count` tokens from the `position`-th on, each a chunk of HTTP of its own, as servers send them. */
   slice(position: number, count: number): Buffer
+  /** The first so many tokens as one response. */
+  whole(tokens: number): Buffer
+  /** The head of the response, and the chunk before the first token. */
   readonly head: Buffer
+  /** The chunks after the last token, and the end of the response. */
   readonly tail: Buffer
   readonly frameBytes: number
 }
@@ -36,10 +45,8 @@ function createRing(identity: number, padding: number): ChunkRing {
   ]
   const frame = (chunk: object) => httpChunk(`data: ${JSON.stringify({ ...fields, ...chunk })}\n\n`)
   const words = WORDS.split(' ')
-  const frames = Array.from({ length: CYCLE }, (_, i) => {
-    const content = ` ${MARK}${words[(i + identity) % words.length]}${'x'.repeat(padding)}`
-    return frame({ choices: choice({ content }), usage: null })
-  })
+  const token = (i: number) => ` ${MARK}${words[(i + identity) % words.length]}${'x'.repeat(padding)}`
+  const frames = Array.from({ length: CYCLE }, (_, i) => frame({ choices: choice({ content: token(i) }), usage: null }))
   // Twice around, so that a burst from any position is one piece of memory.
   const ring = Buffer.concat([...frames, ...frames])
   const starts = [0]
@@ -50,14 +57,33 @@ function createRing(identity: number, padding: number): ChunkRing {
       const from = position % CYCLE
       return ring.subarray(starts[from], starts[from + count])
     },
-    head: frame({ choices: choice({ role: 'assistant', content: '', refusal: null }), usage: null }),
+    whole(tokens) {
+      const content = Array.from({ length: tokens }, (_, i) => token(i)).join('')
+      const message = { role: 'assistant', content, refusal: null }
+      const choices = [{ index: 0, message, logprobs: null, finish_reason: 'stop' }]
+      return jsonResponse({ ...fields, object: 'chat.completion', choices, usage })
+    },
+    head: Buffer.concat([
+      Buffer.from(STREAM_HEAD),
+      frame({ choices: choice({ role: 'assistant', content: '', refusal: null }), usage: null }),
+    ]),
     tail: Buffer.concat([
       frame({ choices: choice({}, 'stop'), usage: null }),
       frame({ choices: [], usage }),
       httpChunk('data: [DONE]\n\n'),
+      httpChunk(''),
     ]),
     frameBytes: ring.length / (2 * CYCLE),
   }
+}
+
+/** A whole response, with HTTP around it. */
+export function jsonResponse(value: object): Buffer {
+  const body = JSON.stringify(value)
+  const length = Buffer.byteLength(body)
+  return Buffer.from(
+    `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n${COMMON}content-length: ${length}\r\n\r\n${body}`,
+  )
 }
 
 function httpChunk(text: string): Buffer {

@@ -1,7 +1,7 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
-import { createRings, type ChunkRing } from './chunks.ts'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { createRings, jsonResponse, type ChunkRing } from './chunks.ts'
 import { now } from './clock.ts'
+import { onRequests, type ReceivedRequest } from './http-requests.ts'
 import { answer } from './remote.ts'
 
 /** How the streams go that start from now on. */
@@ -22,6 +22,12 @@ export interface Pace {
 const WRITES_PER_TURN = 16
 const MAKE_UP_MS = 20
 
+/** A gateway may ask which models there are. */
+const MODELS = jsonResponse({
+  object: 'list',
+  data: [{ id: 'bench', object: 'model', created: 1_760_000_000, owned_by: 'bench' }],
+})
+
 const open = new Set<Stream>()
 /** Streams by the millisecond of the interval in which they are due: their phases are spread, and nothing is sorted. */
 let slots: Set<Stream>[] = [new Set()]
@@ -29,6 +35,8 @@ let slotMs = 1
 let nextSlot = 0
 let pace: Pace = { rate: 1 }
 let rings = createRings()
+/** Answers that are not streamed, with as many tokens as the pace says, by ring. */
+let answers: Buffer[] = []
 let gated = false
 let started = 0
 let sent = 0
@@ -37,9 +45,8 @@ let sentAt: number[] = []
 let clock = { start: 0, position: 0 }
 let timer: NodeJS.Timeout | undefined
 
-/** One completion. Tokens go straight to the socket: `response.write` would cost more than all the rest. */
+/** One completion. */
 class Stream {
-  readonly #response: ServerResponse
   readonly #socket: Socket
   readonly #ring: ChunkRing
   readonly #pace: Pace = pace
@@ -48,24 +55,20 @@ class Stream {
   #sent = 0
   #ended = false
 
-  constructor(response: ServerResponse) {
-    this.#response = response
-    this.#socket = response.socket!
+  constructor(socket: Socket) {
+    this.#socket = socket
     this.#ring = rings[started % rings.length]!
     // Neighbours are at different words.
     this.#position = started * 7
     started += 1
     sentAt = []
     open.add(this)
-    response.on('close', () => this.#leave())
-    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' })
-    this.#socket.cork()
-    response.flushHeaders()
-    this.#socket.write(this.#ring.head)
+    this.#slot = slots[nextSlot++ % slots.length]!
+    socket.cork()
+    socket.write(this.#ring.head)
     // The first token does not wait for the stream's turn, so that the time to it is that of the way alone.
     this.send(1)
-    this.#socket.uncork()
-    this.#slot = slots[nextSlot++ % slots.length]!
+    socket.uncork()
     if (!gated) this.begin()
   }
 
@@ -93,22 +96,27 @@ class Stream {
     if (this.#ended || this.#socket.writableNeedDrain) return
     const left = (this.#pace.tokens ?? Infinity) - this.#sent
     const tokens = Math.min(count, left)
+    // The last token and the end go together.
+    if (tokens === left) this.#socket.cork()
     this.#socket.write(this.#ring.slice(this.#position, tokens))
     this.#position += tokens
     this.#sent += tokens
     sent += tokens
     if (sentAt.length < 10_000) sentAt.push(now())
-    if (tokens === left) this.finish()
+    if (tokens === left) {
+      this.finish()
+      this.#socket.uncork()
+    }
   }
 
   finish(): void {
     if (this.#ended) return
-    this.#ended = true
     this.#socket.write(this.#ring.tail)
-    this.#response.end()
+    this.leave()
   }
 
-  #leave(): void {
+  /** It has ended, or nobody reads it any more. */
+  leave(): void {
     this.#ended = true
     open.delete(this)
     this.#slot.delete(this)
@@ -128,6 +136,7 @@ function configure(next: Pace): void {
   // Those that a reader or a relay left behind must not be counted with the next ones.
   for (const stream of open) stream.finish()
   if ((next.padding ?? 0) !== (pace.padding ?? 0)) rings = createRings(next.padding)
+  answers = []
   pace = next
   gated = next.gated ?? false
   const interval = next.rate > 0 ? 1000 / next.rate : 1000
@@ -139,11 +148,30 @@ function configure(next: Pace): void {
   sent = 0
 }
 
-const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 }, (request: IncomingMessage, response) => {
-  // A gateway may ask for the models, too, now and then.
-  if (request.method === 'POST') request.resume().on('end', () => new Stream(response))
-  else response.writeHead(404).end()
+const server = createServer({ noDelay: true }, (socket) => {
+  let stream: Stream | undefined
+  onRequests(socket, (request) => {
+    stream = respond(socket, request)
+  })
+  socket.on('error', () => {})
+  socket.on('close', () => stream?.leave())
 })
+
+function respond(socket: Socket, { line, body }: ReceivedRequest): Stream | undefined {
+  if (/"stream": ?true/.test(body)) return new Stream(socket)
+  if (line.startsWith('POST ')) sendWhole(socket)
+  else socket.write(MODELS)
+  return undefined
+}
+
+function sendWhole(socket: Socket): void {
+  const tokens = pace.tokens ?? 20
+  const identity = started % rings.length
+  socket.write((answers[identity] ??= rings[identity]!.whole(tokens)))
+  started += 1
+  sent += tokens
+}
+
 server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 })
 
 const commands = {
