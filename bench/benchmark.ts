@@ -1,10 +1,11 @@
 import type { Bench, StartedRelay } from './measures/measure.ts'
-import { Missing, type Relay, type Running } from './peers/relay.ts'
+import { Missing, type Relay, type Subject } from './peers/relay.ts'
 import { Rig } from './rig.ts'
 
 export interface BenchmarkOptions {
   quick: boolean
   dist: string
+  node: string
   relays: readonly Relay[]
 }
 
@@ -13,16 +14,18 @@ export class Benchmark implements Bench {
   readonly rig: Rig
   readonly quick: boolean
   readonly dist: string
+  readonly node: string
   /** One line for each relay that takes no part. */
   readonly missing: string[] = []
   readonly #relays: readonly Relay[]
-  readonly #start = performance.now()
-  #started: Promise<StartedRelay[]> | undefined
+  readonly #openedAt = performance.now()
+  readonly #started = new Map<Relay, Promise<StartedRelay | undefined>>()
 
-  private constructor(rig: Rig, { quick, dist, relays }: BenchmarkOptions) {
+  private constructor(rig: Rig, { quick, dist, node, relays }: BenchmarkOptions) {
     this.rig = rig
     this.quick = quick
     this.dist = dist
+    this.node = node
     this.#relays = relays
   }
 
@@ -39,24 +42,29 @@ export class Benchmark implements Bench {
   }
 
   relays(): Promise<StartedRelay[]> {
-    return (this.#started ??= this.#startAll())
+    return this.#startAll(this.#relays)
+  }
+
+  openers(): Promise<StartedRelay[]> {
+    const relays = this.#relays.filter(({ relayingOnly = false }) => !relayingOnly)
+    return this.#startAll(relays.map((relay) => relay.guarded ?? relay))
   }
 
   get seconds(): number {
-    return (performance.now() - this.#start) / 1000
+    return (performance.now() - this.#openedAt) / 1000
   }
 
   /** Of those that were started and have one. */
   async versions(): Promise<Record<string, string>> {
-    const started = (await this.#started) ?? []
     return Object.fromEntries(
-      started.flatMap(({ relay, running }) => (running.version === undefined ? [] : [[relay.id, running.version]])),
+      (await this.#running()).flatMap(({ relay, running }) =>
+        running.version === undefined ? [] : [[relay.id, running.version]],
+      ),
     )
   }
 
   async stopRelays(): Promise<void> {
-    const started = await this.#started?.catch(() => [])
-    await Promise.all((started ?? []).map(({ running }) => running.process.stop()))
+    await Promise.all((await this.#running()).map(({ running }) => running.process.stop()))
   }
 
   async close(): Promise<void> {
@@ -64,29 +72,40 @@ export class Benchmark implements Bench {
     await this.rig.stop()
   }
 
-  async #startAll(): Promise<StartedRelay[]> {
-    const started: StartedRelay[] = []
-    for (const relay of this.#relays) {
-      if (this.quick && relay.fullOnly) {
-        this.#skip(relay, 'left out of a quick run')
-        continue
-      }
-      this.progress(`starting ${relay.id}`)
-      try {
-        const running = await relay.start(this.rig.upstreamPort)
-        await this.#try(running)
-        started.push({ relay, running })
-      } catch (error) {
-        // Without a peer there is less to compare with; without Sluice there is nothing to measure.
-        if (relay.ours) throw error
-        this.#skip(relay, error instanceof Missing ? error.message : String(error))
-      }
+  async #startAll(relays: readonly Relay[]): Promise<StartedRelay[]> {
+    const all: StartedRelay[] = []
+    for (const relay of relays) {
+      const starting = this.#started.get(relay) ?? this.#start(relay)
+      this.#started.set(relay, starting)
+      const started = await starting
+      if (started) all.push(started)
     }
-    return started
+    return all
+  }
+
+  /** Undefined for a peer that cannot be had. */
+  async #start(relay: Relay): Promise<StartedRelay | undefined> {
+    if (this.quick && relay.fullOnly) return this.#skip(relay, 'left out of a quick run')
+    this.progress(`starting ${relay.id}`)
+    try {
+      const running = await relay.start({ upstreamPort: this.rig.upstreamPort, node: this.node })
+      await this.#try(running)
+      return { relay, running }
+    } catch (error) {
+      // Without a peer there is less to compare with; without Sluice there is nothing to measure.
+      if (relay.ours) throw error
+      return this.#skip(relay, error instanceof Missing ? error.message : String(error))
+    }
+  }
+
+  /** All that have been started. */
+  async #running(): Promise<StartedRelay[]> {
+    const settled = await Promise.allSettled(this.#started.values())
+    return settled.flatMap((each) => (each.status === 'fulfilled' && each.value ? [each.value] : []))
   }
 
   /** One short stream: what cannot do this is not measured. */
-  async #try({ process, port, request }: Running): Promise<void> {
+  async #try({ process, port, request }: Subject): Promise<void> {
     try {
       await this.rig.open({ rate: 100, tokens: 10 }, { port, requests: [request], count: 1 })
       const { complete, sent, received } = await this.rig.finish(20_000)
@@ -97,7 +116,7 @@ export class Benchmark implements Bench {
     }
   }
 
-  #skip({ id }: Relay, reason: string): void {
+  #skip({ id }: Relay, reason: string): undefined {
     this.missing.push(`${id}: ${reason}.`)
     this.progress(`without ${id}: ${reason}`)
   }

@@ -3,14 +3,14 @@ import { cpus, release, totalmem } from 'node:os'
 import { fileLimit } from './processes.ts'
 
 /** What the figures depend on, beside the code. */
-export function describeMachine(versions: Record<string, string>): [string, string][] {
+export function describeMachine(versions: Record<string, string>, node = process.execPath): [string, string][] {
   const cores = cpus()
   return [
     ['cores', `${cores.length} × ${cores[0]?.model.trim() ?? 'unknown'}`],
     ['memory', `${Math.round(totalmem() / 2 ** 30)} GiB`],
     ['kernel', `Linux ${release()}`],
     ['open files', String(fileLimit())],
-    ['Node', process.version],
+    ['Node', execFileSync(node, ['--version'], { encoding: 'utf8' }).trim()],
     ['Sluice', commit()],
     ...Object.entries(versions),
   ]

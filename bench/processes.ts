@@ -1,5 +1,5 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, connect as connectTo, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,8 +18,10 @@ export interface PinnedOptions {
   /** All that it finds in its environment, beside the path. */
   env?: Record<string, string>
   cwd?: string
+  /** Takes all that it writes; otherwise this program reads it. */
+  logFile?: string | undefined
   /** Whether it answers questions; see `remote.ts`. */
-  ipc?: boolean
+  ipc?: boolean | undefined
 }
 
 const running = new Set<PinnedProcess>()
@@ -29,14 +31,18 @@ const folders: string[] = []
 export class PinnedProcess {
   readonly child: ChildProcess
   readonly exited: Promise<void>
+  readonly #logFile: string | undefined
   #output = ''
 
-  constructor(command: string, args: readonly string[], { core, env = {}, cwd, ipc = false }: PinnedOptions) {
+  constructor(command: string, args: readonly string[], { core, env = {}, cwd, logFile, ipc = false }: PinnedOptions) {
+    this.#logFile = logFile
+    const log = logFile === undefined ? undefined : openSync(logFile, 'a')
     this.child = spawn('taskset', ['-c', String(core), command, ...args], {
       cwd,
       env: { PATH: process.env.PATH, ...env },
-      stdio: ['ignore', 'pipe', 'pipe', ...(ipc ? (['ipc'] as const) : [])],
+      stdio: ['ignore', log ?? 'pipe', log ?? 'pipe', ...(ipc ? (['ipc'] as const) : [])],
     })
+    if (log !== undefined) closeSync(log)
     for (const stream of [this.child.stdout, this.child.stderr])
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.#output = (this.#output + text).slice(-4000)
@@ -53,7 +59,8 @@ export class PinnedProcess {
 
   /** The end of what it has written, for error messages. */
   get output(): string {
-    return this.#output.trim()
+    const written = this.#logFile === undefined ? this.#output : readFileSync(this.#logFile, 'utf8').slice(-4000)
+    return written.trim()
   }
 
   cpuSeconds(): number {

@@ -25,7 +25,7 @@ export function requestText({ port, method = 'POST', path, headers = {}, body }:
 }
 
 /** A small chat, as an SDK would send it. */
-export function chatBody(model: string): Record<string, unknown> {
+export function chatBody(model: string, stream = true): Record<string, unknown> {
   return {
     model,
     messages: [
@@ -33,6 +33,29 @@ export function chatBody(model: string): Record<string, unknown> {
       { role: 'user', content: 'Tell me about the river.' },
     ],
     temperature: 0.7,
-    stream: true,
+    stream,
+  }
+}
+
+export interface ChatParts {
+  port: number
+  path?: string
+  headers?: Record<string, string> | undefined
+  model?: string
+}
+
+/** The same chat, asked for as a stream and as a whole answer. */
+export function chatRequests({ port, path = '/v1/chat/completions', headers = {}, model = 'bench' }: ChatParts): {
+  request: string
+  wholeRequest: string
+} {
+  return {
+    request: requestText({ port, path, headers, body: chatBody(model) }),
+    wholeRequest: requestText({
+      port,
+      path,
+      headers: { accept: 'application/json', ...headers },
+      body: chatBody(model, false),
+    }),
   }
 }

@@ -60,8 +60,8 @@ export class Rig {
     return new Rig(upstream, load, await upstream('port'), processes)
   }
 
-  /** What `subject` does while `meanwhile` lasts. */
-  async sample(subject: PinnedProcess, meanwhile: () => Promise<unknown>): Promise<Sample> {
+  /** What `subject` does while `meanwhile` lasts; without one, nothing but the load is looked at. */
+  async sample(subject: PinnedProcess | undefined, meanwhile: () => Promise<unknown>): Promise<Sample> {
     const before = await this.#look(subject)
     await meanwhile()
     const after = await this.#look(subject)
@@ -79,24 +79,37 @@ export class Rig {
   }
 
   /**
-   * What `subject` does for so long with a load that is steady. Others on the machine make relays look cheaper, since
-   * what waits for a core arrives together: so of up to three periods the quietest counts.
+   * Runs something up to three times, until others on the machine leave it alone: the quietest run counts. They make
+   * relays look cheaper, since what waits for a core arrives together, and slower.
    */
-  async steadySample(subject: PinnedProcess, milliseconds: number, where: string): Promise<Sample> {
-    let quietest = await this.sample(subject, () => sleep(milliseconds))
-    for (let again = 0; again < 2 && disturbance(quietest) > QUIET; again++) {
-      const sample = await this.sample(subject, () => sleep(milliseconds))
-      if (disturbance(sample) < disturbance(quietest)) quietest = sample
+  async quietRun<T>(subject: PinnedProcess | undefined, run: () => Promise<T>): Promise<{ sample: Sample; result: T }> {
+    const once = async () => {
+      let result: { value: T } | undefined
+      const sample = await this.sample(subject, async () => {
+        result = { value: await run() }
+      })
+      return { sample, result: result!.value }
     }
-    this.#remember(quietest, where)
+    let quietest = await once()
+    for (let again = 0; again < 2 && disturbance(quietest.sample) > QUIET; again++) {
+      const next = await once()
+      if (disturbance(next.sample) < disturbance(quietest.sample)) quietest = next
+    }
     return quietest
   }
 
-  async #look(subject: PinnedProcess) {
+  /** What `subject` does for so long with a load that is steady. */
+  async steadySample(subject: PinnedProcess, milliseconds: number, where: string): Promise<Sample> {
+    const { sample } = await this.quietRun(subject, () => sleep(milliseconds))
+    this.#remember(sample, where)
+    return sample
+  }
+
+  async #look(subject: PinnedProcess | undefined) {
     const { tokens, reads } = await this.load('counters')
     return {
       at: performance.now(),
-      cpu: subject.cpuSeconds(),
+      cpu: subject?.cpuSeconds() ?? 0,
       loadCpu: this.#processes.reduce((sum, each) => sum + each.cpuSeconds(), cpuSeconds(process.pid)),
       gatewayCore: coreTimes(GATEWAY_CORE),
       loadCore: coreTimes(LOAD_CORE),
@@ -147,16 +160,21 @@ export class Rig {
   }
 }
 
+interface StartScript {
+  core: number
+  node?: string
+  ipc?: boolean
+  args?: string[]
+  flags?: string[]
+}
+
 /** A TypeScript file of this folder, as a process. */
 export function startScript(
   file: string,
-  { core, ipc = false, args = [], flags = [] }: { core: number; ipc?: boolean; args?: string[]; flags?: string[] },
+  { core, node = process.execPath, ipc, args = [], flags = [] }: StartScript,
 ): PinnedProcess {
   const path = fileURLToPath(new URL(file, import.meta.url))
-  return new PinnedProcess(process.execPath, [...flags, '--import', import.meta.resolve('tsx'), path, ...args], {
-    core,
-    ipc,
-  })
+  return new PinnedProcess(node, [...flags, '--import', import.meta.resolve('tsx'), path, ...args], { core, ipc })
 }
 
 /** What others took of both cores. */

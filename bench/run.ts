@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import { Benchmark } from './benchmark.ts'
 import { describeMachine } from './machine.ts'
 import { MEASURES } from './measures/index.ts'
-import { NOT_TRIED, chooseRelays } from './peers/index.ts'
+import { chooseRelays } from './peers/index.ts'
 import { DIST } from './peers/sluice.ts'
 import { pinSelf } from './processes.ts'
 import { isMissed, renderReport, targetsOf, type Report } from './report.ts'
@@ -19,7 +19,10 @@ const HELP = `npm run bench [-- options]        about 15 minutes; writes bench/R
     .map(({ id }) => id)
     .join(', ')}; writes nothing
   --dist=FOLDER     measure this build instead of the one in dist
+  --node=PATH       run Sluice and the relays written in JavaScript with this Node binary
   --beside=FOLDER   relay through this build too, in the same rounds: what a change is worth
+
+PEER_GOMODEL and PEER_BIFROST in the environment hold the paths of their binaries; without one, the peer is left out.
 `
 
 /** Resolves to the exit code. */
@@ -31,6 +34,7 @@ async function main(): Promise<number> {
       only: { type: 'string' },
       peers: { type: 'string' },
       dist: { type: 'string', default: DIST },
+      node: { type: 'string', default: process.execPath },
       beside: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -48,7 +52,7 @@ async function main(): Promise<number> {
   if (relays.length === 0 || measures.length === 0) throw new Error(`There is nothing to measure.\n\n${HELP}`)
 
   pinSelf()
-  const benchmark = await Benchmark.open({ quick, dist, relays })
+  const benchmark = await Benchmark.open({ quick, dist, node: values.node, relays })
   const sections: Report['sections'] = []
   const failed: string[] = []
   for (const [done, measure] of measures.entries()) {
@@ -63,9 +67,9 @@ async function main(): Promise<number> {
   const report: Report = {
     quick,
     minutes: benchmark.seconds / 60,
-    machine: describeMachine(await benchmark.versions()),
+    machine: describeMachine(await benchmark.versions(), values.node),
     sections,
-    missing: [...benchmark.missing, ...NOT_TRIED],
+    missing: benchmark.missing,
     failed,
     worst: benchmark.rig.worst,
   }
@@ -73,7 +77,12 @@ async function main(): Promise<number> {
 
   const text = renderReport(report)
   process.stdout.write(`\n${text}`)
-  const whole = !quick && names === undefined && values.peers === undefined && values.dist === DIST
+  const whole =
+    !quick &&
+    names === undefined &&
+    values.peers === undefined &&
+    values.dist === DIST &&
+    values.node === process.execPath
   if (whole) writeFileSync(fileURLToPath(new URL('RESULTS.md', import.meta.url)), text)
   const missed = targetsOf(report).filter((target) => isMissed(target, quick))
   if (values.check && missed.length > 0) process.stderr.write(`\n${missed.length} targets are missed.\n`)

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Running } from '../peers/relay.ts'
+import type { Subject } from '../peers/relay.ts'
 import type { Rig, Sample } from '../rig.ts'
 import type { Pace } from '../upstream.ts'
 
@@ -16,7 +16,7 @@ export interface FloodResult extends Sample {
 }
 
 /** The same streams through any relay: open, warm, measure, end, and count what arrived. */
-export async function flood(rig: Rig, subject: Running, where: string, options: Flood): Promise<FloodResult> {
+export async function flood(rig: Rig, subject: Subject, where: string, options: Flood): Promise<FloodResult> {
   const { streams, warmMs, measureMs, ...pace } = options
   const { port, request } = subject
   await rig.open({ ...pace, gated: true }, { port, requests: [request], count: streams })
@@ -31,7 +31,7 @@ export async function flood(rig: Rig, subject: Running, where: string, options: 
 }
 
 /** A second at full speed: until much of it has passed, a relay runs code that is not compiled for good. */
-export async function warm(rig: Rig, { port, request }: Running): Promise<void> {
+export async function warm(rig: Rig, { port, request }: Subject): Promise<void> {
   await rig.open({ rate: 0, tokens: 1000 }, { port, requests: [request], count: 50, total: 1e9 })
   await sleep(1000)
   await rig.finish()

@@ -6,11 +6,11 @@ import { Collected, cpuPerToken, interleave, type Measure } from './measure.ts'
 export const flush: Measure = {
   name: 'flush',
   fullOnly: true,
-  async run({ rig, choose, dist, progress }) {
+  async run({ rig, choose, dist, node, progress }) {
     const subjects = await Promise.all(
       [0, 16, 50].map(async (milliseconds) => {
         const env = { FLUSH_INTERVAL_MS: String(milliseconds) }
-        const { process, port } = await startSluice(rig.upstreamPort, { dist, env })
+        const { process, port } = await startSluice(rig.upstreamPort, { dist, node, env })
         return { milliseconds, running: { process, port, request: chatRequest(port) } }
       }),
     )

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nodePipe } from '../peers/node-relay.ts'
-import type { Running } from '../peers/relay.ts'
+import type { Subject } from '../peers/relay.ts'
 import { chatRequest } from '../peers/sluice.ts'
 import { fileLimit } from '../processes.ts'
 import { median, medianRatio, number, spread } from '../statistics.ts'
@@ -54,7 +54,7 @@ export const streamCount: Measure = {
     const most = Math.min(bench.choose(10_000, 1000), Math.floor((fileLimit() - 200) / 2))
     const counts = bench.choose([10, 100, 1000, most], [10, most])
     const cpu = new Collected()
-    const visit = async ({ process, port, request }: Running, id: string, count: number, round: number) => {
+    const visit = async ({ process, port, request }: Subject, id: string, count: number, round: number) => {
       await rig.open(
         { rate: TOTAL_RATE / count, gated: true },
         { port, requests: [request], count, atOnce: 100, addresses: 2 },
@@ -75,7 +75,7 @@ export const streamCount: Measure = {
     await withSluice(bench, {}, (gateway) =>
       withServer(
         bench,
-        () => nodePipe.start(rig.upstreamPort),
+        () => nodePipe.start({ upstreamPort: rig.upstreamPort, node: bench.node }),
         (pipe) =>
           interleave(bench.choose(2, 1), counts, async (count, round) => {
             await visit({ ...gateway, request: chatRequest(gateway.port) }, 'native', count, round)

@@ -17,7 +17,11 @@ export const idle: Measure = {
     bench.progress(`idle: ${number(silent.rssPerStream / 1024)} KiB of RSS a stream`)
     const beating = await hold(bench, { streams, heartbeatMs, forMs: heartbeatMs })
     bench.progress(`idle, with heartbeats: ${number(beating.cpuShare * 100, 2)} % of a core`)
-    const bare = await withServer(bench, startKoa, (server) => holdOpen(bench, server, { streams, forMs: 1000 }))
+    const bare = await withServer(
+      bench,
+      () => startKoa(bench.node),
+      (server) => holdOpen(bench, server, { streams, forMs: 1000 }),
+    )
     bench.progress(`idle, bare Koa: ${number(bare.rssPerStream / 1024)} KiB of RSS a stream`)
     const rss = [silent, beating].map(({ rssPerStream }) => rssPerStream / 1024)
     const perBeat = ((beating.cpuSeconds - silent.cpuSeconds) * 1e6) / beating.reads
@@ -58,7 +62,7 @@ function hold(
   { heartbeatMs, ...held }: { streams: number; heartbeatMs: number; forMs: number },
 ): Promise<Held> {
   const env = { HEARTBEAT_MS: String(heartbeatMs), IDLE_TIMEOUT_MS: String(NEVER_MS), RESUME_WINDOW_MS: '0' }
-  return withSluice(bench, env, (gateway) => holdOpen(bench, gateway, held))
+  return withSluice(bench, { env }, (gateway) => holdOpen(bench, gateway, held))
 }
 
 async function holdOpen(

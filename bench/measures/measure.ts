@@ -9,8 +9,12 @@ export interface Bench {
   choose: <T>(full: T, quick: T) => T
   /** Where the build under test is. */
   readonly dist: string
+  /** The Node binary that runs it, and the relays written in JavaScript. */
+  readonly node: string
   /** All that can be had of those that were asked for, started once for all measures that compare them. */
   relays(): Promise<StartedRelay[]>
+  /** The relays whose opening is compared: Sluice with access control and a log, as for its users. */
+  openers(): Promise<StartedRelay[]>
   progress: (text: string) => void
 }
 
@@ -76,17 +80,17 @@ export function cpuPerToken({ cpuSeconds, tokens }: Sample): number {
 }
 
 /** The values of one subject, over the rounds. */
-export class Collected {
-  readonly #values = new Map<string, number[]>()
+export class Collected<T = number> {
+  readonly #values = new Map<string, T[]>()
 
-  add(value: number, ...key: (string | number)[]): void {
+  add(value: T, ...key: (string | number)[]): void {
     const name = key.join('\0')
     const values = this.#values.get(name)
     if (values) values.push(value)
     else this.#values.set(name, [value])
   }
 
-  get(...key: (string | number)[]): number[] {
+  get(...key: (string | number)[]): T[] {
     return this.#values.get(key.join('\0')) ?? []
   }
 }

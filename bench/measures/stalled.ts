@@ -14,7 +14,7 @@ export const stalled: Measure = {
   name: 'stalled',
   fullOnly: true,
   run: (bench) =>
-    withSluice(bench, { STREAM_MAX_BYTES: '64mb', SLOW_READER_MS: '600000' }, async ({ process, port }) => {
+    withSluice(bench, { env: { STREAM_MAX_BYTES: '64mb', SLOW_READER_MS: '600000' } }, async ({ process, port }) => {
       const tokens = bench.choose(50_000, 25_000)
       const count = bench.choose(1000, 300)
       const grow = (stalledReaders: number) => growth(bench, process, { port, tokens, stalledReaders })

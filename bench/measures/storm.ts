@@ -11,7 +11,7 @@ const SEEN = 100
 export const storm: Measure = {
   name: 'storm',
   run: (bench) =>
-    withSluice(bench, { RESUME_WINDOW_MS: '600000' }, async ({ port }) => {
+    withSluice(bench, { env: { RESUME_WINDOW_MS: '600000' } }, async ({ port }) => {
       const count = bench.choose(5000, 1000)
       const requests = await createStreams(port, count)
       const until = TOKENS - SEEN

@@ -1,4 +1,4 @@
-import { startSluice } from '../peers/sluice.ts'
+import { startSluice, type StartSluice } from '../peers/sluice.ts'
 import type { PinnedProcess } from '../processes.ts'
 import type { Bench } from './measure.ts'
 
@@ -10,11 +10,11 @@ interface Server {
 /** A gateway of its own for one measure, gone when `use` is over. */
 export function withSluice<T>(
   bench: Bench,
-  env: Record<string, string>,
+  options: Pick<StartSluice, 'env' | 'guarded'>,
   use: (gateway: Server) => Promise<T>,
 ): Promise<T> {
-  const { rig, dist } = bench
-  return withServer(bench, () => startSluice(rig.upstreamPort, { dist, env }), use)
+  const { rig, dist, node } = bench
+  return withServer(bench, () => startSluice(rig.upstreamPort, { dist, node, ...options }), use)
 }
 
 /** The same for any other server. */

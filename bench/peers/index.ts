@@ -1,14 +1,11 @@
+import { bifrost } from './bifrost.ts'
+import { gomodel } from './gomodel.ts'
 import { litellm } from './litellm.ts'
 import { nginx } from './nginx.ts'
 import { nodePipe, rawSockets, reencode } from './node-relay.ts'
 import { portkey } from './portkey.ts'
 import type { Relay } from './relay.ts'
 import { sluice } from './sluice.ts'
-
-/** Said in the report, like those that cannot be installed on this machine. */
-export const NOT_TRIED = [
-  'bifrost: its npm package downloads a binary when it is started, and the Go module proxy does not serve its modules.',
-]
 
 export interface RelayChoice {
   dist: string
@@ -25,6 +22,8 @@ export function chooseRelays({ dist, beside, ids }: RelayChoice): Relay[] {
     rawSockets,
     nodePipe,
     reencode,
+    gomodel,
+    bifrost,
     portkey,
     litellm,
     sluice('native', { dist }),

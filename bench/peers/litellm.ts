@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, GATEWAY_CORE, PinnedProcess, untilListening } from '../processes.ts'
-import { chatBody, requestText } from '../request.ts'
+import { chatRequests } from '../request.ts'
 import { inFolder, installed } from './cache.ts'
 import type { Relay } from './relay.ts'
 
@@ -27,7 +27,7 @@ export const litellm: Relay = {
   title: `LiteLLM ${VERSION}`,
   fullOnly: true,
   scale: 0.1,
-  async start(upstreamPort) {
+  async start({ upstreamPort }) {
     const folder = await installed(`litellm-${VERSION}`, async (empty) => {
       await inFolder(empty, 'python3', ['-m', 'venv', '.'])
       await inFolder(empty, 'bin/pip', ['install', '-q', `litellm[proxy]==${VERSION}`])
@@ -44,12 +44,7 @@ export const litellm: Relay = {
       env: { HOME: folder, LITELLM_LOCAL_MODEL_COST_MAP: 'True', LITELLM_LOG: 'ERROR', LITELLM_MASTER_KEY: key },
     })
     await untilListening(child, port, 90_000)
-    const request = requestText({
-      port,
-      path: '/v1/chat/completions',
-      headers: { authorization: `Bearer ${key}` },
-      body: chatBody('bench'),
-    })
-    return { process: child, port, request, version: VERSION }
+    const requests = chatRequests({ port, headers: { authorization: `Bearer ${key}` } })
+    return { process: child, port, ...requests, version: VERSION }
   },
 }

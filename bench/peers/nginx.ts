@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findProgram } from '../find-program.ts'
 import { freePort, GATEWAY_CORE, PinnedProcess, temporaryFolder, untilListening } from '../processes.ts'
-import { chatBody, requestText } from '../request.ts'
+import { chatRequests } from '../request.ts'
 import type { Relay } from './relay.ts'
 
 const configuration = (port: number, upstreamPort: number) => `
@@ -40,7 +40,7 @@ export const nginx: Relay = {
   id: 'nginx',
   title: 'nginx `proxy_pass`, buffering off',
   fullOnly: true,
-  async start(upstreamPort) {
+  async start({ upstreamPort }) {
     const program = findProgram('nginx', 'nginx-light')
     const port = await freePort()
     const folder = temporaryFolder()
@@ -49,7 +49,6 @@ export const nginx: Relay = {
     await untilListening(child, port)
     const [version = ''] =
       /\d+\.\d+\.\d+/.exec(execFileSync('sh', ['-c', '"$0" -v 2>&1', program], { encoding: 'utf8' })) ?? []
-    const request = requestText({ port, path: '/v1/chat/completions', body: chatBody('bench') })
-    return { process: child, port, request, version }
+    return { process: child, port, ...chatRequests({ port }), version }
   },
 }

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, GATEWAY_CORE, PinnedProcess, untilListening } from '../processes.ts'
-import { chatBody, requestText } from '../request.ts'
+import { chatRequests } from '../request.ts'
 import { inFolder, installed } from './cache.ts'
 import type { Relay } from './relay.ts'
 
@@ -15,7 +15,7 @@ export const portkey: Relay = {
   id: 'portkey',
   title: `Portkey gateway ${VERSION}`,
   sleepMs: 25,
-  async start(upstreamPort) {
+  async start({ upstreamPort, node }) {
     const folder = await installed(`portkey-${VERSION}`, async (empty) => {
       const dependencies = { '@portkey-ai/gateway': VERSION }
       writeFileSync(join(empty, 'package.json'), JSON.stringify({ private: true, dependencies, overrides: OVERRIDES }))
@@ -23,7 +23,7 @@ export const portkey: Relay = {
     })
     const port = await freePort()
     const program = join(folder, 'node_modules/@portkey-ai/gateway/build/start-server.js')
-    const child = new PinnedProcess(process.execPath, [program, '--headless', `--port=${port}`], {
+    const child = new PinnedProcess(node, [program, '--headless', `--port=${port}`], {
       core: GATEWAY_CORE,
       env: { NODE_ENV: 'production' },
     })
@@ -33,7 +33,6 @@ export const portkey: Relay = {
       'x-portkey-provider': 'openai',
       'x-portkey-custom-host': `http://127.0.0.1:${upstreamPort}/v1`,
     }
-    const request = requestText({ port, path: '/v1/chat/completions', headers, body: chatBody('bench') })
-    return { process: child, port, request, version: VERSION }
+    return { process: child, port, ...chatRequests({ port, headers }), version: VERSION }
   },
 }
