@@ -20,8 +20,9 @@ export function targetsOf({ sections }: Report): Target[] {
 /** A quick run is over within the time in which the machine's own pace changes. */
 const QUICK_TOLERANCE = 1.25
 
-export function isMissed({ value, limit = Infinity }: Target, quick: boolean): boolean {
-  return value > limit * (quick ? QUICK_TOLERANCE : 1)
+export function isMissed({ value, limit = Infinity, atLeast = -Infinity }: Target, quick: boolean): boolean {
+  const tolerance = quick ? QUICK_TOLERANCE : 1
+  return value > limit * tolerance || value < atLeast / tolerance
 }
 
 /** The whole report, as Markdown. */
@@ -53,34 +54,44 @@ export function renderSection({ title, method, columns, rows, notes = [] }: Sect
 
 function renderTargets(targets: readonly Target[], quick: boolean): string {
   return table(
-    ['Sluice', 'measured', 'at most', ''],
-    targets.map((target) => {
-      const { what, value, limit, unit = '' } = target
-      return [
-        what,
-        `${number(value, 2)} ${unit}`,
-        limit === undefined ? '' : `${limit} ${unit}`,
-        verdictOn(target, quick),
-      ]
-    }),
+    ['Sluice', 'measured', 'target', ''],
+    targets.map((target) => [
+      target.what,
+      `${number(target.value, 2)} ${target.unit ?? ''}`,
+      limitOf(target),
+      verdictOn(target, quick),
+    ]),
   )
+}
+
+function limitOf({ limit, atLeast, unit = '' }: Target): string {
+  if (limit !== undefined) return `≤ ${limit} ${unit}`
+  return atLeast === undefined ? '' : `≥ ${atLeast} ${unit}`
 }
 
 function verdictOn(target: Target, quick: boolean): string {
   if (Number.isNaN(target.value)) return 'not measured'
-  if (target.limit === undefined) return 'for comparison'
+  if (target.limit === undefined && target.atLeast === undefined) return 'for comparison'
   if (isMissed(target, quick)) return '**missed**'
   return isMissed(target, false) ? 'within the noise of a quick run' : 'met'
 }
 
-function renderMethod({ worst: { idle, use, foreign } }: Report): string {
+function renderMethod({ worst }: Report): string {
   return list([
     'The process under test has core 0 to itself; upstream, readers and the program that directs them share core 1. All of it on 127.0.0.1. Sluice is started as `npm start` starts it, with one helper thread of V8; the relays made of Node with its default, four.',
     'CPU time is that of the scheduler (`/proc/<pid>/task/*/schedstat`, in nanoseconds) over all threads and child processes; memory is `VmRSS`.',
     'The upstream is a process of its own that writes chunks encoded beforehand, each a chunk of HTTP, straight to its sockets. The readers are another, on raw sockets: a mark that every token holds exactly once is counted in what arrives, in whatever format, and at the end of every run the tokens received are compared with those sent.',
+    ...describeWorst(worst),
+  ])
+}
+
+function describeWorst({ idle, use, foreign }: Worst): string[] {
+  // No measure with a steady load took part.
+  if (idle.where === '') return []
+  return [
     `Whether the load side was the bottleneck: it used ${percent(use.share)} of its core at most (${use.where}), which was idle for ${percent(idle.share)} of the time at least (${idle.where}). Where streams go at full speed it has to be at its limit or the relay at its own; there, the table says which.`,
     `Whether the machine was quiet: anything but the process under test used ${percent(foreign.share)} of its core at most (${foreign.where}). More than a few per cent spoils the figures.`,
-  ])
+  ]
 }
 
 function table(columns: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -10,9 +10,9 @@ import { DIST } from './peers/sluice.ts'
 import { pinSelf } from './processes.ts'
 import { isMissed, renderReport, targetsOf, type Report } from './report.ts'
 
-const HELP = `npm run bench [-- options]        about 15 minutes; writes bench/RESULTS.md
+const HELP = `npm run bench [-- options]        about half an hour; writes bench/RESULTS.md
 
-  --quick           short rounds of what has a target, in two minutes; writes nothing
+  --quick           short rounds of what has a target, in five minutes; writes nothing
   --check           exit 1 when a target is missed; in a quick run, by more than a quarter
   --only=A,B        these measures: ${MEASURES.map(({ name }) => name).join(', ')}; writes nothing
   --peers=A,B       these relays: ${chooseRelays({ dist: DIST })

@@ -41,7 +41,7 @@ export const idle: Measure = {
         {
           what: 'RSS per idle stream, to that of a Koa app that only holds it open',
           value: (Math.max(...rss) * 1024) / bare.rssPerStream,
-          limit: 3,
+          limit: 1.7,
           unit: '×',
         },
       ],

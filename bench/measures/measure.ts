@@ -49,8 +49,9 @@ export interface Target {
   what: string
   /** NaN when what it is compared with is missing. */
   value: number
-  /** Absent when the value is for comparison only. */
+  /** At most; without either limit, the value is for comparison only. */
   limit?: number
+  atLeast?: number
   unit?: string
 }
 

@@ -7,7 +7,6 @@ createServer((incoming, response) => {
   const { method, url: path, headers } = incoming
   const outgoing = request({ host: '127.0.0.1', port: upstreamPort, method, path, headers, agent }, (answer) => {
     response.writeHead(answer.statusCode ?? 502, answer.headers)
-    response.flushHeaders()
     answer.pipe(response)
   })
   outgoing.on('error', () => response.destroy())
