@@ -64,8 +64,9 @@ export async function spawnSluice({ args = [], env = {}, cwd }: SluiceOptions = 
 }
 
 /** Starts the built program, and waits until it listens. */
-export async function startSluice(options?: SluiceOptions): Promise<SluiceProcess & { url: string }> {
-  const sluice = await spawnSluice(options)
+export async function startSluice(options: SluiceOptions = {}): Promise<SluiceProcess & { url: string }> {
+  // As for `startGateway`: a machine that runs several suites at once is slow, and a gateway would refuse streams.
+  const sluice = await spawnSluice({ ...options, env: { MAX_EVENT_LOOP_DELAY_MS: '0', ...options.env } })
   const line = await Promise.race([
     logged(sluice, 'listening'),
     sluice.exited.then((code) => Promise.reject(new Error(`It ended with ${code}: ${sluice.output().stderr}`))),
