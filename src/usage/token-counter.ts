@@ -56,7 +56,8 @@ export class TokenCounter {
   /** In all these texts. */
   #characters = 0
   #worker: Worker | undefined
-  #next: NodeJS.Timeout | undefined
+  /** A message will be sent soon. */
+  #isDue = false
   #sentAt = -Infinity
   /** Ends the wait that is over first, at `#limitAt`. */
   #limit: NodeJS.Timeout | undefined
@@ -111,8 +112,6 @@ export class TokenCounter {
     this.#queue = []
     this.#counting = []
     this.#characters = 0
-    clearTimeout(this.#next)
-    this.#next = undefined
     clearTimeout(this.#idle)
     clearTimeout(this.#limit)
     this.#limitAt = Infinity
@@ -130,7 +129,9 @@ export class TokenCounter {
     try {
       const worker = new Worker(this.#program, { eval: true, workerData: TOKENIZER, ...ISOLATED })
       worker.unref()
-      worker.on('message', (counts: readonly number[]) => this.#answered(counts))
+      worker.on('message', (counts: readonly number[]) => {
+        if (worker === this.#worker) this.#answered(counts)
+      })
       worker.on('error', () => this.#failed(worker))
       worker.on('exit', () => this.#failed(worker))
       this.#worker = worker
@@ -141,12 +142,17 @@ export class TokenCounter {
   }
 
   #sendSoon(): void {
-    if (this.#queue.length === 0 || this.#counting.length > 0) return
-    this.#next ??= setTimeout(this.#send, this.#sentAt + PACE_MS - performance.now())
+    if (this.#isDue || this.#queue.length === 0 || this.#counting.length > 0) return
+    this.#isDue = true
+    const waitMs = this.#sentAt + PACE_MS - performance.now()
+    if (waitMs > 0) setTimeout(this.#send, waitMs)
+    else setImmediate(this.#send)
   }
 
   readonly #send = (): void => {
-    this.#next = undefined
+    this.#isDue = false
+    // The counter may have been stopped meanwhile.
+    if (this.#queue.length === 0 || this.#counting.length > 0) return
     this.#sentAt = performance.now()
     let characters = 0
     let count = 0
