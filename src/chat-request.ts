@@ -160,12 +160,12 @@ export function isPlainChat(body: unknown): body is ChatInput {
   return true
 }
 
-function isPlainMessage(message: unknown): boolean {
+function isPlainMessage(value: unknown): boolean {
   return (
-    isRecord(message) &&
-    Object.keys(message).every((name) => MESSAGE_FIELDS.has(name)) &&
-    TEXT_ROLES.has(message.role) &&
-    typeof message.content === 'string'
+    isRecord(value) &&
+    Object.keys(value).every((name) => MESSAGE_FIELDS.has(name)) &&
+    TEXT_ROLES.has(value.role) &&
+    typeof value.content === 'string'
   )
 }
 

@@ -89,14 +89,15 @@ export function retryDelay(
 /** Waits; resolves at once when `signal` is aborted. */
 export type Pause = (milliseconds: number, signal: StopSignal) => Promise<void>
 
-export const pause: Pause = (milliseconds, signal) =>
-  new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, milliseconds)
-    if (signal.aborted) end()
-    else signal.addEventListener('abort', end)
+export const pause: Pause = async (milliseconds, signal) => {
+  if (signal.aborted) return
+  let timer: NodeJS.Timeout | undefined
+  let onAbort = () => {}
+  await new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds)
+    onAbort = () => resolve()
+    signal.addEventListener('abort', onAbort)
   })
+  clearTimeout(timer)
+  signal.removeEventListener('abort', onAbort)
+}
