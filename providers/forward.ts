@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { isRecord, type Fields } from '../src/json.ts'
 import type { ForwardResponse } from './provider.ts'
+import type { StopSignal } from '../src/stream/stop-signal.ts'
 import type { Wire } from '../src/wires/wire.ts'
 import { readErrorBody, readJson } from './error-body.ts'
 import { headerSecrets, withoutSecrets } from './secrets.ts'
@@ -33,7 +34,7 @@ export interface PassedRequest extends Pick<TransportRequest, 'path' | 'headers'
   wire: Wire
   /** Redacted from errors, in addition to secret headers. */
   secrets: readonly string[]
-  signal: AbortSignal
+  signal: StopSignal
 }
 
 /**

@@ -1,4 +1,5 @@
 import { parseJson } from '../src/json.ts'
+import type { StopSignal } from '../src/stream/stop-signal.ts'
 import type { Wire } from '../src/wires/wire.ts'
 import { createDecompressor, type Decompressor } from './transport/decompress.ts'
 import type { ExchangeControl, ExchangeHandler, ResponseHead, Transport } from './transport/transport.ts'
@@ -12,7 +13,7 @@ export interface JsonRequest {
   path: string
   headers: Readonly<Record<string, string>>
   wire: Wire
-  signal: AbortSignal
+  signal: StopSignal
   connectTimeoutMs: number
 }
 

@@ -2,6 +2,7 @@ import type { ChatRequest } from '../src/chat-request.ts'
 import { hasBrand, SluiceError, type ErrorCode, type SluiceErrorOptions } from '../src/errors.ts'
 import type { StreamEvent } from '../src/stream/events.ts'
 import type { Pushing } from '../src/stream/source.ts'
+import type { StopSignal } from '../src/stream/stop-signal.ts'
 import type { Wire } from '../src/wires/wire.ts'
 import type { Vendor } from './vendors.ts'
 
@@ -12,6 +13,8 @@ export type { Delta, Done, StreamEvent, ToolCallDelta, Usage } from '../src/stre
 export interface AttemptContext {
   /** Aborted when the attempt is over for any reason: stop at once and release all resources. */
   readonly signal: AbortSignal
+  /** The same as `signal`, which is made when it is read, and costs more. */
+  readonly stopped?: StopSignal | undefined
   /** The provider's `options` in the configuration, unchanged. */
   readonly options: Readonly<Record<string, unknown>>
   /** The key for this attempt, drawn from the keys configured for this provider. */
@@ -22,6 +25,11 @@ export interface AttemptContext {
   readonly traceHeaders?: Readonly<Record<string, string>> | undefined
   /** How long connecting may take, in milliseconds. */
   readonly connectTimeoutMs: number
+}
+
+/** What tells a provider of our own that an attempt is over. */
+export function stopSignalOf(context: Pick<AttemptContext, 'signal' | 'stopped'>): StopSignal {
+  return context.stopped ?? context.signal
 }
 
 /** What a provider is told when it is asked for its list of models. */

@@ -1,4 +1,5 @@
 import type { Pushing, Sink } from '../src/stream/source.ts'
+import type { StopSignal } from '../src/stream/stop-signal.ts'
 import { createDecompressor, type Decompressor } from './transport/decompress.ts'
 import type {
   ExchangeControl,
@@ -31,7 +32,7 @@ export interface UpstreamRequest {
   format?: StreamFormat
   /** Redacted from errors, in addition to secret headers. */
   secrets?: readonly string[] | undefined
-  signal: AbortSignal
+  signal: StopSignal
   /** How long connecting may take, TLS included, in milliseconds. */
   connectTimeoutMs: number
 }
@@ -45,7 +46,7 @@ const STOPPED = new Error('The stream was stopped.')
  * connection closes at once when `signal` is aborted or the sink is stopped; it is reused when the stream is complete.
  */
 export class UpstreamStream implements Pushing, ExchangeHandler {
-  readonly #signal: AbortSignal
+  readonly #signal: StopSignal
   readonly #reader: AnswerReader
   readonly #headers: Readonly<Record<string, string>>
   readonly #secrets: readonly string[]

@@ -5,7 +5,7 @@ import { MessageReader } from './events.ts'
 import { convertRequest, type MessagesServer } from './request.ts'
 import type { Fields } from '../../src/json.ts'
 import { askFor } from '../forward.ts'
-import type { AttemptContext, Provider } from '../provider.ts'
+import { stopSignalOf, type AttemptContext, type Provider } from '../provider.ts'
 import { listModels } from './list-models.ts'
 import { vendorAt } from '../vendors.ts'
 import { UpstreamStream } from '../upstream.ts'
@@ -33,7 +33,8 @@ export function anthropic({
   const configured = Object.fromEntries(Object.entries(headers).map(([header, value]) => [header.toLowerCase(), value]))
 
   function upstreamFor(context: AttemptContext) {
-    const { signal, connectTimeoutMs, traceHeaders, apiKey: key = apiKey, headers: forwarded = {} } = context
+    const { connectTimeoutMs, traceHeaders, apiKey: key = apiKey, headers: forwarded = {} } = context
+    const signal = stopSignalOf(context)
     const own = toHeaders(key, configured, forwarded)
     return { transport, headers: { ...traceHeaders, ...own }, secrets, signal, connectTimeoutMs }
   }

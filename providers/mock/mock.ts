@@ -1,12 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import type { ChatRequest } from '../../src/chat-request.ts'
 import { invalidRequest, isErrorCode, type ErrorCode } from '../../src/errors.ts'
 import { toFaults } from '../../src/faults.ts'
+import { wait, type StopSignal } from '../../src/stream/stop-signal.ts'
 import { forwardMock, MOCK_ROUTES } from './forward.ts'
 import { mulberry32 } from './random.ts'
 import { writeText } from './text.ts'
-import { ProviderError, type Delta, type Provider, type ProviderContext, type StreamEvent } from '../provider.ts'
+import { ProviderError, stopSignalOf, type Delta, type Provider, type StreamEvent } from '../provider.ts'
 
 const index = z.number().int().nonnegative()
 const milliseconds = z.number().nonnegative().max(3_600_000)
@@ -82,7 +82,7 @@ export function mock({ name = 'mock', models = ['mock'] as readonly string[] } =
     routes: MOCK_ROUTES,
     forward: async (request) => forwardMock(request),
     stream(request, context) {
-      return play(readKnobs(request), request, context)
+      return play(readKnobs(request), request, stopSignalOf(context))
     },
   }
 }
@@ -96,7 +96,7 @@ function readKnobs(request: ChatRequest): Knobs {
 async function* play(
   knob: Knobs,
   request: ChatRequest,
-  { signal }: ProviderContext,
+  signal: StopSignal,
 ): AsyncGenerator<StreamEvent | StreamEvent[]> {
   const script = writeScript(knob, request)
   const pace = pacer(knob, signal)
@@ -126,14 +126,14 @@ async function* play(
 }
 
 /** Schedules tokens on the clock: a late timer does not slow the stream down. */
-function pacer({ interval_ms, first_token_ms = interval_ms }: Knobs, signal: AbortSignal) {
+function pacer({ interval_ms, first_token_ms = interval_ms }: Knobs, signal: StopSignal) {
   const start = performance.now() + first_token_ms
-  const wait = (position: number) => start + position * interval_ms - performance.now()
+  const left = (position: number) => start + position * interval_ms - performance.now()
   return {
-    due: (position: number) => wait(position) <= 0,
+    due: (position: number) => left(position) <= 0,
     async until(position: number): Promise<void> {
-      const remaining = wait(position)
-      if (remaining > 0) await sleep(remaining, undefined, { signal })
+      const remaining = left(position)
+      if (remaining > 0) await wait(remaining, signal)
       // A late token is due at once, but other streams need a turn of the event loop.
       else await fullSpeed.turn()
       signal.throwIfAborted()
@@ -141,12 +141,10 @@ function pacer({ interval_ms, first_token_ms = interval_ms }: Knobs, signal: Abo
   }
 }
 
-async function stall(duration: number | undefined, signal: AbortSignal): Promise<void> {
-  if (duration !== undefined) return sleep(duration, undefined, { signal })
-  return new Promise((_, reject) => {
-    signal.throwIfAborted()
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
+async function stall(duration: number | undefined, signal: StopSignal): Promise<void> {
+  if (duration !== undefined) await wait(duration, signal)
+  else if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+  signal.throwIfAborted()
 }
 
 function writeScript(knob: Knobs, request: ChatRequest) {

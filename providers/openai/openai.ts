@@ -6,7 +6,7 @@ import type { Fields } from '../../src/json.ts'
 import { AdaptedStream, Adaptations } from './adaptations.ts'
 import { ChunkReader } from './chunks.ts'
 import { passOn } from '../forward.ts'
-import type { AttemptContext, Provider } from '../provider.ts'
+import { stopSignalOf, type AttemptContext, type Provider } from '../provider.ts'
 import { checkRequest, convertRequest } from './request.ts'
 import { usesResponses } from './responses/api.ts'
 import { ResponseReader } from './responses/events.ts'
@@ -48,7 +48,9 @@ export function openai({
     ...headers,
   })
 
-  function upstreamFor({ signal, connectTimeoutMs, traceHeaders, apiKey: key = apiKey }: AttemptContext) {
+  function upstreamFor(context: AttemptContext) {
+    const { connectTimeoutMs, traceHeaders, apiKey: key = apiKey } = context
+    const signal = stopSignalOf(context)
     return { transport, headers: { ...traceHeaders, ...toHeaders(key) }, secrets, signal, connectTimeoutMs }
   }
 

@@ -9,6 +9,7 @@ import { Subscription } from '../stream/readers.ts'
 import { catchUp } from '../stream/event-loop.ts'
 import { streamDigest, withoutMessage } from '../telemetry/redact.ts'
 import type { RequestContext, Services } from './context.ts'
+import { releaseHead } from './release-head.ts'
 import { holdWaiting } from './waiting-payloads.ts'
 
 /** Estimate for a reader: request, response, subscription, socket. */
@@ -66,6 +67,7 @@ export function sendStream(
     ...(protocol.reconnects ? {} : { retry: false }),
     onHeartbeat: () => cells.heartbeats.add(),
   })
+  releaseHead(context.res)
   cells.connections.add()
 
   /** The flush timer may delay deltas to coalesce them, but never the reader's first one or the end of the stream. */

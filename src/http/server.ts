@@ -64,7 +64,7 @@ export class HttpServer {
     this.#server.on('request', (request, response) => {
       this.#responses.add(response)
       if (response.socket === null) this.#queues.add(request.socket, response)
-      response.once('close', () => {
+      response.on('close', () => {
         this.#responses.delete(response)
         if (this.#responses.size === 0) this.#onLastResponse()
       })
@@ -78,7 +78,7 @@ export class HttpServer {
         return
       }
       this.#sockets.add(socket)
-      socket.once('close', () => this.#sockets.delete(socket))
+      socket.on('close', () => this.#sockets.delete(socket))
     })
   }
 
@@ -153,13 +153,13 @@ class QueuedResponses {
   add(socket: Socket, response: ServerResponse | Http2ServerResponse): void {
     const waiting = this.#waiting.get(socket) ?? this.#watch(socket)
     waiting.add(response)
-    response.once('close', () => waiting.delete(response))
+    response.on('close', () => waiting.delete(response))
   }
 
   #watch(socket: Socket): Set<ServerResponse | Http2ServerResponse> {
     const waiting = new Set<ServerResponse | Http2ServerResponse>()
     this.#waiting.set(socket, waiting)
-    socket.once('close', () => {
+    socket.on('close', () => {
       for (const response of waiting) {
         // Handlers that check the response later must see that it is closed.
         if (response instanceof ServerResponse) response.destroy()

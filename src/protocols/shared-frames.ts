@@ -145,7 +145,7 @@ const recent = new RecentEncodings<Encoding>(RECENT_BYTES)
  */
 export class SharedFrames {
   readonly #log: StreamLog
-  readonly #protocol: Protocol
+  readonly protocol: Protocol
   #latest: Encoding | undefined
   /** Has the same end as the latest: most readers share one cursor, and lagging readers often share a second. */
   #second: Encoding | undefined
@@ -156,7 +156,7 @@ export class SharedFrames {
 
   constructor(log: StreamLog, protocol: Protocol) {
     this.#log = log
-    this.#protocol = protocol
+    this.protocol = protocol
   }
 
   /**
@@ -177,7 +177,7 @@ export class SharedFrames {
     let final: Encoding | undefined
     return (cursor) => {
       if (cursor >= this.#log.last) return undefined
-      encoder ??= this.#protocol.encoder(this.#log.info)
+      encoder ??= this.protocol.encoder(this.#log.info)
       if (toDrop > 0) {
         const batch = this.#read(cursor)
         if (!batch) return undefined
@@ -232,13 +232,13 @@ export class SharedFrames {
   }
 
   #read(from: number): Batch | undefined {
-    return this.#log.read(from, this.#endAfter(from), { merge: !this.#protocol.countsFrames })
+    return this.#log.read(from, this.#endAfter(from), { merge: !this.protocol.countsFrames })
   }
 
   /** A large `done` is a batch of its own: it is then the same for all readers, wherever they began. */
   #endAfter(from: number): number {
     const { last, lastDelta, done, bytes } = this.#log
-    const endsApart = this.#protocol.repeatsAnswer && done && bytes > LARGE_LOG_BYTES && from < lastDelta
+    const endsApart = this.protocol.repeatsAnswer && done && bytes > LARGE_LOG_BYTES && from < lastDelta
     return endsApart ? lastDelta : last
   }
 
@@ -246,19 +246,22 @@ export class SharedFrames {
     this.#latest = undefined
     this.#second = undefined
     if (this.#final || (this.#recent && this.#recent.size > 0)) return
-    const protocols = shared.get(this.#log)
-    if (protocols?.get(this.#protocol) === this) protocols.delete(this.#protocol)
-    if (protocols?.size === 0) shared.delete(this.#log)
+    const others = (shared.get(this.#log) ?? []).filter((each) => each !== this)
+    if (others.length > 0) shared.set(this.#log, others)
+    else shared.delete(this.#log)
   }
 }
 
-const shared = new WeakMap<StreamLog, Map<Protocol, SharedFrames>>()
+/** A log is read in few protocols, and nearly always in one. */
+const shared = new WeakMap<StreamLog, SharedFrames[]>()
 
 /** The shared frames of a log in a protocol: one instance for the log's lifetime. */
 export function sharedFrames(log: StreamLog, protocol: Protocol): SharedFrames {
-  let protocols = shared.get(log)
-  if (!protocols) shared.set(log, (protocols = new Map()))
-  let frames = protocols.get(protocol)
-  if (!frames) protocols.set(protocol, (frames = new SharedFrames(log, protocol)))
+  const known = shared.get(log)
+  const found = known?.find((each) => each.protocol === protocol)
+  if (found) return found
+  const frames = new SharedFrames(log, protocol)
+  if (known) known.push(frames)
+  else shared.set(log, [frames])
   return frames
 }

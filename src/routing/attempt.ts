@@ -2,7 +2,7 @@ import type { ChatInput } from '../chat-request.ts'
 import { Ended, SluiceError, toSluiceError } from '../errors.ts'
 import type { Done, StreamEvent } from '../stream/events.ts'
 import { pipeToSink, type Sink } from '../stream/source.ts'
-import type { StopSignal } from '../stream/stop-signal.ts'
+import { Stopper, type StopSignal } from '../stream/stop-signal.ts'
 import { AttemptTimeouts } from './attempt-timeouts.ts'
 import type { Permit } from './breaker.ts'
 import { errorOf, isTargetsFault } from './next-step.ts'
@@ -40,7 +40,7 @@ export class Attempt implements Sink {
   readonly #reports: AttemptReports
   readonly #timeouts: AttemptTimeouts
   readonly #observer: AttemptObserver | undefined
-  readonly #abort = new AbortController()
+  readonly #stopper = new Stopper()
   /** Set before it is reported: a listener may abort the signal during the report. */
   #done: Done | undefined
   #ended = false
@@ -61,9 +61,26 @@ export class Attempt implements Sink {
     const { streamId, apiKey, headers } = this.#context
     const { connectTimeoutMs } = timeouts
     const { traceHeaders } = this.#observer ?? {}
-    const context = { signal: this.#abort.signal, streamId, options, apiKey, headers, traceHeaders, connectTimeoutMs }
+    const stopped = this.#stopper
     try {
-      this.#stop = pipeToSink(provider.stream({ ...input, model }, context), this)
+      this.#stop = pipeToSink(
+        provider.stream(
+          { ...input, model },
+          {
+            get signal() {
+              return stopped.signal
+            },
+            stopped,
+            streamId,
+            options,
+            apiKey,
+            headers,
+            traceHeaders,
+            connectTimeoutMs,
+          },
+        ),
+        this,
+      )
     } catch (error) {
       this.#end({ error })
     }
@@ -105,7 +122,7 @@ export class Attempt implements Sink {
   readonly #onAbort = (): void => this.#interrupt(this.#context.signal.reason)
 
   #interrupt(reason: unknown): void {
-    this.#abort.abort(reason)
+    this.#stopper.abort(reason)
     this.#end(this.#done ? { done: this.#done } : { error: reason })
   }
 
@@ -117,7 +134,7 @@ export class Attempt implements Sink {
     this.#reports.onAlive(performance.now(), 0)
     this.#context.signal.removeEventListener('abort', this.#onAbort)
     const error = this.#judge(end)
-    this.#abort.abort(ENDED)
+    this.#stopper.abort(ENDED)
     // Not awaited: a provider that ignores the signal would never end.
     this.#stop?.()
     this.#observer?.ended(error, 'done' in end ? end.done : undefined)

@@ -3,7 +3,6 @@
 import { fromFailedDone, type SluiceError } from '../errors.ts'
 import type { Random } from './target.ts'
 import type { Done } from '../stream/events.ts'
-import type { StopSignal } from '../stream/stop-signal.ts'
 import { AnswerTooLongError } from './attempt-timeouts.ts'
 
 /** An attempt that failed before anything of it was passed on, and its target. */
@@ -84,20 +83,4 @@ export function retryDelay(
 ): number | undefined {
   if (!retryable || retryAfter * 1000 > LONGEST_WISH_MS) return undefined
   return retryAfter * 1000 + random() * Math.min(CAP_MS, BASE_MS * 2 ** retry)
-}
-
-/** Waits; resolves at once when `signal` is aborted. */
-export type Pause = (milliseconds: number, signal: StopSignal) => Promise<void>
-
-export const pause: Pause = async (milliseconds, signal) => {
-  if (signal.aborted) return
-  let timer: NodeJS.Timeout | undefined
-  let onAbort = () => {}
-  await new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, milliseconds)
-    onAbort = () => resolve()
-    signal.addEventListener('abort', onAbort)
-  })
-  clearTimeout(timer)
-  signal.removeEventListener('abort', onAbort)
 }

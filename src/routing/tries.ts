@@ -1,8 +1,8 @@
 import { SluiceError, toSluiceError, type ErrorCode } from '../errors.ts'
 import type { Breaker, Permit } from './breaker.ts'
-import { pause as wait, isKeysFault, isRateLimit, isTargetsFault, nextStep, type Pause } from './next-step.ts'
+import { isKeysFault, isRateLimit, isTargetsFault, nextStep } from './next-step.ts'
 import type { RoutingObserver } from './observer.ts'
-import type { StopSignal } from '../stream/stop-signal.ts'
+import { wait, type StopSignal } from '../stream/stop-signal.ts'
 import { KeyRing, type Plan, type Target, type Random } from './target.ts'
 
 export interface TriesContext {
@@ -10,7 +10,7 @@ export interface TriesContext {
   signal: StopSignal
   observer?: RoutingObserver | undefined
   /** For tests. */
-  pause?: Pause
+  pause?: typeof wait
   random?: Random
 }
 

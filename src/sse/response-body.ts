@@ -117,6 +117,6 @@ export function openBody(response: ServerResponse, onDrain: () => void): WriteBo
     return (payload) => response.write(payload.data)
   }
   socket.on('drain', onDrain)
-  response.once('close', () => socket.off('drain', onDrain))
+  response.on('close', () => socket.off('drain', onDrain))
   return (payload) => payload.writeChunk(socket)
 }

@@ -80,13 +80,13 @@ export class Generation implements Sink, ReaderListener {
   }
 
   /** Runs the provider to its end. Never rejects: a failure is a `done` in the log. */
-  async run(): Promise<void> {
-    if (this.log.done) return
+  run(): Promise<void> {
+    if (this.log.done) return Promise.resolve()
     this.log.readerCount.listen(this)
     this.log.onDisplaced = (error) => this.#endNow(toFailedDone(error), error)
     this.readersChanged()
-    await this.#start()
-    await this.ended
+    void this.#start()
+    return this.ended
   }
 
   /**
@@ -257,8 +257,8 @@ export class Generations {
   start(options: GenerationOptions): Generation {
     const generation = new Generation(options)
     this.#running.set(options.log.info.id, generation)
-    void generation.run()
-    void this.#forget(generation)
+    // When its log has ended, whatever its provider may still be doing.
+    void generation.run().then(() => this.#forget(options.log.info.id))
     return generation
   }
 
@@ -279,10 +279,8 @@ export class Generations {
     if (this.#running.size > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
   }
 
-  /** When its log has ended, whatever its provider may still be doing. */
-  async #forget(generation: Generation): Promise<void> {
-    await generation.ended
-    this.#running.delete(generation.log.info.id)
+  #forget(id: string): void {
+    this.#running.delete(id)
     if (this.#running.size > 0) return
     for (const resolve of this.#onIdle) resolve()
     this.#onIdle = []

@@ -11,13 +11,15 @@ export interface StopSignal {
 }
 
 /**
- * Creating and aborting an `AbortController` takes as long as sending a frame. Providers get one, since their libraries
- * take no other; everything else that belongs to a stream shares one of these.
+ * Creating and aborting an `AbortController` takes as long as sending a frame. So the parts of a stream share one of
+ * these, and only who asks for an `AbortSignal` gets one.
  */
 export class Stopper implements StopSignal {
   #aborted = false
   #reason: unknown
-  readonly #listeners = new Set<() => void>()
+  /** One or two. */
+  #listeners: (() => void)[] = []
+  #controller: AbortController | undefined
 
   get aborted(): boolean {
     return this.#aborted
@@ -27,13 +29,23 @@ export class Stopper implements StopSignal {
     return this.#reason
   }
 
+  /** The same, for libraries that take nothing else. */
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController()
+      if (this.#aborted) this.#controller.abort(this.#reason)
+    }
+    return this.#controller.signal
+  }
+
   /** The first call wins. */
   abort(reason: unknown): void {
     if (this.#aborted) return
     this.#aborted = true
     this.#reason = reason
-    for (const listener of this.#listeners) listener()
-    this.#listeners.clear()
+    // One that an earlier one removes is not called.
+    for (let next = this.#listeners.shift(); next; next = this.#listeners.shift()) next()
+    this.#controller?.abort(reason)
   }
 
   throwIfAborted(): void {
@@ -41,10 +53,24 @@ export class Stopper implements StopSignal {
   }
 
   addEventListener(_type: 'abort', listener: () => void): void {
-    if (!this.#aborted) this.#listeners.add(listener)
+    if (!this.#aborted) this.#listeners.push(listener)
   }
 
   removeEventListener(_type: 'abort', listener: () => void): void {
-    this.#listeners.delete(listener)
+    if (this.#listeners.length > 0) this.#listeners = this.#listeners.filter((each) => each !== listener)
   }
+}
+
+/** Waits so many milliseconds, or until the signal is aborted: then it resolves as well. */
+export async function wait(milliseconds: number, signal: StopSignal): Promise<void> {
+  if (signal.aborted) return
+  let timer: NodeJS.Timeout | undefined
+  let onAbort = () => {}
+  await new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds)
+    onAbort = () => resolve()
+    signal.addEventListener('abort', onAbort)
+  })
+  clearTimeout(timer)
+  signal.removeEventListener('abort', onAbort)
 }

@@ -76,20 +76,21 @@ function traceAttempt(
     options,
   }: Omit<TracedRequest, 'input'> & { options: Options },
 ): AttemptObserver {
-  const startedAt = performance.now()
   const attributes = {
     'gen_ai.operation.name': operation,
     'gen_ai.provider.name': provider.name,
     'gen_ai.request.model': model,
   }
   const span = tracer.startSpan(`${operation} ${model}`, { kind: SpanKind.CLIENT, attributes }, context)
+  if (!isTraced(span)) return Object.assign(observer, { traceHeaders: incoming })
+  const startedAt = performance.now()
   if (span.isRecording())
     span.setAttributes({
       ...(streamId !== undefined && { 'sluice.stream.digest': streamDigest(streamId) }),
       ...requestAttributes(options),
     })
   return {
-    traceHeaders: isTraced(span) ? traceHeaders({ context: trace.setSpan(context, span), incoming }) : incoming,
+    traceHeaders: traceHeaders({ context: trace.setSpan(context, span), incoming }),
     answered() {
       observer.answered()
       if (span.isRecording())

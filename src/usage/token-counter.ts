@@ -35,7 +35,7 @@ interface Waiting {
 const BATCH_CHARACTERS = 64 * 1024
 
 /** Between two messages, in milliseconds, so that many short answers share one. */
-const PACE_MS = 5
+const PACE_MS = 20
 
 /**
  * The tokens of texts, by the encoding of OpenAI's current models, which is close to those of others. The thread starts

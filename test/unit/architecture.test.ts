@@ -173,8 +173,9 @@ describe('arrows point inward', () => {
     expect(strays('src/protocols/', { values })).toEqual([])
   })
 
-  it('providers/ know of the gateway only requests, events, wires, errors and how to decode SSE and JSON', () => {
-    const values = ['src/stream/events.ts', 'src/sse/decode.ts', 'src/json.ts', WIRES, ERRORS, FAULTS, REQUEST]
+  it('providers/ know of the gateway only requests, events, their end, wires, errors and how to decode SSE and JSON', () => {
+    const stream = ['src/stream/events.ts', 'src/stream/stop-signal.ts']
+    const values = [...stream, 'src/sse/decode.ts', 'src/json.ts', WIRES, ERRORS, FAULTS, REQUEST]
     // Whatever it takes to speak to an upstream is theirs to choose.
     expect(
       strays('providers/', { values, types: ['src/stream/source.ts'] }).filter((arrow) => arrow.includes('→ src/')),

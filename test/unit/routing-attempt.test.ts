@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Provider } from '../../providers/provider.ts'
 import { SluiceError } from '../../src/errors.ts'
-import { pause } from '../../src/routing/next-step.ts'
 import { Run } from '../../src/routing/run.ts'
 import type { Target } from '../../src/routing/target.ts'
 import type { StreamEvent } from '../../src/stream/events.ts'
+import { wait } from '../../src/stream/stop-signal.ts'
 import { planOf, plays, ROLE, run, silence, STOP, targetOf, text, type Step } from './routing-plans.ts'
 
 const timeouts: Target['timeouts'] = {
@@ -98,7 +98,7 @@ describe('a request that is over', () => {
       signal: gone.signal,
       pause: (milliseconds, signal) => {
         setImmediate(() => gone.abort(new Error('gone')))
-        return pause(milliseconds, signal)
+        return wait(milliseconds, signal)
       },
     })
     expect(ran).toMatchObject({ error: new Error('gone'), answers: [] })
@@ -141,7 +141,7 @@ describe('time', () => {
   )
   afterEach(() => void vi.useRealTimers())
 
-  const wait = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+  const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
   const idle = { timeouts: { ...timeouts, idleTimeoutMs: 100 } }
 
   it('leaves no timer behind, however an attempt ends', async () => {
@@ -188,7 +188,7 @@ describe('time', () => {
   })
 
   it('is not won with lists that hold nothing', async () => {
-    const empty: Step[] = Array.from({ length: 5 }, () => [() => wait(60), []]).flat()
+    const empty: Step[] = Array.from({ length: 5 }, () => [() => pause(60), []]).flat()
     const running = run(planOf(targetOf(plays('a', [text('x'), ...empty, STOP]), idle)))
     await vi.advanceTimersByTimeAsync(300)
     expect(await running).toMatchObject({ text: 'x', error: { code: 'upstream_timeout' } })

@@ -1,6 +1,6 @@
 // The `POST` of every protocol, and the headers and waits that only its response has.
 
-import { fromFailedDone, toSluiceError } from '../../errors.ts'
+import { fromFailedDone, producerLost, toSluiceError, type SluiceError } from '../../errors.ts'
 import type { Created, Protocol } from '../../protocols/protocol.ts'
 import { isOver } from '../../sse/http2.ts'
 import type { Handler, RequestContext, Services } from '../context.ts'
@@ -10,7 +10,6 @@ import { renderResponse } from '../middleware/whole-responses.ts'
 import { sendStream } from '../send-stream.ts'
 import { setCostHeader, setTargetHeaders } from '../target-headers.ts'
 import type { StreamLog } from '../../stream/stream-log.ts'
-import { follow } from '../../stream/readers.ts'
 import { streamUrl } from '../stream-url.ts'
 
 /** `POST` of a protocol: starts a stream, or joins it, and answers in the mode that the request asks for. */
@@ -126,29 +125,41 @@ function throwFailure({ log, generation }: OpenedStream): void {
 /**
  * Waits for the first event or for the end, at most `limitMs`. Counts as a reader meanwhile, so that a caller that
  * hangs up leaves the stream without readers. Returns early, without an error, when the caller has gone.
+ *
+ * Reads nothing: a whole answer is read once, at its end.
+ *
+ * @throws SluiceError `producer_lost`
  */
-async function waitFor(
+function waitFor(
   context: RequestContext,
   log: StreamLog,
   what: 'first event' | 'end',
   limitMs?: number,
 ): Promise<void> {
-  const enough = new AbortController()
-  const stop = () => enough.abort()
-  const onClose = () => {
-    context.state.ended = 'disconnected'
-    stop()
-  }
-  context.res.once('close', onClose)
-  if (isOver(context.res)) onClose()
-  const limit = limitMs === undefined ? undefined : setTimeout(stop, limitMs)
-  try {
-    const cursor = what === 'end' ? log.last : 0
-    for await (const _ of follow(log, cursor, enough.signal)) if (what === 'first event') break
-  } catch (error) {
-    if (!enough.signal.aborted) throw error
-  } finally {
-    clearTimeout(limit)
-    context.res.off('close', onClose)
-  }
+  const { res, state } = context
+  return new Promise((resolve, reject) => {
+    const leave = log.subscribe(check)
+    const limit = limitMs === undefined ? undefined : setTimeout(stop, limitMs)
+    res.on('close', onClose)
+    if (isOver(res)) onClose()
+    else check()
+
+    function check(): void {
+      if (log.withdrawn) stop(producerLost())
+      else if (log.done || (what === 'first event' && log.last > 0)) stop()
+    }
+
+    function onClose(): void {
+      state.ended = 'disconnected'
+      stop()
+    }
+
+    function stop(failure?: SluiceError): void {
+      leave()
+      clearTimeout(limit)
+      res.off('close', onClose)
+      if (failure) reject(failure)
+      else resolve()
+    }
+  })
 }

@@ -65,7 +65,7 @@ export function prepareResponse(context: RequestContext, { heartbeat, slowReader
   if ((typeof body !== 'string' && !Buffer.isBuffer(body)) || isOver(res)) return unread?.release()
   const sending = new Sending(res, slowReaderMs)
   heartbeat.join(sending)
-  res.once('close', () => {
+  res.on('close', () => {
     heartbeat.leave(sending)
     unread?.release()
   })
