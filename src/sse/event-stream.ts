@@ -1,10 +1,9 @@
 import type { ServerResponse } from 'node:http'
-import type { Context } from 'koa'
 import { encodeComment, encodeEvent, type EventFields } from './encode.ts'
 import { Heartbeat, type HeartbeatListener } from './heartbeat.ts'
 import { cutOffAfterWrites, dropReader, isOver } from './http2.ts'
 import { joinWrites, Payload, openBody, type WriteBody } from './response-body.ts'
-import { readLastEventId } from './last-event-id.ts'
+import { readLastEventId, type ReaderRequest } from './last-event-id.ts'
 
 /** How a response ended: completely sent, the reader disconnected, or the reader stalled. */
 export type EventStreamEnd = 'finished' | 'disconnected' | 'stalled'
@@ -140,6 +139,15 @@ export class EventStreamWriter implements HeartbeatListener {
   }
 }
 
+/** What `eventStream` needs of a Koa context, so that an app may have any version of Koa's types. */
+export interface EventStreamContext extends ReaderRequest {
+  readonly method: string
+  readonly res: ServerResponse
+  status: number
+  respond?: boolean | undefined
+  set(header: string, value: string): void
+}
+
 /** An event of a source. */
 export interface SourceEvent extends EventFields {
   /**
@@ -149,19 +157,25 @@ export interface SourceEvent extends EventFields {
   last?: boolean
 }
 
-/**
- * Events of an app, in order. A function is called for each reader with its last event id, or the empty string when
- * there is none.
- */
-export type Source =
-  | AsyncIterable<SourceEvent>
-  | ((signal: AbortSignal, lastEventId: string) => AsyncIterable<SourceEvent>)
+/** Called for each reader, with the id of the last event that it has seen: the empty string when there is none. */
+export type SourceFunction = (signal: AbortSignal, lastEventId: string) => AsyncIterable<SourceEvent>
+
+/** Events of an app, in order. */
+export type Source = AsyncIterable<SourceEvent> | SourceFunction
 
 /** Suffix of a last event's id: the reader itself remembers that the stream has ended. */
 const LAST_MARK = '#last'
 
 /**
- * Responds to a Koa request with an event stream, in any Koa app: `await eventStream(ctx, events())`.
+ * Responds to a Koa request with an event stream, in any Koa app:
+ *
+ *     await eventStream(ctx, async function* (signal, lastEventId) {
+ *       for await (const price of pricesAfter(lastEventId, signal)) yield { id: price.id, data: price }
+ *       yield { event: 'end', last: true }
+ *     })
+ *
+ * A source that returns without a `last` event ends this response only: an `EventSource` comes back, with its
+ * `lastEventId`. After a `last` event it is answered with 204, and does not come back again.
  *
  * Takes one item at a time from `source` and waits while the socket is full. When the reader disconnects, the source's
  * `return` is called and `eventStream` settles without waiting for it. A generator that is waiting does not notice
@@ -169,7 +183,7 @@ const LAST_MARK = '#last'
  * earlier events have been sent, and the connection is broken off so that no reader takes the stream for complete.
  */
 export async function eventStream(
-  ctx: Context,
+  ctx: EventStreamContext,
   source: Source,
   options: EventStreamOptions = {},
 ): Promise<EventStreamEnd> {

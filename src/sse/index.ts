@@ -3,8 +3,10 @@ export { encodeComment, encodeEvent, encodeJson, type EventFields } from './enco
 export { EventDecoder, EventTooLargeError, type DecodedEvent, type DecoderOptions } from './decode.ts'
 export {
   eventStream,
+  type EventStreamContext,
   type EventStreamEnd,
   type EventStreamOptions,
   type Source,
   type SourceEvent,
+  type SourceFunction,
 } from './event-stream.ts'

@@ -1,5 +1,3 @@
-import type { Context } from 'koa'
-
 /** A reader's last event id: its source (the header or the query parameter) and its value. */
 export interface LastEventId {
   path: string
@@ -7,7 +5,11 @@ export interface LastEventId {
 }
 
 /** The request of a reader, as Koa describes it. */
-export type ReaderRequest = Pick<Context, 'get' | 'query' | 'querystring'>
+export interface ReaderRequest {
+  readonly query: Readonly<Record<string, string | string[] | undefined>>
+  readonly querystring: string
+  get(header: string): string
+}
 
 /** event-source-polyfill sends `lastEventId` and updates it for each connection, whatever else is in the URL. */
 const PARAMETERS = ['lastEventId', 'last_event_id']
