@@ -57,12 +57,16 @@ export function streamLost({ status }: SluiceClientError): SluiceClientError {
 
 /** Reads RFC 9457 problem details; falls back to the status for responses of other servers. */
 export async function readProblem(response: Response): Promise<SluiceClientError> {
-  const { status, headers } = response
+  const { status, headers, url } = response
   const { code, detail, retryable, errors } = parseRecord(await response.text().catch(() => '')) ?? {}
   return new SluiceClientError({
     status,
     code: typeof code === 'string' ? code : `http_${status}`,
-    message: typeof detail === 'string' ? detail : `The gateway answered with status ${status}.`,
+    // Without the query, which may hold a ticket.
+    message:
+      typeof detail === 'string'
+        ? detail
+        : `${url.split('?')[0]} answered with status ${status}. Is \`baseUrl\` a gateway?`,
     retryable: typeof retryable === 'boolean' ? retryable : isTransient(status),
     faults: Array.isArray(errors) ? errors.filter(isFault) : undefined,
     retryAfterMs: parseRetryAfter(headers.get('retry-after')),
@@ -75,7 +79,7 @@ function isFault(value: unknown): value is Fault {
 
 /** Whether a proxy sends this status for a gateway that is starting, stopping or busy. */
 function isTransient(status: number): boolean {
-  return (status >= 500 && status !== 501 && status !== 505) || status === 408 || status === 425 || status === 429
+  return /^(408|425|429|5(?!01|05)\d\d)$/.test(String(status))
 }
 
 /** Seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after */

@@ -31,7 +31,7 @@ export function deleteRequest(id: string): Request {
 export function readStreamId({ headers }: Response): string {
   const id = headers.get('sluice-stream-id')
   if (id) return id
-  throw invalidResponse('No Sluice-Stream-Id came; other origins need it in Access-Control-Expose-Headers.')
+  throw invalidResponse('No Sluice-Stream-Id came (Access-Control-Expose-Headers?)')
 }
 
 /** How often the gateway sends a heartbeat on a silent connection, in milliseconds; NaN or 0 when it does not say. */

@@ -43,7 +43,7 @@ const FAREWELL_MS = 1000
 /** How a stream ends when its node has gone. */
 const NODE_GONE = new Set<unknown>(['gateway_shutdown', 'producer_lost'])
 
-const UNNAMED = { code: 'cancelled', message: 'Cancelled before it had an id.', retryable: false }
+const UNNAMED = { code: 'cancelled', message: 'Cancelled without an id.', retryable: false }
 
 /** One reader: a cursor that follows a stream across connections, and fills its own log. */
 export class ResumingReader {

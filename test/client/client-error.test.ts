@@ -38,11 +38,19 @@ describe('an answer with an error status', () => {
     for (const body of ['<h1>Sorry</h1>', '[]', 'null', '{"code":1,"detail":2,"retryable":3,"errors":4}', ''])
       expect(await readProblem(new Response(body, { status }))).toMatchObject({
         code: `http_${status}`,
-        message: `The gateway answered with status ${status}.`,
+        message: expect.stringContaining(`answered with status ${status}`),
         status,
         retryable,
         faults: undefined,
       })
+  })
+
+  it('of somebody else names the address, without a ticket, and what to look at', async () => {
+    const response = new Response('', { status: 404 })
+    Object.defineProperty(response, 'url', { value: 'http://localhost:5173/v1/streams/str_1?ticket=secret' })
+    expect((await readProblem(response)).message).toBe(
+      'http://localhost:5173/v1/streams/str_1 answered with status 404. Is `baseUrl` a gateway?',
+    )
   })
 
   it('need not have a body that can be read', async () => {
