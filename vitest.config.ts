@@ -3,7 +3,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Files that take a minute or more: one of them that began last would run alone at the end. */
 const LONG =
-  /hostile\/(?:upstreams|callers|fuzz|secrets)|e2e\/(?:process|plugin-faults|nginx|workers)|browser\/playground|package\//
+  /hostile\/(?:upstreams|callers|fuzz|secrets)|e2e\/(?:process|plugin-faults|nginx|workers)|browser\/playground|package\/|first-days\//
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
