@@ -1,9 +1,8 @@
 // @ts-check
-import { createClient } from 'sluice/client'
+// How to run it: vanilla.html.
+import { createClient } from '@sluice/client'
 
-// The gateway of this page's own origin; one elsewhere is createClient({ baseUrl: 'http://localhost:8080' }), and has
-// to allow this page with CORS_ORIGIN.
-const client = createClient()
+const client = createClient({ baseUrl: 'http://localhost:8080' })
 
 const form = document.forms[0]
 const answer = document.body.appendChild(document.createElement('pre'))

@@ -1,9 +1,10 @@
 import { useEffect, useState, type FormEvent } from 'react'
-import { createClient, type ChatMessage } from 'sluice/client'
-import { useSluiceStream } from 'sluice/react'
+import { createClient, type ChatMessage } from '@sluice/client'
+import { useSluiceStream } from '@sluice/client/react'
 
-// The gateway of this page's own origin: in development, have the dev server pass /v1 on to it. A gateway elsewhere is
-// createClient({ baseUrl: 'http://localhost:8080' }), and has to allow this page with CORS_ORIGIN.
+// The gateway of this page's own origin. In development Vite passes /v1 on to it, with this in its configuration:
+//   server: { proxy: { '/v1': 'http://localhost:8080' } }
+// A gateway elsewhere is createClient({ baseUrl: 'https://gateway.example' }), and has to allow this page: CORS_ORIGIN.
 const client = createClient()
 
 /** What survives a reload: the turns that are complete, and the stream that answers the last one. */

@@ -1,7 +1,13 @@
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { launchChromium } from '../support/chromium.ts'
-import { serveFolder, startForPages, visit } from '../support/example-pages.ts'
+import { startForPages, visit } from '../support/example-pages.ts'
+import { ROOT } from '../support/process.ts'
 import { describeWith } from '../support/programs.ts'
 
 /** Whoever makes an `EventSource` has to close it, or it asks again. */
@@ -11,6 +17,27 @@ const REMEMBER_SOURCES = `
     constructor(url) { super(url); sources.push(this) }
   }`
 
+/** A web server of its own origin with the examples, as if the client were installed beside them; and a gateway. */
+async function startElsewhere() {
+  const server = createServer((request, response) => {
+    const path = request.url ?? ''
+    const [, module] = /^\/node_modules\/@sluice\/client\/dist\/([\w/-]+\.js)$/.exec(path) ?? []
+    response.setHeader('content-type', path.endsWith('.html') ? 'text/html' : 'text/javascript')
+    readFile(module ? join(ROOT, 'dist/src', module) : join(ROOT, 'examples', path), 'utf8').then(
+      (text) => response.end(text.replaceAll('http://localhost:8080', network.url)),
+      () => response.writeHead(404).end(),
+    )
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  onTestFinished(async () => {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  })
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const { provider, network } = await startForPages({ corsOrigin: [origin] })
+  return { origin, provider, network }
+}
+
 describeWith('chromium', 'the example', (program) => {
   let browser: Browser
   beforeAll(async () => {
@@ -19,9 +46,8 @@ describeWith('chromium', 'the example', (program) => {
   afterAll(() => browser.close())
 
   async function open(name: string) {
-    const { provider, network } = await startForPages()
-    await serveFolder(network, '/examples', 'examples')
-    const page = await visit(browser, `${network.url}/examples/${name}`, REMEMBER_SOURCES)
+    const { origin, provider, network } = await startElsewhere()
+    const page = await visit(browser, `${origin}/${name}`, REMEMBER_SOURCES)
     const ask = async () => {
       await page.getByRole('button', { name: 'Send' }).click()
       return provider.nextRun()
@@ -60,6 +86,14 @@ describeWith('chromium', 'the example', (program) => {
       run.fail(new Error('a secret'))
       await page.waitForFunction(`document.querySelector('pre')?.textContent.includes('The provider')`)
     })
+  })
+
+  it('event-source.html says so when no gateway is there', async () => {
+    const { network, page, shows } = await open('event-source.html')
+    await network.offline()
+    await page.getByRole('button', { name: 'Send' }).click()
+    await shows('TypeError: Failed to fetch')
+    await network.online()
   })
 
   it('vanilla.html stops its stream for everybody', async () => {

@@ -21,6 +21,8 @@ async function bundleApp(): Promise<string> {
     bundle: true,
     format: 'iife',
     jsx: 'automatic',
+    // The same modules, as the server package has them.
+    alias: { '@sluice/client': 'sluice/client', '@sluice/client/react': 'sluice/react' },
     // That of development, where StrictMode does what it does.
     define: { 'process.env.NODE_ENV': '"development"' },
     write: false,

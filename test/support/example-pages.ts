@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { extname, join, resolve } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { onTestFinished } from 'vitest'
+import type { Config } from '../../src/config.ts'
 import { expectNoErrors } from './browser-runtime.ts'
 import { FaultyNetwork } from './faulty-network.ts'
 import { startGateway } from './gateway.ts'
@@ -11,9 +12,9 @@ import { ScriptedProvider } from './scripted-provider.ts'
 const TYPES: Record<string, string> = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8' }
 
 /** A gateway whose answers the test gives, and a network that serves pages of its origin. */
-export async function startForPages() {
+export async function startForPages(settings: Partial<Config> = {}) {
   const provider = new ScriptedProvider()
-  const gateway = await startGateway({ defaultModel: 'scripted' }, { providers: [provider] })
+  const gateway = await startGateway({ defaultModel: 'scripted', ...settings }, { providers: [provider] })
   return { provider, network: await FaultyNetwork.start(gateway.url) }
 }
 
