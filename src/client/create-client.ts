@@ -5,7 +5,11 @@ import { createIdempotencyKey, createSend, type HeaderFields } from './requests.
 import { ResumingReader, type WantedStream } from './resuming-reader.ts'
 
 export interface ClientOptions {
-  /** URL of the gateway; in a page, the page's own origin by default. */
+  /**
+   * URL of the gateway; in a page, the page's own origin by default. That is the gateway if the page's server passes `/v1`
+   * on, in Vite with `server: { proxy: { '/v1': 'http://localhost:8080' } }`. A gateway of another origin has to allow the
+   * page: `CORS_ORIGIN`.
+   */
   baseUrl?: string
   /**
    * Sent with every request. A function is called before each request: a token may expire while a stream is resumed.
@@ -72,7 +76,11 @@ export interface Client {
   attach(id: string, options?: AttachOptions): ChatStream
 }
 
-/** @throws TypeError when `baseUrl` is not a URL, or a header cannot be sent. */
+/**
+ * A client of the gateway at `baseUrl`, by default at the page's own origin.
+ *
+ * @throws TypeError when `baseUrl` is not a URL, or a header cannot be sent.
+ */
 export function createClient({
   baseUrl = '',
   headers = {},
