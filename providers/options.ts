@@ -29,6 +29,8 @@ const headersSchema = z
   })
   .default({})
 
+const PROXY_FORMS = 'expected false or the URL of an HTTP proxy, such as http://proxy.example:3128'
+
 /** Connection settings of a provider. */
 const transportOptions = {
   /** Maximum open connections; further requests wait for a free one, up to the connect timeout. */
@@ -40,10 +42,7 @@ const transportOptions = {
   key: z.string().min(1).optional(),
   /** URL of a proxy, or false to use none. By default HTTPS_PROXY, HTTP_PROXY and NO_PROXY apply. */
   proxy: z
-    .union(
-      [z.literal(false), z.string().refine((url) => toProxy(url) !== undefined)],
-      'expected false or the URL of an HTTP proxy, such as http://proxy.example:3128',
-    )
+    .union([z.literal(false), z.string().refine((url) => toProxy(url) !== undefined, PROXY_FORMS)], PROXY_FORMS)
     .optional(),
 }
 

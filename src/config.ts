@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs'
 import { stringify as toYaml } from 'yaml'
-import type { z } from 'zod'
 import { callerName } from './access/access-schema.ts'
+import { describeIssue, describeIssues } from './config-faults.ts'
 import { readConfigFile, type Environment } from './config-file.ts'
 import { ConfigError } from './errors.ts'
-import { toFaults } from './faults.ts'
 import { isPlainRecord } from './json.ts'
 import { maskConfig } from './mask-config.ts'
 import { checkTargets } from './routing/model-table.ts'
@@ -51,40 +50,14 @@ export function loadConfig({ environment = {}, file, providers: given = [] }: Co
     ...(fromFile.providers === undefined || isPlainRecord(fromFile.providers) ? { providers } : {}),
     ...withKeys(fromFile.keys, environment[KEYS_VARIABLE]),
   }
-  const result = configSchema.safeParse(input)
+  const result = configSchema.safeParse(input, { error: describeIssue })
   const faults = result.success
     ? checkTargets(result.data.models, new Set([...Object.keys(result.data.providers), ...given]))
-    : toFaults(result.error.issues.flatMap(unfold))
+    : describeIssues(result.error.issues, maskConfig(input, HARMLESS))
   if (result.success && faults.length === 0) return Object.freeze(result.data)
   throw new ConfigError(
     faults.map(({ path, message }) => ({ path: path in fromEnvironment ? variableName(path) : path, message })),
   )
-}
-
-interface Issue {
-  path: PropertyKey[]
-  message: string
-}
-
-/**
- * Locates an issue precisely. Unknown settings: one issue for each. A union: the issues of its intended variant, the
- * one whose issues lie deepest.
- */
-function unfold(issue: z.core.$ZodIssue): Issue[] {
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => ({ path: [...issue.path, withoutValue(key)], message: 'there is no such setting' }))
-  if (issue.code === 'invalid_union') {
-    const depth = (issues: readonly Issue[]) => Math.max(...issues.map(({ path }) => path.length))
-    const [meant] = issue.errors.map((issues) => issues.flatMap(unfold)).toSorted((a, b) => depth(b) - depth(a))
-    if (meant && depth(meant) > 0)
-      return meant.map(({ path, message }) => ({ path: [...issue.path, ...path], message }))
-  }
-  return [{ path: issue.path, message: issue.message }]
-}
-
-/** In `{ apiKey:sk-1 }` a space is missing, so YAML reads the whole as a name. Messages must not quote it. */
-function withoutValue(name: string): string {
-  return name.replace(/[:=\s].*$/s, '…')
 }
 
 function withEnvironment(configured: Record<string, unknown>, environment: Environment): Record<string, unknown> {

@@ -3,6 +3,7 @@ import { isPlainRecord } from './json.ts'
 /** Fields of a provider's entry that contain no secret. */
 const HARMLESS_OF_PROVIDER: ReadonlySet<string> = new Set([
   'type',
+  'api',
   'models',
   'listModels',
   'module',
@@ -29,7 +30,7 @@ const HARMLESS_OF_CALLER: ReadonlySet<string> = new Set([
 /** Names that suggest a secret: numbers are shown except under these names. */
 const SECRET_NUMBER = /key|secret|pass|pwd|credential/i
 
-const MASK = '********'
+export const MASK = '********'
 
 /**
  * The configuration without its secrets. Masks every value unless it is known to be harmless: a plugin's secret may

@@ -1,19 +1,29 @@
 import { z } from 'zod'
-import { maskUrl } from './mask-config.ts'
 import { parseRedisUrl } from './store/backplane/redis-url.ts'
 
 /** A number or a numeric string: the environment and `${NAME}` in a file contain only strings. */
 export function numeric<T extends z.ZodType>(schema: T) {
-  return z.preprocess((value) => (typeof value === 'string' && value.trim() !== '' ? Number(value) : value), schema)
+  return z.preprocess(toNumber, schema)
+}
+
+function toNumber(value: unknown): unknown {
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : NaN
+  return Number.isNaN(number) ? value : number
+}
+
+export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER) {
+  const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`
+  const words = `expected a whole number ${range}`
+  return numeric(z.number(words).int(words).min(least, words).max(most, words))
 }
 
 /** The longest delay of a Node timer. */
 const MAX_MS = 2 ** 31 - 1
 
-export const milliseconds = numeric(z.number().int().nonnegative().max(MAX_MS))
-export const positiveMilliseconds = numeric(z.number().int().min(1).max(MAX_MS))
+export const milliseconds = wholeNumber(0, MAX_MS)
+export const positiveMilliseconds = wholeNumber(1, MAX_MS)
 
-export const count = numeric(z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER))
+export const count = wholeNumber(0)
 
 export const UNITS = {
   b: 1,
@@ -25,10 +35,10 @@ export const UNITS = {
   gib: 1024 ** 3,
 } as const
 
-export const flag = z.union([z.boolean(), z.stringbool()])
+export const flag = z.union([z.boolean(), z.stringbool()], 'expected true or false')
 
 /** `10mb`, `512 KiB` or a number of bytes; a kilobyte is 1024 bytes. */
-export const bytes = z.union([z.number(), z.string()]).transform((value, context) => {
+export const bytes = z.union([z.number(), z.string()], 'expected a size such as 10mb').transform((value, context) => {
   const [, amount, unit = 'b'] = /^(\d+(?:\.\d+)?)\s*([kmg]?i?b)?$/i.exec(String(value).trim()) ?? []
   const factor = unit.toLowerCase()
   if (amount !== undefined && isUnit(factor)) return Math.floor(Number(amount) * UNITS[factor])
@@ -49,10 +59,7 @@ export const origins = z.string().transform((value, context) =>
       const { origin: normal } = new URL(origin)
       return normal === 'null' ? origin : normal // Only the web's own schemes have a normal form.
     }
-    context.addIssue({
-      code: 'custom',
-      message: `expected * or origins such as https://chat.example: ${maskUrl(part.trim())}`,
-    })
+    context.addIssue({ code: 'custom', message: 'expected * or origins such as https://chat.example' })
     return z.NEVER
   }),
 )
@@ -62,7 +69,7 @@ export const publicUrl = z.string().transform((value, context) => {
   const text = value.trim().replace(/\/+$/, '')
   if (text === '') return text
   if (/^https?:\/\/[^?#@\s]+$/i.test(text) && URL.canParse(text)) return new URL(text).href.replace(/\/$/, '')
-  context.addIssue({ code: 'custom', message: `expected a URL such as https://chat.example/llm: ${maskUrl(text)}` })
+  context.addIssue({ code: 'custom', message: 'expected a URL such as https://chat.example/llm' })
   return z.NEVER
 })
 

@@ -11,12 +11,12 @@ import {
   list,
   milliseconds,
   names,
-  numeric,
   origins,
   positiveMilliseconds,
   publicUrl,
   redisUrl,
   UNITS,
+  wholeNumber,
 } from './setting-schemas.ts'
 import { pricesSchema } from './usage/prices.ts'
 
@@ -30,7 +30,7 @@ const HEAP_SHARE = 0.4
  */
 export const settings = {
   host: z.string().min(1).default('127.0.0.1').describe('address to listen on; 0.0.0.0 for all'),
-  port: numeric(z.number().int().min(0).max(65_535)).default(8080).describe('port to listen on; 0 for any free one'),
+  port: wholeNumber(0, 65_535).default(8080).describe('port to listen on; 0 for any free one'),
   logLevel: z
     .enum(LOG_LEVELS)
     .default('info')
@@ -49,7 +49,7 @@ export const settings = {
   firstTokenTimeoutMs: positiveMilliseconds.default(300_000).describe('silence of a provider before its first token'),
   idleTimeoutMs: positiveMilliseconds.default(120_000).describe('silence of a provider after its first token'),
   flushIntervalMs: milliseconds.default(0).describe('how long deltas may gather before they leave as one frame'),
-  drainMs: milliseconds.default(30_000).describe('how long running streams may go on after SIGTERM, SIGINT or SIGHUP'),
+  drainMs: milliseconds.default(30_000).describe('how long running streams may go on after SIGTERM or SIGINT'),
   bodyLimit: bytes.default(10 * UNITS.mib).describe('size of a request body'),
   uploadLimit: bytes.default(32 * UNITS.mib).describe('size of a form with files'),
   sdkResumeWindowMs: milliseconds.default(0).describe('resumeWindowMs for the OpenAI and Anthropic protocols'),
@@ -71,13 +71,13 @@ export const settings = {
     .describe(
       'names for Host and Origin beside those of this machine, comma-separated; * for all; checked on loopback, or where set',
     ),
-  trustProxy: numeric(z.number().int().min(0).max(100))
+  trustProxy: wholeNumber(0, 100)
     .default(0)
     .describe('proxies in front that add the address of their client to X-Forwarded-For'),
   allowAnonymous: flag
     .default(false)
     .describe('let everybody use a gateway that has no keys and listens beyond loopback'),
-  adminPort: numeric(z.number().int().min(0).max(65_535))
+  adminPort: wholeNumber(0, 65_535)
     .optional()
     .describe('second port, for operators: PORT then serves neither /metrics nor the playground'),
   adminHost: z.string().min(1).default('127.0.0.1').describe('address to listen on for ADMIN_PORT'),
@@ -107,11 +107,11 @@ export const settings = {
     .enum(['refuse', 'local'])
     .default('refuse')
     .describe('new streams while Redis is away: refuse them with 503, or serve them from this node alone'),
-  leaseMs: numeric(z.number().int().min(1000).max(600_000))
+  leaseMs: wholeNumber(1000, 600_000)
     .default(5000)
     .describe('silence of a node after which the others give up its streams'),
   workers: z
-    .union([z.literal('auto'), numeric(z.number().int().min(1).max(256))])
+    .union([z.literal('auto'), wholeNumber(1, 256)], 'expected auto or a whole number from 1 to 256')
     .default(1)
     .describe('processes that share the port, one per core with auto'),
   defaultModel: z

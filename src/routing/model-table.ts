@@ -2,7 +2,8 @@
 
 import { z } from 'zod'
 import { toFaults, type Fault } from '../faults.ts'
-import { numeric, positiveMilliseconds } from '../setting-schemas.ts'
+import { numeric, positiveMilliseconds, wholeNumber } from '../setting-schemas.ts'
+import { nearestNames } from './nearest-names.ts'
 
 /** `provider/model`, as in the configuration; the model may hold slashes of its own. */
 const targetName = z.string().regex(/^[\w.-]+\/.+$/, 'expected "provider/model"')
@@ -12,7 +13,7 @@ const targetOptions = z.strictObject({
   /** Targets with a weight come first, in an order drawn by weight. */
   weight: numeric(z.number().positive()).optional(),
   /** How often one request may be tried again with this target; 2 when absent. */
-  retries: numeric(z.number().int().min(0).max(100)).optional(),
+  retries: wholeNumber(0, 100).optional(),
   connectTimeoutMs: positiveMilliseconds.optional(),
   firstTokenTimeoutMs: positiveMilliseconds.optional(),
   idleTimeoutMs: positiveMilliseconds.optional(),
@@ -34,7 +35,7 @@ export const modelsSchema = z.record(
 
 export const breakerSchema = z.strictObject({
   /** Consecutive failures that open a target's circuit breaker … */
-  failures: numeric(z.number().int().min(1)).default(5),
+  failures: wholeNumber(1).default(5),
   /** … for this long at first, and up to five minutes when it does not recover. */
   cooldownMs: positiveMilliseconds.default(30_000),
 })
@@ -64,12 +65,18 @@ export function checkTargets(models: ModelsConfig, providers: ReadonlySet<string
     listTargets(specs).flatMap(({ target }, index) => {
       const path = ['models', name, ...(Array.isArray(specs) ? [index] : [])]
       const { provider, model } = splitTarget(target)
-      if (!providers.has(provider)) return toFaults([{ path, message: `there is no provider "${provider}"` }])
+      if (!providers.has(provider)) return toFaults([{ path, message: unknownProvider(provider, [...providers]) }])
       if (model.includes('*') && !name.endsWith('*'))
         return toFaults([{ path, message: 'has a "*", but the name that it answers for has none' }])
       return []
     }),
   )
+}
+
+function unknownProvider(name: string, providers: readonly string[]): string {
+  const [nearest] = nearestNames(name, providers)
+  if (nearest !== undefined) return `there is no provider "${name}"; did you mean "${nearest}"?`
+  return `there is no provider "${name}"${providers.length > 0 ? `; there are ${providers.join(', ')}` : ''}`
 }
 
 /** A target that a model name resolves to. */

@@ -49,9 +49,9 @@ describe('what goes into each request to a provider', () => {
   it('is refused with what is wrong with it', () => {
     const messages = (fields: Record<string, unknown>) => faultsOf(fields).map(({ message }) => message)
     expect(messages({ headers: { te: 'trailers' } })).toEqual(['is not a header that can be set'])
-    expect(messages({ headers: { 'x-team': '€' } })).toEqual(['cannot be sent in a header'])
-    expect(messages({ apiKey: ['sk-secret\n'] })).toEqual(['cannot be sent in a header'])
-    expect(messages({ headers: [] })).toEqual([expect.stringContaining('expected record')])
+    expect(messages({ headers: { 'x-team': '€' } })).toEqual(['cannot be sent in a header (given: ********)'])
+    expect(messages({ apiKey: ['sk-secret\n'] })).toEqual(['cannot be sent in a header (given: ********)'])
+    expect(messages({ headers: [] })).toEqual([expect.stringContaining('expected an object')])
   })
 
   it('may be any header that can be sent', () => {

@@ -172,7 +172,7 @@ describe('a fault', () => {
       expect(pathsOf({}, line)).toEqual([expect.stringContaining('sluice.yaml')])
   })
 
-  it('does not quote the value, which may be a secret', () => {
+  it('does not quote a value that looks like a secret', () => {
     expect(JSON.stringify(faultsOf({ PORT: 'sk-1' }))).not.toContain('sk-1')
   })
 
