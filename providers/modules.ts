@@ -4,6 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { z } from 'zod'
 import { ConfigError } from '../src/errors.ts'
 import { toFaults } from '../src/faults.ts'
+import { isRecord } from '../src/json.ts'
 import type { ProviderConfig } from './options.ts'
 import { findPackage, resolvePackage } from './packages.ts'
 import type { Provider } from './provider.ts'
@@ -39,7 +40,7 @@ const exportsSchema = z.object({ default: providerFields }, 'expected an object'
 export async function loadModule(name: string, { module, models }: ModuleConfig): Promise<Provider> {
   const refused = (message: string) => new ConfigError([{ path: `providers.${name}.module`, message }])
   const exports = await importModule(module).catch((error: unknown) => {
-    throw refused(`${module} cannot be loaded: ${String(error).replace(/^Error: /, '')}`)
+    throw refused(`${module} cannot be loaded: ${String(error).replace(/^Error: /, '')}${adviceOn(error)}`)
   })
   if (isProviderModule(exports)) return rename(exports.default, { name, ...(models && { models }) })
   const { error } = exportsSchema.safeParse(exports)
@@ -49,6 +50,14 @@ export async function loadModule(name: string, { module, models }: ModuleConfig)
 
 async function importModule(module: string): Promise<unknown> {
   return import(toUrl(module))
+}
+
+function adviceOn(error: unknown): string {
+  const { code } = isRecord(error) ? error : {}
+  if (code === 'ERR_UNKNOWN_FILE_EXTENSION') return '; compile TypeScript first, or run Node 22.18 or later'
+  if (error instanceof SyntaxError && error.message.includes('import statement outside'))
+    return '; name the file .mjs, or set "type": "module" in its package.json'
+  return ''
 }
 
 function isProviderModule(exports: unknown): exports is { default: Provider } {

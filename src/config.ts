@@ -16,9 +16,10 @@ import {
   settings,
   variableName,
   type Config,
+  type LastingConfig,
 } from './settings.ts'
 
-export type { Config, Environment }
+export type { Config, Environment, LastingConfig }
 
 export interface ConfigSources {
   environment?: Environment

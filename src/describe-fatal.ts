@@ -5,11 +5,12 @@ import { isRecord } from './json.ts'
 const MAX_CAUSES = 10
 
 /**
- * Why the program could not start. Mistakes of the operator (a setting, an option, a port in use, a missing module) are
- * reported without a stack trace. Anything else is a bug, reported with the stack traces of all its causes.
+ * Why the program could not start. Mistakes of the operator (a setting, an option, a missing module) are reported in
+ * their words. Anything else is a bug, reported with the stack traces of all its causes.
  */
 export function describeFatal(error: unknown): string {
-  if (isOperators(error) || !(error instanceof Error)) return String(error)
+  if (!(error instanceof Error)) return String(error)
+  if (isOperators(error)) return isUsage(error) ? `${error.message}; see --help` : error.message
   const stacks: string[] = []
   for (let cause: unknown = error; cause !== undefined && stacks.length < MAX_CAUSES; cause = causeOf(cause))
     stacks.push(describe(cause))
@@ -26,12 +27,14 @@ function causeOf(error: unknown): unknown {
 }
 
 function isOperators(error: unknown): boolean {
-  if (error instanceof ConfigError) return true
-  const { code, syscall } = isRecord(error) ? error : {}
-  return isListening(syscall) || (typeof code === 'string' && /^ERR_PARSE_ARGS_|^(ERR_)?MODULE_NOT_FOUND$/.test(code))
+  return error instanceof ConfigError || isUsage(error) || /^(ERR_)?MODULE_NOT_FOUND$/.test(codeOf(error))
 }
 
-/** The system calls of `server.listen`, including the lookup of a host name. */
-function isListening(syscall: unknown): boolean {
-  return syscall === 'listen' || syscall === 'bind' || syscall === 'getaddrinfo'
+/** The command line has an option that there is not, or one without its value. */
+function isUsage(error: unknown): boolean {
+  return codeOf(error).startsWith('ERR_PARSE_ARGS_')
+}
+
+function codeOf(error: unknown): string {
+  return isRecord(error) && typeof error.code === 'string' ? error.code : ''
 }

@@ -1,7 +1,7 @@
 // The parts of a gateway that connect it with other nodes: over Redis, or, among the workers of one machine, over a backplane
 // that is given.
 
-import type { Config } from './config.ts'
+import type { LastingConfig } from './config.ts'
 import { ConfigError } from './errors.ts'
 import type { Backplane, RecordLifetimes } from './store/backplane/backplane.ts'
 import { parseRedisUrl } from './store/backplane/redis-url.ts'
@@ -18,7 +18,7 @@ export interface ConnectedNode extends Node {
 /** A running stream is forgotten after this time without a sign of its node, in milliseconds. */
 const RUNNING_MS = 3_600_000
 
-export function recordLifetimes({ retentionMs }: Pick<Config, 'retentionMs'>): RecordLifetimes {
+export function recordLifetimes({ retentionMs }: Pick<LastingConfig, 'retentionMs'>): RecordLifetimes {
   return { retentionMs, tombstoneMs: tombstoneMs(retentionMs), runningMs: Math.max(RUNNING_MS, 2 * retentionMs) }
 }
 
@@ -28,7 +28,7 @@ export function recordLifetimes({ retentionMs }: Pick<Config, 'retentionMs'>): R
  * @throws ConfigError when Redis cannot be reached, unless the gateway may run without it
  */
 export async function createNode(
-  config: Config,
+  config: LastingConfig,
   given: Backplane | undefined,
   metrics: Metrics,
   logger: Logger,
@@ -45,7 +45,7 @@ export async function createNode(
 
 /** Loads ioredis only where Redis is configured. */
 async function connectRedis(
-  { redisUrl, redisPrefix: prefix, storeDown }: Config,
+  { redisUrl, redisPrefix: prefix, storeDown }: LastingConfig,
   lifetimes: RecordLifetimes,
   logger: Logger,
 ): Promise<Backplane | undefined> {

@@ -1,6 +1,6 @@
 // The parts of a gateway that record what callers use: by day, as metrics, and as lines of the usage log.
 
-import type { Config } from './config.ts'
+import type { Config, LastingConfig } from './config.ts'
 import { ConfigError } from './errors.ts'
 import type { Backplane } from './store/backplane/backplane.ts'
 import type { Logger } from './telemetry/logger.ts'
@@ -13,28 +13,32 @@ import { SharedLedger } from './usage/shared-ledger.ts'
 import { checkUsageLog, UsageLog } from './usage/usage-log.ts'
 
 export interface UsageRecords {
-  readonly accounts: Accounts
   readonly ledger: UsageLedger
+  /** Charges at the prices of a configuration. */
+  accountsOf(config: Config): Accounts
   /** Lets go of the thread that counts tokens, and writes the last lines of the log. */
   close(): Promise<void>
 }
 
 /** @throws ConfigError when the usage log cannot be written */
 export async function createUsageRecords(
-  config: Config,
+  config: LastingConfig,
   backplane: Backplane | undefined,
   metrics: Metrics,
   logger: Logger,
 ): Promise<UsageRecords> {
-  const accounts = new Accounts(config.prices)
+  const accounts = new Accounts({})
   const ledger = backplane ? new SharedLedger(backplane) : new Ledger()
   accounts.onCharge((charge) => ledger.add(charge))
-  observeCallers(metrics, accounts, callerNames(config))
+  const startAtZero = observeCallers(metrics, accounts)
   const log = await openUsageLog(config, metrics, logger)
   if (log) accounts.onCharge((charge) => log.add(charge))
   return {
-    accounts,
     ledger,
+    accountsOf(current) {
+      startAtZero(callerNames(current))
+      return accounts.withPrices(current.prices)
+    },
     async close() {
       accounts.close()
       await Promise.all([log?.close(), ledger.close()])
@@ -43,7 +47,7 @@ export async function createUsageRecords(
 }
 
 async function openUsageLog(
-  { usageLog: path }: Config,
+  { usageLog: path }: LastingConfig,
   metrics: Metrics,
   logger: Logger,
 ): Promise<UsageLog | undefined> {

@@ -1,22 +1,23 @@
 import type Koa from 'koa'
 import type { Provider } from '../providers/provider.ts'
-import { loadProvider, type RegisteredProvider } from '../providers/registry.ts'
+import type { RegisteredProvider } from '../providers/registry.ts'
 import type { LimitStore } from './access/limit-store.ts'
 import { MemoryLimitStore } from './access/memory-limit-store.ts'
 import { SharedLimitStore } from './access/shared-limit-store.ts'
-import type { Config } from './config.ts'
-import { createApp } from './http/app.ts'
+import type { Config, LastingConfig } from './config.ts'
+import { ConfigError } from './errors.ts'
 import { createAccess } from './gateway-access.ts'
 import { createNode, type ConnectedNode } from './gateway-nodes.ts'
+import { Ports } from './gateway-ports.ts'
+import { createRouting, replacedProviders } from './gateway-routing.ts'
 import { createUsageRecords } from './gateway-usage.ts'
-import type { RequestState, Services } from './http/context.ts'
+import { readCertificate } from './http/certificate.ts'
+import type { ReplaceableServices, RequestState, Services } from './http/context.ts'
 import { InFlight } from './http/in-flight.ts'
 import { LoadGate } from './http/load-gate.ts'
-import { HttpServer } from './http/server.ts'
 import { protocols as builtIn } from './protocols/index.ts'
 import type { ProtocolTable } from './protocols/protocol.ts'
-import { ModelCatalog } from './routing/model-catalog.ts'
-import { Router } from './routing/router.ts'
+import { lastingChanges, RELOAD_RESULTS } from './reload.ts'
 import { observeCatalog, observeRouting } from './telemetry/observe-routing.ts'
 import { tickFor } from './sse/event-stream.ts'
 import { Heartbeat } from './sse/heartbeat.ts'
@@ -56,15 +57,21 @@ export interface GatewayOptions {
   bus?: Bus
   /** Shared with other gateways, and closed with this one; by default, Redis if it is configured. */
   backplane?: Backplane
+  /** How often the files of the certificate are looked at, in milliseconds. */
+  certificateLookMs?: number
 }
 
 /** Milliseconds that readers have after the last `done` to fetch it, before their connections are closed. */
 const FAREWELL_MS = 2000
 
+/** How long a request may take that began before a reload; its stream may take longer. */
+const LAST_REQUESTS_MS = 600_000
+
 /** One client address may hold this many times the free memory: at most three quarters of the total. */
 const TIMES_FREE = 3
 
 export interface Gateway {
+  /** Of the configuration in force, as are the services. */
   readonly app: Koa<RequestState>
   readonly services: Services
   /** Starts listening; resolves to the base URL. */
@@ -72,24 +79,20 @@ export interface Gateway {
   /** Base URL of the admin port, once it listens; undefined without one. */
   readonly adminUrl: string | undefined
   /**
+   * Serves requests from now on by another configuration; what runs goes on by the one that it began with. Changes
+   * everything or nothing.
+   *
+   * @throws ConfigError when a setting would have changed that cannot, or a provider or a certificate cannot be loaded
+   */
+  reload(config: Config): Promise<void>
+  /**
    * Refuses new requests, lets running streams continue for `drainMs`, ends the rest with `gateway_shutdown`, and
    * resolves when all sockets and timers are closed. All calls return the same promise.
    */
   drain(): Promise<void>
 }
 
-/** The given providers, and those of the configuration, which replace them where they have the same name. */
-async function loadProviders(
-  { providers }: Config,
-  given: readonly Provider[] = [],
-): Promise<Map<string, RegisteredProvider>> {
-  const configured = await Promise.all(
-    Object.entries(providers).map(async ([name, entry]) => [name, await loadProvider(name, entry)] as const),
-  )
-  return new Map([...given.map((provider) => [provider.name, { provider, options: {} }] as const), ...configured])
-}
-
-function createLimitStore({ storeDown }: Config, budget: Budget, node: ConnectedNode | undefined): LimitStore {
+function createLimitStore({ storeDown }: LastingConfig, budget: Budget, node: ConnectedNode | undefined): LimitStore {
   const local = new MemoryLimitStore(budget)
   if (!node) return local
   const { inbox: lease } = node.bus.lease
@@ -98,13 +101,13 @@ function createLimitStore({ storeDown }: Config, budget: Budget, node: Connected
   return store
 }
 
-/** Metrics that are read from the parts of the gateway. */
-function watchParts({ metrics, config, store, budget, router }: Services, providers: Iterable<string>): void {
+/** Metrics that are read from the parts of the gateway that last. */
+function watchParts({ metrics, config, store, budget }: Services): void {
   metrics.cell('build_info', { version: VERSION }).add()
   metrics.watch('log_bytes', {}, () => store.bytes)
   metrics.cell('log_bytes_limit', {}).add(config.storeMaxBytes)
+  for (const result of RELOAD_RESULTS) metrics.cell('config_reloads_total', { result })
   for (const kind of MEMORY_KINDS) metrics.watch('memory_bytes', { kind }, () => budget.held(kind))
-  for (const provider of providers) metrics.watch('breakers_open', { provider }, () => router.openBreakers(provider))
 }
 
 /**
@@ -115,84 +118,84 @@ function watchParts({ metrics, config, store, budget, router }: Services, provid
 export async function createGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
   const logger = options.logger ?? createLogger(config.logLevel)
   const protocols = options.protocols ?? builtIn
-  const providers = await loadProviders(config, options.providers)
-
-  const known = knownModels(providers, config.models)
-  const metrics = new Metrics(known)
-  startAtZero(metrics, known, protocols.names)
+  const metrics = new Metrics()
   const budget = new Budget(config.storeMaxBytes, { timesFree: TIMES_FREE })
   const node = await createNode(config, options.backplane, metrics, logger)
   const directory = options.directory?.(config, budget) ?? node?.directory ?? new MemoryDirectory(config, budget)
   const bus = options.bus ?? node?.bus ?? noBus
   const store = new StreamStore({ limits: config, budget, directory, bus })
-  const catalog = new ModelCatalog(config.modelsOnly ? new Map() : providers, observeCatalog(logger))
   const usage = await createUsageRecords(config, node?.backplane, metrics, logger)
   const limitStore = options.limitStore?.(config, budget) ?? createLimitStore(config, budget, node)
   const generations = new Generations()
   const loopDelay = new SmoothedDelay()
-  const services: Services = {
-    config,
+  let draining = false
+  const lasting: Omit<Services, keyof ReplaceableServices | 'draining'> = {
     protocols,
-    ...(await createAccess(config, limitStore, node?.backplane, metrics, logger)),
     logger,
     metrics,
     sumMetrics: options.sumMetrics,
     elsewhere: options.elsewhere,
+    startedAt: Date.now(),
     readers: observeReaders(metrics),
     store,
     backplane: node?.backplane,
     budget,
-    router: new Router(providers, config, { catalog }),
-    catalog,
     routing: observeRouting(metrics, logger),
-    accounts: usage.accounts,
     ledger: usage.ledger,
     generations,
-    load: new LoadGate(config, { streams: () => generations.size, delayMs: () => loopDelay.mean }),
     forwards: new InFlight(),
     heartbeat: new Heartbeat(tickFor(config.heartbeatMs, config.slowReaderMs)),
     flushTimer: config.flushIntervalMs > 0 ? new FlushTimer(config.flushIntervalMs) : undefined,
-    draining: false,
   }
+
+  /** What a configuration makes of the services, out of those before; these stay as they are. */
+  async function createServices(inForce: Config, before?: Services): Promise<Services> {
+    const accessBase = { limitStore, backplane: node?.backplane, metrics, logger }
+    return {
+      ...lasting,
+      config: inForce,
+      ...(await createAccess(inForce, accessBase, before)),
+      ...(await createRouting(inForce, options.providers ?? [], observeCatalog(logger), before)),
+      accounts: usage.accountsOf(inForce),
+      load: new LoadGate(inForce, { streams: () => generations.size, delayMs: () => loopDelay.mean }),
+      get draining() {
+        return draining
+      },
+      set draining(value) {
+        draining = value
+      },
+    }
+  }
+
+  const firstCertificate = readCertificate(config)
+  let services = await createServices(config)
+  const ports = new Ports(services, firstCertificate, options.certificateLookMs)
+  /** All that have been loaded and not closed. */
+  const providers = new Set<RegisteredProvider>()
   bus.serve({
-    cancel: (id) => void services.generations.cancel(id),
+    cancel: (id) => void generations.cancel(id),
     forget: (id) => store.forgetHere(id),
     readers: (id, count) => store.setReadersElsewhere(id, count),
     withdraw: (id) => store.withdraw(id),
   })
-  watchParts(services, providers.keys())
+  watchParts(services)
+  watchProviders()
   const loopDelays = metrics.histogram('event_loop_delay_seconds', {})
   const stopWatching = watchEventLoop((delay, sinceLast) => {
     loopDelays.observe(delay / 1000)
     loopDelay.observe(delay, sinceLast)
   })
-  const { app, handler } = createApp(services)
-  const server = new HttpServer(config, handler)
-  const { adminHost, adminPort } = config
-  const admin =
-    adminPort === undefined
-      ? undefined
-      : new HttpServer(config, createApp(services, 'admin').handler, { host: adminHost, port: adminPort })
 
-  async function shutDown(): Promise<void> {
-    services.draining = true
-    logger.info({ streams: services.generations.size }, 'draining')
-    await within(config.drainMs, Promise.all([services.generations.idle(), services.forwards.idle(), bus.idle()]))
-    services.generations.endAll({
-      type: 'done',
-      finish_reason: 'error',
-      error: { code: 'gateway_shutdown', message: 'The gateway was shut down.', retryable: true },
-    })
-    // Their tokens are counted.
-    await within(2 * COUNT_MS, services.generations.idle())
-    await Promise.all([server.close(FAREWELL_MS), admin?.close(FAREWELL_MS)])
-    stopWatching()
-    catalog.close()
-    const closing = [...providers.values()].map(async ({ provider }) => provider.close?.())
-    await store.close()
-    await within(FAREWELL_MS, Promise.allSettled([...closing, usage.close(), limitStore.close(), flushSpans()]))
-    await node?.backplane.close()
-    logger.info('stopped')
+  /** Series of the providers in force start at zero. */
+  function watchProviders(): void {
+    const { router } = services
+    const known = knownModels(router.registered, services.config.models)
+    metrics.knowModels(known)
+    startAtZero(metrics, known, protocols.names)
+    for (const [name, registered] of router.registered) {
+      providers.add(registered)
+      metrics.watch('breakers_open', { provider: name }, () => services.router.openBreakers(name))
+    }
   }
 
   /** Which provider gets the models that nothing else claims, by the protocol of the request. */
@@ -202,19 +205,81 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       logger.info({ providers: Object.fromEntries(catchAll) }, 'catch-all providers by protocol')
   }
 
-  let adminUrl: string | undefined
+  async function replace(changed: Config): Promise<void> {
+    const before = services
+    const faults = lastingChanges(before.config, changed)
+    if (faults.length > 0) throw new ConfigError(faults)
+    const certificate = readCertificate(changed)
+    const next = await createServices(changed, before)
+    // From here on nothing fails, and nothing waits.
+    services = next
+    ports.use(next, certificate)
+    if (changed.logLevel !== before.config.logLevel) logger.level = changed.logLevel
+    watchProviders()
+    logCatchAll()
+    before.catalog.close()
+    void closeReplaced(before)
+  }
+
+  /** Closes the providers that were replaced, once nothing uses them that began before. */
+  async function closeReplaced(before: Services): Promise<void> {
+    const replaced = replacedProviders(services, before)
+    if (replaced.length === 0) return
+    await within(LAST_REQUESTS_MS, ports.answered())
+    await generations.currentEnded()
+    await closeProviders(replaced)
+  }
+
+  async function closeProviders(closing: Iterable<RegisteredProvider>): Promise<void> {
+    await Promise.allSettled(
+      [...closing].map(async (registered) => {
+        if (providers.delete(registered)) await registered.provider.close?.()
+      }),
+    )
+  }
+
+  async function shutDown(): Promise<void> {
+    draining = true
+    logger.info({ streams: generations.size }, 'draining')
+    await within(services.config.drainMs, Promise.all([generations.idle(), services.forwards.idle(), bus.idle()]))
+    generations.endAll({
+      type: 'done',
+      finish_reason: 'error',
+      error: { code: 'gateway_shutdown', message: 'The gateway was shut down.', retryable: true },
+    })
+    // Their tokens are counted.
+    await within(2 * COUNT_MS, generations.idle())
+    await ports.close(FAREWELL_MS)
+    stopWatching()
+    services.catalog.close()
+    const closing = closeProviders(providers)
+    await store.close()
+    await within(FAREWELL_MS, Promise.allSettled([closing, usage.close(), limitStore.close(), flushSpans()]))
+    await node?.backplane.close()
+    logger.info('stopped')
+  }
+
+  let reloaded = Promise.resolve()
   let drained: Promise<void> | undefined
   return {
-    app,
-    services,
+    get app() {
+      return ports.app
+    },
+    get services() {
+      return services
+    },
     get adminUrl() {
-      return adminUrl
+      return ports.adminUrl
     },
     async start() {
       logCatchAll()
       await node?.bus.start()
-      adminUrl = await admin?.listen()
-      return server.listen()
+      return ports.listen()
+    },
+    reload(changed) {
+      const result = reloaded.then(() => replace(changed))
+      reloaded = result.catch(() => {})
+      return result
     },
     drain: () => (drained ??= shutDown()),
   }

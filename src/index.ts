@@ -3,7 +3,7 @@ import type { Config } from './config.ts'
 import { createGateway as create, type Gateway as WholeGateway, type GatewayOptions as AllOptions } from './gateway.ts'
 
 /** A gateway in this process; its internal parts are not public API. */
-export type Gateway = Pick<WholeGateway, 'app' | 'start' | 'adminUrl' | 'drain'>
+export type Gateway = Pick<WholeGateway, 'app' | 'start' | 'adminUrl' | 'reload' | 'drain'>
 export type GatewayOptions = Pick<AllOptions, 'logger' | 'providers'>
 
 /** @throws Error when a provider or a certificate cannot be loaded */

@@ -2,100 +2,76 @@
 import cluster from 'node:cluster'
 import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { findThrower } from '../providers/modules.ts'
-import { callerName } from './access/access-schema.ts'
-import { createKey, hashKey } from './access/api-keys.ts'
-import { loadConfig, printConfig, type Config } from './config.ts'
-import { ConfigError } from './errors.ts'
+import { banner } from './banner.ts'
+import { readCommand } from './commands.ts'
+import type { Config } from './config.ts'
 import { describeFatal } from './describe-fatal.ts'
-import { createGateway, type GatewayOptions } from './gateway.ts'
+import { createGateway, type Gateway, type GatewayOptions } from './gateway.ts'
 import { recordLifetimes } from './gateway-nodes.ts'
 import { openCounts } from './http/handlers/gateway-status.ts'
-import { describeSettings } from './settings.ts'
+import { Reloader, type ReloaderOptions } from './reload.ts'
 import { createLogger, type Logger } from './telemetry/logger.ts'
 import { withoutMessage, type ErrorPlace } from './telemetry/redact.ts'
 import type { Listening } from './workers/methods.ts'
-import { runPrimary } from './workers/primary.ts'
-import { STOP_SIGNALS } from './workers/stop-signals.ts'
+import { Primary } from './workers/primary.ts'
+import { RELOAD_SIGNAL, STOP_SIGNALS } from './workers/stop-signals.ts'
 import { workerProcess, type WorkerProcess } from './workers/worker.ts'
 
-const HELP = `Sluice, a token-streaming gateway.
-
-Usage: sluice [options]            (from a checkout: npm start -- [options])
-       sluice key create [name]    print a new API key for callers, and its hash
-
-  --config FILE    settings in YAML; default: sluice.yaml, if there is one
-  --print-config   print the settings in force, secrets masked, and exit
-  --help           print this and exit
-
-Settings, from the environment (in sluice.yaml as camelCase: heartbeatMs):
-
-${describeSettings()}
-`
-
-/** Runs until a signal stops it; resolves to the exit code. */
+/** Runs until a signal stops it, if it serves; resolves to the exit code. */
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      help: { type: 'boolean', short: 'h' },
-      config: { type: 'string' },
-      'print-config': { type: 'boolean' },
-    },
-  })
-  if (values.help) {
-    process.stdout.write(HELP)
-    return 0
+  const worker = workerProcess()
+  if (worker) return serve(await worker.config(), worker)
+  const command = await readCommand(process.argv.slice(2))
+  if ('prints' in command) {
+    process.stdout.write(command.prints)
+    return command.code
   }
-  if (positionals.length > 0) {
-    process.stdout.write(runCommand(positionals))
-    return 0
-  }
-  const config = loadConfig({ environment: process.env, file: values.config })
-  if (values['print-config']) {
-    process.stdout.write(printConfig(config))
-    return 0
-  }
+  const reads = command.serves
+  const config = reads()
   const workers = config.workers === 'auto' ? availableParallelism() : config.workers
-  return workers > 1 && cluster.isPrimary ? serveByWorkers(config, workers) : serve(config)
-}
-
-/** @returns what the command prints @throws ConfigError for another command */
-function runCommand([noun, verb, name = 'my-app', ...rest]: readonly string[]): string {
-  if (noun !== 'key' || verb !== 'create' || rest.length > 0)
-    throw new ConfigError([{ path: [noun, verb, ...rest].join(' '), message: 'is not a command; try "key create"' }])
-  if (!callerName.safeParse(name).success)
-    throw new ConfigError([{ path: 'name', message: 'expected up to 64 letters, digits, ".", "_" and "-"' }])
-  const key = createKey()
-  return `# The key, for the caller; it is not shown again:
-#   ${key}
-# Its hash, for sluice.yaml:
-keys:
-  - name: ${name}
-    hash: ${hashKey(key)}
-`
+  return workers > 1 && cluster.isPrimary ? serveByWorkers(config, reads, workers) : serveAlone(config, reads)
 }
 
 /** Maximum wait for the last log lines to be written, in milliseconds. */
 const LAST_LINES_MS = 1000
 
-async function serve(config: Config): Promise<number> {
-  const worker = workerProcess()
-  const log = createLogger(config.logLevel)
-  const logger = worker ? log.child({ worker: worker.id }) : log
-  const gateway = await createGateway(config, { logger, ...(worker && workerOptions(worker, config)) })
-  // Registered before the gateway listens: a signal may arrive as soon as it does.
-  const stop = stopWhen(worker?.stopped ?? untilSignal(), config, logger)
+/** In the only process. */
+async function serveAlone(config: Config, read: () => Config): Promise<number> {
+  const logger = createLogger(config.logLevel)
+  const creating = createGateway(config, { logger })
+  reloadOnSignal({
+    read,
+    apply: async (next) => (await creating).reload(next),
+    onResult: async (result) => (await creating).services.metrics.cell('config_reloads_total', { result }).add(),
+    logger,
+  })
+  const stop = stopWhen(untilSignal(), config, logger)
+  const gateway = await creating
+  await gateway.start().then((url) => announce(config, logger, describe(gateway, url)))
+  return drain(gateway, stop, logger)
+}
+
+/** In one of several processes. */
+async function serve(config: Config, worker: WorkerProcess): Promise<number> {
+  const logger = createLogger(config.logLevel).child({ worker: worker.id })
+  const gateway = await createGateway(config, { logger, ...workerOptions(worker, config) })
+  const stop = stopWhen(worker.stopped, config, logger)
   const url = await gateway.start()
-  const { adminUrl, services } = gateway
-  const listening = { url, adminUrl, isOpen: services.authenticator.isOpen }
-  if (worker)
-    await worker.listening(listening, {
-      metrics: () => services.metrics.openMetrics.metrics(),
-      counts: openCounts(services),
-    })
-  else announce(config, logger, listening)
+  await worker.listening(describe(gateway, url), {
+    metrics: () => gateway.services.metrics.openMetrics.metrics(),
+    counts: openCounts(gateway.services),
+    reload: (next) => gateway.reload(next),
+  })
+  return drain(gateway, stop, logger)
+}
+
+function describe({ adminUrl, services: { authenticator, config, router } }: Gateway, url: string): Listening {
+  const model = config.defaultModel === undefined ? router.models()[0]?.id : ''
+  return { url, adminUrl, isOpen: authenticator.isOpen, model }
+}
+
+async function drain(gateway: Gateway, stop: Stop, logger: Logger): Promise<number> {
   logger.info({ reason: await stop.reason }, 'stopping')
   await gateway.drain()
   await writeLastLines(logger)
@@ -109,19 +85,35 @@ function workerOptions(worker: WorkerProcess, config: Config): GatewayOptions {
   return { sumMetrics, elsewhere, backplane: worker.createBackplane(recordLifetimes(config)) }
 }
 
-async function serveByWorkers(config: Config, workers: number): Promise<number> {
+async function serveByWorkers(config: Config, read: () => Config, workers: number): Promise<number> {
   const logger = createLogger(config.logLevel)
   const stop = stopWhen(untilSignal(), config, logger)
-  const code = await runPrimary({
+  const primary = new Primary({
     workers,
-    maxBytes: config.storeMaxBytes,
+    config,
     logger,
     stopped: stop.reason,
     onListening: (listening) => announce(config, logger, listening),
     onFailed: (reason) => void process.stderr.write(`sluice: ${reason}\n`),
   })
+  reloadOnSignal({
+    read,
+    apply: async (next) => {
+      await primary.reload(next)
+      logger.level = next.logLevel
+    },
+    onResult: (result) => primary.countReload(result),
+    logger,
+  })
+  const code = await primary.run()
   await writeLastLines(logger)
   return Math.max(code, stop.exitCode())
+}
+
+/** Without a listener, the signal would end the process. */
+function reloadOnSignal(options: ReloaderOptions): void {
+  const reloader = new Reloader(options)
+  process.on(RELOAD_SIGNAL, () => reloader.request())
 }
 
 /** Resolves to the first signal; the second one ends the process at once. */
@@ -159,20 +151,10 @@ function stopWhen(told: Promise<string>, config: Config, logger: Logger): Stop {
 }
 
 /** Tells where the gateway is. */
-function announce(config: Config, logger: Logger, { url, adminUrl, isOpen }: Listening): void {
+function announce(config: Config, logger: Logger, listening: Listening): void {
+  const { url, adminUrl } = listening
   logger.info({ url, admin_url: adminUrl, providers: Object.keys(config.providers) }, 'listening')
-  const key = isOpen ? '' : ` -H "authorization: Bearer $SLUICE_KEY"`
-  process.stderr.write(`
-Sluice listens on ${url}. Try:
-
-  curl -N ${url}/v1/chat${key} -H 'content-type: application/json' -d '{"messages":[{"role":"user","content":"hi"}]}'
-
-${config.playground ? `Or open ${adminUrl ?? url} in a browser.\n\n` : ''}Or give an SDK this base URL:
-
-  OpenAI      ${url}/v1
-  Anthropic   ${url}
-
-`)
+  process.stderr.write(banner(listening, config.playground))
 }
 
 async function writeLastLines(logger: Logger): Promise<void> {

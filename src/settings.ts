@@ -162,6 +162,31 @@ export const configSchema = z
 
 export type Config = Readonly<z.infer<typeof configSchema>>
 
+/** Settings of parts that live as long as the process: a change needs a restart. */
+export const LASTING_SETTINGS = [
+  'host',
+  'port',
+  'adminHost',
+  'adminPort',
+  'keepAliveMs',
+  'maxConnections',
+  'workers',
+  'heartbeatMs',
+  'slowReaderMs',
+  'flushIntervalMs',
+  'retentionMs',
+  'streamMaxBytes',
+  'storeMaxBytes',
+  'usageLog',
+  'redisUrl',
+  'redisPrefix',
+  'storeDown',
+  'leaseMs',
+] as const satisfies readonly (keyof Config)[]
+
+/** What these parts may read of the configuration. All other settings can change while the gateway runs. */
+export type LastingConfig = Pick<Config, (typeof LASTING_SETTINGS)[number]>
+
 /** `heartbeatMs` → `HEARTBEAT_MS`. */
 export function variableName(setting: string): string {
   return setting.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()

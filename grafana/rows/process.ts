@@ -1,5 +1,5 @@
 import { legend, type Row } from '../panel.ts'
-import { level, quantile, rate } from '../queries.ts'
+import { increase, level, quantile, rate } from '../queries.ts'
 
 const each = { by: ['instance'] }
 
@@ -82,6 +82,27 @@ export const process: Row = {
       width: 8,
       queries: [{ expression: level('sluice_build_info', { by: ['version'] }), legend: legend('version') }],
       stacked: true,
+    },
+    {
+      kind: 'time series',
+      title: 'Reloads of the configuration',
+      description: 'After a failure the configuration before is still in force; the log names each fault.',
+      unit: 'short',
+      width: 12,
+      queries: [{ expression: increase('sluice_config_reloads_total', { by: ['result'] }), legend: legend('result') }],
+    },
+    {
+      kind: 'time series',
+      title: 'Time until the certificate expires',
+      description: 'Renewed files are shown to new connections within seconds. Nothing without TLS.',
+      unit: 's',
+      width: 12,
+      queries: [
+        {
+          expression: `${level('sluice_certificate_expires_timestamp_seconds', each)} - time()`,
+          legend: legend('instance'),
+        },
+      ],
     },
   ],
 }

@@ -21,14 +21,15 @@ const TOKEN = /^[\w-]+\.[\w-]+\.[\w-]+$/
 export class Authenticator {
   /** No callers are configured: everybody may use the gateway. */
   readonly isOpen: boolean
+  /** Undefined where no tokens are accepted. */
+  readonly tokens: TokenVerifier | undefined
   readonly #keys: KeyTable
-  readonly #tokens: TokenVerifier | undefined
   readonly #guardsMetrics: boolean
 
   constructor({ keys, tokens, metricsToken }: AuthenticatorOptions) {
     const ofMetrics = { name: 'metrics', key: metricsToken, scopes: ['metrics' as const], limits: {}, userLimits: {} }
     this.#keys = new KeyTable(metricsToken === '' ? keys : [...keys, ofMetrics])
-    this.#tokens = tokens
+    this.tokens = tokens
     this.isOpen = keys.length === 0 && !tokens
     this.#guardsMetrics = metricsToken !== ''
   }
@@ -50,8 +51,8 @@ export class Authenticator {
       const caller = this.#keys.find(credential)
       if (caller) return caller
     }
-    const token = this.#tokens && credentials.find((each) => TOKEN.test(each))
-    if (token !== undefined && this.#tokens) return this.#tokens.verify(token)
+    const token = this.tokens && credentials.find((each) => TOKEN.test(each))
+    if (token !== undefined && this.tokens) return this.tokens.verify(token)
     throw new SluiceError(
       'invalid_api_key',
       credentials.length === 0

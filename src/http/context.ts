@@ -56,18 +56,26 @@ export type RequestContext = ParameterizedContext<RequestState>
 export type Handler = (context: RequestContext) => Promise<void> | void
 export type RequestMiddleware = Middleware<RequestState>
 
-/** Dependencies of the handlers; assembled in `gateway.ts`. */
-export interface Services {
+/** What a new configuration replaces, all at once: later requests get other parts, and those that run keep theirs. */
+export interface ReplaceableServices {
   readonly config: Config
-  readonly protocols: ProtocolTable
   readonly authenticator: Authenticator
   readonly tickets: Tickets
+  /** Holds callers to their limits. */
+  readonly limiter: Limiter
   readonly router: Router
   /** The models that providers list by themselves. */
   readonly catalog: ModelCatalog
-  readonly routing: RoutingObserver
   /** Charges every use, and tells the parts that record it. */
   readonly accounts: Accounts
+  /** Whether the gateway can take on more work. */
+  readonly load: LoadGate
+}
+
+/** Dependencies of the handlers; assembled in `gateway.ts`. */
+export interface Services extends ReplaceableServices {
+  readonly protocols: ProtocolTable
+  readonly routing: RoutingObserver
   /** Usage by day, for `/v1/usage`. */
   readonly ledger: UsageLedger
   readonly store: StreamStore
@@ -75,10 +83,6 @@ export interface Services {
   readonly backplane: Backplane | undefined
   readonly budget: Budget
   readonly generations: Generations
-  /** Holds callers to their limits. */
-  readonly limiter: Limiter
-  /** Whether the gateway can take on more work. */
-  readonly load: LoadGate
   /** Requests that are passed on now. */
   readonly forwards: InFlight
   readonly heartbeat: Heartbeat
@@ -92,6 +96,8 @@ export interface Services {
   /** The metric cells for a protocol's readers. */
   readonly readers: (protocol: string) => ReaderCells
   readonly logger: Logger
+  /** When the gateway was created, in milliseconds since 1970. */
+  readonly startedAt: number
   /** The gateway is shutting down: it finishes running streams and starts no new ones. */
   draining: boolean
 }

@@ -10,8 +10,10 @@ import {
 } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Config } from '../config.ts'
-import { readCertificate, type Certificate } from './certificate.ts'
+import type { LastingConfig } from '../config.ts'
+import { ConfigError } from '../errors.ts'
+import type { Certificate } from './certificate.ts'
+import { describeListenFailure } from './listen-failure.ts'
 
 export type Handler = (
   request: IncomingMessage | Http2ServerRequest,
@@ -40,12 +42,22 @@ const HTTP2 = {
 export interface Address {
   readonly host: string
   readonly port: number
+  /** The names of these two settings, for messages. */
+  readonly settings: { readonly host: string; readonly port: string }
+}
+
+export interface ServerOptions {
+  address: Address
+  limits: Pick<LastingConfig, 'keepAliveMs' | 'maxConnections'>
+  /** For HTTPS. */
+  certificate: Certificate | undefined
 }
 
 /** A server of the gateway: HTTP/1.1, or, with a certificate, HTTP/2 and HTTP/1.1 over TLS. */
 export class HttpServer {
-  readonly #config: Config
+  readonly #keepAliveMs: number
   readonly #address: Address
+  #handle: Handler
   readonly #server: Server | Http2SecureServer
   readonly #sockets = new Set<Socket>()
   readonly #sessions = new Set<ServerHttp2Session>()
@@ -54,13 +66,12 @@ export class HttpServer {
   #onLastResponse: () => void = () => {}
   readonly #queues = new QueuedResponses()
 
-  /** @throws ConfigError when the certificate cannot be used */
-  constructor(config: Config, handle: Handler, address: Address = config) {
-    const certificate = readCertificate(config)
-    this.#config = config
+  constructor(handle: Handler, { address, limits, certificate }: ServerOptions) {
+    this.#keepAliveMs = limits.keepAliveMs
     this.#address = address
+    this.#handle = handle
     this.#server = certificate ? this.#secure(certificate) : createServer(SOCKETS)
-    Object.assign(this.#server, { keepAliveTimeout: config.keepAliveMs, requestTimeout: REQUEST_MS })
+    Object.assign(this.#server, { keepAliveTimeout: limits.keepAliveMs, requestTimeout: REQUEST_MS })
     this.#server.on('request', (request, response) => {
       this.#responses.add(response)
       if (response.socket === null) this.#queues.add(request.socket, response)
@@ -68,9 +79,9 @@ export class HttpServer {
         this.#responses.delete(response)
         if (this.#responses.size === 0) this.#onLastResponse()
       })
-      void handle(request, response)
+      void this.#handle(request, response)
     })
-    const most = config.maxConnections > 0 ? config.maxConnections : Infinity
+    const most = limits.maxConnections > 0 ? limits.maxConnections : Infinity
     this.#server.on('connection', (socket: Socket) => {
       // Not Node's own limit: workers would hand the connection on to each other for ever.
       if (this.#sockets.size >= most) {
@@ -82,15 +93,31 @@ export class HttpServer {
     })
   }
 
-  /** Listens; resolves to the base URL. */
+  /** Handles the requests from now on. */
+  use(handle: Handler): void {
+    this.#handle = handle
+  }
+
+  /** For connections from now on. Has no effect on a server without TLS. */
+  renew(certificate: Certificate): void {
+    if (!(this.#server instanceof Server)) this.#server.setSecureContext(certificate)
+  }
+
+  /** Resolves when all responses that are open now are sent or abandoned. */
+  async answered(): Promise<void> {
+    await Promise.all([...this.#responses].map((each) => new Promise<void>((resolve) => each.once('close', resolve))))
+  }
+
+  /** Listens; resolves to the base URL. @throws ConfigError when the address cannot be listened on */
   async listen(): Promise<string> {
     const { host, port } = this.#address
     const server = this.#server
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
+      const refuse = (error: Error) => reject(new ConfigError([describeListenFailure(error, this.#address)]))
+      server.once('error', refuse)
       // After an outage all readers reconnect at once; Node's default backlog of 511 would refuse most of them.
       server.listen({ port, host, backlog: 8192 }, () => {
-        server.off('error', reject)
+        server.off('error', refuse)
         resolve()
       })
     })
@@ -137,7 +164,7 @@ export class HttpServer {
       this.#sessions.add(session)
       session.once('close', () => this.#sessions.delete(session))
       session.setLocalWindowSize(HTTP2.settings.initialWindowSize)
-      limitTimes(session, this.#config.keepAliveMs)
+      limitTimes(session, this.#keepAliveMs)
     })
     return server
   }

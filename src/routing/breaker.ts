@@ -174,6 +174,11 @@ export class Breakers {
     return entry.breaker
   }
 
+  /** Forgets what is known of a provider: its targets are others now. */
+  forget(provider: string): void {
+    for (const [target, each] of this.#breakers) if (each.provider === provider) this.#breakers.delete(target)
+  }
+
   /** How many breakers of a provider are open. */
   countOpen(provider: string): number {
     let count = 0

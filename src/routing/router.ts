@@ -29,6 +29,8 @@ export interface RouterOptions {
   now?: () => number
   /** The models that providers list by themselves. */
   catalog?: ModelCatalog
+  /** Those of a router before this one; by default all are closed. */
+  breakers?: Breakers
 }
 
 /** A model that requests can name, and the provider that is tried first. */
@@ -39,11 +41,12 @@ export interface ListedModel {
 
 /** Finds the targets for a model name. */
 export class Router {
-  readonly #providers: ReadonlyMap<string, RegisteredProvider>
+  /** By name. */
+  readonly registered: ReadonlyMap<string, RegisteredProvider>
+  readonly breakers: Breakers
   readonly #config: RouterConfig
   readonly #table: ModelTable
   readonly #names: NameResolver
-  readonly #breakers: Breakers
   readonly #random: Random
   readonly #catalog: ModelCatalog | undefined
   /** What the catalog adds to the list; kept until it changes, because each unknown name is compared with it. */
@@ -53,11 +56,11 @@ export class Router {
   constructor(
     providers: ReadonlyMap<string, RegisteredProvider>,
     config: RouterConfig,
-    { random = Math.random, now, catalog }: RouterOptions = {},
+    { random = Math.random, now, catalog, breakers }: RouterOptions = {},
   ) {
     const faults = checkTargets(config.models, new Set(providers.keys()))
     if (faults.length > 0) throw new ConfigError(faults)
-    this.#providers = providers
+    this.registered = providers
     this.#config = config
     this.#table = new ModelTable(config.models)
     this.#names = new NameResolver(
@@ -65,7 +68,7 @@ export class Router {
       this.#table,
       config,
     )
-    this.#breakers = new Breakers({ ...config.breaker, ...(now && { now }) })
+    this.breakers = breakers ?? new Breakers({ ...config.breaker, ...(now && { now }) })
     this.#random = random
     this.#catalog = catalog
   }
@@ -123,7 +126,7 @@ export class Router {
   models(allows?: ModelFilter): ListedModel[] {
     const listed = new Map<string, string>()
     for (const name of this.#table.names) listed.set(name, this.#table.find(name)[0]?.provider ?? '')
-    for (const [provider, registered] of this.#providers) {
+    for (const [provider, registered] of this.registered) {
       for (const model of registered.provider.models ?? []) {
         const leadsHere = (name: string) =>
           this.#names.find(name, undefined).some((entry) => entry.provider === provider && entry.model === model)
@@ -143,7 +146,7 @@ export class Router {
   #fromCatalog(): readonly ListedModel[] {
     const { version } = this.#catalog ?? this.#fetched
     if (version === this.#fetched.version) return this.#fetched.models
-    const models = [...this.#providers.keys()].flatMap((provider) =>
+    const models = [...this.registered.keys()].flatMap((provider) =>
       (this.#catalog?.modelsOf(provider) ?? [])
         .filter((model) => {
           const [first] = this.#names.find(`${provider}/${model}`, undefined)
@@ -173,12 +176,12 @@ export class Router {
 
   /** The names of all providers. */
   get providers(): string[] {
-    return [...this.#providers.keys()]
+    return [...this.registered.keys()]
   }
 
   /** How many targets of a provider have an open circuit breaker. */
   openBreakers(provider: string): number {
-    return this.#breakers.countOpen(provider)
+    return this.breakers.countOpen(provider)
   }
 
   #unknown(name: string, allows?: ModelFilter): SluiceError {
@@ -205,7 +208,7 @@ export class Router {
   }
 
   #toTarget({ provider: name, model, ...limits }: Entry): Target {
-    const registered = this.#providers.get(name)
+    const registered = this.registered.get(name)
     if (!registered) throw new Error(`There is no provider ${name}, although the configuration was checked`)
     const { provider, options, keys = [] } = registered
     return {
@@ -221,7 +224,7 @@ export class Router {
         totalTimeoutMs: limits.totalTimeoutMs,
       },
       retries: limits.retries ?? RETRIES,
-      breaker: provider.exemptFromBreaker ? unbreakable() : this.#breakers.of(name, model),
+      breaker: provider.exemptFromBreaker ? unbreakable() : this.breakers.of(name, model),
     }
   }
 }

@@ -279,6 +279,11 @@ export class Generations {
     if (this.#running.size > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
   }
 
+  /** Resolves when all that run now have ended. */
+  async currentEnded(): Promise<void> {
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended))
+  }
+
   #forget(id: string): void {
     this.#running.delete(id)
     if (this.#running.size > 0) return

@@ -126,6 +126,16 @@ const METRICS = {
     help: 'Leases that this node lost by a pause; its streams that others ended; streams of lost nodes that it ended.',
     labels: ['what'],
   },
+  config_reloads_total: {
+    type: 'counter',
+    help: 'Times that the configuration was read again, by whether it is now in force.',
+    labels: ['result'],
+  },
+  certificate_expires_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When the TLS certificate expires, in seconds since 1970; none without TLS.',
+    labels: [],
+  },
   build_info: { type: 'gauge', help: 'Always 1; the version is on the label.', labels: ['version'] },
 } as const satisfies Record<string, MetricSpec>
 
@@ -161,7 +171,7 @@ export class Metrics {
   readonly registry = new Registry()
   /** The same with exemplars: https://prometheus.io/docs/specs/om/open_metrics_spec/ */
   readonly openMetrics: Registry<OpenMetricsContentType>
-  readonly #knownModels: KnownModels
+  #knownModels: KnownModels
   readonly #cells = new Map<string, Family<Cell>>()
   readonly #histograms = new Map<string, Family<HistogramCell>>()
 
@@ -181,6 +191,11 @@ export class Metrics {
     }
     addProcessMetrics(this.registry)
     this.openMetrics = toOpenMetrics(this.registry)
+  }
+
+  /** Gives these models labels of their own, in place of those known before. */
+  knowModels(models: KnownModels): void {
+    this.#knownModels = models
   }
 
   /** The cell of a counter or gauge; ask once and keep it. */

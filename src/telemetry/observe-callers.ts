@@ -10,18 +10,26 @@ export function callerNames({ keys, jwt }: Pick<Config, 'keys' | 'jwt'>): string
   return names.length > 0 ? names : [ANONYMOUS.name]
 }
 
-/** Counts what each configured caller uses. All series start at zero. */
-export function observeCallers(metrics: Metrics, accounts: Accounts, names: readonly string[]): void {
-  const cells = new Map(names.map((name) => [name, cellsOf(metrics, name)]))
-  accounts.onCharge(({ kind, caller, prompt_tokens, completion_tokens, nanos = 0 }) => {
-    const { name } = caller.principal
+/**
+ * Counts what each configured caller uses.
+ *
+ * @returns a function that lets the series of these callers start at zero
+ */
+export function observeCallers(metrics: Metrics, accounts: Accounts): (names: readonly string[]) => void {
+  const cells = new Map<string, ReturnType<typeof cellsOf>>()
+  const find = (name: string) => {
     let counted = cells.get(name)
     if (!counted) cells.set(name, (counted = cellsOf(metrics, name)))
+    return counted
+  }
+  accounts.onCharge(({ kind, caller, prompt_tokens, completion_tokens, nanos = 0 }) => {
+    const counted = find(caller.principal.name)
     if (kind === 'stream') counted.streams.add()
     counted.prompt.add(prompt_tokens)
     counted.completion.add(completion_tokens)
     counted.cost.nanos += nanos
   })
+  return (names) => names.forEach(find)
 }
 
 function cellsOf(metrics: Metrics, caller: string) {

@@ -45,11 +45,17 @@ export const NO_USAGE: Usage = Object.freeze({ prompt_tokens: 0, completion_toke
 export class Accounts {
   readonly counter: TokenCounter
   readonly #prices: PriceList
-  readonly #listeners: ((charge: Charge) => void)[] = []
+  readonly #listeners: ((charge: Charge) => void)[]
 
-  constructor(prices: Prices, counter = sharedTokenCounter()) {
+  constructor(prices: Prices, counter = sharedTokenCounter(), listeners: ((charge: Charge) => void)[] = []) {
     this.#prices = new PriceList(prices)
     this.counter = counter
+    this.#listeners = listeners
+  }
+
+  /** The same accounts at other prices. */
+  withPrices(prices: Prices): Accounts {
+    return new Accounts(prices, this.counter, this.#listeners)
   }
 
   /** Calls `listener` with every charge. It must not throw. */

@@ -22,6 +22,7 @@ interface Sample {
  * - the same in all workers, and 1 in each
  * - the start of the worker that started last: it tells that counters of one may have begun again
  * - each worker has breakers of its own for the same targets
+ * - all workers have the same certificate
  *
  * Limits of memory and of files are added up: each worker may use as much, and what they use is added up, too.
  */
@@ -30,6 +31,7 @@ const LARGEST: ReadonlySet<string> = new Set([
   'nodejs_version_info',
   'process_start_time_seconds',
   'sluice_breakers_open',
+  'sluice_certificate_expires_timestamp_seconds',
 ])
 
 const SAMPLE = /^(\w+(?:\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\})?) (\S+)( # .*)?$/
@@ -74,9 +76,9 @@ export function countersOf(families: Exposition): Exposition {
   return new Map([...families].filter(([, { type }]) => type === 'counter' || type === 'histogram'))
 }
 
-/** One number without labels. */
-export function single(name: string, type: 'counter' | 'gauge', help: string, value: number): Exposition {
-  const series = type === 'counter' ? `${name}_total` : name
+/** One number, without labels unless they are given as in an exposition. */
+export function single(name: string, type: 'counter' | 'gauge', help: string, value: number, labels = ''): Exposition {
+  const series = `${type === 'counter' ? `${name}_total` : name}${labels}`
   return new Map([[name, { type, help, samples: new Map([[series, { value, exemplar: '' }]]) }]])
 }
 

@@ -1,5 +1,7 @@
 // What the primary and its workers call of each other.
 
+import type { Config } from '../config.ts'
+import type { Fault } from '../faults.ts'
 import type { Backplane, RecordLifetimes } from '../store/backplane/backplane.ts'
 
 /** The methods of a backplane that are passed on unchanged. */
@@ -38,6 +40,8 @@ export interface Listening {
   readonly adminUrl: string | undefined
   /** Callers need no key. */
   readonly isOpen: boolean
+  /** A model for the first request: empty when it needs to name none, undefined when none is known. */
+  readonly model: string | undefined
 }
 
 /** What is open in a worker, or in several. */
@@ -49,6 +53,8 @@ export interface OpenCounts {
 }
 
 export interface PrimaryMethods extends BackplaneMethods {
+  /** The configuration in force: read once for all workers, also for those that start later. */
+  config(): Promise<Config>
   listening(listening: Listening): Promise<void>
   /** The worker cannot start, and ends. */
   failed(reason: string): Promise<void>
@@ -63,6 +69,8 @@ export interface WorkerMethods {
   deliver(inbox: string, messages: readonly string[], gap: boolean): Promise<void>
   /** Drains, and ends. */
   stop(reason: string): Promise<void>
+  /** Puts a configuration in force as soon as it listens; with faults, it keeps the one that it has. */
+  reload(config: Config): Promise<readonly Fault[]>
   /** What is open in all other workers has changed. */
   elsewhere(counts: OpenCounts): Promise<void>
   /** Its own metrics, as OpenMetrics. */

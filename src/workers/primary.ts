@@ -1,9 +1,12 @@
 import cluster, { type Worker } from 'node:cluster'
+import type { Config } from '../config.ts'
+import { ConfigError } from '../errors.ts'
+import type { ReloadResult } from '../reload.ts'
 import { MemoryBackplane } from '../store/backplane/memory-backplane.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { channelToWorker } from './channel.ts'
 import { single, sumExpositions, writeExposition } from './exposition.ts'
-import type { Listening, OpenCounts, PrimaryMethods, WorkerMethods } from './methods.ts'
+import type { BackplaneMethods, Listening, OpenCounts, PrimaryMethods, WorkerMethods } from './methods.ts'
 import { Peer } from './peer.ts'
 import { serveBackplane } from './serve-backplane.ts'
 import { SummedMetrics } from './sum-metrics.ts'
@@ -17,8 +20,7 @@ const LONGEST_PAUSE_MS = 4000
 export interface PrimaryOptions {
   /** How many workers there are. */
   readonly workers: number
-  /** Memory of what they share, in bytes. */
-  readonly maxBytes: number
+  readonly config: Config
   readonly logger: Logger
   /** Resolves when all workers are to drain, to the reason. */
   readonly stopped: Promise<string>
@@ -37,18 +39,16 @@ interface Member {
   failure: string | undefined
 }
 
-/** Runs the gateway in several processes that share its ports; resolves to the exit code. */
-export function runPrimary(options: PrimaryOptions): Promise<number> {
-  return new Primary(options).run()
-}
-
-class Primary {
+/** Runs the gateway in several processes that share its ports. */
+export class Primary {
   readonly #options: PrimaryOptions
   readonly #logger: Logger
   readonly #members = new Map<number, Member>()
   readonly #metrics = new SummedMetrics()
   readonly #pauses = new Set<NodeJS.Timeout>()
   #backplane: MemoryBackplane | undefined
+  #config: Config
+  readonly #reloads = { success: 0, failure: 0 }
   #restarts = 0
   /** Workers that ended soon, one after the other. */
   #failedStarts = 0
@@ -62,8 +62,10 @@ class Primary {
   constructor(options: PrimaryOptions) {
     this.#options = options
     this.#logger = options.logger
+    this.#config = options.config
   }
 
+  /** Resolves to the exit code. */
   async run(): Promise<number> {
     // Structured clones: limits and gauges are infinite numbers, which JSON does not have.
     cluster.setupPrimary({ serialization: 'advanced' })
@@ -74,6 +76,30 @@ class Primary {
     const code = await ended
     this.#metrics.close()
     return code
+  }
+
+  /**
+   * Puts a configuration in force in all workers, and in those that start later. The first worker decides for all.
+   *
+   * @throws ConfigError when that worker refuses it; then nothing has changed
+   */
+  async reload(config: Config): Promise<void> {
+    const first = [...this.#members.values()].find(({ isListening }) => isListening)
+    const faults = (await first?.peer.call('reload', config)) ?? []
+    if (faults.length > 0) throw new ConfigError([...faults])
+    this.#config = config
+    const others = [...this.#members.values()].filter((member) => member !== first)
+    await Promise.all(
+      others.map(async ({ peer, worker }) => {
+        // One that has ended is replaced by one with this configuration.
+        const refused = await peer.call('reload', config).catch(() => [])
+        if (refused.length > 0) this.#logger.error({ worker: worker.id, faults: refused }, 'worker not reloaded')
+      }),
+    )
+  }
+
+  countReload(result: ReloadResult): void {
+    this.#reloads[result] += 1
   }
 
   #fork(): void {
@@ -99,7 +125,8 @@ class Primary {
   }
 
   #connect(worker: Worker): { peer: Peer<WorkerMethods>; served: ReturnType<typeof serveBackplane> } {
-    const own: Pick<PrimaryMethods, 'listening' | 'failed' | 'counts' | 'sumMetrics'> = {
+    const own: Omit<PrimaryMethods, keyof BackplaneMethods> = {
+      config: async () => this.#config,
       listening: async (listening) => this.#listening(worker, listening),
       failed: async (reason) => {
         const member = this.#members.get(worker.id)
@@ -114,7 +141,7 @@ class Primary {
     }
     const served = serveBackplane(
       async (lifetimes) => {
-        this.#backplane ??= new MemoryBackplane(lifetimes, { maxBytes: this.#options.maxBytes })
+        this.#backplane ??= new MemoryBackplane(lifetimes, { maxBytes: this.#config.storeMaxBytes })
       },
       () => this.#opened,
       (...delivery) => peer.call('deliver', ...delivery),
@@ -197,6 +224,9 @@ class Primary {
     const families = sumExpositions([
       await this.#metrics.sum(),
       single('sluice_workers', 'gauge', 'Workers that listen.', this.#listeners),
+      ...Object.entries(this.#reloads).map(([result, count]) =>
+        single('sluice_config_reloads', 'counter', '', count, `{result="${result}"}`),
+      ),
       single('sluice_worker_restarts', 'counter', 'Workers that ended and were replaced.', this.#restarts),
     ])
     return writeExposition(families, open)

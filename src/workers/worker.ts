@@ -1,10 +1,13 @@
 import cluster from 'node:cluster'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Config } from '../config.ts'
+import { ConfigError } from '../errors.ts'
+import type { Fault } from '../faults.ts'
 import type { Backplane, RecordLifetimes } from '../store/backplane/backplane.ts'
 import { channelToPrimary } from './channel.ts'
 import type { Listening, OpenCounts, PrimaryMethods, WorkerMethods } from './methods.ts'
 import { Peer } from './peer.ts'
-import { STOP_SIGNALS } from './stop-signals.ts'
+import { RELOAD_SIGNAL, STOP_SIGNALS } from './stop-signals.ts'
 import { WorkerBackplane } from './worker-backplane.ts'
 
 /** Tells a worker from a process that some other program, such as a process manager, runs in a cluster. */
@@ -21,6 +24,8 @@ export interface WorkerReadings {
   /** Its own metrics, as OpenMetrics. */
   readonly metrics: () => Promise<string>
   readonly counts: () => OpenCounts
+  /** Puts a configuration in force. @throws ConfigError when it cannot be */
+  readonly reload: (config: Config) => Promise<void>
 }
 
 /** A worker's connection to its primary. Node ends the process when the primary is gone. */
@@ -32,6 +37,8 @@ export class WorkerProcess {
   readonly #peer: Peer<PrimaryMethods>
   #backplane: WorkerBackplane | undefined
   #readMetrics: () => Promise<string> = async () => ''
+  readonly #reload: Promise<WorkerReadings['reload']>
+  #onReload: (reload: WorkerReadings['reload']) => void = () => {}
   #elsewhere: OpenCounts = { connections: 0, streams: 0 }
 
   constructor(id: number) {
@@ -40,13 +47,22 @@ export class WorkerProcess {
     this.stopped = new Promise((resolve) => (stop = resolve))
     // A signal may come to all processes of a group. The primary counts them, and ends at the second one.
     for (const name of STOP_SIGNALS) process.on(name, () => stop(name))
+    // The primary reads the configuration for all.
+    process.on(RELOAD_SIGNAL, () => {})
+    this.#reload = new Promise((resolve) => (this.#onReload = resolve))
     const methods: WorkerMethods = {
       deliver: async (...delivery) => this.#backplane?.deliver(...delivery),
       stop: async (reason) => stop(reason),
+      reload: (config) => this.#tryReload(config),
       elsewhere: async (counts) => void (this.#elsewhere = counts),
       metrics: () => this.#readMetrics(),
     }
     this.#peer = new Peer<PrimaryMethods>(channelToPrimary(), methods)
+  }
+
+  /** The configuration in force. */
+  config(): Promise<Config> {
+    return this.#peer.call('config')
   }
 
   /** What all workers share, in the memory of the primary. */
@@ -62,8 +78,20 @@ export class WorkerProcess {
 
   async listening(listening: Listening, readings: WorkerReadings): Promise<void> {
     this.#readMetrics = readings.metrics
+    this.#onReload(readings.reload)
     await this.#peer.call('listening', listening)
     this.#tellCounts(readings.counts)
+  }
+
+  async #tryReload(config: Config): Promise<readonly Fault[]> {
+    const reload = await this.#reload
+    try {
+      await reload(config)
+      return []
+    } catch (error) {
+      if (error instanceof ConfigError) return error.faults
+      throw error
+    }
   }
 
   #tellCounts(read: () => OpenCounts): void {

@@ -163,7 +163,7 @@ describe('a gateway of several workers', () => {
     const port = String((squatter.address() as AddressInfo).port)
     const taken = await spawnSluice({ env: { ...TWO, PORT: port } })
     expect(await taken.exited).toBe(1)
-    expect(taken.output().stderr).toMatch(new RegExp(`^sluice: .*EADDRINUSE.*${port}\\n$`))
+    expect(taken.output().stderr).toMatch(new RegExp(`^sluice: PORT: port ${port} .*EADDRINUSE.*set PORT.*\\n$`))
     const bad = await spawnSluice({ env: { ...TWO, TLS_CERT: '/no/such/file', TLS_KEY: '/no/such/file' } })
     expect(await bad.exited).toBe(1)
     expect(bad.output().stderr).toMatch(/^sluice: .*\/no\/such\/file.*\n$/)

@@ -3,10 +3,16 @@ import { describeWith } from '../support/programs.ts'
 import { record, type Recording } from './recording.ts'
 
 /** Panels that are at 0 when all is well. */
-const ZERO = new Set(['Instances down', 'Lost lines of the usage log', 'Shared streams', 'Losses of nodes'])
+const ZERO = new Set([
+  'Instances down',
+  'Lost lines of the usage log',
+  'Shared streams',
+  'Losses of nodes',
+  'Reloads of the configuration',
+])
 
-/** Panels of metrics that only a gateway with several workers has. */
-const NO_DATA = new Set(['Workers'])
+/** Panels of metrics that only a gateway with several workers has, or one with TLS. */
+const NO_DATA = new Set(['Workers', 'Time until the certificate expires'])
 
 describeWith('prometheus', 'what a real Prometheus makes of real streams', (program) => {
   let recording: Promise<Recording> | undefined

@@ -47,6 +47,9 @@ export async function startGateway(
   const url = isPair && shared ? await takeTurns(urls) : (urls[0] ?? '')
   return {
     ...gateway,
+    get services() {
+      return gateway.services
+    },
     url,
     logs,
     async metric(line) {

@@ -48,7 +48,7 @@ export async function spawnSluice({ args = [], env = {}, cwd }: SluiceOptions = 
     output.stdout += text
     const parts = (unfinished + text).split('\n')
     unfinished = parts.pop() ?? ''
-    for (const part of parts) if (part.startsWith('{')) lines.add(JSON.parse(part))
+    for (const part of parts) if (part.startsWith('{"')) lines.add(JSON.parse(part))
   })
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     output.stderr += text

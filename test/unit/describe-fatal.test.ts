@@ -1,7 +1,5 @@
-import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
 import { parseArgs } from 'node:util'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { describeFatal } from '../../src/describe-fatal.ts'
 import { ConfigError } from '../../src/errors.ts'
 
@@ -13,27 +11,12 @@ function thrownBy(action: () => unknown): unknown {
   }
 }
 
-async function listenError(port: number, host: string): Promise<unknown> {
-  const server = createServer().listen(port, host)
-  return once(server, 'error').then(([error]: unknown[]) => error)
-}
-
-async function takenPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  onTestFinished(() => void server.close())
-  await once(server, 'listening')
-  return (server.address() as AddressInfo).port
-}
-
 const missing: string = './nothing.ts'
 
 describe('an error at the start of the program', () => {
   it.each<[what: string, make: () => unknown, words: string]>([
     ['a setting', () => new ConfigError([{ path: 'PORT', message: 'is no port' }]), 'PORT: is no port'],
     ['an option', () => thrownBy(() => parseArgs({ args: ['--prot'], options: {} })), '--prot'],
-    ['a port that is taken', async () => listenError(await takenPort(), '127.0.0.1'), 'EADDRINUSE'],
-    ['an address of another machine', async () => listenError(0, '192.0.2.1'), 'EADDRNOTAVAIL'],
-    ['a host that there is not', async () => listenError(0, 'nowhere.invalid'), 'nowhere.invalid'],
     ['a module that is missing', () => import(missing).catch((error: unknown) => error), 'nothing'],
   ])('is told without its stack when the operator made it: %s', async (_, make, words) => {
     const text = describeFatal(await make())

@@ -4,6 +4,7 @@ import type { Provider } from '../../providers/provider.ts'
 import { loadProvider } from '../../providers/registry.ts'
 import { ConfigError } from '../../src/errors.ts'
 import { iterate } from '../support/iterate.ts'
+import { makeFolder } from '../support/process.ts'
 
 const moduleOf = (text: string) => `data:text/javascript,${encodeURIComponent(text)}`
 const load = (provider: string, models?: string[]) =>
@@ -17,6 +18,18 @@ async function all(provider: Provider): Promise<unknown[]> {
   for await (const event of iterate(provider.stream(request, context))) events.push(event)
   return events
 }
+
+describe('a module that Node cannot load', () => {
+  it.each([
+    ['typed.ts', 'const a: number = 1', 'compile TypeScript first'],
+    ['script.js', 'import "node:fs"', 'name the file .mjs'],
+  ])('is refused with what to do: %s', async (name, text, advice) => {
+    const folder = await makeFolder({ 'package.json': '{ "type": "commonjs" }', [name]: text })
+    // Newer versions of Node load TypeScript, and find no provider in it.
+    const words = new RegExp(`${advice}|has no provider`)
+    await expect(loadModule('mine', { module: `${folder}/${name}` })).rejects.toThrow(words)
+  })
+})
 
 describe('a provider of a module', () => {
   it('has the name of its entry, and all else of its own', async () => {

@@ -50,8 +50,7 @@ export function gatewayStatus(services: Services): Handler {
 
 /** Reads counters that the gateway keeps anyway, so the feed costs the streams nothing. */
 function statusReader(services: Services): () => GatewayStatus {
-  const { router, elsewhere } = services
-  const started = Date.now()
+  const { router, elsewhere, startedAt: started } = services
   const count = openCounts(services)
   return () => {
     const here = count()
