@@ -24,6 +24,9 @@ export interface Selection {
   where?: string
 }
 
+/** Requests of the API: neither probes nor pages. */
+export const API = 'route=~"/v1/.+"'
+
 /** The samples of the jobs and instances chosen at the top of the dashboard. */
 function select(metric: string, where?: string): string {
   return `${metric}{${['job=~"$job"', 'instance=~"$instance"', ...(where ? [where] : [])].join(',')}}`
@@ -46,6 +49,11 @@ export function rate(metric: Metric, { by = [], where }: Selection = {}): string
 /** By how much a counter has grown between two points of a graph: of what happens now and then. */
 export function increase(metric: Metric, { by = [], where }: Selection = {}): string {
   return sumBy(by, `increase(${select(metric, where)}[$__rate_interval])`)
+}
+
+/** By how much a counter has grown in all of the time that the dashboard shows. */
+export function total(metric: Metric, { by = [], where }: Selection = {}): string {
+  return sumBy(by, `increase(${select(metric, where)}[$__range])`)
 }
 
 /**

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
-import { buildDashboard } from './dashboard.ts'
+import { BOARDS, buildDashboard } from './dashboard.ts'
 
 // `npm run dashboard`
-const file = new URL('dashboards/sluice.json', import.meta.url)
-writeFileSync(file, `${JSON.stringify(buildDashboard(), null, 2)}\n`)
+const folder = new URL('dashboards/', import.meta.url)
+for (const board of BOARDS)
+  writeFileSync(new URL(`${board.uid}.json`, folder), `${JSON.stringify(buildDashboard(board), null, 2)}\n`)

@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
 import { findProgram, type ProgramName } from '../test/support/programs.ts'
-import { ROWS } from './dashboard.ts'
+import { BOARDS } from './dashboard.ts'
 import { drawPage } from './image/page.ts'
 import { runAndQuery } from './image/run.ts'
 
@@ -26,7 +26,7 @@ const SHOWN = [
   'CPU by instance',
 ]
 
-const all = ROWS.flatMap(({ panels }) => panels)
+const all = BOARDS.flatMap(({ rows }) => rows.flatMap(({ panels }) => panels))
 const panels = SHOWN.map((title) => {
   const found = all.find((panel) => panel.title === title && panel.kind !== 'stat')
   if (!found) throw new Error(`There is no panel ${title}`)

@@ -3,6 +3,7 @@
 import { NOBODY } from '../access/caller.ts'
 import { closeAfterResponse } from '../sse/http2.ts'
 import type { RequestContext, Services } from './context.ts'
+import type { CountRequest } from './middleware/count-requests.ts'
 import { checkRouted, renderError } from './middleware/errors.ts'
 import { logRequest, traceRequest } from './middleware/observe-requests.ts'
 import { clientAddress, setRequestId, useProtocol } from './middleware/request-state.ts'
@@ -18,7 +19,10 @@ export type Rest = () => Promise<unknown> | void
  * Returns a function that runs a request from its first line to a prepared response. One function instead of a middleware
  * for each step: each would cost every request a promise and a closure.
  */
-export function requestAnswerer(services: Services): (context: RequestContext, rest: Rest) => Promise<void> {
+export function requestAnswerer(
+  services: Services,
+  count: CountRequest,
+): (context: RequestContext, rest: Rest) => Promise<void> {
   const { config, protocols, logger, budget, heartbeat } = services
   const sending = { heartbeat, slowReaderMs: config.slowReaderMs }
   // Without a trusted proxy, `context.ip` would parse headers on each request for nothing.
@@ -42,6 +46,7 @@ export function requestAnswerer(services: Services): (context: RequestContext, r
     } catch (thrown) {
       renderError(context, logger, thrown)
     }
+    count(context, start)
     logRequest(context, logger, PROBES, start)
     prepareResponse(context, sending)
   }

@@ -6,6 +6,7 @@ import { requestAnswerer } from './answer-request.ts'
 import type { RequestContext, RequestMiddleware, RequestState, Services } from './context.ts'
 import { withHotRoutes } from './hot-routes.ts'
 import { allowOrigins, allowedHosts } from './middleware/allowed-origins.ts'
+import { requestCounter } from './middleware/count-requests.ts'
 import { createRouter, servedRoutes, type Port } from './routes.ts'
 import type { Handler } from './server.ts'
 
@@ -15,7 +16,7 @@ export function createApp(services: Services, port: Port = 'public'): { app: Koa
   const app = new Koa<RequestState>({ proxy: config.trustProxy > 0, maxIpsCount: config.trustProxy })
   const routes = servedRoutes(services, port)
   const router = createRouter(routes)
-  const answer = requestAnswerer(services)
+  const answer = requestAnswerer(services, requestCounter(services.metrics, routes, router))
   const checks = listChecks(services, port)
 
   app.use((context, next) => answer(context, next))

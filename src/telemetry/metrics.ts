@@ -80,6 +80,17 @@ const METRICS = {
     help: 'Targets that are left alone because they failed too often.',
     labels: ['provider'],
   },
+  http_requests_total: {
+    type: 'counter',
+    help: 'Requests by the template of their route, method and status; for an event stream, once it has begun.',
+    labels: ['route', 'method', 'status'],
+  },
+  http_time_to_head_seconds: {
+    type: 'histogram',
+    help: 'From a request of the API to the head of its response.',
+    labels: ['route', 'method'],
+    buckets: [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+  },
   limit_refusals_total: {
     type: 'counter',
     help: 'Requests refused by a limit, by the name of their key or issuer.',

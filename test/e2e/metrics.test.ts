@@ -35,6 +35,8 @@ const TABLE: Record<string, [type: string, ...labels: string[]]> = {
   store_up: ['gauge'],
   store_streams: ['gauge', 'state'],
   node_losses_total: ['counter', 'what'],
+  http_requests_total: ['counter', 'route', 'method', 'status'],
+  http_time_to_head_seconds: ['histogram', 'route', 'method'],
   limit_refusals_total: ['counter', 'caller', 'limit'],
   event_loop_delay_seconds: ['histogram'],
   caller_streams_total: ['counter', 'caller'],

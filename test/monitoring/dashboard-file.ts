@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { BOARDS, type Board } from '../../grafana/dashboard.ts'
 
-/** What the tests look at of the file that people import. */
+/** What the tests look at of the files that people import. */
 const target = z.object({
   expr: z.string(),
   legendFormat: z.string().optional(),
@@ -20,10 +21,16 @@ const panel = z.object({
   targets: z.array(target).default([]),
 })
 
-const file = new URL('../../grafana/dashboards/sluice.json', import.meta.url)
-const { panels: all } = z.object({ panels: z.array(panel) }).parse(JSON.parse(readFileSync(file, 'utf8')))
+/** A dashboard as its file holds it. */
+function read({ uid }: Board) {
+  const text = readFileSync(new URL(`../../grafana/dashboards/${uid}.json`, import.meta.url), 'utf8')
+  const { panels: all } = z.object({ panels: z.array(panel) }).parse(JSON.parse(text))
+  // Without the headings of rows.
+  return { uid, text, panels: all.filter(({ type }) => type !== 'row') }
+}
 
-/** Without the headings of rows. */
-export const panels = all.filter(({ type }) => type !== 'row')
+export const boards = BOARDS.map((board) => ({ board, ...read(board) }))
+
+export const panels = boards.flatMap((each) => each.panels)
 
 export const targets = panels.flatMap((each) => each.targets.map((query) => ({ ...query, panel: each })))

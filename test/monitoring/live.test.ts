@@ -80,7 +80,19 @@ describeWith('prometheus', 'what a real Prometheus makes of real streams', (prog
     expect(unruly('sluice_streams_total', 'provider', 'finish_reason')).toEqual({
       'flood stop': 1,
       'mock cancelled': 1,
+      'mock error': 2,
     })
     expect(unruly('sluice_backpressure_waits_total')['']).toBeGreaterThan(0)
+  })
+
+  it('tells which requests failed or were refused, by route and status', async () => {
+    const { unruly } = await recorded()
+    expect(unruly('sluice_http_requests_total', 'method', 'route', 'status')).toMatchObject({
+      'POST /v1/chat 200': 2,
+      'POST /v1/chat 400': 2,
+      'POST /v1/chat 403': 2,
+      'POST /v1/chat/completions 502': 2,
+      'GET other 404': 2,
+    })
   })
 })

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import type { TestGateway } from '../support/gateway.ts'
-import { chat } from '../support/reader.ts'
+import { chat, open } from '../support/reader.ts'
 import type { ScriptedProvider } from '../support/scripted-provider.ts'
 import type { Clients } from './clients.ts'
 
@@ -24,7 +24,7 @@ export async function behave(clients: Clients): Promise<void> {
     ])
 }
 
-/** A reader whose socket stays full, one that goes away and does not come back, and one that wants too much. */
+/** A reader whose socket stays full, one that goes away and does not come back, and requests that fail or are refused. */
 export async function misbehave(gateway: TestGateway, provider: ScriptedProvider): Promise<void> {
   const reader = await chat(gateway.url, { model: provider.name }, { paused: true })
   const run = await provider.nextRun()
@@ -35,17 +35,22 @@ export async function misbehave(gateway: TestGateway, provider: ScriptedProvider
   const leaver = await chat(gateway.url, { model: 'mock', mock: { tokens: 9, interval_ms: 5, stall_at: 4 } })
   await leaver.until(({ ids }) => ids.length > 0)
   leaver.cut()
-  for (let round = 0; round < 2; round++)
+  for (let round = 0; round < 2; round++) {
     expect((await chat(gateway.url, { model: 'mock', max_tokens: 1001 })).status).toBe(400)
+    const body = { model: 'mock', messages: [{ role: 'user', content: 'hi' }], mock: { tokens: 3, fail_at: 1 } }
+    expect((await open(`${gateway.url}/v1/chat/completions`, { method: 'POST', body })).status).toBe(502)
+    expect((await chat(gateway.url, { model: 'mock' }, { headers: { host: 'evil.example' } })).status).toBe(403)
+    expect((await open(`${gateway.url}/nothing`)).status).toBe(404)
+  }
 }
 
 /** Waits until all streams have ended and all readers are gone: then the counters have their last values. */
 export async function idle(gateway: TestGateway): Promise<void> {
   await gateway.services.generations.idle()
-  const open = async () => {
+  const connections = async () => {
     const lines = (await gateway.services.metrics.text()).split('\n')
     const gauges = lines.filter((line) => line.startsWith('sluice_connections_open{'))
     return gauges.reduce((total, line) => total + Number(line.split(' ').at(-1)), 0)
   }
-  await expect.poll(open).toBe(0)
+  await expect.poll(connections).toBe(0)
 }

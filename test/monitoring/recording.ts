@@ -157,6 +157,7 @@ function fillIn(expression: string): string {
     .replaceAll('$job', 'sluice')
     .replaceAll('$instance', '.+')
     .replaceAll('$__rate_interval', RATE_INTERVAL)
+    .replaceAll('$__range', RATE_INTERVAL)
   expect(filled).not.toContain('$')
   return filled
 }
