@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { BOARDS } from '../../grafana/dashboard.ts'
+import { dashboardUrl, runbookUrl, withLinks } from '../../grafana/links.ts'
 import { ROOT } from '../support/process.ts'
 import { describeWith } from '../support/programs.ts'
 
@@ -21,8 +23,8 @@ const alert = z.object({
   annotations: z.object({
     summary: z.string(),
     description: z.string(),
-    runbook: z.string(),
-    dashboard: z.string(),
+    runbook_url: z.url(),
+    dashboard_url: z.url(),
   }),
 })
 const recording = z.object({ record: z.string(), expr: z.string() })
@@ -53,8 +55,27 @@ describe('the alerts', () => {
     const runbook = readFileSync(join(ROOT, 'grafana/RUNBOOK.md'), 'utf8')
     const sections = [...runbook.matchAll(/^## (.+)$/gm)].map(([, title]) => title)
     expect(sections).toEqual(alerts.map(({ alert: name }) => name))
-    for (const { alert: name, annotations } of alerts)
-      expect(annotations.runbook).toBe(`grafana/RUNBOOK.md#${name.toLowerCase()}`)
+    for (const { alert: name, annotations } of alerts) expect(annotations.runbook_url).toBe(runbookUrl(name))
+  })
+
+  it('have a runbook whose own links lead to its sections', () => {
+    const runbook = readFileSync(join(ROOT, 'grafana/RUNBOOK.md'), 'utf8')
+    const anchors = [...runbook.matchAll(/^## (.+)$/gm)].map(([, title = '']) => title.toLowerCase())
+    expect(
+      [...runbook.matchAll(/\]\(#([^)]+)\)/g)].map(([, anchor]) => anchor).filter((each) => !anchors.includes(each!)),
+    ).toEqual([])
+  })
+
+  it('lead to dashboards that there are', () => {
+    for (const { annotations } of alerts)
+      expect(BOARDS.map(({ uid }) => dashboardUrl(uid))).toContain(annotations.dashboard_url.replace(/\?.*/, ''))
+  })
+
+  it('have the addresses of links.ts, and so do their tests', () => {
+    for (const file of [...files, ...tests]) {
+      const text = readFileSync(file, 'utf8')
+      expect(withLinks(text) === text, `${file}: run \`npm run dashboard\``).toBe(true)
+    }
   })
 
   it('are tested for firing and for quiet, each of them', () => {
