@@ -5,7 +5,7 @@ import { describeIssue, describeIssues } from './config-faults.ts'
 import { readConfigFile, type Environment } from './config-file.ts'
 import { ConfigError } from './errors.ts'
 import { isPlainRecord } from './json.ts'
-import { maskConfig } from './mask-config.ts'
+import { maskConfig, maskedTexts } from './mask-config.ts'
 import { checkTargets } from './routing/model-table.ts'
 import { flag } from './setting-schemas.ts'
 import {
@@ -102,4 +102,9 @@ const HARMLESS: ReadonlySet<string> = new Set(
 /** The configuration as YAML, without its secrets. */
 export function printConfig(config: Config): string {
   return toYaml(maskConfig(config, HARMLESS))
+}
+
+/** The texts of a configuration that must not be logged. */
+export function listSecrets(config: Config): string[] {
+  return maskedTexts(config, maskConfig(config, HARMLESS))
 }

@@ -4,7 +4,7 @@ import type { RegisteredProvider } from '../providers/registry.ts'
 import type { LimitStore } from './access/limit-store.ts'
 import { MemoryLimitStore } from './access/memory-limit-store.ts'
 import { SharedLimitStore } from './access/shared-limit-store.ts'
-import type { Config, LastingConfig } from './config.ts'
+import { listSecrets, type Config, type LastingConfig } from './config.ts'
 import { ConfigError } from './errors.ts'
 import { createAccess } from './gateway-access.ts'
 import { createNode, type ConnectedNode } from './gateway-nodes.ts'
@@ -31,6 +31,7 @@ import { FlushTimer } from './stream/event-loop.ts'
 import { Generations } from './stream/generation.ts'
 import { watchEventLoop } from './telemetry/process-metrics.ts'
 import { knownModels, observeReaders, startAtZero } from './telemetry/observe-streams.ts'
+import { errorDescriber } from './telemetry/describe-error.ts'
 import { createLogger, type Logger } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
 import { SmoothedDelay } from './telemetry/smoothed-delay.ts'
@@ -140,7 +141,11 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     store,
     backplane: node?.backplane,
     budget,
-    routing: observeRouting(metrics, logger),
+    routing: observeRouting(
+      metrics,
+      logger,
+      errorDescriber(logger, () => listSecrets(services.config)),
+    ),
     ledger: usage.ledger,
     generations,
     forwards: new InFlight(),

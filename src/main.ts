@@ -5,14 +5,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { findThrower } from '../providers/modules.ts'
 import { banner } from './banner.ts'
 import { readCommand } from './commands.ts'
-import type { Config } from './config.ts'
+import { listSecrets, type Config } from './config.ts'
 import { describeFatal } from './describe-fatal.ts'
 import { createGateway, type Gateway, type GatewayOptions } from './gateway.ts'
 import { recordLifetimes } from './gateway-nodes.ts'
 import { openCounts } from './http/handlers/gateway-status.ts'
 import { Reloader, type ReloaderOptions } from './reload.ts'
 import { createLogger, type Logger } from './telemetry/logger.ts'
-import { withoutMessage, type ErrorPlace } from './telemetry/redact.ts'
+import { errorDescriber } from './telemetry/describe-error.ts'
+import type { ErrorPlace } from './telemetry/redact.ts'
 import type { Listening } from './workers/methods.ts'
 import { Primary } from './workers/primary.ts'
 import { RELOAD_SIGNAL, STOP_SIGNALS } from './workers/stop-signals.ts'
@@ -139,10 +140,12 @@ interface Stop {
 function stopWhen(told: Promise<string>, config: Config, logger: Logger): Stop {
   let code = 0
   // Affects one stream, which its timeouts end; the others continue.
-  process.on('unhandledRejection', (reason) => logger.error(describeThrown(reason, config), 'unhandled rejection'))
+  const describe = errorDescriber(logger, () => listSecrets(config))
+  const describeThrown = (thrown: unknown) => locate(describe(thrown), config)
+  process.on('unhandledRejection', (reason) => logger.error(describeThrown(reason), 'unhandled rejection'))
   const thrown = new Promise<string>((resolve) =>
     process.on('uncaughtException', (error) => {
-      logger.fatal(describeThrown(error, config), 'uncaught exception')
+      logger.fatal(describeThrown(error), 'uncaught exception')
       code = 1
       resolve('uncaughtException')
     }),
@@ -162,9 +165,8 @@ async function writeLastLines(logger: Logger): Promise<void> {
   await Promise.race([written, sleep(LAST_LINES_MS)])
 }
 
-/** The plugin that threw and the location, without the message, which may quote a prompt. */
-function describeThrown(thrown: unknown, { providers }: Config): { provider: string | undefined; err: ErrorPlace } {
-  const err = withoutMessage(thrown)
+/** The plugin that threw, and the location. */
+function locate(err: ErrorPlace, { providers }: Config): { provider: string | undefined; err: ErrorPlace } {
   return { provider: findThrower(err.stack ?? '', providers), err }
 }
 

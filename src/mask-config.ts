@@ -68,6 +68,21 @@ export function maskUrl(value: string): string {
   )
 }
 
+/** Shorter texts are too likely to be ordinary words. */
+const MIN_SECRET = 4
+
+/** The texts in a configuration that `maskConfig` masks, and the parts of URLs among them. */
+export function maskedTexts(value: unknown, masked: unknown): string[] {
+  if (typeof value === 'string') {
+    if (value === masked || typeof masked !== 'string') return []
+    const parts = URL.canParse(value) ? value.split(/[/?&#=@:]+/).filter((part) => !masked.includes(part)) : []
+    return [...(masked === MASK ? [value] : []), ...parts].filter(({ length }) => length >= MIN_SECRET)
+  }
+  if (Array.isArray(value) && Array.isArray(masked)) return value.flatMap((item, at) => maskedTexts(item, masked[at]))
+  if (!isPlainRecord(value) || !isPlainRecord(masked)) return []
+  return Object.entries(value).flatMap(([name, item]) => maskedTexts(item, masked[name]))
+}
+
 function mapRecord(value: unknown, map: (item: unknown, name: string) => unknown): unknown {
   if (!isPlainRecord(value)) return maskLeaf(value, '')
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, map(item, name)]))

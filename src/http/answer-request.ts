@@ -35,7 +35,8 @@ export function requestAnswerer(
     setRequestId(context)
     useProtocol(context, protocols)
     context.state.caller = NOBODY
-    context.state.client = clientAddress(addressOf(context))
+    context.state.address = addressOf(context)
+    context.state.client = clientAddress(context.state.address)
     if (services.draining) closeAfterResponse(context.res)
     try {
       await rest()

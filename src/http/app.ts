@@ -7,6 +7,7 @@ import type { RequestContext, RequestMiddleware, RequestState, Services } from '
 import { withHotRoutes } from './hot-routes.ts'
 import { allowOrigins, allowedHosts } from './middleware/allowed-origins.ts'
 import { requestCounter } from './middleware/count-requests.ts'
+import { joins } from './middleware/observe-requests.ts'
 import { createRouter, servedRoutes, type Port } from './routes.ts'
 import type { Handler } from './server.ts'
 
@@ -26,8 +27,9 @@ export function createApp(services: Services, port: Port = 'public'): { app: Koa
 
   app.on('error', (error: unknown, context?: RequestContext) => {
     // The socket broke while a short response was written: the client has gone, so there is nothing to send.
-    if (context && isOver(context.res)) logger.debug({ err: error }, 'response not delivered')
-    else logger.error({ err: withoutMessage(error) }, 'response failed')
+    const request = context && joins(context)
+    if (context && isOver(context.res)) logger.debug({ ...request, err: error }, 'response not delivered')
+    else logger.error({ ...request, err: withoutMessage(error) }, 'response failed')
   })
   return { app, handler: withHotRoutes(app, routes, { answer, checks, logger }) }
 }

@@ -9,7 +9,6 @@ import type { Limiter } from '../access/limiter.ts'
 import type { Hold, Budget } from '../store/budget.ts'
 import type { Trace } from '../telemetry/tracing.ts'
 import type { Config } from '../config.ts'
-import type { RoutingObserver } from '../routing/observer.ts'
 import type { ModelCatalog } from '../routing/model-catalog.ts'
 import type { Router } from '../routing/router.ts'
 import type { Heartbeat } from '../sse/heartbeat.ts'
@@ -23,6 +22,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Accounts } from '../usage/accounts.ts'
 import type { UsageLedger } from '../usage/ledger.ts'
+import type { AttemptRecorder } from '../telemetry/observe-routing.ts'
 import type { ReaderCells } from '../telemetry/observe-streams.ts'
 
 /** State of a request, shared by middleware and handlers. */
@@ -32,6 +32,8 @@ export interface RequestState extends DefaultState {
   caller: Caller
   /** A ticket took the place of the caller's key: it opens this stream of any owner. */
   ticket?: Grant
+  /** From where it comes, as its socket or the trusted proxy says; may be any text. */
+  address: string
   /** To which memory is charged: the key or the subject of a token, or, where everybody is the same caller, the client's address. */
   client: string
   /** Memory of the request's body, until the generation takes it over. */
@@ -75,7 +77,8 @@ export interface ReplaceableServices {
 /** Dependencies of the handlers; assembled in `gateway.ts`. */
 export interface Services extends ReplaceableServices {
   readonly protocols: ProtocolTable
-  readonly routing: RoutingObserver
+  /** Records all attempts. */
+  readonly routing: AttemptRecorder
   /** Usage by day, for `/v1/usage`. */
   readonly ledger: UsageLedger
   readonly store: StreamStore

@@ -10,6 +10,7 @@ import { withoutMessage } from '../telemetry/redact.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Rest } from './answer-request.ts'
 import type { RequestContext, RequestMiddleware, RequestState } from './context.ts'
+import { joins } from './middleware/observe-requests.ts'
 import type { Route } from './routes.ts'
 import type { Handler } from './server.ts'
 
@@ -44,7 +45,7 @@ export function withHotRoutes(app: Koa<RequestState>, routes: readonly Route[], 
       await answer(context, () => route.run(context))
       respond(context, response)
     } catch (error) {
-      logger.error({ err: withoutMessage(error) }, 'response failed')
+      logger.error({ ...joins(context), err: withoutMessage(error) }, 'response failed')
       response.destroy()
     }
   }

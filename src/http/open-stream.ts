@@ -59,7 +59,7 @@ export async function openStream(
   const { forward, labels, mode, alias, kept, detached = false, ignored = [] } = parsed
   if (services.draining) throw shuttingDown()
   const { accounts, config, router, generations, metrics, logger } = services
-  const { caller, client, trace } = context.state
+  const { caller, client, requestId, trace } = context.state
   checkOtherModels(context, services)
   const input = withAnswerLimit(context, services, parsed.input)
   const plan = planAllowed(services, caller, (allows) => router.plan(input.model, input, protocol.wire, allows))
@@ -106,6 +106,7 @@ export async function openStream(
     protocol: protocol.name,
     provider: provider.name,
     caller: caller.principal.name,
+    requestId,
   })
   const generation = generations.start({
     log,
@@ -116,7 +117,7 @@ export async function openStream(
         streamId: log.info.id,
         headers: forward,
         mayHoldBack,
-        observer: account.watch(traceAttempts(services.routing, { trace, streamId: log.info.id, input })),
+        observer: account.watch(traceAttempts(services.routing, { requestId, trace, streamId: log.info.id, input })),
       })
         .open(input)
         // After the first token has been sent.

@@ -7,9 +7,10 @@ import { Hold, storeFull } from '../store/budget.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import { Subscription } from '../stream/readers.ts'
 import { catchUp } from '../stream/event-loop.ts'
-import { streamDigest, withoutMessage } from '../telemetry/redact.ts'
+import { withoutMessage } from '../telemetry/redact.ts'
 import type { RequestContext, Services } from './context.ts'
 import { releaseHead } from './release-head.ts'
+import { joins } from './middleware/observe-requests.ts'
 import { holdWaiting } from './waiting-payloads.ts'
 
 /** Estimate for a reader: request, response, subscription, socket. */
@@ -83,7 +84,7 @@ export function sendStream(
     try {
       send()
     } catch (error) {
-      logger.error({ stream: streamDigest(log.info.id), err: withoutMessage(error) }, 'frames could not be made')
+      logger.error({ ...joins(context), err: withoutMessage(error) }, 'frames could not be made')
       subscription.close()
       writer.cut()
     }

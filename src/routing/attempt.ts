@@ -52,7 +52,7 @@ export class Attempt implements Sink {
     this.#context = context
     this.#reports = reports
     this.#timeouts = new AttemptTimeouts(target.timeouts, (error) => this.#interrupt(error))
-    this.#observer = context.observer?.started(target, context.streamId)
+    this.#observer = context.observer?.started(target)
     context.signal.addEventListener('abort', this.#onAbort)
   }
 

@@ -2,10 +2,9 @@ import type { ErrorCode, SluiceError } from '../errors.ts'
 import type { Done } from '../stream/events.ts'
 import type { Target } from './target.ts'
 
-/** Notified of every attempt, for metrics, logs and traces. */
+/** Notified of every attempt of a request, for metrics, logs and traces. */
 export interface RoutingObserver {
-  /** @param streamId absent when the answer is no stream */
-  started(target: Target, streamId: string | undefined): AttemptObserver
+  started(target: Target): AttemptObserver
   /** A target is retried because of an error with this code. */
   retried(target: Target, reason: ErrorCode): void
 }

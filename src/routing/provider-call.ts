@@ -34,7 +34,7 @@ export class ProviderCall {
     this.#permit = permit
     this.#signal = signal
     this.#timeouts = new AttemptTimeouts(target.timeouts, (error) => this.#abort.abort(error))
-    this.#observer = observer?.started(target, undefined)
+    this.#observer = observer?.started(target)
     this.#context = {
       signal: this.#abort.signal,
       options: target.options,

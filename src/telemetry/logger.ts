@@ -1,13 +1,14 @@
 // The log: what its lines hold, and how they are written without waiting for their reader.
 
 import { writeSync } from 'node:fs'
-import { pino, type DestinationStream, type Logger } from 'pino'
+import { pino, stdSerializers, type DestinationStream, type Logger } from 'pino'
 
 export type { Logger }
 
 /**
- * JSON lines on standard output. They hold digests of ids, counts, times and codes: never the text of a prompt or of a
- * completion, never a header, and of an upstream's error only its code, since its message may quote either.
+ * JSON lines on standard output. They hold digests of ids, addresses, counts, times and codes: never the text of a prompt
+ * or of a completion, never a header, and of an upstream's error only its code, since its message may quote either. At
+ * debug level they hold the messages of unexpected errors, too.
  */
 export function createLogger(level: string, destination: DestinationStream = standardOutput()): Logger {
   const options = {
@@ -15,6 +16,8 @@ export function createLogger(level: string, destination: DestinationStream = sta
     base: null,
     timestamp: isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
+    // Pino's own takes each object with a message for an error, and changes its type.
+    serializers: { err: (err: unknown) => (err instanceof Error ? stdSerializers.err(err) : err) },
   }
   return pino(options, destination)
 }

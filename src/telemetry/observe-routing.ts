@@ -9,23 +9,46 @@ import type { Target } from '../routing/target.ts'
 import type { Done } from '../stream/events.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
+import { describeCause, type DescribeError } from './describe-error.ts'
 import { streamDigest } from './redact.ts'
 import { isTraced, traceHeaders, tracer, type Trace } from './tracing.ts'
 
+/** By what the lines of an attempt are found. */
+export interface AttemptIdentity {
+  requestId: string
+  /** Absent when the answer is no stream. */
+  streamId?: string | undefined
+  /** From 1, over all targets of the request. */
+  attempt: number
+}
+
+/** Records the attempts of all requests. */
+export interface AttemptRecorder extends Pick<RoutingObserver, 'retried'> {
+  started(target: Target, identity: AttemptIdentity): AttemptObserver
+}
+
 /** Records routing metrics, and logs each failed attempt, since a fallback hides it from the client. */
-export function observeRouting(metrics: Metrics, logger: Logger): RoutingObserver {
+export function observeRouting(metrics: Metrics, logger: Logger, describe: DescribeError): AttemptRecorder {
   return {
-    started: ({ name: target, provider: { name: provider } }, streamId) => ({
-      answered() {},
-      ended(error) {
-        const code = error?.code ?? 'ok'
-        metrics.cell('upstream_requests_total', { provider, code }).add()
-        if (!error || code === 'cancelled') return
-        metrics.cell('upstream_errors_total', { provider, code }).add()
-        const stream = streamId === undefined ? undefined : streamDigest(streamId)
-        logger.warn({ stream, target, error: code, upstream_status: error.upstreamStatus }, 'attempt failed')
-      },
-    }),
+    started: ({ name: target, provider: { name: provider } }, identity) => {
+      const startedAt = performance.now()
+      return {
+        answered() {},
+        ended(error) {
+          const code = error?.code ?? 'ok'
+          metrics.cell('upstream_requests_total', { provider, code }).add()
+          if (!error || code === 'cancelled') return
+          metrics.cell('upstream_errors_total', { provider, code }).add()
+          const { requestId: request_id, streamId, attempt } = identity
+          const stream = streamId === undefined ? undefined : streamDigest(streamId)
+          const failure = { error: code, upstream_status: error.upstreamStatus, cause: describeCause(error) }
+          // A bug in a module, which nobody is told but its author, here.
+          const err = code === 'provider_failed' && error.cause !== undefined ? describe(error.cause) : undefined
+          const duration_ms = Math.round(performance.now() - startedAt)
+          logger.warn({ request_id, stream, attempt, target, ...failure, err, duration_ms }, 'attempt failed')
+        },
+      }
+    },
     retried({ provider: { name: provider } }, reason) {
       metrics.cell('upstream_retries_total', { provider, reason }).add()
     },
@@ -35,14 +58,17 @@ export function observeRouting(metrics: Metrics, logger: Logger): RoutingObserve
 /** Logs a provider's list of models when it begins to fail, and when it is there again. */
 export function observeCatalog(logger: Logger): CatalogObserver {
   return {
-    failed: (provider, { code: error, upstreamStatus: upstream_status }) =>
-      logger.warn({ provider, error, upstream_status }, 'models cannot be listed'),
+    failed: (provider, error) => {
+      const { code, upstreamStatus: upstream_status } = error
+      logger.warn({ provider, error: code, upstream_status, cause: describeCause(error) }, 'models cannot be listed')
+    },
     recovered: (provider, models) => logger.info({ provider, models }, 'models are listed again'),
   }
 }
 
 /** The request for which attempts are made. Its span may be over before they are: a generation outlives its request. */
 export interface TracedRequest {
+  requestId: string
   trace: Trace
   streamId?: string
   /** A name of OpenTelemetry's where it has one. */
@@ -51,18 +77,24 @@ export interface TracedRequest {
 }
 
 /**
- * An observer that gives each attempt of a request a span, beside what `observer` does.
+ * An observer that gives each attempt of a request a span, beside what `recorder` does.
  * https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
  */
 export function traceAttempts(
-  observer: RoutingObserver,
+  recorder: AttemptRecorder,
   { input: { max_tokens, max_completion_tokens, temperature, top_p }, ...request }: TracedRequest,
 ): RoutingObserver {
   // Only these fields, not the whole input: its text would stay in memory as long as the stream.
   const options = { max_tokens: max_completion_tokens ?? max_tokens, temperature, top_p }
+  const { requestId, streamId } = request
+  let attempt = 0
   return {
-    started: (target) => traceAttempt(observer.started(target, request.streamId), target, { ...request, options }),
-    retried: (target, reason) => observer.retried(target, reason),
+    started(target) {
+      attempt += 1
+      const observer = recorder.started(target, { requestId, streamId, attempt })
+      return traceAttempt(observer, target, { ...request, options })
+    },
+    retried: (target, reason) => recorder.retried(target, reason),
   }
 }
 
@@ -74,7 +106,7 @@ function traceAttempt(
     streamId,
     operation = 'chat',
     options,
-  }: Omit<TracedRequest, 'input'> & { options: Options },
+  }: Omit<TracedRequest, 'input' | 'requestId'> & { options: Options },
 ): AttemptObserver {
   const attributes = {
     'gen_ai.operation.name': operation,

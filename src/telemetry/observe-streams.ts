@@ -10,11 +10,17 @@ import type { HistogramCell, Cell } from './instruments.ts'
 import { OTHER, RESUME_RESULTS, type Metrics, type KnownModels } from './metrics.ts'
 import { streamDigest, withoutMessage } from './redact.ts'
 
+/** The request that started a generation. */
+interface StartedBy {
+  requestId: string
+  caller: string
+}
+
 /** Updates the metrics during a generation, and logs one line when it has ended. */
 export function observeGeneration(
   metrics: Metrics,
   logger: Logger,
-  { protocol, provider, caller }: { protocol: string; provider: string; caller: string },
+  { protocol, provider, ...by }: { protocol: string; provider: string } & StartedBy,
 ): GenerationObserver {
   let open = metrics.cell('streams_open', { provider })
   open.add()
@@ -34,7 +40,7 @@ export function observeGeneration(
     finished(generation, done, cause) {
       open.add(-1)
       countEnd(metrics, generation, done, protocol)
-      logEnd(logger, generation, caller, done, cause)
+      logEnd(logger, generation, by, done, cause)
     },
   }
 }
@@ -51,19 +57,28 @@ function countEnd(metrics: Metrics, { log, startedAt }: Generation, done: Done, 
   metrics.cell('tokens_total', { ...labels, type: 'completion' }).add(usage?.completion_tokens ?? 0)
 }
 
-function logEnd(logger: Logger, generation: Generation, caller: string, done: Done, cause: unknown): void {
+function logEnd(
+  logger: Logger,
+  generation: Generation,
+  { requestId: request_id, caller }: StartedBy,
+  done: Done,
+  cause: unknown,
+): void {
   // An unexpected error is not shown to the client, so it must reach the operator here.
   const isOurs = cause === undefined || cause instanceof SluiceError
   if (isOurs && !logger.isLevelEnabled('info')) return
   const stream = streamDigest(generation.log.info.id)
-  const { provider, model } = generation.log.answer ?? generation.log.info
+  const { answer, info } = generation.log
+  const { provider, model } = answer ?? info
   const { startedAt, firstTokenAt } = generation
   logger.info(
     {
+      request_id,
       stream,
       caller,
       provider,
       model,
+      attempts: answer?.attempts,
       finish_reason: done.finish_reason,
       error: done.error?.code,
       events: generation.log.last,
@@ -76,7 +91,7 @@ function logEnd(logger: Logger, generation: Generation, caller: string, done: Do
     },
     'generation ended',
   )
-  if (!isOurs) logger.error({ stream, provider, err: withoutMessage(cause) }, 'provider failed')
+  if (!isOurs) logger.error({ request_id, stream, provider, err: withoutMessage(cause) }, 'provider failed')
 }
 
 /** The metric cells for the readers of one protocol. */

@@ -35,6 +35,8 @@ export function redactPath(path: string): string {
 
 export interface ErrorPlace {
   type: string
+  /** At debug level only. */
+  message?: string
   stack?: string
 }
 

@@ -59,8 +59,8 @@ export class StreamAccount implements Account {
   /** Notices whether an upstream works. An attempt that fails before a token costs nothing. */
   watch(observer: RoutingObserver): RoutingObserver {
     return {
-      started: (target, streamId) => {
-        const attempt = observer.started(target, streamId)
+      started: (target) => {
+        const attempt = observer.started(target)
         this.#asked = true
         return {
           ...(attempt.traceHeaders && { traceHeaders: attempt.traceHeaders }),

@@ -1,5 +1,6 @@
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { withPeer } from '../../../src/errors.ts'
 import type { ConnectionEvents, PooledConnection } from '../connection-pool.ts'
 import {
   ConnectTimeoutError,
@@ -57,6 +58,7 @@ const NOT_SENT = { sent: false, sending: false }
 
 /** A connection to a server, TCP or TLS, that carries one request after the other. */
 export class Connection implements PooledConnection<RequestBytes> {
+  readonly #origin: URL
   readonly #socket: Socket
   readonly #onIdle: ConnectionOptions['onIdle']
   readonly #onConnectFailed: ConnectionOptions['onConnectFailed']
@@ -65,6 +67,7 @@ export class Connection implements PooledConnection<RequestBytes> {
   #exchange: Exchange | undefined
 
   constructor(options: ConnectionOptions) {
+    this.#origin = options.origin
     this.#onIdle = options.onIdle
     this.#onConnectFailed = options.onConnectFailed
     let failure: Error | undefined
@@ -204,7 +207,7 @@ export class Connection implements PooledConnection<RequestBytes> {
     this.#exchange = undefined
     this.close()
     if (exchange?.onLost) exchange.onLost()
-    else exchange?.handler.onError(error)
+    else exchange?.handler.onError(withPeer(error, this.#origin))
   }
 }
 

@@ -3,6 +3,7 @@ import type { ConnectionOptions } from 'node:tls'
 import type * as undiciModule from 'undici'
 import type { buildConnector } from 'undici'
 import type { Proxy } from '../proxy.ts'
+import { withPeer } from '../../../src/errors.ts'
 import { ProxyError } from '../transport.ts'
 
 /** Imported only when a connection needs it: importing undici replaces the dispatcher of Node's `fetch`. */
@@ -54,9 +55,12 @@ export async function dial(
     // Not awaited here: a failed handshake through the tunnel is not the proxy's failure.
     return connect(undici, origin, upstream, socket)
   } catch (error) {
-    throw error instanceof ProxyError
-      ? error
-      : new ProxyError(`The proxy ${proxy.name} cannot be reached.`, { cause: error })
+    throw withPeer(
+      error instanceof ProxyError
+        ? error
+        : new ProxyError(`The proxy ${proxy.name} cannot be reached.`, { cause: error }),
+      proxy.url,
+    )
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Client, Dispatcher } from 'undici'
+import { withPeer } from '../../../src/errors.ts'
 import type { ConnectionEvents, PooledConnection } from '../connection-pool.ts'
 import {
   ConnectTimeoutError,
@@ -194,7 +195,7 @@ export class UndiciConnection implements PooledConnection<Dispatcher.DispatchOpt
     const { onLost, controller, readBefore, answered, handler } = exchange
     const unanswered = !controller || this.#bytesRead === readBefore
     if (onLost && unanswered) onLost()
-    else handler.onError(toTransportError(error, answered))
+    else handler.onError(withPeer(toTransportError(error, answered), this.#options.origin))
   }
 }
 

@@ -16,7 +16,7 @@ export function countTokens(services: Services, form: TokenCountForm): Handler {
   const { router, routing, limiter } = services
   return async (context) => {
     const { input, forward: headers } = form.parse(context.request.body, context.headers)
-    const { protocol } = context.state
+    const { protocol, requestId, trace } = context.state
     const caller = (context.state.caller = actForUserOf(context, protocol))
     const plan = planAllowed(services, caller, (allows) => router.plan(input.model, input, undefined, allows))
     if (limiter.counts(caller)) await admit(context, services, { kind: 'request' })
@@ -36,7 +36,7 @@ export function countTokens(services: Services, form: TokenCountForm): Handler {
       call.end()
       return count
     }
-    const observer = traceAttempts(routing, { trace: context.state.trace, operation: 'count_tokens', input })
+    const observer = traceAttempts(routing, { requestId, trace, operation: 'count_tokens', input })
     const calls = { signal: abort.signal, headers, observer }
     try {
       const { target, attempts, result } = await callProviders(

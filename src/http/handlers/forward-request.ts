@@ -41,7 +41,12 @@ export function forwardRequest(services: Services, route: ForwardRoute): Handler
       const { request, model, promptTokens, release } = await receive(context, services, route, abort)
       const plan = planAllowed(services, state.caller, (allows) => router.planForward(model, route.route, allows))
       if (limiter.counts(state.caller)) admission = await admit(context, services, { kind: 'forward' })
-      const observer = traceAttempts(routing, { trace: state.trace, operation: route.operation, input: {} })
+      const observer = traceAttempts(routing, {
+        requestId: state.requestId,
+        trace: state.trace,
+        operation: route.operation,
+        input: {},
+      })
       const answer = await forward(plan, request, { signal: abort.signal, observer }).finally(release)
       const { target, attempts } = answer
       setTargetHeaders(context, { provider: target.provider.name, model: target.model, attempts })

@@ -3,6 +3,7 @@ import type { Logger } from '../../telemetry/logger.ts'
 import { withoutMessage } from '../../telemetry/redact.ts'
 import { cutOff, refuseBody } from '../../sse/http2.ts'
 import type { RequestContext } from '../context.ts'
+import { joins } from './observe-requests.ts'
 
 /** Renders an error in the request's protocol. An error other than a `SluiceError` is a bug: logged, not shown. */
 export function renderError(context: RequestContext, logger: Logger, thrown: unknown): void {
@@ -12,7 +13,7 @@ export function renderError(context: RequestContext, logger: Logger, thrown: unk
       : new SluiceError('internal_error', 'Something went wrong in the gateway.', { cause: thrown })
   context.state.errorCode = error.code
   if (error.code === 'internal_error')
-    logger.error({ request_id: context.state.requestId, err: withoutMessage(thrown) }, 'request failed')
+    logger.error({ ...joins(context), err: withoutMessage(thrown) }, 'request failed')
   if (context.res.headersSent) cutOff(context.res)
   else render(context, error)
 }

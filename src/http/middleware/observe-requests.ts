@@ -4,6 +4,7 @@ import { SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api'
 import { redactPath, streamDigest } from '../../telemetry/redact.ts'
 import { continueTrace, isTraced, tracer } from '../../telemetry/tracing.ts'
 import type { RequestContext } from '../context.ts'
+import { loggedAddress } from './request-state.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 
 /**
@@ -38,6 +39,11 @@ function endSpan(span: Span, context: RequestContext): void {
   span.end()
 }
 
+/** The fields that join a line with the others of its request and of its stream. */
+export function joins({ state: { requestId, streamId } }: RequestContext) {
+  return { request_id: requestId, stream: streamId === undefined ? undefined : streamDigest(streamId) }
+}
+
 /**
  * Logs one line when a request is over: for an event stream, once the last byte is sent or the reader has gone. Paths
  * that are requested often (`quiet`) are logged at debug level only.
@@ -51,17 +57,17 @@ export function logRequest(context: RequestContext, logger: Logger, quiet: Reado
 }
 
 function writeLine(context: RequestContext, logger: Logger, quiet: ReadonlySet<string>, start: number): void {
-  const { requestId, streamId, ended, errorCode, caller, ticket } = context.state
+  const { ended, errorCode, caller, ticket, address } = context.state
   const level = quiet.has(context.path) || context.state.quiet ? 'debug' : 'info'
   if (!logger.isLevelEnabled(level)) return
   logger[level](
     {
-      request_id: requestId,
+      ...joins(context),
+      client: loggedAddress(address),
       method: context.method,
       path: redactPath(context.path),
       status: context.status,
       caller: ticket ? 'ticket' : caller.principal.name,
-      stream: streamId === undefined ? undefined : streamDigest(streamId),
       ended,
       error: errorCode,
       duration_ms: Math.round(performance.now() - start),

@@ -1,7 +1,7 @@
 // What is known of a request from its first lines: its id, its protocol, and its client.
 
 import { randomUUID } from 'node:crypto'
-import { isIPv6 } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 import type { RequestContext } from '../context.ts'
 import type { ProtocolTable } from '../../protocols/protocol.ts'
 
@@ -35,11 +35,22 @@ const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i
 
 /** The address that identifies a client: for IPv6 its first 64 bits, since one customer gets a whole /64. */
 export function clientAddress(ip: string): string {
+  const address = plainAddress(ip)
+  return isIPv6(address) ? prefix64(address) : address
+}
+
+/** The whole address, for the log; undefined for a text that is none, which a proxy may pass on. */
+export function loggedAddress(ip: string): string | undefined {
+  const address = plainAddress(ip)
+  return isIP(address) === 0 ? undefined : address
+}
+
+function plainAddress(ip: string): string {
   if (!ip.includes(':')) return ip
   const [, v6, v4] = WITH_PORT.exec(ip) ?? []
   const address = v6 ?? v4 ?? ip
   const [, mapped] = MAPPED.exec(address) ?? []
-  return mapped ?? (isIPv6(address) ? prefix64(address) : address)
+  return mapped ?? address
 }
 
 function prefix64(ip: string): string {
