@@ -32,7 +32,7 @@ import { Generations } from './stream/generation.ts'
 import { watchEventLoop } from './telemetry/process-metrics.ts'
 import { knownModels, observeReaders, startAtZero } from './telemetry/observe-streams.ts'
 import { errorDescriber } from './telemetry/describe-error.ts'
-import { createLogger, type Logger } from './telemetry/logger.ts'
+import { createStandardLogger, type Logger } from './telemetry/logger.ts'
 import { Metrics } from './telemetry/metrics.ts'
 import { SmoothedDelay } from './telemetry/smoothed-delay.ts'
 import { flushSpans } from './telemetry/tracing.ts'
@@ -117,7 +117,7 @@ function watchParts({ metrics, config, store, budget }: Services): void {
  * @throws Error when a provider or a certificate cannot be loaded, or the usage log cannot be written
  */
 export async function createGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
-  const logger = options.logger ?? createLogger(config.logLevel)
+  const logger = options.logger ?? createStandardLogger(config)
   const protocols = options.protocols ?? builtIn
   const metrics = new Metrics()
   const budget = new Budget(config.storeMaxBytes, { timesFree: TIMES_FREE })

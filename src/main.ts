@@ -11,7 +11,7 @@ import { createGateway, type Gateway, type GatewayOptions } from './gateway.ts'
 import { recordLifetimes } from './gateway-nodes.ts'
 import { openCounts } from './http/handlers/gateway-status.ts'
 import { Reloader, type ReloaderOptions } from './reload.ts'
-import { createLogger, type Logger } from './telemetry/logger.ts'
+import { createStandardLogger, type Logger } from './telemetry/logger.ts'
 import { errorDescriber } from './telemetry/describe-error.ts'
 import type { ErrorPlace } from './telemetry/redact.ts'
 import type { Listening } from './workers/methods.ts'
@@ -39,7 +39,7 @@ const LAST_LINES_MS = 1000
 
 /** In the only process. */
 async function serveAlone(config: Config, read: () => Config): Promise<number> {
-  const logger = createLogger(config.logLevel)
+  const logger = createStandardLogger(config)
   const creating = createGateway(config, { logger })
   reloadOnSignal({
     read,
@@ -55,7 +55,7 @@ async function serveAlone(config: Config, read: () => Config): Promise<number> {
 
 /** In one of several processes. */
 async function serve(config: Config, worker: WorkerProcess): Promise<number> {
-  const logger = createLogger(config.logLevel).child({ worker: worker.id })
+  const logger = createStandardLogger(config).child({ worker: worker.id })
   const gateway = await createGateway(config, { logger, ...workerOptions(worker, config) })
   const stop = stopWhen(worker.stopped, config, logger)
   const url = await gateway.start()
@@ -87,7 +87,7 @@ function workerOptions(worker: WorkerProcess, config: Config): GatewayOptions {
 }
 
 async function serveByWorkers(config: Config, read: () => Config, workers: number): Promise<number> {
-  const logger = createLogger(config.logLevel)
+  const logger = createStandardLogger(config)
   const stop = stopWhen(untilSignal(), config, logger)
   const primary = new Primary({
     workers,

@@ -35,6 +35,10 @@ export const settings = {
     .enum(LOG_LEVELS)
     .default('info')
     .describe(`one of ${LOG_LEVELS.join(', ')}`),
+  logFormat: z
+    .enum(['json', 'pretty'])
+    .optional()
+    .describe('json, or pretty: text for people; by default pretty in a terminal, else json'),
   // OkHttp gives up after 10 s of silence.
   heartbeatMs: positiveMilliseconds.default(8_000).describe('silence before a heartbeat comment'),
   resumeWindowMs: milliseconds.default(30_000).describe('how long a generation goes on without a reader'),

@@ -83,5 +83,7 @@ function messageOf(error: unknown): string | undefined {
 function redactMessage(message: string, secrets: readonly string[]): string {
   // Longest first: one secret may contain another.
   const known = secrets.toSorted((a, b) => b.length - a.length)
-  return known.reduce((text, secret) => text.replaceAll(secret, '********'), redactPath(message))
+  const redacted = known.reduce((text, secret) => text.replaceAll(secret, '********'), redactPath(message))
+  // A terminal would obey them.
+  return redacted.replaceAll(/\p{Cc}+/gu, ' ')
 }

@@ -1,6 +1,8 @@
 // The log: what its lines hold, and how they are written without waiting for their reader.
 
 import { writeSync } from 'node:fs'
+import type { Config } from '../config.ts'
+import { prettyLines } from './pretty-lines.ts'
 import { pino, stdSerializers, type DestinationStream, type Logger } from 'pino'
 
 export type { Logger }
@@ -20,6 +22,12 @@ export function createLogger(level: string, destination: DestinationStream = sta
     serializers: { err: (err: unknown) => (err instanceof Error ? stdSerializers.err(err) : err) },
   }
   return pino(options, destination)
+}
+
+/** A logger of the process: JSON lines for programs, text for a person at a terminal. */
+export function createStandardLogger({ logLevel, logFormat }: Pick<Config, 'logLevel' | 'logFormat'>): Logger {
+  const isPretty = (logFormat ?? (process.stdout.isTTY ? 'pretty' : 'json')) === 'pretty'
+  return createLogger(logLevel, isPretty ? prettyLines(standardOutput()) : standardOutput())
 }
 
 let lastTime = 0

@@ -11,6 +11,7 @@ export const PROGRAMS = {
   apache: { commands: ['apache2'], debianPackage: 'apache2-bin' },
   chromium: { commands: ['chromium', 'chromium-browser', 'google-chrome'], debianPackage: 'chromium' },
   prometheus: { commands: ['prometheus'], debianPackage: 'prometheus' },
+  script: { commands: ['script'], debianPackage: 'bsdutils' },
   promtool: { commands: ['promtool'], debianPackage: 'prometheus' },
   redis: { commands: ['redis-server'], debianPackage: 'redis-server' },
   redisSentinel: { commands: ['redis-sentinel'], debianPackage: 'redis-sentinel' },
