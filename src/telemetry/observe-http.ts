@@ -9,18 +9,24 @@ export interface ObservedRoute {
   readonly method: string
   /** The template: `/v1/streams/:id`. */
   readonly path: string
-  /** `open` for probes and pages: nobody waits for them in the API. */
-  readonly access: string
+  /** Most requests are for it. */
+  readonly isHot?: boolean
 }
 
 export type CountAnswer = (route: string | undefined, method: string, status: number, startedAt: number) => void
 
+/** Neither probes nor pages. */
+const API = '/v1/'
+
 /** A client may send any method. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
-/** Start at 0: `rate()` misses the first event of a series that starts at 1. */
+/**
+ * Start at 0: `rate()` misses the first event of a series that starts at 1. The other series start with their first event:
+ * there are many, most of them of routes that nobody asks.
+ */
 const OF_ALL = [200]
-const OF_API = [...OF_ALL, 400, 401, 404, 429, 500, 502, 503, 504]
+const OF_HOT = [200, 400, 401, 404, 429, 500, 502, 503, 504]
 
 /** @returns a function to call once for each request, when the head of its response is known */
 export function observeHttp(metrics: Metrics, routes: readonly ObservedRoute[]): CountAnswer {
@@ -34,21 +40,23 @@ export function observeHttp(metrics: Metrics, routes: readonly ObservedRoute[]):
     return cells
   }
 
-  for (const { method, path, access } of routes) {
+  for (const { method, path, isHot = false } of routes) {
     const cells = cellsOf(path, method.toUpperCase())
-    for (const status of access === 'open' ? OF_ALL : OF_API) cells.of(status)
-    if (access !== 'open') cells.timeToHead()
+    cells.isTimed = path.startsWith(API)
+    for (const status of isHot ? OF_HOT : OF_ALL) cells.of(status)
+    if (isHot) cells.timeToHead()
   }
 
   return (route = OTHER, method, status, startedAt) => {
     const cells = known.get(route)?.get(method) ?? cellsOf(route, METHODS.has(method) ? method : OTHER)
     cells.of(status).add()
-    cells.duration?.observe((performance.now() - startedAt) / 1000)
+    if (cells.isTimed) cells.timeToHead().observe((performance.now() - startedAt) / 1000)
   }
 }
 
 class RouteCells {
-  duration: HistogramCell | undefined
+  isTimed = false
+  #duration: HistogramCell | undefined
   readonly #metrics: Metrics
   readonly #labels: { route: string; method: string }
   readonly #byStatus = new Map<number, Cell>()
@@ -67,7 +75,7 @@ class RouteCells {
     return cell
   }
 
-  timeToHead(): void {
-    this.duration = this.#metrics.histogram('http_time_to_head_seconds', this.#labels)
+  timeToHead(): HistogramCell {
+    return (this.#duration ??= this.#metrics.histogram('http_time_to_head_seconds', this.#labels))
   }
 }
