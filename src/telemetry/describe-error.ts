@@ -32,7 +32,7 @@ export function describeCause(error: SluiceError): Cause | undefined {
       addTo(cause, current)
       current = current.cause
     }
-    return Object.keys(cause).length > 0 ? cause : undefined
+    return Object.values(cause).some((value) => value !== undefined) ? cause : undefined
   } catch {
     return undefined // A getter threw.
   }

@@ -39,6 +39,18 @@ async function ask(sluice: SluiceProcess & { url: string }): Promise<string> {
 }
 
 describe('an unhandled rejection in a plugin', () => {
+  it('is logged with the message at debug level', async () => {
+    const sluice = await startWith(
+      { fault: 'void Promise.reject(new TypeError("no function"))' },
+      { LOG_LEVEL: 'debug' },
+    )
+    await ask(sluice)
+    expect(await logged(sluice, 'unhandled rejection')).toMatchObject({
+      provider: 'faulty',
+      err: { type: 'TypeError', message: 'no function' },
+    })
+  })
+
   it.each<[what: string, plugin: Plugin]>([
     ['', { fault: 'void Promise.reject(new TypeError(content))' }],
     ['later', { fault: 'setTimeout(async () => { throw new TypeError(content) }, 1)' }],
