@@ -1,7 +1,8 @@
 // What the log says of a failure: which server, which errno, where in the code; never a text that may quote a prompt.
 
 import { isIP } from 'node:net'
-import { peerOf, type SluiceError } from '../errors.ts'
+import type { SluiceError } from '../errors.ts'
+import { peerOf } from '../peers.ts'
 import { redactPath, withoutMessage, type ErrorPlace } from './redact.ts'
 import type { Logger } from './logger.ts'
 

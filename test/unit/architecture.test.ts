@@ -69,6 +69,7 @@ function strays(area: string, { values, types = [] }: { values: string[]; types?
 const COST = 'src/cost.ts'
 const ERRORS = 'src/errors.ts'
 const FAULTS = 'src/faults.ts'
+const PEERS = 'src/peers.ts'
 const REQUEST = 'src/chat-request.ts'
 const SCHEMA = 'src/bounded-schema.ts'
 const SETTING_SCHEMAS = 'src/setting-schemas.ts'
@@ -175,7 +176,7 @@ describe('arrows point inward', () => {
 
   it('providers/ know of the gateway only requests, events, their end, wires, errors and how to decode SSE and JSON', () => {
     const stream = ['src/stream/events.ts', 'src/stream/stop-signal.ts']
-    const values = [...stream, 'src/sse/decode.ts', 'src/json.ts', WIRES, ERRORS, FAULTS, REQUEST]
+    const values = [...stream, 'src/sse/decode.ts', 'src/json.ts', WIRES, ERRORS, FAULTS, PEERS, REQUEST]
     // Whatever it takes to speak to an upstream is theirs to choose.
     expect(
       strays('providers/', { values, types: ['src/stream/source.ts'] }).filter((arrow) => arrow.includes('→ src/')),

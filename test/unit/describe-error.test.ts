@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { SluiceError, withPeer } from '../../src/errors.ts'
+import { SluiceError } from '../../src/errors.ts'
+import { withPeer } from '../../src/peers.ts'
 import { maskedTexts } from '../../src/mask-config.ts'
 import { describeCause, errorDescriber } from '../../src/telemetry/describe-error.ts'
 

@@ -1,6 +1,6 @@
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { withPeer } from '../../../src/errors.ts'
+import { withPeer } from '../../../src/peers.ts'
 import type { ConnectionEvents, PooledConnection } from '../connection-pool.ts'
 import {
   ConnectTimeoutError,

@@ -3,7 +3,7 @@ import type { ConnectionOptions } from 'node:tls'
 import type * as undiciModule from 'undici'
 import type { buildConnector } from 'undici'
 import type { Proxy } from '../proxy.ts'
-import { withPeer } from '../../../src/errors.ts'
+import { withPeer } from '../../../src/peers.ts'
 import { ProxyError } from '../transport.ts'
 
 /** Imported only when a connection needs it: importing undici replaces the dispatcher of Node's `fetch`. */

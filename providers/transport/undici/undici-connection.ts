@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Client, Dispatcher } from 'undici'
-import { withPeer } from '../../../src/errors.ts'
+import { withPeer } from '../../../src/peers.ts'
 import type { ConnectionEvents, PooledConnection } from '../connection-pool.ts'
 import {
   ConnectTimeoutError,
