@@ -186,6 +186,7 @@ export const LASTING_SETTINGS = [
   'redisPrefix',
   'storeDown',
   'leaseMs',
+  'logFormat',
 ] as const satisfies readonly (keyof Config)[]
 
 /** What these parts may read of the configuration. All other settings can change while the gateway runs. */
