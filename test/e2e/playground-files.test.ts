@@ -64,6 +64,21 @@ describe('the files of the playground', () => {
     expect(await statusOf(url, path)).toBe(404)
   })
 
+  it('are compressed for clients that take it, and only for them', async () => {
+    const { url } = await startGateway()
+    const encodings = async (accepted: string) => {
+      const { headers, text } = await request(url).get('/').set('Accept-Encoding', accepted)
+      expect(text).toContain('<!doctype html>')
+      expect(headers.vary).toBe('Accept-Encoding')
+      return headers['content-encoding']
+    }
+    expect([await encodings('gzip, br'), await encodings('identity'), await encodings('br')]).toEqual([
+      'gzip',
+      undefined,
+      undefined,
+    ])
+  })
+
   it('are built by a command that is named where they have not been', () => {
     const handle = playground(new URL('file:///nowhere/'))
     expect(() => handle({ path: '/' } as RequestContext)).toThrow('run `npm run build` first')

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
 import { SluiceError } from '../../errors.ts'
 import type { Handler } from '../context.ts'
 
@@ -16,6 +17,7 @@ const HEADERS = {
     "frame-ancestors 'none'",
   ].join('; '),
   'Referrer-Policy': 'no-referrer',
+  Vary: 'Accept-Encoding',
   'X-Content-Type-Options': 'nosniff',
 }
 
@@ -24,6 +26,7 @@ const SERVED = /\.(html|css|svg|js)$/
 
 interface File {
   body: Buffer
+  compressed: Buffer
   etag: string
   /** The file extension, from which Koa derives the media type. */
   type: string
@@ -43,10 +46,16 @@ export function playground(compiled = COMPILED): Handler {
     context.state.quiet = true
     context.set(HEADERS)
     context.type = file.type
-    context.etag = file.etag
+    const isCompressed = context.acceptsEncodings('gzip', 'identity') === 'gzip'
+    // A weak tag is the same for both encodings.
+    context.set('ETag', `W/"${file.etag}"`)
     context.status = 200
-    if (context.fresh) context.status = 304
-    else context.body = file.body
+    if (context.fresh) {
+      context.status = 304
+      return
+    }
+    if (isCompressed) context.set('Content-Encoding', 'gzip')
+    context.body = isCompressed ? file.compressed : file.body
   }
 }
 
@@ -69,5 +78,10 @@ function listFolder(folder: URL): string[] {
 function readFile(url: URL): File {
   const body = readFileSync(url)
   const etag = createHash('sha256').update(body).digest('base64url')
-  return { body, etag, type: url.pathname.slice(url.pathname.lastIndexOf('.')) }
+  return {
+    body,
+    compressed: gzipSync(body, { level: 9 }),
+    etag,
+    type: url.pathname.slice(url.pathname.lastIndexOf('.')),
+  }
 }
