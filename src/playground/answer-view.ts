@@ -1,36 +1,86 @@
-import { SluiceClientError, type ChatEvent, type FinalChat, type ToolCallDelta } from '../client/index.ts'
+import type { ChatEvent } from '../client/index.ts'
+import { copyButton } from './copy.ts'
 import { create } from './dom.ts'
-import type { Reader } from './reader.ts'
-import { describeEnd, describeFailure } from './wording.ts'
+import { DomSink } from './markdown/dom-sink.ts'
+import { MarkdownParser } from './markdown/markdown-parser.ts'
+import { ToolCalls } from './tool-calls.ts'
 
-/** An answer as it comes: reasoning, text, tool calls and how it ended. Whatever a model says is shown as text. */
+export interface AnswerViewOptions {
+  title: string
+  /** Beside the title. */
+  beside?: HTMLElement
+  onRetry?: () => void
+}
+
+/** An answer as it comes: reasoning, Markdown, tool calls and how it ended. Whatever a model says, no HTML is made of it. */
 export class AnswerView {
-  readonly element = create('div', 'answer')
-  readonly #text = document.createTextNode('')
-  readonly #paragraph = create('p', 'text', this.#text)
-  readonly #calls = new Map<number, { name: HTMLElement; arguments: Text }>()
+  readonly element = create('div', 'answer running')
+  readonly calls = new ToolCalls()
+  readonly #text = create('div', 'text')
+  readonly #raw = create('pre', 'raw')
+  readonly #source = document.createTextNode('')
+  readonly #markdown = new MarkdownParser(new DomSink(this.#text))
+  readonly #connection = create('p', 'note reconnecting')
+  readonly #notes = create('div', 'notes')
   #reasoning: Text | undefined
 
-  constructor(title: string) {
-    this.element.append(create('h3', 'who', title), this.#paragraph)
-    this.element.classList.add('running')
+  constructor({ title, beside, onRetry }: AnswerViewOptions) {
+    this.#raw.append(this.#source)
+    this.#raw.hidden = true
+    const head = create('div', 'answer-head', create('h3', 'who', title), ...(beside ? [beside] : []))
+    this.element.append(head, this.#text, this.#raw, this.calls.element, this.#notes)
+    this.element.append(this.#createActions(onRetry))
   }
 
   append(event: ChatEvent): void {
     if (event.type === 'done' || event.index) return
     if (event.reasoning) this.#appendReasoning(event.reasoning)
     this.appendText((event.content ?? '') + (event.refusal ?? ''))
-    for (const call of event.tool_calls ?? []) this.#appendCall(call)
+    for (const call of event.tool_calls ?? []) this.calls.append(call)
   }
 
   appendText(text: string): void {
-    this.#text.appendData(text)
+    this.#source.appendData(text)
+    this.#markdown.write(text)
+  }
+
+  /** How the connection is; nothing when it is well. */
+  set connection(text: string) {
+    this.#connection.textContent = text
+    if (text === '') this.#connection.remove()
+    else this.#notes.before(this.#connection)
+    this.element.classList.toggle('away', text !== '')
   }
 
   /** `note`: how it ended, where there is something to say. */
   finish(note = '', failed = false): void {
+    this.#markdown.end()
+    this.connection = ''
     this.element.classList.remove('running')
-    if (note) this.element.append(create('p', failed ? 'note failed' : 'note', note))
+    if (note) this.#notes.append(create('p', failed ? 'note failed' : 'note', note))
+  }
+
+  #createActions(onRetry: (() => void) | undefined): HTMLElement {
+    const shown = () => (this.#raw.hidden ? this.#text : this.#raw)
+    const raw = button('Raw', () => {
+      this.#raw.hidden = !this.#raw.hidden
+      this.#text.hidden = !this.#raw.hidden
+      raw.ariaPressed = String(!this.#raw.hidden)
+    })
+    raw.title = 'The text as the model wrote it'
+    raw.ariaPressed = 'false'
+    const actions = create(
+      'div',
+      'answer-actions',
+      copyButton('Copy the answer', shown, () => this.#source.data),
+      raw,
+    )
+    if (onRetry) {
+      const retry = button('Try again', onRetry)
+      retry.classList.add('retry')
+      actions.append(retry)
+    }
+    return actions
   }
 
   #appendReasoning(text: string): void {
@@ -43,55 +93,15 @@ export class AnswerView {
         create('p', '', this.#reasoning),
       )
       details.open = true
-      this.#paragraph.before(details)
+      this.#text.before(details)
     }
     this.#reasoning.appendData(text)
   }
-
-  #appendCall({ index, function: called = {} }: ToolCallDelta): void {
-    let call = this.#calls.get(index)
-    if (!call) {
-      call = { name: create('strong'), arguments: document.createTextNode('') }
-      this.#calls.set(index, call)
-      const body = create('pre', '', create('code', '', call.arguments))
-      this.element.append(create('div', 'call', create('p', '', 'calls ', call.name), body))
-    }
-    if (called.name) call.name.textContent = called.name
-    call.arguments.appendData(called.arguments ?? '')
-  }
 }
 
-export interface Followed {
-  /** All that was received; undefined when the stream failed or the reader left. */
-  final: FinalChat | undefined
-  /** How it ended, in a sentence. */
-  ending: string
-  /** The gateway refused the page's key. */
-  isRefused?: boolean
-}
-
-/** Shows what a reader receives, until its end. Never rejects. */
-export async function follow(
-  reader: Reader,
-  view: AnswerView,
-  onEvent: (event: ChatEvent) => void = () => {},
-): Promise<Followed> {
-  try {
-    for await (const event of reader.stream) {
-      view.append(event)
-      onEvent(event)
-    }
-    const final = await reader.stream.final()
-    const ending = describeEnd(final)
-    view.finish(ending)
-    return { final, ending }
-  } catch (error) {
-    const ending = reader.left ? 'left' : describeFailure(error)
-    view.finish(ending, !reader.left)
-    return {
-      final: undefined,
-      ending,
-      isRefused: error instanceof SluiceClientError && error.code === 'invalid_api_key',
-    }
-  }
+export function button(label: string, onClick: () => void): HTMLButtonElement {
+  const made = create('button', 'quiet', label)
+  made.type = 'button'
+  made.addEventListener('click', onClick)
+  return made
 }

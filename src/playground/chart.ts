@@ -2,7 +2,7 @@ import { chartScale, cursorPath, framePath, ticks, type ChartArea, type ChartSca
 import { draw } from './dom.ts'
 import type { ReaderRecord, Row } from './reader-record.ts'
 
-const HEIGHT = 190
+const LEAST_HEIGHT = 120
 const LANE = 10
 /** The least span of time that is shown, in milliseconds. */
 const LEAST_MS = 2000
@@ -13,12 +13,14 @@ const LABEL_PX = 34
 export class Chart {
   readonly #svg: SVGSVGElement
   #width = 0
+  #height = LEAST_HEIGHT
   #records: readonly ReaderRecord[] = []
 
   constructor(svg: SVGSVGElement) {
     this.#svg = svg
     new ResizeObserver(([entry]) => {
       this.#width = Math.round(entry?.contentRect.width ?? 0)
+      this.#height = Math.max(LEAST_HEIGHT, Math.round(entry?.contentRect.height ?? 0))
       this.show(this.#records)
     }).observe(svg)
   }
@@ -28,8 +30,15 @@ export class Chart {
     this.#records = records
     if (this.#width === 0) return
     const lanes = Math.max(1, records.length)
-    const bottom = HEIGHT - 22 - lanes * (LANE + 4)
+    const height = this.#height
+    const bottom = height - 22 - lanes * (LANE + 4)
     const area = { left: 34, right: this.#width - 12, top: 14, bottom }
+    this.#svg.setAttribute('viewBox', `0 0 ${this.#width} ${height}`)
+    if (records.length === 0) {
+      const x = this.#width / 2
+      this.#svg.replaceChildren(write('hint', x, height / 2, 'What a reader receives is drawn here.', 'middle'))
+      return
+    }
     const now = performance.now()
     const begins = records.flatMap(({ startedAt }) => startedAt ?? [])
     const from = begins.length > 0 ? Math.min(...begins) : now
@@ -37,9 +46,8 @@ export class Chart {
     const until = Math.max(from + LEAST_MS, ...ends)
     const lastId = Math.max(10, ...records.map((record) => record.steps.at(-1)?.id ?? 0))
     const scale = chartScale(area, from, until, lastId)
-    this.#svg.setAttribute('viewBox', `0 0 ${this.#width} ${HEIGHT}`)
     this.#svg.replaceChildren(
-      ...drawGrid(area, scale, from, until, lastId),
+      ...drawGrid(area, scale, height, { from, until, lastId }),
       // The page's own reader on top.
       ...records
         .map((record, index) => drawReader(record, scale, area, index, ends[index] ?? until))
@@ -49,7 +57,13 @@ export class Chart {
   }
 }
 
-function drawGrid(area: ChartArea, scale: ChartScale, from: number, until: number, lastId: number): SVGElement[] {
+interface Extent {
+  from: number
+  until: number
+  lastId: number
+}
+
+function drawGrid(area: ChartArea, scale: ChartScale, height: number, { from, until, lastId }: Extent): SVGElement[] {
   const elements: SVGElement[] = [
     draw('line', 'axis', { x1: area.left, x2: area.right, y1: area.bottom, y2: area.bottom }),
   ]
@@ -59,8 +73,8 @@ function drawGrid(area: ChartArea, scale: ChartScale, from: number, until: numbe
     elements.push(write('tick', area.left - 6, y + 3.5, String(id), 'end'))
   }
   for (const second of ticks((until - from) / 1000, 5))
-    elements.push(write('tick', scale.x(from + second * 1000), HEIGHT - 5, `${second} s`, 'middle'))
-  elements.push(write('tick', area.left, HEIGHT - 5, '0', 'middle'))
+    elements.push(write('tick', scale.x(from + second * 1000), height - 5, `${second} s`, 'middle'))
+  elements.push(write('tick', area.left, height - 5, '0', 'middle'))
   return elements
 }
 

@@ -1,17 +1,17 @@
+import { Disclosure } from './disclosure.ts'
 import { create, find } from './dom.ts'
 import type { Model } from './gateway-info.ts'
 import { PRESETS, readKnobs, type Knobs } from './knobs.ts'
 
-/** What the form asks for. */
-export interface Question {
-  text: string
+/** Who is asked, and how. */
+export interface Choice {
   /** Absent: the gateway's default. */
   model?: string
   mock?: Knobs
 }
 
 export interface ComposerHandlers {
-  onSend: (question: Question) => void
+  onSend: (text: string) => void
   onStop: () => void
 }
 
@@ -24,7 +24,7 @@ export class Composer {
   readonly #model = find('model', HTMLSelectElement)
   readonly #other = find('other-model', HTMLInputElement)
   readonly #otherField = find('other-model-field', HTMLElement)
-  readonly #knobs = find('knobs', HTMLDetailsElement)
+  readonly #knobs = new Disclosure('show-knobs', 'knobs')
   readonly #send = find('send', HTMLButtonElement)
   readonly #stop = find('stop', HTMLButtonElement)
   readonly #handlers: ComposerHandlers
@@ -64,7 +64,7 @@ export class Composer {
   set models(models: readonly Model[]) {
     this.#models = models
     const options = models.map(({ id }) => new Option(id, id, id === 'mock', id === 'mock'))
-    this.#model.replaceChildren(...options, new Option('another …', OTHER))
+    this.#model.replaceChildren(...options, new Option('Other …', OTHER))
     this.#showModel()
   }
 
@@ -89,16 +89,23 @@ export class Composer {
     this.#form.requestSubmit()
   }
 
+  /** What is typed, not sent yet. */
+  get text(): string {
+    return this.#message.value.trim()
+  }
+
+  /** The model and its knobs; undefined while a field is not valid, which is then shown. */
+  get choice(): Choice | undefined {
+    if (!this.#form.reportValidity()) return undefined
+    const model = this.#model.value === OTHER ? this.#other.value.trim() : this.#model.value
+    return { ...(model && { model }), ...(this.#isMock && { mock: readKnobs(new FormData(this.#form)) }) }
+  }
+
   #submit(): void {
-    const text = this.#message.value.trim()
+    const { text } = this
     if (this.#running || !text) return
     this.#message.value = ''
-    const model = this.#model.value === OTHER ? this.#other.value.trim() : this.#model.value
-    this.#handlers.onSend({
-      text,
-      ...(model && { model }),
-      ...(this.#isMock && { mock: readKnobs(new FormData(this.#form)) }),
-    })
+    this.#handlers.onSend(text)
   }
 
   /** Other providers would be given the knobs as parameters that they do not know. */
@@ -108,7 +115,7 @@ export class Composer {
   }
 
   #showModel(): void {
-    this.#knobs.hidden = !this.#isMock
+    this.#knobs.isHidden = !this.#isMock
     this.#otherField.hidden = this.#model.value !== OTHER
     this.#other.required = !this.#otherField.hidden
   }
@@ -124,7 +131,9 @@ export class Composer {
   }
 
   #setKnobs(knobs: Readonly<Record<string, string>>): void {
-    for (const field of this.#knobs.querySelectorAll<HTMLInputElement | HTMLSelectElement>('input, select')) {
+    for (const field of this.#knobs.panel.querySelectorAll<HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement>(
+      'input, select, textarea',
+    )) {
       const value = knobs[field.name]
       if (field.type === 'checkbox' && field instanceof HTMLInputElement) field.checked = value !== undefined
       else field.value = value ?? ''

@@ -33,6 +33,10 @@ export class GatewayKey {
     if (key !== '' && !KEY.test(key)) this.#onState('refused')
   }
 
+  get isSet(): boolean {
+    return this.#key !== ''
+  }
+
   /** `fetch` with the key. To other origins it would give the key away: for requests to the gateway only. */
   readonly fetch: Fetch = async (input, init = {}) => {
     const key = this.#key

@@ -49,6 +49,10 @@ export class KeyField {
     return this.#key.fetch
   }
 
+  get hasKey(): boolean {
+    return this.#key.isSet
+  }
+
   focus(): void {
     this.#field.focus()
     this.#field.select()

@@ -17,6 +17,7 @@ const access = new KeyField({
 })
 const playground = new Playground({
   fetch: access.fetch,
+  hasKey: () => access.hasKey,
   notice,
   onOwn: () => void connect(),
   onRefused: () => access.focus(),
@@ -29,5 +30,9 @@ async function connect(): Promise<void> {
   playground.models = await listModels(access.fetch, location.href)
 }
 
+// The page is painted before it asks for anything. In a tab that cannot be seen, nothing is painted.
+if (!document.hidden) await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))
 playground.open(location.hash)
+// On a phone, a keyboard would cover the page.
+if (location.hash === '' && matchMedia('(pointer: fine)').matches) playground.focus()
 if (!playground.isGuest) await connect()

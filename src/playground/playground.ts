@@ -1,31 +1,30 @@
-import type { ChatEvent, FinalChat } from '../client/index.ts'
+import type { ChatBody, ChatEvent } from '../client/index.ts'
 import { Announcer } from './announcer.ts'
-import { follow, type AnswerView, type Followed } from './answer-view.ts'
-import { Composer, type Question } from './composer.ts'
-import { Conversation, type Turn } from './conversation.ts'
+import type { AnswerView } from './answer-view.ts'
+import { chatBody } from './chat-body.ts'
+import { offerCode } from './code-dialog.ts'
+import { Composer } from './composer.ts'
+import { Conversation, type Asked, type Turn } from './conversation.ts'
 import { ConversationView } from './conversation-view.ts'
 import { find } from './dom.ts'
+import { follow, isGone, type Followed } from './follow.ts'
 import type { Model } from './gateway-info.ts'
 import type { Fetch } from './gateway-key.ts'
 import type { Notice } from './notice.ts'
+import { RawView } from './raw-view.ts'
 import { Reader, type ReaderOptions } from './reader.ts'
 import { ReaderActions } from './reader-actions.ts'
+import { SecondReader } from './second-reader.ts'
+import { SettingsForm } from './settings.ts'
 import { fetchWithTicket, formatAddress, parseAddress, rememberTicket, type Address } from './shared-link.ts'
 import { ShareView } from './share-view.ts'
 import { WireView } from './wire-view.ts'
-import { formatCount } from './wording.ts'
-
-/** A reader of the latest answer. */
-interface Reading {
-  reader: Reader
-  followed: Promise<Followed>
-}
-
-type Message = FinalChat['message']
+import { describeReconnecting } from './wording.ts'
 
 export interface PlaygroundOptions {
   /** Sends a request with the page's key. */
   fetch: Fetch
+  hasKey: () => boolean
   notice: Notice
   /** The page is no longer the reader of somebody else's stream alone. */
   onOwn: () => void
@@ -35,15 +34,22 @@ export interface PlaygroundOptions {
 
 const JOINED = 'Joined a stream that another page started: its question is not part of it.'
 const SHARED = 'Shared with you, for reading. Its question is not part of it.'
-const QUESTION = 'What does it take to never lose a token?'
 
 /** The page: a conversation on one side, its wire on the other. */
 export class Playground {
   readonly #conversation = new Conversation(sessionStorage)
-  readonly #view = new ConversationView()
+  readonly #view = new ConversationView({
+    onEdit: (index, question) => this.#edit(index, { question }),
+    onRetry: (index) => this.#edit(index, this.#conversation.turns[index]),
+  })
   readonly #announcer = new Announcer(find('announcer', HTMLElement))
   readonly #wire = new WireView()
-  readonly #composer = new Composer({ onSend: (question) => this.#send(question), onStop: () => this.#stop() })
+  readonly #raw = new RawView()
+  readonly #settings = new SettingsForm(sessionStorage)
+  readonly #composer = new Composer({
+    onSend: (question) => this.#ask({ question }),
+    onStop: () => this.#stop(),
+  })
   readonly #actions = new ReaderActions({ onSecond: () => this.#openSecondReader() })
   readonly #share: ShareView
   readonly #options: PlaygroundOptions
@@ -51,14 +57,19 @@ export class Playground {
   #ticket: string | undefined
   /** A stream that the gateway refused to the page's key. */
   #refusedId: string | undefined
-  /** Of the latest turn, the page's own reader first. */
-  #readings: Reading[] = []
+  /** Of the latest turn. */
+  #reader: Reader | undefined
+  #second: SecondReader | undefined
+  #retries = 0
 
   constructor(options: PlaygroundOptions) {
     this.#options = options
     this.#share = new ShareView(options)
+    offerCode({ body: () => this.#currentBody(), hasKey: options.hasKey })
     find('new', HTMLButtonElement).addEventListener('click', () => this.#startAnew())
-    find('try', HTMLButtonElement).addEventListener('click', () => this.#composer.ask(QUESTION))
+    const example = find('try', HTMLButtonElement)
+    example.addEventListener('click', () => this.#composer.ask(example.textContent?.trim() ?? ''))
+    find('skip', HTMLButtonElement).addEventListener('click', () => this.#composer.focus())
     addEventListener('hashchange', () => this.open(location.hash))
   }
 
@@ -101,34 +112,65 @@ export class Playground {
       view.appendText(earlier.answer)
       view.finish()
     }
-    this.#read(turn, Reader.join(id, this.#readerOptions))
+    this.#read(turn, (options) => Reader.join(id, options))
   }
 
-  #send({ text, model, mock }: Question): void {
+  #edit(index: number, asked: Asked | undefined): void {
+    this.#retries += 1
+    if (asked) this.#ask({ question: asked.question, ...(asked.results && { results: asked.results }) }, index)
+    this.#composer.focus()
+  }
+
+  /** Asks this in this turn: what was there before, and after it, is forgotten. */
+  #ask(asked: Asked, index = this.#conversation.turns.length): void {
+    const body = this.#bodyFor(asked, index)
+    if (!body) return
     this.#leave()
-    const turn = this.#conversation.add(text)
-    const body = {
-      messages: this.#conversation.messages,
-      ...(model && { model }),
-      // Each turn tells another story.
-      ...(mock && { mock: { seed: this.#conversation.turns.length, ...mock } }),
-    }
-    this.#read(turn, Reader.start(body, this.#readerOptions))
+    this.#conversation.cutAt(index)
+    this.#view.removeFrom(index)
+    this.#read(this.#conversation.add(asked), (options) => Reader.start(body, options))
+  }
+
+  /** Undefined while a field of the form is not valid, which is then shown. */
+  #bodyFor(asked: Asked, index: number): ChatBody | undefined {
+    const choice = this.#composer.choice
+    if (!choice) return undefined
+    const messages = this.#conversation.messagesFor(asked, index)
+    return chatBody({ messages, choice, settings: this.#settings.value, seed: index + 1 + 1000 * this.#retries })
+  }
+
+  /** What would be sent now; with nothing typed, the latest request. */
+  #currentBody(): ChatBody | undefined {
+    const { turns } = this.#conversation
+    const typed = this.#composer.text
+    const latest = turns.at(-1)
+    return latest && typed === ''
+      ? this.#bodyFor(latest, turns.length - 1)
+      : this.#bodyFor({ question: typed || 'Hello!' }, turns.length)
   }
 
   /** Shows a turn's answer as it comes. */
-  #read(turn: Turn, reader: Reader): void {
+  #read(turn: Turn, open: (options: ReaderOptions) => Reader): void {
     const view = this.#showTurn(turn)
-    turn.answer = ''
+    const column = this.#raw.add(
+      'first',
+      'Sluice',
+      turn.streamId ? `GET /v1/streams/${turn.streamId}` : 'POST /v1/chat',
+    )
+    const reader = open({
+      fetch: this.#fetch,
+      onChange: () => this.#showConnection(view),
+      onFrame: (frame) => column.add(frame),
+    })
+    this.#reader = reader
     this.#announcer.say('Answering.')
-    const followed = follow(reader, view, (event) => this.#onEvent(turn, event))
-    this.#readings = [{ reader, followed }]
+    const followed = follow(reader, view, { onEvent: this.#recorder(turn), kept: turn.answer })
     this.#wire.readers = [reader]
     this.#composer.running = true
     this.#show(reader, turn.streamId)
-    this.#view.scrollToEnd()
+    this.#view.grown()
     void this.#name(turn, reader)
-    void followed.then((end) => this.#onEnd(turn, reader, end))
+    void followed.then((end) => this.#onEnd(turn, reader, view, end))
   }
 
   /** Once the gateway has said what the stream is called, a reload finds it again. */
@@ -141,21 +183,49 @@ export class Playground {
     this.#show(reader, id)
   }
 
-  #onEvent(turn: Turn, event: ChatEvent): void {
-    this.#view.scrollToEnd()
-    if (event.type === 'done' || event.index) return
-    turn.answer += event.content ?? ''
-    this.#announcer.append(event.content ?? '')
+  /** The answer of the gateway takes the place of what this tab has kept, with its first event. */
+  #recorder(turn: Turn): (event: ChatEvent) => void {
+    let answer = ''
+    return (event) => {
+      this.#view.grown()
+      if (event.type === 'done' || event.index) return
+      answer += event.content ?? ''
+      turn.answer = answer
+      this.#announcer.append(event.content ?? '')
+    }
   }
 
-  #onEnd(turn: Turn, reader: Reader, { ending, isRefused = false }: Followed): void {
+  #showConnection(view: AnswerView): void {
+    this.#wire.changed()
+    const attempts = this.#reader?.record.attempts
+    view.connection = attempts === undefined ? '' : describeReconnecting(attempts)
+    if (attempts !== undefined) this.#view.grown()
+  }
+
+  #onEnd(turn: Turn, reader: Reader, view: AnswerView, end: Followed): void {
     if (reader.left) return
     this.#composer.running = false
     this.#actions.showEnd()
-    if (isRefused) this.#onRefused(turn)
-    else this.#announcer.say(` The answer is over: ${ending}.`)
+    if (end.code === 'invalid_api_key') this.#onRefused(turn)
+    else this.#announcer.say(` The answer is over: ${end.ending}.`)
+    if (isGone(end)) this.#onGone()
+    this.#offerResults(turn, view, end)
     this.#conversation.save()
-    this.#view.scrollToEnd()
+    this.#view.grown()
+  }
+
+  /** Whoever has no tools to run can play them. */
+  #offerResults(turn: Turn, view: AnswerView, { final }: Followed): void {
+    const calls = final?.message.tool_calls ?? []
+    if (!final || calls.length === 0 || this.isGuest) return
+    turn.called = final.message
+    view.calls.askForResults(calls, (results) => this.#ask({ question: undefined, results }))
+  }
+
+  /** There is nothing to be read again. */
+  #onGone(): void {
+    this.#view.removeOrigin()
+    this.#show(undefined, undefined)
   }
 
   /** A question goes back to where it was typed, to be sent again with a key. */
@@ -163,42 +233,29 @@ export class Playground {
     this.#refusedId = streamId
     if (streamId === undefined && question !== undefined) {
       this.#conversation.turns.pop()
-      this.#view.removeLast()
+      this.#view.removeFrom(this.#conversation.turns.length)
       this.#composer.restore(question)
     }
     this.#options.onRefused()
   }
 
-  get #readerOptions(): ReaderOptions {
-    return {
-      fetch: this.#ticket === undefined ? this.#options.fetch : fetchWithTicket(this.#ticket),
-      onChange: () => this.#wire.changed(),
-    }
+  get #fetch(): Fetch {
+    return this.#ticket === undefined ? this.#options.fetch : fetchWithTicket(this.#ticket)
   }
 
   #openSecondReader(): void {
-    const [first] = this.#readings
-    const turn = this.#conversation.turns.at(-1)
-    if (!first || !turn?.streamId || this.#readings.length > 1) return
-    const reader = Reader.join(turn.streamId, this.#readerOptions)
-    const view = this.#view.addAnswer('Second reader')
-    const second = { reader, followed: follow(reader, view, () => this.#view.scrollToEnd()) }
-    this.#readings = [first, second]
-    this.#wire.readers = [first.reader, reader]
+    const first = this.#reader
+    const id = this.#conversation.turns.at(-1)?.streamId
+    if (!first || id === undefined || this.#second) return
+    const readerOptions = { fetch: this.#fetch, onChange: () => this.#wire.changed() }
+    const [conversation, wire, raw] = [this.#view, this.#wire, this.#raw]
+    this.#second = new SecondReader({ id, first, readerOptions, conversation, wire, raw })
     this.#announcer.say(' A second reader has joined.')
-    void this.#compare(first, second)
-  }
-
-  /** Says, when both have ended, whether they have the same answer. */
-  async #compare(first: Reading, second: Reading): Promise<void> {
-    const [one, other] = await Promise.all([first.followed, second.followed])
-    if (!one.final || !other.final || this.#readings[1] !== second) return
-    this.#view.conclude(compare(one.final.message, other.final.message))
   }
 
   #stop(): void {
     // Whether it worked is told by the stream itself.
-    this.#readings[0]?.reader.stream.cancel().catch(() => {})
+    this.#reader?.stream.cancel().catch(() => {})
   }
 
   #startAnew(): void {
@@ -224,21 +281,17 @@ export class Playground {
     this.#leave()
     this.#refusedId = undefined
     this.#conversation.clear()
-    this.#view.clear()
+    this.#view.removeFrom(0)
+    this.#raw.clear()
   }
 
   #leave(): void {
-    for (const { reader } of this.#readings) reader.leave()
-    this.#readings = []
+    this.#reader?.leave()
+    this.#second?.leave()
+    this.#second = undefined
   }
 
-  #showTurn({ question }: Turn): AnswerView {
-    return this.#view.add(question, this.isGuest ? SHARED : JOINED)
+  #showTurn(turn: Turn): AnswerView {
+    return this.#view.add(turn, this.isGuest ? SHARED : JOINED)
   }
-}
-
-/** Whoever reads a stream, however its connections fared, has the same of it. */
-function compare(one: Message, other: Message): string {
-  if (JSON.stringify(one) !== JSON.stringify(other)) return 'The two readers have different answers.'
-  return `Both readers have the same answer, all ${formatCount(one.content?.length ?? 0)} characters of it.`
 }

@@ -125,6 +125,12 @@ export class ReaderRecord {
     return this.#endedAt ?? this.#lastAt
   }
 
+  /** Attempts to come back, while the reader has no connection and did not hang up to be slow. */
+  get attempts(): number | undefined {
+    const away = this.#away
+    return this.#endedAt === undefined && away && away.cause !== 'slow' ? away.attempts : undefined
+  }
+
   /** The last row, while the reader has no connection. */
   get #away() {
     const row = this.rows.at(-1)

@@ -1,5 +1,6 @@
 import { createClient, type ChatBody, type ChatStream, type Client, type StreamOptions } from '../client/index.ts'
 import type { Fetch } from './gateway-key.ts'
+import { RawFrames, tapEventStream, type RawFrame } from './raw-frames.ts'
 import { ReaderRecord } from './reader-record.ts'
 
 /** How long a slow reader stays away after each frame, in milliseconds. */
@@ -12,11 +13,14 @@ export interface ReaderOptions {
   /** Sends a key or a ticket along. */
   fetch: Fetch
   onChange: () => void
+  /** A frame as it came, before the SDK has seen it. */
+  onFrame?: (frame: RawFrame) => void
 }
 
 /** One reader of a stream, on a line of its own, with a record of what came over it. */
 export class Reader {
   readonly record = new ReaderRecord()
+  readonly frames: RawFrames
   readonly stream: ChatStream
   readonly #line: Line
   readonly #leave = new AbortController()
@@ -28,9 +32,10 @@ export class Reader {
 
   private constructor(
     open: (client: Client, options: StreamOptions) => ChatStream,
-    { fetch, onChange }: ReaderOptions,
+    { fetch, onChange, onFrame }: ReaderOptions,
   ) {
-    this.#line = new Line(fetch)
+    this.frames = new RawFrames(onFrame)
+    this.#line = new Line(fetch, this.frames)
     const client = createClient({
       baseUrl,
       fetch: this.#line.fetch,
@@ -76,19 +81,23 @@ export class Reader {
 /** The way to the gateway, with a place to cut it. */
 class Line {
   readonly #fetch: Fetch
+  readonly #frames: RawFrames
   #connection: AbortController | undefined
 
-  constructor(fetch: Fetch) {
+  constructor(fetch: Fetch, frames: RawFrames) {
     this.#fetch = fetch
+    this.#frames = frames
   }
 
-  readonly fetch: Fetch = (input, init = {}) => {
+  readonly fetch: Fetch = async (input, init = {}) => {
     // What tells the gateway to stop is no stream, and is not cut with it.
     if (init.method === 'DELETE') return this.#fetch(input, init)
     const connection = (this.#connection = new AbortController())
     const { signal } = init
     signal?.addEventListener('abort', () => connection.abort(signal.reason), { signal: connection.signal })
-    return this.#fetch(input, { ...init, signal: connection.signal })
+    const response = await this.#fetch(input, { ...init, signal: connection.signal })
+    this.#frames.restart()
+    return tapEventStream(response, (text) => this.#frames.push(text))
   }
 
   /** As a tunnel does it: the SDK is told nothing but that its connection broke. */

@@ -21,12 +21,13 @@ export class StatusView {
   }
 
   #showStatus({ status, version, started, connections, streams, providers }: Status): void {
-    const broken = providers.filter(({ breakers_open: open }) => open > 0).map(({ name }) => name)
-    this.#showItems(broken.length > 0 ? 'degraded' : status, [
+    this.#showItems(status, [
       ['state', status],
       ['connections', plural(connections, 'reader')],
       ['streams', plural(streams, 'stream')],
-      ['providers', providers.map(({ name }) => (broken.includes(name) ? `${name} (breaker open)` : name)).join(', ')],
+      ...providers.map(({ name, breakers_open: open }): [string, string] =>
+        open > 0 ? ['provider broken', `${name} (breaker open)`] : ['provider', name],
+      ),
       ['version', `v${version}, up ${formatDuration(Date.now() - started)}`],
     ])
   }

@@ -1,12 +1,14 @@
 import { Chart } from './chart.ts'
 import { create, find } from './dom.ts'
 import { FrameList } from './frame-list.ts'
-import type { Figures } from './reader-record.ts'
+import { ReaderRecord, type Figures } from './reader-record.ts'
 import type { Reader } from './reader.ts'
 import { formatBytes, formatCount, formatMs, formatRate } from './wording.ts'
 
 /** How often it is drawn anew while frames come, in milliseconds. */
 const PERIOD_MS = 80
+
+const NOTHING_READ = new ReaderRecord()
 
 /** What happens on the wire: figures, cursors over time, frame after frame. */
 export class WireView {
@@ -37,11 +39,10 @@ export class WireView {
 
   #show(): void {
     const records = this.#readers.map(({ record }) => record)
-    const [first] = records
+    const [first = NOTHING_READ] = records
     this.#chart.show(records)
-    if (!first) return
     this.#figures.show(first.figures)
-    this.#frames.show(records, first.startedAt ?? 0)
+    this.#frames.show(this.#readers, first.startedAt ?? 0)
   }
 }
 

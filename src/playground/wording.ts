@@ -56,7 +56,12 @@ export function describeFailure(error: unknown): string {
   if (!(error instanceof SluiceClientError)) return error instanceof Error ? error.message : String(error)
   if (error.code === 'invalid_ticket') return 'This link has expired, or a part of it is missing. Ask for a new one.'
   const faults = error.faults?.map(({ path, message }) => `${path} ${message}`).join('; ')
-  return `${error.code}: ${faults || error.message}${error.retryable ? ' Asking again may help.' : ''}`
+  return `${error.code}: ${faults || error.message}${error.retryable ? ' Trying again may help.' : ''}`
+}
+
+/** How a reader without a connection is told of. */
+export function describeReconnecting(attempts: number): string {
+  return `Reconnecting …${attempts > 1 ? ` (attempt ${attempts})` : ''}`
 }
 
 /** Where the last whole sentence ends; 0 when there is none. */

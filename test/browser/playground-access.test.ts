@@ -17,6 +17,8 @@ async function violations({ page }: PlaygroundPage): Promise<string[]> {
   return found.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`))
 }
 
+const MARKDOWN = `# One\n\n1. a [link](https://a.b) and \`code\`\n\n\`\`\`js\nlet a\n\`\`\`\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n> quoted\n`
+
 const DEVICES: [string, BrowserContextOptions][] = [
   ['in the light', { colorScheme: 'light' }],
   ['in the dark', { colorScheme: 'dark' }],
@@ -30,21 +32,33 @@ describeWith('chromium', 'the playground, for everybody', (program) => {
     await playground.page.locator('#status .state').waitFor()
     expect(await violations(playground)).toEqual([])
 
-    await playground.page.getByText('What the mock does').click()
+    await playground.button('Mock settings').click()
+    await playground.button('Settings').click()
     expect(await violations(playground)).toEqual([])
+    await playground.button('Code').click()
+    expect(await violations(playground)).toEqual([])
+    await playground.button('Close').click()
 
     const run = await playground.ask()
-    run.yield({ type: 'delta', reasoning: 'Hm. ' }, { type: 'delta', content: 'one ' })
-    await playground.reads(playground.answer(), 'one')
-    await playground.button('Open a second reader').click()
-    await playground.reads(playground.answer(1), 'one')
-    await playground.button('Slow down this reader').click()
+    run.yield({ type: 'delta', reasoning: 'Hm. ' }, { type: 'delta', content: `${MARKDOWN}\none ` })
+    await playground.answer().getByText('one', { exact: true }).waitFor()
+    await playground.button('Second reader').click()
+    await playground.answer(1).getByText('one', { exact: true }).waitFor()
+    await playground.button('Slow reader').click()
     run.yield({ type: 'delta', tool_calls: [{ index: 0, id: 'a', function: { name: 'find', arguments: '{}' } }] })
     await playground.page.locator('.call').last().waitFor()
     expect(await violations(playground)).toEqual([])
 
-    run.done()
+    run.yield({ type: 'done', finish_reason: 'tool_calls' })
     await playground.page.locator('.verdict').waitFor()
+    await playground.page.getByLabel('Result of find').waitFor()
+    for (const line of await playground.page.locator('button.opener').all()) await line.click()
+    expect(await violations(playground)).toEqual([])
+    await playground.page.getByLabel('Second reader as').selectOption('Responses')
+    await playground.page.locator('.verdict').waitFor()
+    await playground.button('Edit').click()
+    expect(await violations(playground)).toEqual([])
+
     const failing = await playground.ask()
     failing.fail(new Error('no'))
     await playground.page.locator('.note.failed').waitFor()

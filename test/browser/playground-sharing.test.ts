@@ -27,7 +27,7 @@ describeWith('chromium', 'a link that the playground shares', (program) => {
     await guest.reload()
     run.text('two')
     await text.getByText('one two').waitFor()
-    await guest.getByRole('button', { name: 'Open a second reader' }).click()
+    await guest.getByRole('button', { name: 'Second reader' }).click()
     run.done()
     await guest.locator('.verdict').waitFor()
     for (const absent of ['#composer', '#access', '#share', '#stop'])
@@ -86,7 +86,7 @@ describeWith('chromium', 'a link that the playground shares', (program) => {
     await guest.evaluate(`void (location.href = ${JSON.stringify(link)})`)
     await guest.locator('.answer .text').getByText('one').waitFor()
     expect(guest.url()).not.toContain('ticket')
-    await guest.getByRole('button', { name: 'Start anew' }).click()
+    await guest.getByRole('button', { name: 'New chat' }).click()
     expect(await guest.getByRole('textbox', { name: 'Message' }).isVisible()).toBe(true)
   })
 
@@ -109,7 +109,7 @@ describeWith('chromium', 'a link that the playground shares', (program) => {
     expect(await page.evaluate('document.activeElement.id')).toBe('link')
     await playground.button('Hide').click()
     expect(await page.evaluate('document.activeElement.id')).toBe('share')
-    await playground.button('Start anew').click()
+    await playground.button('New chat').click()
     expect(await page.locator('#share').isVisible()).toBe(false)
   })
 

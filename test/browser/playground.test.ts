@@ -7,7 +7,7 @@ describeWith('chromium', 'the playground', (program) => {
   it('shows what the mock says, with its figures, and nothing of which a browser would complain', async () => {
     const playground = await PlaygroundPage.open(program)
     const { page, gateway, message } = playground
-    await page.getByText('What the mock does').click()
+    await page.getByText('Mock settings').click()
     await page.getByLabel('tokens', { exact: true }).fill('40')
     await page.getByLabel('seed').fill('7')
     await page.getByLabel('interval_ms').fill('1')
@@ -22,7 +22,7 @@ describeWith('chromium', 'the playground', (program) => {
     const headers = { 'content-type': 'application/json', accept: 'application/json' }
     const answer = await fetch(`${gateway.url}/v1/chat`, { method: 'POST', headers, body: JSON.stringify(body) })
     const { message: expected } = (await answer.json()) as { message: { content: string } }
-    expect(await playground.answer().textContent()).toBe(expected.content)
+    expect(await playground.source.textContent()).toBe(expected.content)
     expect(await page.locator('.turn .note').textContent()).toBe('stop · 40 tokens · mock')
     await page
       .locator('#figures div')
@@ -57,7 +57,7 @@ describeWith('chromium', 'the playground', (program) => {
     const run = await playground.ask()
     run.text('one ')
     await playground.reads(playground.answer(), 'one')
-    await playground.button('Cut the connection').click()
+    await playground.button('Cut').click()
     await playground.frames('reconnect').waitFor()
     run.text('two ', 'three ')
     await playground.reads(playground.answer(), 'one two three')
@@ -76,7 +76,7 @@ describeWith('chromium', 'the playground', (program) => {
 
   it('slowed down, gets the same text in fewer frames', async () => {
     const playground = await PlaygroundPage.open(program)
-    const slow = playground.button('Slow down this reader')
+    const slow = playground.button('Slow reader')
     const run = await playground.ask()
     await slow.click()
     expect(await slow.getAttribute('aria-pressed')).toBe('true')
@@ -98,7 +98,7 @@ describeWith('chromium', 'the playground', (program) => {
     await playground.reads(playground.answer(), 'one two')
     const url = playground.page.url()
     expect(url).toMatch(/#\/str_[\w-]+$/)
-    await playground.button('Reload and rejoin').click()
+    await playground.button('Reload').click()
     await playground.frames('merged').waitFor()
     run.text('three')
     run.done()
@@ -141,7 +141,7 @@ describeWith('chromium', 'the playground', (program) => {
     const run = await playground.ask()
     run.text('one ', 'two ')
     await playground.reads(playground.answer(), 'one two')
-    await playground.button('Open a second reader').click()
+    await playground.button('Second reader').click()
     await playground.reads(playground.answer(1), 'one two')
     run.text('three')
     run.done()
@@ -174,8 +174,8 @@ describeWith('chromium', 'the playground', (program) => {
     await playground.frames('error').waitFor()
     expect(await failure.textContent()).toMatch(/^provider_failed: /)
 
-    await playground.button('Start anew').click()
-    await playground.page.getByLabel('Model').selectOption('another …')
+    await playground.button('New chat').click()
+    await playground.page.getByLabel('Model').selectOption('Other …')
     await playground.page.getByLabel('Name').fill('nobody/nothing')
     await playground.message.fill('hi')
     await playground.message.press('Enter')

@@ -86,12 +86,17 @@ export class PlaygroundPage {
   }
 
   get message(): Locator {
-    return this.page.getByRole('textbox', { name: 'Message' })
+    return this.page.getByRole('textbox', { name: 'Message', exact: true })
   }
 
   /** The text of the latest answer; of the second reader with `1`. */
   answer(reader = 0): Locator {
     return this.page.locator('.turn').last().locator('.answer').nth(reader).locator('.text')
+  }
+
+  /** The latest answer as the model wrote it. */
+  get source(): Locator {
+    return this.page.locator('.turn').last().locator('.answer').first().locator('.raw')
   }
 
   /** Lines of the list of frames with this label. */
@@ -100,7 +105,7 @@ export class PlaygroundPage {
   }
 
   button(name: string): Locator {
-    return this.page.getByRole('button', { name })
+    return this.page.getByRole('button', { name, exact: true })
   }
 
   /** Sends a message to the scripted provider; the test goes on as that. */
@@ -111,8 +116,14 @@ export class PlaygroundPage {
     return this.#provider.nextRun()
   }
 
+  /** The run of what was asked otherwise than by `ask`. */
+  nextRun(): Promise<Run> {
+    return this.#provider.nextRun()
+  }
+
   /** Waits until an element reads so. */
   async reads(element: Locator, text: string): Promise<void> {
-    await element.and(this.page.getByText(text, { exact: true })).waitFor()
+    const exactly = new RegExp(`^\\s*${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll(' ', '\\s+')}\\s*$`)
+    await element.filter({ hasText: exactly }).waitFor()
   }
 }

@@ -74,19 +74,42 @@ describe('a conversation', () => {
     }
   }
 
-  it('comes back after a reload up to the stream that is asked for, whose answer the gateway has', () => {
+  it('comes back after a reload up to the stream that is asked for, with what this tab has of its answer', () => {
     const storage = storageOf()
     const before = new Conversation(storage)
-    Object.assign(before.add('one?', 'str_1'), { answer: 'one.' })
-    Object.assign(before.add('two?', 'str_2'), { answer: 'two.' })
-    before.add('three?', 'str_3')
+    Object.assign(before.add({ question: 'one?' }, 'str_1'), { answer: 'one.' })
+    Object.assign(before.add({ question: 'two?' }, 'str_2'), { answer: 'two.' })
+    before.add({ question: 'three?' }, 'str_3')
     before.save()
     const after = new Conversation(storage)
-    expect(after.restore('str_2')).toEqual({ question: 'two?', answer: '', streamId: 'str_2' })
+    expect(after.restore('str_2')).toEqual({ question: 'two?', answer: 'two.', streamId: 'str_2' })
     expect(after.turns.map(({ question }) => question)).toEqual(['one?', 'two?'])
-    expect(after.messages).toEqual([
+    expect(after.messagesFor({ question: 'three?' })).toEqual([
       { role: 'user', content: 'one?' },
       { role: 'assistant', content: 'one.' },
+      { role: 'user', content: 'two?' },
+      { role: 'assistant', content: 'two.' },
+      { role: 'user', content: 'three?' },
+    ])
+    expect(after.messagesFor({ question: 'Instead?' }, 0)).toEqual([{ role: 'user', content: 'Instead?' }])
+  })
+
+  it('sends calls of tools along with their results, and without results only what was said', () => {
+    const conversation = new Conversation(storageOf())
+    const called = {
+      role: 'assistant' as const,
+      content: 'I look.',
+      tool_calls: [{ id: 'a', type: 'function' as const, function: { name: 'find', arguments: '{}' } }],
+    }
+    Object.assign(conversation.add({ question: 'one?' }), { answer: 'I look.', called })
+    const results = [{ id: 'a', name: 'find', content: '3' }]
+    expect(conversation.messagesFor({ question: undefined, results })).toEqual([
+      { role: 'user', content: 'one?' },
+      called,
+      { role: 'tool', tool_call_id: 'a', content: '3' },
+    ])
+    expect(conversation.messagesFor({ question: 'two?' }).slice(1)).toEqual([
+      { role: 'assistant', content: 'I look.' },
       { role: 'user', content: 'two?' },
     ])
   })
@@ -108,7 +131,7 @@ describe('a conversation', () => {
       },
     }
     const conversation = new Conversation(full)
-    conversation.add('one?')
+    conversation.add({ question: 'one?' })
     expect(() => conversation.save()).not.toThrow()
   })
 })

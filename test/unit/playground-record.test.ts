@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Activity, ChatEvent } from '../../src/client/index.ts'
 import { describeRow } from '../../src/playground/describe-row.ts'
+import { RawFrames, type RawFrame } from '../../src/playground/raw-frames.ts'
 import { ReaderRecord } from '../../src/playground/reader-record.ts'
 
 function record(...activities: Activity[]): ReaderRecord {
@@ -144,5 +145,24 @@ describe('the record of a reader', () => {
     expect(linesOf(record(...POST, { at: 1100, type: 'end', as: 'aborted' })).at(-1)).toBe(
       'done | this reader left; the stream goes on',
     )
+  })
+})
+
+describe('raw frames', () => {
+  it('are what was sent, whatever the chunks, with the comments before them', () => {
+    const frames: RawFrame[] = []
+    const raw = new RawFrames((each) => frames.push(each))
+    const text = ': heartbeat\nid: 7\nevent: delta\ndata: {"content":"a"}\n\ndata: [DONE]\n\nid: 8'
+    for (const character of text) raw.push(character)
+    expect(frames.map(({ id, event, data }) => [id, event, data])).toEqual([
+      ['7', 'delta', '{"content":"a"}'],
+      ['', '', '[DONE]'],
+    ])
+    expect(frames.map(({ text: sent }) => `${sent}\n\n`).join('')).toBe(text.slice(0, -'id: 8'.length))
+    expect(raw.between(1, 9)).toEqual([frames[0]?.text])
+    // A connection that was cut leaves half a frame, which the next one does not continue.
+    raw.restart()
+    raw.push('id: 8\n\n')
+    expect(raw.between(8, 8)).toEqual(['id: 8'])
   })
 })
