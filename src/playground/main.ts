@@ -30,8 +30,11 @@ async function connect(): Promise<void> {
   playground.models = await listModels(access.fetch, location.href)
 }
 
-// The page is painted before it asks for anything. In a tab that cannot be seen, nothing is painted.
-if (!document.hidden) await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))
+// The page is painted before it asks for anything; but where nothing is painted, it does not wait for ever.
+await new Promise((resolve) => {
+  requestAnimationFrame(() => setTimeout(resolve))
+  setTimeout(resolve, document.hidden ? 0 : 1000)
+})
 playground.open(location.hash)
 // On a phone, a keyboard would cover the page.
 if (location.hash === '' && matchMedia('(pointer: fine)').matches) playground.focus()
