@@ -31,10 +31,10 @@ async function connect(): Promise<void> {
 }
 
 // The page is painted before it asks for anything; but where nothing is painted, it does not wait for ever.
-await new Promise((resolve) => {
-  requestAnimationFrame(() => setTimeout(resolve))
-  setTimeout(resolve, document.hidden ? 0 : 1000)
-})
+await Promise.race([
+  new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))),
+  new Promise((resolve) => setTimeout(resolve, document.hidden ? 0 : 1000)),
+])
 playground.open(location.hash)
 // On a phone, a keyboard would cover the page.
 if (location.hash === '' && matchMedia('(pointer: fine)').matches) playground.focus()
