@@ -140,8 +140,8 @@ interface Stop {
 function stopWhen(told: Promise<string>, config: Config, logger: Logger): Stop {
   let code = 0
   // Affects one stream, which its timeouts end; the others continue.
-  const describe = errorDescriber(logger, () => listSecrets(config))
-  const describeThrown = (thrown: unknown) => locate(describe(thrown), config)
+  const describeError = errorDescriber(logger, () => listSecrets(config))
+  const describeThrown = (thrown: unknown) => locate(describeError(thrown), config)
   process.on('unhandledRejection', (reason) => logger.error(describeThrown(reason), 'unhandled rejection'))
   const thrown = new Promise<string>((resolve) =>
     process.on('uncaughtException', (error) => {
