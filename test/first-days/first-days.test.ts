@@ -9,7 +9,7 @@ import { Day } from './day.ts'
 import { findFile } from './docs.ts'
 
 /** They install packages and start many programs, also on a machine that is busy with other tests. */
-vi.setConfig({ testTimeout: 300_000 })
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 const LISTENING = /"msg":"listening"/
 

@@ -6,13 +6,17 @@ import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startGateway } from '../support/gateway.ts'
 import { install, packBoth, pinned } from '../support/packed.ts'
 import { ROOT } from '../support/process.ts'
 import { open } from '../support/reader.ts'
 
 const run = promisify(execFile)
+
+/** npm is slow on a machine that is busy with other tests. */
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
+
 const cleanUps: (() => Promise<void>)[] = []
 const atEnd = (cleanUp: () => Promise<void>) => void cleanUps.push(cleanUp)
 

@@ -1,13 +1,10 @@
 import { execFile } from 'node:child_process'
 import { cp, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
-import { basename, join, relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import { makeFolder, ROOT, type AtEnd } from './process.ts'
 
 const run = promisify(execFile)
-
-/** What no package is made of. */
-const LEFT_OUT = new Set(['.git', 'bench', 'coverage', 'dist', 'node_modules', 'test'])
 
 export interface Packed {
   /** The paths of the tarballs. */
@@ -15,20 +12,15 @@ export interface Packed {
   client: string
 }
 
-/**
- * Packs both packages as a release does, in a copy of the checkout: `npm pack` builds from nothing, and other tests use
- * the build that is here.
- */
+/** Packs both packages: the server's from the build that the tests have, the client's as a release does, in a copy. */
 export async function packBoth(atEnd: AtEnd): Promise<Packed> {
   const [copy, tarballs] = await Promise.all([makeFolder({}, atEnd), makeFolder({}, atEnd)])
-  await cp(ROOT, copy, {
-    recursive: true,
-    filter: (path) => !LEFT_OUT.has(basename(path)) && !relative(ROOT, path).startsWith('docs/playground'),
-  })
+  const sources = ['client', 'src', 'package.json', 'tsconfig.json']
+  await Promise.all(sources.map((path) => cp(join(ROOT, path), join(copy, path), { recursive: true })))
   await symlink(join(ROOT, 'node_modules'), join(copy, 'node_modules'))
-  await Promise.all(
-    [copy, join(copy, 'client')].map((cwd) => run('npm', ['pack', '--pack-destination', tarballs], { cwd })),
-  )
+  const pack = (cwd: string, ...args: string[]) =>
+    run('npm', ['pack', '--pack-destination', tarballs, ...args], { cwd })
+  await Promise.all([pack(ROOT, '--ignore-scripts'), pack(join(copy, 'client'))])
   const paths = (await readdir(tarballs)).map((name) => join(tarballs, name))
   const client = paths.find((path) => path.includes('sluice-client-')) ?? ''
   return { client, sluice: paths.find((path) => path !== client) ?? '' }
