@@ -88,6 +88,7 @@ describe('the first day of a platform engineer', () => {
     const created = await day.run('npx sluice key create web')
     const [, entry = ''] = /^(keys:\n[^]*)/m.exec(created) ?? []
     await day.save('sluice.yaml', entry)
+    await day.run('npx sluice check')
     day.env.METRICS_TOKEN = 'a-token-for-the-scraper-of-this-test'
     const gateway = day.start('npx sluice')
     await gateway.until(LISTENING)
