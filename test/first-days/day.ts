@@ -37,13 +37,8 @@ export class Day {
   }
 
   static async begin(heading: string, packed: Packed): Promise<Day> {
-    const [recipe, folder, gateway, other] = await Promise.all([
-      findRecipe(heading),
-      makeFolder(),
-      freePort(),
-      freePort(),
-    ])
-    const day = new Day(recipe, packed, folder, [
+    const [folder, gateway, other] = await Promise.all([makeFolder(), freePort(), freePort()])
+    const day = new Day(findRecipe(heading), packed, folder, [
       ['localhost:8080', `localhost:${gateway}`],
       ['localhost:3000', `localhost:${other}`],
       ['listen(3000', `listen(${other}`],

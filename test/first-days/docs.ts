@@ -1,6 +1,4 @@
-import { readFile, readdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import { ROOT } from '../support/process.ts'
+import { blocksOf, pages } from '../support/pages.ts'
 
 /** What a reader of the docs copies. */
 export interface Recipe {
@@ -10,14 +8,12 @@ export interface Recipe {
   commands: string[]
 }
 
-const FENCE = /^```(\w+)\n([\s\S]*?)^```$/gm
-
 /** `// main.js`, `# sluice.yaml`, `<!-- index.html -->`: a comment that is a file's name. */
 const NAME = /^(?:\/\/|#|<!--) ([\w./-]+\.\w+)(?: -->)?\n/
 
 function readRecipe(markdown: string): Recipe {
   const recipe: Recipe = { files: new Map(), commands: [] }
-  for (const [, language = '', text = ''] of markdown.matchAll(FENCE)) {
+  for (const { language, text } of blocksOf(markdown)) {
     const [line = '', name] = NAME.exec(text) ?? []
     if (name) recipe.files.set(name, text.slice(line.length))
     else if (language === 'sh') recipe.commands.push(...text.split('\n').map((each) => each.replace(/ +# .*/, '')))
@@ -25,18 +21,9 @@ function readRecipe(markdown: string): Recipe {
   return recipe
 }
 
-/** Every page, since recipes move from one to another. */
-async function readPages(): Promise<string[]> {
-  const folders = ['.', 'docs', 'client'].map(async (folder) => {
-    const names = (await readdir(join(ROOT, folder))).filter((name) => name.endsWith('.md'))
-    return Promise.all(names.map((name) => readFile(join(ROOT, folder, name), 'utf8')))
-  })
-  return (await Promise.all(folders)).flat()
-}
-
 /** The recipe below a heading of any page. */
-export async function findRecipe(heading: string): Promise<Recipe> {
-  for (const page of await readPages()) {
+export function findRecipe(heading: string): Recipe {
+  for (const { text: page } of pages) {
     const [title, ...sections] = page.split(/^## /m)
     const section = sections.find((text) => text.startsWith(`${heading}\n`))
     if (title && section) return readRecipe(section)
@@ -45,8 +32,8 @@ export async function findRecipe(heading: string): Promise<Recipe> {
 }
 
 /** The file of this name on any page. */
-export async function findFile(name: string): Promise<string> {
-  for (const page of await readPages()) {
+export function findFile(name: string): string {
+  for (const { text: page } of pages) {
     const text = readRecipe(page).files.get(name)
     if (text) return text
   }

@@ -61,7 +61,7 @@ describe('the first day of an application engineer', () => {
     Object.assign(day.env, { LLM_URL: `${upstream.url}/v1`, LLM_KEY: 'sk-secret' })
     await day.run('npm install sluice openai @anthropic-ai/sdk koa')
     await day.save('sluice.yaml')
-    await day.save('echo.mjs', await findFile('echo.mjs'))
+    await day.save('echo.mjs', findFile('echo.mjs'))
     await day.save('openai.mjs')
     await day.save('anthropic.mjs')
     const gateway = day.start('npx sluice')

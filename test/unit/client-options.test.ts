@@ -1,18 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { AttachOptions, ChatOptions, ClientOptions } from '../../src/client/index.ts'
+import { rowsOf, sectionOf, textOf } from '../support/pages.ts'
 
-const text = readFileSync(new URL('../../docs/client.md', import.meta.url), 'utf8')
+const text = textOf('docs/client.md')
 
-/** The rows below a heading, as their cells. */
-function tableOf(heading: string): string[][] {
-  const [, section = ''] = text.split(`\n## ${heading}\n`)
-  const rows = section
-    .split('\n## ')[0]!
-    .split('\n')
-    .filter((line) => line.startsWith('| '))
-  return rows.slice(1).map((row) => row.split(' | ').map((cell) => cell.replace(/^\| | \|$/g, '')))
-}
+const tableOf = (heading: string) => rowsOf(sectionOf(text, heading))
 
 /** A missing or an additional name does not compile. */
 const OPTIONS = {
