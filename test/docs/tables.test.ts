@@ -129,7 +129,7 @@ describe('docs/providers.md', () => {
   const rows = rowsOf(sectionOf(textOf('docs/providers.md'), 'Entries of `providers`'))
   const { anyOf, oneOf = anyOf } = z.toJSONSchema(providerConfigSchema, { io: 'input', unrepresentable: 'any' })
   const types = (oneOf ?? []).map((entry) => {
-    const { properties = {} } = z
+    const { properties } = z
       .object({ properties: z.record(z.string(), z.object({ const: z.unknown() }).partial()) })
       .parse(entry)
     return [String(properties.type?.const), Object.keys(properties)] as const
