@@ -16,6 +16,12 @@ const ELSEWHERE: Record<string, string> = {
   'docs/releasing.md': 'by hand, with each release',
 }
 
+/** What a page takes for granted; else the folder is empty. */
+const FILES: Record<string, Record<string, string>> = {
+  'docs/operations.md': { 'sluice.yaml': 'playground: false\n' },
+  'docs/monitoring.md': { 'alerts.yaml': readFileSync(join(ROOT, 'grafana/rules/alerts.yaml'), 'utf8') },
+}
+
 const shell = pages
   .filter(({ path }) => !(path in ELSEWHERE))
   .map(({ path, text }) => ({
@@ -27,8 +33,8 @@ const shell = pages
   }))
   .filter(({ commands }) => commands !== '')
 
-/** Runs the commands of a page one after the other, in an empty folder outside the checkout. */
-async function follow(commands: string): Promise<{ code: number | null; output: string }> {
+/** Runs the commands of a page one after the other, in a folder outside the checkout. */
+async function follow(path: string, commands: string): Promise<{ code: number | null; output: string }> {
   // Placeholders become something that can be sent, or reached.
   const upstream = await startUpstream(answers(says(['Hello ', 'there'])))
   const script = commands
@@ -47,7 +53,7 @@ async function follow(commands: string): Promise<{ code: number | null; output: 
   }
   const prelude = readFileSync(new URL('reader.sh', import.meta.url), 'utf8')
   const child = spawn('bash', ['-c', `${prelude}\nnpm start\n${script}`], {
-    cwd: await makeFolder(),
+    cwd: await makeFolder(FILES[path]),
     env,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -65,9 +71,9 @@ async function follow(commands: string): Promise<{ code: number | null; output: 
   return { code, output: stdout + stderr }
 }
 
-describe.each(shell)('the commands of $path', ({ commands }) => {
-  it('do what they say, in an empty folder', async () => {
-    const { code, output } = await follow(commands)
+describe.each(shell)('the commands of $path', ({ path, commands }) => {
+  it('do what they say, outside the checkout', async () => {
+    const { code, output } = await follow(path, commands)
     expect(code, output).toBe(0)
     // `-N` is for streams: each of them comes to its end.
     const streams = commands.match(/^curl -N/gm) ?? []

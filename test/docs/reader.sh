@@ -21,7 +21,8 @@ start() {
     echo "$line" >&2
   done
   [ -n "${GATEWAY_PORT:-}" ]
-  cat <&"$lines" >/dev/null &
+  : >sluice.log
+  grep '^{' <&"$lines" >sluice.log &
 }
 
 sluice() {
@@ -54,3 +55,5 @@ curl() {
 
 # Neither these nor what they would reach is on a machine that tests.
 docker() { echo "not run: docker $*"; }
+systemctl() { echo "not run: systemctl $*"; }
+[ -n "$(command -v jq)" ] || jq() { cat >/dev/null; }

@@ -5,7 +5,7 @@ import { ERROR_CODES, SluiceError, type ErrorCode } from '../../src/errors.ts'
 import { loadConfig } from '../../src/config.ts'
 import { createGateway } from '../../src/gateway.ts'
 import { listRoutes } from '../../src/http/routes.ts'
-import { KEYS_VARIABLE, PROVIDER_VARIABLES, settings, variableName } from '../../src/settings.ts'
+import { KEYS_VARIABLE, LASTING_SETTINGS, PROVIDER_VARIABLES, settings, variableName } from '../../src/settings.ts'
 import { createLogger } from '../../src/telemetry/logger.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { codeIn, pages, rowsOf, sectionOf, textOf } from '../support/pages.ts'
@@ -37,6 +37,14 @@ describe('the settings in docs/operations.md', () => {
     const hasDefault = ![undefined, '', '[]'].includes(JSON.stringify(schema.parse(undefined) ?? '')?.replace('""', ''))
     expect([name, value !== undefined]).toEqual([name, hasDefault])
   })
+})
+
+it('docs/operations.md says which settings need a restart', () => {
+  const section = sectionOf(textOf('docs/operations.md'), 'Changing the configuration without a restart: SIGHUP')
+  const rows = rowsOf(section)
+  const lasting = LASTING_SETTINGS.map(variableName)
+  expect(rows.flatMap(([, cell = '']) => codeIn(cell)).toSorted()).toEqual(lasting.toSorted())
+  expect(rows.flatMap(([cell = '']) => codeIn(cell)).filter((name) => lasting.includes(name))).toEqual([])
 })
 
 /** Variables of Node, of tests, of benches and of readers' own. */
