@@ -55,10 +55,17 @@ function unfold(issue: z.core.$ZodIssue): Issue[] {
   return [{ path, message, ofName: issue.code === 'invalid_key' }]
 }
 
-function withValue({ message, allowed = [] }: Issue, value: unknown): string {
+function withValue({ path, message, allowed = [] }: Issue, value: unknown): string {
   if (value === undefined || (typeof value === 'string' && message.includes(value))) return message
   const meant = typeof value === 'string' && value !== MASK ? didYouMean(value, allowed) : ''
-  return `${message} (given: ${show(value)})${meant}`
+  return `${message} (given: ${isHidden(value, path.at(-1)) ? MASK : show(value)})${meant}`
+}
+
+/** Settings that hold a URL. What is none there may be a key in the wrong place. */
+const OF_URL = /url$|^proxy$/i
+
+function isHidden(value: unknown, name: PropertyKey = ''): boolean {
+  return typeof value === 'string' && OF_URL.test(String(name)) && !URL.canParse(value)
 }
 
 function show(value: unknown): string {

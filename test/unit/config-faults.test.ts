@@ -39,7 +39,7 @@ describe('a wrong setting', () => {
     ],
     [
       'providers: { a: { type: openai, baseUrl: localhost } }',
-      'providers.a.baseUrl: expected a URL that begins with http:// or https:// (given: "localhost")',
+      'providers.a.baseUrl: expected a URL that begins with http:// or https:// (given: ********)',
     ],
   ])('of the file is told with the rule and the given value: %s', (line, message) => {
     expect(told({}, line)).toBe(message)
