@@ -256,9 +256,10 @@ export class Generations {
 
   start(options: GenerationOptions): Generation {
     const generation = new Generation(options)
-    this.#running.set(options.log.info.id, generation)
-    // When its log has ended, whatever its provider may still be doing.
-    void generation.run().then(() => this.#forget(options.log.info.id))
+    const { id } = options.log.info
+    this.#running.set(id, generation)
+    // When its log has ended, whatever its provider may still be doing. Keeps no more than the id until then.
+    void generation.run().then(() => this.#forget(id))
     return generation
   }
 
