@@ -19,10 +19,13 @@ async function violations({ page }: PlaygroundPage): Promise<string[]> {
 
 const MARKDOWN = `# One\n\n1. a [link](https://a.b) and \`code\`\n\n\`\`\`js\nlet a\n\`\`\`\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n> quoted\n`
 
+const PHONE: BrowserContextOptions = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }
+
 const DEVICES: [string, BrowserContextOptions][] = [
   ['in the light', { colorScheme: 'light' }],
   ['in the dark', { colorScheme: 'dark' }],
-  ['on a phone', { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }],
+  ['on a phone', PHONE],
+  ['on a phone in the dark', { ...PHONE, colorScheme: 'dark' }],
 ]
 
 describeWith('chromium', 'the playground, for everybody', (program) => {
@@ -58,6 +61,18 @@ describeWith('chromium', 'the playground, for everybody', (program) => {
     await playground.page.locator('.verdict').waitFor()
     await playground.button('Edit').click()
     expect(await violations(playground)).toEqual([])
+
+    const away = await playground.ask()
+    away.text('one')
+    await playground.reads(playground.answer(), 'one')
+    await playground.button('Raw frames').click()
+    await playground.page.route('**/v1/streams/*', (route) => route.abort())
+    await playground.button('Cut').click()
+    await playground.page.locator('.reconnecting').waitFor()
+    expect(await violations(playground)).toEqual([])
+    await playground.page.unroute('**/v1/streams/*')
+    away.done()
+    await playground.page.locator('.reconnecting').waitFor({ state: 'detached' })
 
     const failing = await playground.ask()
     failing.fail(new Error('no'))
