@@ -73,9 +73,11 @@ function isPlain({ req, res }: RequestContext): boolean {
   return req.complete && coding === undefined && UTF8_JSON.test(type) && http2Stream(res) === undefined
 }
 
+/** From Node 26 on, each `read` returns one piece of what has arrived. */
 function takeText({ req }: RequestContext): string {
-  const bytes: unknown = req.read()
-  return Buffer.isBuffer(bytes) ? UTF8.decode(bytes) : ''
+  const pieces: Buffer[] = []
+  for (let piece: unknown = req.read(); Buffer.isBuffer(piece); piece = req.read()) pieces.push(piece)
+  return UTF8.decode(pieces.length === 1 ? pieces[0] : Buffer.concat(pieces))
 }
 
 /** Skips a byte order mark, and replaces what is no UTF-8. */
