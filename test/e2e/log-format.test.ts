@@ -28,17 +28,20 @@ describe('a log that no terminal shows', () => {
 describeWith('script', 'a log in a terminal', (script) => {
   /** Everything that a terminal shows of the program until it listens. */
   async function shown(env: Record<string, string>): Promise<string> {
-    const child = spawn(script, ['-qec', `${process.execPath} ${MAIN}`, '/dev/null'], {
+    const child = spawn(script, ['-qec', `echo pid $$; exec ${process.execPath} ${MAIN}`, '/dev/null'], {
       cwd: await makeFolder(),
       env: { PATH: process.env.PATH, TERM: 'xterm', PORT: '0', ...env },
       stdio: ['ignore', 'pipe', 'ignore'],
     })
     const exited = new Promise((resolve) => child.on('close', resolve))
+    let output = ''
     onTestFinished(async () => {
-      child.kill('SIGTERM')
+      // Its end hangs up on the program, which only reloads then.
+      const [, pid] = /pid (\d+)/.exec(output) ?? []
+      if (pid) process.kill(Number(pid), 'SIGTERM')
+      else child.kill('SIGTERM')
       await exited
     })
-    let output = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
     await expect.poll(() => output, { timeout: 20_000 }).toContain('listening')
     return output
