@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { createServer, type AddressInfo } from 'node:net'
 import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { freePort } from '../support/free-port.ts'
 import { makeFolder, ROOT } from '../support/process.ts'
 import type { Packed } from '../support/packed.ts'
 import { findRecipe, type Recipe } from './docs.ts'
@@ -144,13 +144,4 @@ function installedVersion(name: string): string {
     readFileSync(join(ROOT, 'node_modules', name, 'package.json'), 'utf8'),
   )
   return version
-}
-
-/** A port that was free a moment ago: the docs' programs take theirs from a file. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { open, readFile } from 'node:fs/promises'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { onTestFinished, vi } from 'vitest'
+import { freePort } from '../free-port.ts'
 import { makeFolder } from '../process.ts'
 
 /** Below it each proxy serves the gateway, which is told so. */
@@ -49,13 +50,4 @@ async function accepts(port: number): Promise<void> {
   const socket = connect(port, '127.0.0.1')
   await new Promise<void>((resolve, reject) => socket.on('connect', resolve).on('error', reject))
   socket.destroy()
-}
-
-/** No proxy says which port it was given, so it is told one. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
