@@ -6,8 +6,10 @@ const HEADERS = Object.getOwnPropertySymbols(new ServerResponse(new IncomingMess
   ({ description }) => description === 'kOutHeaders',
 )
 
-const NONE = {}
+// All such requests share them, so nothing may write to them.
+const NONE = Object.freeze({})
 const NONE_RAW: string[] = []
+Object.freeze(NONE_RAW)
 
 /**
  * Forgets the headers of a request, and those of its response once they are sent: about 2 KB for as long as the stream
