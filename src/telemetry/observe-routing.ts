@@ -114,7 +114,7 @@ function traceAttempt(
     'gen_ai.request.model': model,
   }
   const span = tracer.startSpan(`${operation} ${model}`, { kind: SpanKind.CLIENT, attributes }, context)
-  if (!isTraced(span)) return Object.assign(observer, { traceHeaders: incoming })
+  if (!isTraced(span)) return { ...observer, traceHeaders: incoming }
   const startedAt = performance.now()
   if (span.isRecording())
     span.setAttributes({
